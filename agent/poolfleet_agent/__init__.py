@@ -1,0 +1,1 @@
+"""The agent: libvirt's storage pools and volumes of one host, behind gRPC."""

@@ -1,0 +1,1 @@
+"""The client of poolfleet agents: one host by `AgentClient`, many by `Fleet`."""
