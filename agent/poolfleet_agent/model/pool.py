@@ -1,0 +1,179 @@
+"""A storage pool: its definition, what libvirt says of it, and what the inventory knows of it."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from poolfleet_agent.model.desired_state import DesiredState
+
+NETWORK_POOL_TYPES = frozenset({"netfs", "gluster", "rbd", "iscsi", "iscsi-direct", "sheepdog", "vstorage"})
+"""Pool types whose calls may hang on a server."""
+
+DIRECTORY_POOL_TYPES = frozenset({"dir", "fs", "netfs"})
+"""Pool types whose volumes are the files of a directory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permissions:
+    """libvirt's `<permissions>`. None: not stated."""
+
+    mode: int | None = None
+    owner: int | None = None
+    group: int | None = None
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DirSource:
+    """Pool type dir: all there is to say stands in the target."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetfsSource:
+    """Pool type netfs: server, absolute export path, and libvirt's format (`nfs`, `cifs`, `glusterfs`, `auto`)."""
+
+    host: str
+    path: str
+    format: str | None = None
+
+
+PoolSource = DirSource | NetfsSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolDefinition:
+    """What a definition states. None: not stated. `source` is None for types that have no typed form yet."""
+
+    name: str
+    type: str
+    uuid: str | None = None
+    source: PoolSource | None = None
+    target_path: str | None = None
+    target_permissions: Permissions | None = None
+    mount_options: tuple[str, ...] | None = None
+    protocol_version: str | None = None
+
+    @property
+    def server(self) -> str | None:
+        """The server that calls for this pool may hang on; None: a local pool."""
+        if isinstance(self.source, NetfsSource):
+            return self.source.host
+        return f"{self.type}:" if self.type in NETWORK_POOL_TYPES else None
+
+
+class PoolState(StrEnum):
+    """libvirt's states of a pool."""
+
+    INACTIVE = "INACTIVE"
+    BUILDING = "BUILDING"
+    RUNNING = "RUNNING"
+    DEGRADED = "DEGRADED"
+    INACCESSIBLE = "INACCESSIBLE"
+
+
+ACTIVE_STATES = frozenset({PoolState.RUNNING, PoolState.DEGRADED, PoolState.INACCESSIBLE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolFacts:
+    """What libvirt says of one pool, read in one go. Sizes are None where the pool is inactive."""
+
+    definition: PoolDefinition
+    stored_definition: PoolDefinition | None
+    uuid: str
+    state: PoolState
+    autostart: bool
+    persistent: bool
+    capacity_bytes: int | None
+    allocation_bytes: int | None
+    available_bytes: int | None
+    xml: str
+    inactive_xml: str
+
+    @property
+    def name(self) -> str:
+        """libvirt's name."""
+        return self.definition.name
+
+    @property
+    def active(self) -> bool:
+        """Whether the pool is started."""
+        return self.state in ACTIVE_STATES
+
+
+class HealthStatus(StrEnum):
+    """States of health of an active pool."""
+
+    HEALTHY = "HEALTHY"
+    SUSPECT = "SUSPECT"
+    UNRESPONSIVE = "UNRESPONSIVE"
+    FAULTY = "FAULTY"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolHealth:
+    """Whether an active pool can be used; times are seconds since the epoch."""
+
+    status: HealthStatus
+    reason: str = ""
+    message: str = ""
+    since_s: float
+    probed_at_s: float
+
+
+class StorageIdSource(StrEnum):
+    """Where a storage id comes from."""
+
+    CONFIGURED = "CONFIGURED"
+    MARKER = "MARKER"
+    DERIVED = "DERIVED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """The storage behind a pool: what pools of several hosts may share."""
+
+    id: str
+    source: StorageIdSource
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """One pool as the inventory knows it. Immutable; a new look makes a new one."""
+
+    facts: PoolFacts
+    etag: str
+    desired: DesiredState | None = None
+    supervised: bool = True
+    health: PoolHealth | None = None
+    storage: Storage | None = None
+    filesystem_id: str = ""
+    pending_fields: tuple[str, ...] = ()
+    provisioned_bytes: int | None = None
+    volume_count: int | None = None
+    unaddressable_count: int = 0
+    unaddressable_names: tuple[str, ...] = ()
+    volumes_as_of_s: float | None = None
+    unread_reason: str = ""
+    unread_message: str = ""
+    as_of_s: float = field(default=0.0)
+
+    @property
+    def name(self) -> str:
+        """libvirt's name."""
+        return self.facts.definition.name
+
+    @property
+    def active(self) -> bool:
+        """Whether the pool is started."""
+        return self.facts.active
+
+    @property
+    def definition(self) -> PoolDefinition:
+        """The live definition."""
+        return self.facts.definition
+
+    @property
+    def stored(self) -> PoolDefinition:
+        """The stored definition, or the live one of a transient pool."""
+        return self.facts.stored_definition or self.facts.definition
