@@ -1,0 +1,120 @@
+"""Storage volumes: what a caller asks for (VolumeSpec) and what an agent knows (Volume)."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from datetime import datetime
+
+from poolfleet.types.document import document_name
+from poolfleet.types.snapshot import Revision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permissions:
+    """Owner, group, mode and label of a file or directory. None: libvirt's default."""
+
+    mode: int | None = None
+    """POSIX mode bits, such as 0o711."""
+    owner: int | None = None
+    """Numeric user id."""
+    group: int | None = None
+    """Numeric group id."""
+    label: str = ""
+    """SELinux or AppArmor label."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackingStore:
+    """What a copy-on-write volume lies on."""
+
+    path: str
+    format: str = ""
+    """In libvirt's spelling; empty: not stated."""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSpec:
+    """What a volume is asked to be. With `xml` only the document counts: the other fields but `name` stay unread."""
+
+    name: str
+    _: KW_ONLY
+    capacity_bytes: int
+    """Size that a guest sees; 0 for a spec made of XML."""
+    format: str = "raw"
+    """`raw` or `qcow2`; others by XML."""
+    allocation_bytes: int | None = None
+    """Bytes to allocate at once. None: all for raw files, none for qcow2."""
+    backing_store: BackingStore | None = None
+    permissions: Permissions | None = None
+    xml: str = ""
+    """libvirt's own document, passed on untouched."""
+
+    @classmethod
+    def from_xml(cls, xml: str) -> VolumeSpec:
+        """Take libvirt's `<volume>` document as it is. Raises InvalidArgument where it is malformed or nameless."""
+        return cls(document_name(xml, "volume"), capacity_bytes=0, xml=xml)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """A storage volume of one pool of one host."""
+
+    pool: str
+    name: str
+    key: str
+    """libvirt's key: the path for volumes that are files."""
+    path: str
+    """Path on this host: what goes into a guest's XML."""
+    type: str
+    """`file`, `block`, `dir`, `network`, `netdir`, `ploop`."""
+    format: str = ""
+    """In libvirt's spelling; empty: not known."""
+    capacity_bytes: int | None = None
+    """Size that a guest sees; None: not known. So are the other sizes."""
+    allocation_bytes: int | None = None
+    physical_bytes: int | None = None
+    backing_store: BackingStore | None = None
+    permissions: Permissions | None = None
+    modified_at: datetime | None = None
+    compat: str = ""
+    """qcow2's compatibility level, such as `1.1`."""
+    features: tuple[str, ...] = ()
+    cluster_size_bytes: int | None = None
+    encryption: str = ""
+    """Format of encryption, such as `luks`; empty: none."""
+    etag: str = ""
+    """Covers identity and definition, never usage."""
+    xml: str = ""
+    """libvirt's XML; empty unless asked for by `full`."""
+    as_of: datetime | None = None
+    """When this was looked at, by the host's clock; None in an operation's result."""
+    age_s: float | None = None
+    """How long before the answer that was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadPool:
+    """An active pool whose volumes a listing of all pools lacks."""
+
+    pool: str
+    reason: str
+    """Name of an `ErrorReason` without its prefix."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeListing:
+    """All volumes of one pool or of one host, and what could not be read. Its pages may be of different revisions."""
+
+    volumes: tuple[Volume, ...]
+    unread_pools: tuple[UnreadPool, ...]
+    revision: Revision
+    """Revision of the last page."""
+    as_of: datetime | None
+    """When the oldest part was looked at."""
+    age_s: float | None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every active pool was read."""
+        return not self.unread_pools
