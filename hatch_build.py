@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import os
 import shutil
 import subprocess
@@ -17,7 +18,9 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 PACKAGE = Path("poolfleet/v1")
-PACKAGE_DOCSTRING = '"""The messages and stubs of poolfleet.v1, generated from protos/poolfleet/v1: change those instead."""\n'
+PACKAGE_DOCSTRING = (
+    '"""The messages and stubs of poolfleet.v1, generated from protos/poolfleet/v1: change those instead."""\n'
+)
 
 
 class ProtoBuildHook(BuildHookInterface[Any]):
@@ -48,20 +51,17 @@ def generate(root: Path) -> list[Path]:
 
 def _compile(protos: Path, sources: list[str], out: Path) -> None:
     # The include folder of grpcio-tools holds google/protobuf; google/rpc is ours, and only imported from.
-    well_known = _tools_include()
+    well_known = importlib.resources.files("grpc_tools") / "_proto"
     command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{protos}", f"-I{well_known}"]
-    command += [f"--{kind}_out={out}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")]
+    command += [f"--python_out={out}", f"--grpc_python_out={out}", f"--mypy_out={out}"]
+    command += [f"--mypy_grpc_out=only_async:{out}"]
     # The plugins' scripts lie beside this interpreter, in a build environment that need not be on PATH.
-    path = os.pathsep.join([sysconfig.get_path("scripts"), str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    path = os.pathsep.join(
+        [sysconfig.get_path("scripts"), str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    )
     done = subprocess.run([*command, *sources], env={**os.environ, "PATH": path}, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"protoc failed:\n{done.stderr}")
-
-
-def _tools_include() -> Path:
-    import grpc_tools
-
-    return Path(grpc_tools.__file__).parent / "_proto"
 
 
 def _replace(target: Path, made: Path) -> list[Path]:
