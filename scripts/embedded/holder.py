@@ -1,8 +1,7 @@
-"""Keeps a mount namespace open: a tmpfs on /run, and a host's own folders over those of libvirt.
+"""Keeps a mount namespace open; run as a program by embedded.namespace, as root.
 
-Run as a program by embedded.surroundings, as root: `python -I -S holder.py FOLDER=TARGET …`. It prints one line when all
-is mounted, and then stays. By system calls, because `unshare --propagation private` refuses a chroot whose root is no
-mount point.
+`python -I -S holder.py ["bind" FOLDER TARGET | "tmpfs" NAME TARGET]…` mounts these in this order, prints one line, and
+stays. By system calls, because `unshare --propagation private` refuses a chroot whose root is no mount point.
 """
 
 from __future__ import annotations
@@ -15,6 +14,9 @@ CLONE_NEWNS = 0x00020000
 MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_PRIVATE = 1 << 18
+
+# Folders are not nested deeper than this: far enough up to be at the root of all mounts.
+DEEPEST = 64
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -34,9 +36,10 @@ def mount(source: str, target: str, kind: str | None, flags: int) -> None:
 def make_all_private() -> None:
     """Let no mount made from here on be seen outside, even when our root is a chroot in a shared mount."""
     own_root = os.open("/", os.O_DIRECTORY)
-    # Another root, one that we stand above, leaves the way up to the root of all mounts open.
+    os.chdir("/")
+    # With its root moved below where it stands, a process can walk up out of its chroot.
     os.chroot("/proc")
-    for _ in range(64):
+    for _ in range(DEEPEST):
         os.chdir("..")
     os.chroot(".")
     mount("none", "/", None, MS_REC | MS_PRIVATE)
@@ -45,17 +48,17 @@ def make_all_private() -> None:
     os.close(own_root)
 
 
-def main(binds: list[str]) -> None:
+def main(mounts: list[str]) -> None:
     """Make the namespace, say so, and stay until killed."""
     _check(_libc.unshare(CLONE_NEWNS), "unshare")
     make_all_private()
-    mount("tmpfs", "/run", "tmpfs", 0)
-    for bind in binds:
-        folder, _, target = bind.partition("=")
-        mount(folder, target, None, MS_BIND)
+    for kind, source, target in zip(mounts[::3], mounts[1::3], mounts[2::3], strict=True):
+        if kind == "bind":
+            mount(source, target, None, MS_BIND)
+        else:
+            mount(source, target, kind, 0)
     os.write(1, b"ready\n")
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.execvp("sleep", ["sleep", "infinity"])
 
 

@@ -14,7 +14,11 @@ from types import TracebackType
 from typing import Self
 
 from embedded.process import NotReadyError, Process, wait_until
-from embedded.surroundings import START_LIMIT_S, STOP_LIMIT_S, surroundings
+from embedded.standin import NetfsStandIn
+from embedded.surroundings import surroundings
+
+START_LIMIT_S = 30.0
+STOP_LIMIT_S = 10.0
 
 # A UNIX socket's path has at most 107 bytes, and libvirt appends up to 51 of its own below a session's home.
 LONGEST_ROOT_BYTES = 56
@@ -27,17 +31,17 @@ class EmbeddedLibvirtd:
     """A libvirtd that keeps all it has under `root`; what it has defined is there again after `restart()`.
 
     `root` is made where it is missing and is the caller's to remove, after `stop()`. As a context manager it runs
-    within the block.
+    within the block. With a `share` (root only) it can start netfs pools of that source.
     """
 
-    def __init__(self, root: Path, *, host_uuid: uuid.UUID | None = None) -> None:
+    def __init__(self, root: Path, *, host_uuid: uuid.UUID | None = None, share: NetfsStandIn | None = None) -> None:
         if len(os.fsencode(root)) > LONGEST_ROOT_BYTES or not root.is_absolute():
             raise ValueError(f"{root}: must be absolute, and at most {LONGEST_ROOT_BYTES} bytes long for its sockets")
         self.root = root
         self.host_uuid = host_uuid or uuid.uuid5(uuid.NAMESPACE_URL, root.as_uri())
         self.socket = root / "sock/libvirt-sock"
         self.log = root / "libvirtd.log"
-        self.surroundings = surroundings(root)
+        self.surroundings = surroundings(root, share)
         self._process = Process(root / "libvirtd.pid")
 
     @property
@@ -76,11 +80,11 @@ class EmbeddedLibvirtd:
 
     def sigstop(self) -> None:
         """Let it hang: sockets accept, nothing answers."""
-        self._process.signal(signal.SIGSTOP)
+        self._process.send(signal.SIGSTOP)
 
     def sigcont(self) -> None:
         """Let it go on."""
-        self._process.signal(signal.SIGCONT)
+        self._process.send(signal.SIGCONT)
 
     def answers(self, timeout_s: float = 1.0) -> bool:
         """Whether it replies to a message of libvirt's protocol; that it accepts a connection says little."""

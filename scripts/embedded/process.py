@@ -80,7 +80,7 @@ class Process:
             return None
         return int(pid) if ticks == str(started_at_ticks(int(pid))) else None
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
         """Send it a signal; nothing happens where it is gone."""
         if (pid := self.pid) is not None:
             with contextlib.suppress(ProcessLookupError):

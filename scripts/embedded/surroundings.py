@@ -1,22 +1,16 @@
-"""What a host's processes run in, and what finds every one of them again: a mount namespace, or a home of their own."""
+"""What the processes of one host run in: a mount namespace for root, a home of their own for anybody else."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import select
-import signal
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from embedded.process import NotReadyError, Process, wait_until
+from embedded.namespace import MountNamespace, kill_all, processes
+from embedded.standin import NetfsStandIn
 
-START_LIMIT_S = 30.0
-STOP_LIMIT_S = 10.0
-
-# Where a system libvirtd keeps its things → the host's own folder for them.
+# Where a system libvirtd keeps its things, and the host's own folder for them.
 _SYSTEM_FOLDERS = {
     "/etc/libvirt": "etc",
     "/var/lib/libvirt": "lib",
@@ -24,21 +18,20 @@ _SYSTEM_FOLDERS = {
     "/var/log/libvirt": "log",
 }
 
+_KVM = Path("/dev/kvm")
+
 
 class Surroundings(Protocol):
-    """Where the processes of one host run."""
+    """Where the processes of one host run, and how every one of them is found again."""
 
-    @property
-    def scheme(self) -> str:
-        """The URI's path: system or session."""
+    scheme: str
+    """Which libvirt it is: the path of its URI."""
 
-    @property
-    def capabilities_cache(self) -> Path:
-        """Where libvirtd remembers what the emulators can do, which is the same on all hosts of one machine."""
+    capabilities_cache: Path
+    """Where libvirtd remembers what the emulators can do, which is the same on all hosts of one machine."""
 
-    @property
-    def env(self) -> dict[str, str]:
-        """The environment of each program of the host."""
+    env: dict[str, str]
+    """The environment of each program of the host."""
 
     def start(self) -> None:
         """Make them; raises NotReadyError."""
@@ -53,86 +46,54 @@ class Surroundings(Protocol):
         """End whatever still runs inside, and wait for it."""
 
 
-def surroundings(root: Path) -> Surroundings:
-    """What this user can have: root a mount namespace, anybody else a home."""
-    return PrivateMounts(root) if os.geteuid() == 0 else OwnHome(root)
+def surroundings(root: Path, share: NetfsStandIn | None) -> Surroundings:
+    """What this user can have below `root`; only root can have a `share`: ValueError for others."""
+    if os.geteuid() == 0:
+        return PrivateMounts(root, share)
+    if share is not None:
+        raise ValueError("a netfs stand-in needs root")
+    return OwnHome(root)
 
 
 class PrivateMounts:
-    """A mount namespace: a system libvirtd in it has /run, /etc/libvirt and /var/lib/libvirt to itself. Needs root."""
+    """For a system libvirtd that has /run, /etc/libvirt and /var/lib/libvirt to itself."""
 
-    scheme = "system"
-
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, share: NetfsStandIn | None) -> None:
+        self.scheme = "system"
+        self.capabilities_cache = root / "cache/qemu/capabilities"
+        self.env = dict(os.environ)
         self._root = root
-        # It outlives libvirtd and agent, as the mounts of a real host do.
-        self._holder = Process(root / "holder.pid")
-
-    @property
-    def capabilities_cache(self) -> Path:
-        return self._root / "cache/qemu/capabilities"
-
-    @property
-    def env(self) -> dict[str, str]:
-        return dict(os.environ)
+        self._share = share
+        self._namespace = MountNamespace(root, within=None if share is None else share.namespace)
+        self.command = self._namespace.command
+        self.pids = self._namespace.pids
+        self.stop = self._namespace.stop
 
     def start(self) -> None:
-        binds = []
+        mounts = [("tmpfs", "tmpfs", "/run")]
         for target, name in _SYSTEM_FOLDERS.items():
             folder = self._root / name
             folder.mkdir(parents=True, exist_ok=True)
-            Path(target).mkdir(parents=True, exist_ok=True)
-            binds.append(f"{folder}={target}")
-        log = self._root / "holder.log"
-        said, say = os.pipe()
-        try:
-            holder = Path(__file__).with_name("holder.py")
-            self._holder.start([sys.executable, "-I", "-S", str(holder), *binds], log=log, stdout=say)
-            os.close(say)
-            readable, _, _ = select.select([said], [], [], START_LIMIT_S)
-            if not readable or os.read(said, 16) != b"ready\n":
-                raise NotReadyError(f"no mount namespace: {log.read_text().strip()}")
-        except BaseException:
-            self.stop()
-            raise
-        finally:
-            os.close(said)
-
-    def command(self, argv: Sequence[str]) -> list[str]:
-        if (holder := self._holder.pid) is None:
-            raise RuntimeError("the host's mount namespace is not there: start the host first")
-        # --root, because entering a namespace would leave a chroot.
-        return ["nsenter", f"--target={holder}", "--mount", "--root", "--", *argv]
-
-    def pids(self) -> list[int]:
-        if (holder := self._holder.pid) is None:
-            return []
-        namespace = os.readlink(f"/proc/{holder}/ns/mnt")
-        return _processes(lambda process: os.readlink(process / "ns/mnt") == namespace)
-
-    def stop(self) -> None:
-        if (holder := self._holder.pid) is not None:
-            # Without the holder the others could no longer be told from the machine's own.
-            _kill_all(lambda: [pid for pid in self.pids() if pid != holder])
-        self._holder.stop()
+            mounts.append(("bind", str(folder), target))
+        if _KVM.exists():
+            # Guests are defined here and never booted. Where KVM is there and does not work, libvirtd asks each
+            # emulator again at every definition, for many seconds; a device that it may not open it leaves alone.
+            no_kvm = self._root / "no-kvm"
+            no_kvm.touch(mode=0)
+            mounts.append(("bind", str(no_kvm), str(_KVM)))
+        if self._share is not None:
+            mounts.append(self._share.mount_wrapper())
+        self._namespace.start(mounts)
 
 
 class OwnHome:
-    """A home and XDG folders: a session libvirtd in them shares nothing with the user's own. For any user."""
-
-    scheme = "session"
+    """For a session libvirtd that shares nothing with the user's own."""
 
     def __init__(self, root: Path) -> None:
-        self._home = root / "home"
-
-    @property
-    def capabilities_cache(self) -> Path:
-        return self._home / "cache/libvirt/qemu/capabilities"
-
-    @property
-    def env(self) -> dict[str, str]:
-        home = self._home
-        return os.environ | {
+        home = root / "home"
+        self.scheme = "session"
+        self.capabilities_cache = home / "cache/libvirt/qemu/capabilities"
+        self.env = os.environ | {
             "HOME": str(home),
             "XDG_RUNTIME_DIR": str(home / "run"),
             "XDG_CONFIG_HOME": str(home / "config"),
@@ -141,40 +102,21 @@ class OwnHome:
             # Nobody listens there: otherwise libvirt would start a bus where the user has a display.
             "DBUS_SESSION_BUS_ADDRESS": f"unix:path={home}/run/bus",
         }
+        self._home = home
 
     def start(self) -> None:
-        (self._home / "run").mkdir(parents=True, exist_ok=True)
+        runtime = self._home / "run"
+        runtime.mkdir(parents=True, exist_ok=True)
         # libvirt refuses a runtime folder that others can enter.
-        (self._home / "run").chmod(0o700)
+        runtime.chmod(0o700)
 
     def command(self, argv: Sequence[str]) -> list[str]:
         return list(argv)
 
     def pids(self) -> list[int]:
-        # libvirt hands HOME on to what it starts, and to nothing else of ours.
+        # libvirt hands HOME on to what it starts, and nothing else that is ours.
         mark = f"HOME={self._home}".encode()
-        return _processes(lambda process: mark in (process / "environ").read_bytes().split(b"\0"))
+        return processes(lambda process: mark in (process / "environ").read_bytes().split(b"\0"))
 
     def stop(self) -> None:
-        _kill_all(self.pids)
-
-
-def _processes(chosen: Callable[[Path], bool]) -> list[int]:
-    """The processes whose /proc folder is `chosen`; those that are gone or not ours are not."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if chosen(process):
-                found.append(int(process.name))
-    return found
-
-
-def _kill_all(pids: Callable[[], list[int]]) -> None:
-    def none_left() -> bool:
-        left = pids()
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        return not left
-
-    wait_until(none_left, limit_s=STOP_LIMIT_S, what="the host's processes end")
+        kill_all(self.pids)

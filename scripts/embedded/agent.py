@@ -1,0 +1,118 @@
+"""One poolfleet-agent beside an embedded libvirtd: its configuration, its process, its readiness."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from embedded.libvirtd import EmbeddedLibvirtd
+from embedded.process import NotReadyError, Process, wait_until
+
+START_LIMIT_S = 30.0
+DRAIN_LIMIT_S = 20.0
+
+
+class EmbeddedAgent:
+    """An agent of `libvirtd`, in the same surroundings, with state and socket in the same folder."""
+
+    def __init__(
+        self,
+        libvirtd: EmbeddedLibvirtd,
+        *,
+        allowed_paths: Sequence[Path],
+        storages: Mapping[Path, str] | None = None,
+        tcp: str | None = None,
+        settings: Mapping[str, object] | None = None,
+    ) -> None:
+        """`storages`: configured ids by folder. `tcp`: `127.0.0.1:PORT`, to be listened on as well.
+
+        `settings`: further keys of the configuration's top level, which win over ours.
+        """
+        root = libvirtd.root
+        self.socket = root / "agent.sock"
+        self.state_dir = root / "state"
+        self.log = root / "agent.log"
+        self._config = root / "agent.toml"
+        self._process = Process(root / "agent.pid")
+        self._libvirtd = libvirtd
+        self._tcp = tcp
+        self._allowed_paths = allowed_paths
+        self._storages = storages or {}
+        self._settings = settings or {}
+
+    @property
+    def target(self) -> str:
+        """The address for a client: `unix:PATH`."""
+        return f"unix:{self.socket}"
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id; None while it does not run."""
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it and return when it accepts connections; raises NotReadyError with the end of its log."""
+        # What a killed one left would look like readiness.
+        self.socket.unlink(missing_ok=True)
+        self._config.write_text(self._configuration())
+        surroundings = self._libvirtd.surroundings
+        argv = [sys.executable, "-m", "poolfleet_agent.cli", "serve", "--config", str(self._config)]
+        self._process.start(surroundings.command(argv), env=surroundings.env, log=self.log)
+        try:
+            wait_until(self._ended_or_accepts, limit_s=START_LIMIT_S, what="the agent accepts connections")
+            if self.pid is None:
+                raise NotReadyError(f"the agent ended: {self.log.read_text()[-2000:]}")
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Let it drain and end, and wait for it."""
+        self._process.stop(limit_s=DRAIN_LIMIT_S)
+
+    def kill9(self) -> None:
+        """End it as a crash does."""
+        self._process.kill9()
+
+    def sigstop(self) -> None:
+        """Let it hang: its socket accepts, nothing answers."""
+        self._process.send(signal.SIGSTOP)
+
+    def sigcont(self) -> None:
+        """Let it go on."""
+        self._process.send(signal.SIGCONT)
+
+    def _ended_or_accepts(self) -> bool:
+        if self.pid is None:
+            return True
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(self.socket))
+            return True
+        return False
+
+    def _configuration(self) -> str:
+        """The file: the one place that knows the configuration's keys."""
+        listen: dict[str, object] = {"unix": str(self.socket), "unix_mode": "0660"}
+        if self._tcp is not None:
+            listen["tcp"] = self._tcp
+        top = {
+            "state_dir": str(self.state_dir),
+            "storage_uri": self._libvirtd.uri,
+            "domain_uris": [self._libvirtd.uri],
+            "allowed_paths": [str(path) for path in self._allowed_paths],
+            **self._settings,
+        }
+        lines = [*_toml(top), "[listen]", *_toml(listen)]
+        for path, storage_id in self._storages.items():
+            lines += ["[[storages]]", *_toml({"path": str(path), "id": storage_id})]
+        return "\n".join(lines) + "\n"
+
+
+def _toml(table: Mapping[str, object]) -> list[str]:
+    # Strings, numbers, booleans and lists of them are written in TOML as in JSON.
+    return [f"{key} = {json.dumps(value)}" for key, value in table.items()]

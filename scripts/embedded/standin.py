@@ -1,0 +1,84 @@
+"""A netfs share without NFS: a tmpfs that carries a share's name, and a mount(8) that binds it where libvirt mounts it.
+
+/proc/mounts then shows what it would show of the share, so that libvirt's own checks and unmounts work; every host that
+was given the stand-in sees the same files. Needs root.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from embedded.namespace import MountNamespace
+
+_WRAPPER = """\
+#!/bin/sh
+# mount(8) of an embedded host: binds the stand-in for its share; no other share is to be had.
+source= target=
+for word; do
+    source=$target
+    target=$word
+done
+case $source in
+    {share}) exec {mount} --bind {export} "$target" ;;
+    *:/*)
+        echo "mount.nfs: access denied by server while mounting $source" >&2
+        exit 32
+        ;;
+    *) exec {mount} "$@" ;;
+esac
+"""
+
+
+class NetfsStandIn:
+    """The share `host`:`path`, for the hosts that are started while it runs. As a context manager: within the block."""
+
+    def __init__(self, root: Path, *, host: str = "nfs.test", path: str = "/export") -> None:
+        self.host = host
+        self.path = path
+        self.root = root
+        self.namespace = MountNamespace(root)
+
+    @property
+    def source(self) -> str:
+        """What /proc/mounts shows: `host:path`."""
+        return f"{self.host}:{self.path}"
+
+    def start(self) -> None:
+        """Make the empty share; raises NotReadyError."""
+        export = self.root / "export"
+        export.mkdir(parents=True, exist_ok=True)
+        real_mount = shutil.which("mount")
+        if real_mount is None:
+            raise FileNotFoundError("mount is not installed (Debian: mount)")
+        shutil.copy(real_mount, self.root / "mount.real")
+        wrapper = self.root / "mount"
+        wrapper.write_text(
+            _WRAPPER.format(
+                share=shlex.quote(self.source),
+                mount=shlex.quote(str(self.root / "mount.real")),
+                export=shlex.quote(str(export)),
+            )
+        )
+        wrapper.chmod(0o755)
+        self.namespace.start([("tmpfs", self.source, str(export))])
+
+    def mount_wrapper(self) -> tuple[str, str, str]:
+        """What a host's namespace mounts to have the share."""
+        return ("bind", str(self.root / "mount"), str(shutil.which("mount")))
+
+    def stop(self) -> None:
+        """Forget it, with its files; hosts that still have it mounted keep it until they stop."""
+        self.namespace.stop()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
