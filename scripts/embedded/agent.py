@@ -10,8 +10,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from embedded.libvirtd import EmbeddedLibvirtd
-from embedded.process import NotReadyError, Process, wait_until
+from scripts.embedded.libvirtd import EmbeddedLibvirtd
+from scripts.embedded.process import NotReadyError, Process, wait_until
 
 START_LIMIT_S = 30.0
 DRAIN_LIMIT_S = 20.0

@@ -1,4 +1,4 @@
-"""Keeps a mount namespace open; run as a program by embedded.namespace, as root.
+"""Keeps a mount namespace open; run as a program by scripts.embedded.namespace, as root.
 
 `python -I -S holder.py ["bind" FOLDER TARGET | "tmpfs" NAME TARGET]…` mounts these in this order, prints one line, and
 stays. By system calls, because `unshare --propagation private` refuses a chroot whose root is no mount point.
@@ -59,7 +59,7 @@ def main(mounts: list[str]) -> None:
             mount(source, target, kind, 0)
     os.write(1, b"ready\n")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    os.execvp("sleep", ["sleep", "infinity"])
+    os.execvp("sleep", ["sleep", "infinity"])  # noqa: S606
 
 
 if __name__ == "__main__":

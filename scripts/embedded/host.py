@@ -7,9 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from embedded.agent import EmbeddedAgent
-from embedded.libvirtd import EmbeddedLibvirtd
-from embedded.standin import NetfsStandIn
+from scripts.embedded.agent import EmbeddedAgent
+from scripts.embedded.libvirtd import EmbeddedLibvirtd
+from scripts.embedded.standin import NetfsStandIn
 
 
 class EmbeddedHost:

@@ -13,9 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from embedded.process import NotReadyError, Process, wait_until
-from embedded.standin import NetfsStandIn
-from embedded.surroundings import surroundings
+from scripts.embedded.process import NotReadyError, Process, wait_until
+from scripts.embedded.standin import NetfsStandIn
+from scripts.embedded.surroundings import surroundings
 
 START_LIMIT_S = 30.0
 STOP_LIMIT_S = 10.0
@@ -65,7 +65,7 @@ class EmbeddedLibvirtd:
             raise
 
     def stop(self) -> None:
-        """End it, and everything else that runs in its surroundings, and wait for it. Mounts go with their namespace."""
+        """End it and all else that runs in its surroundings, and wait for it; mounts go with their namespace."""
         self._process.stop(limit_s=STOP_LIMIT_S)
         self.surroundings.stop()
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from embedded.process import NotReadyError, Process, wait_until
+from scripts.embedded.process import NotReadyError, Process, wait_until
 
 START_LIMIT_S = 30.0
 STOP_LIMIT_S = 10.0

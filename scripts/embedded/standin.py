@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from embedded.namespace import MountNamespace
+from scripts.embedded.namespace import MountNamespace
 
 _WRAPPER = """\
 #!/bin/sh

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from embedded.namespace import MountNamespace, kill_all, processes
-from embedded.standin import NetfsStandIn
+from scripts.embedded.namespace import MountNamespace, kill_all, processes
+from scripts.embedded.standin import NetfsStandIn
 
 # Where a system libvirtd keeps its things, and the host's own folder for them.
 _SYSTEM_FOLDERS = {

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from embedded.libvirtd import EmbeddedLibvirtd
+
+from scripts.embedded.libvirtd import EmbeddedLibvirtd
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The hosts that the other tests stand on: real, apart from each other and from the machine's libvirt, and gone afterwards."""
+"""The hosts that the other tests stand on: apart from each other and from the machine's libvirt, and gone after."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from embedded.libvirtd import LONGEST_ROOT_BYTES, EmbeddedLibvirtd
-from embedded.process import NotReadyError, Process, wait_until
-from embedded.standin import NetfsStandIn
+
+from scripts.embedded.libvirtd import LONGEST_ROOT_BYTES, EmbeddedLibvirtd
+from scripts.embedded.process import NotReadyError, Process, wait_until
+from scripts.embedded.standin import NetfsStandIn
 
 IS_ROOT = os.geteuid() == 0
 LIMIT_S = 60
@@ -220,7 +221,7 @@ if IS_ROOT:
             where = ["--source-host", "other.test", "--source-path", "/export", "--target", f"{daemon.root}/mnt"]
             virsh(daemon, "pool-define-as", "vm_data", "netfs", *where)
             virsh(daemon, "pool-build", "vm_data")
-            with pytest.raises(AssertionError, match="access denied by server while mounting other.test:/export"):
+            with pytest.raises(AssertionError, match=r"access denied by server while mounting other\.test:/export"):
                 virsh(daemon, "pool-start", "vm_data")
 
 else:
