@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.libvirtd import EmbeddedLibvirtd
 
 
@@ -16,13 +18,25 @@ def short_dir() -> Iterator[Path]:
     """A folder whose path is short enough for sockets, which pytest's own are not; removed in the end."""
     with tempfile.TemporaryDirectory(prefix="pf-", dir="/tmp") as folder:
         path = Path(folder)
-        # libvirt's own users must reach what lies below.
+        # What libvirt runs as another user must reach what lies below.
         path.chmod(0o755)
         yield path
 
 
 @pytest.fixture(scope="session")
 def libvirtd(short_dir: Path) -> Iterator[EmbeddedLibvirtd]:
-    """One libvirtd for all tests that leave it running and clean up what they define."""
+    """One libvirtd for all tests that leave it running and clean up what they define; it knows its emulators."""
     with EmbeddedLibvirtd(short_dir / "l") as daemon:
+        subprocess.run(["virsh", "--connect", daemon.uri, "version"], check=True, stdout=subprocess.DEVNULL, timeout=60)
         yield daemon
+
+
+@pytest.fixture
+def host(short_dir: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[EmbeddedHost]:
+    """A fresh host with its agent, for one test, which may do anything to it."""
+    with tempfile.TemporaryDirectory(dir=short_dir, prefix="h") as folder:
+        Path(folder).chmod(0o755)
+        new = EmbeddedHost("h", Path(folder), shared=Path(folder) / "shared")
+        new.libvirtd.learn_emulators_from(libvirtd)
+        with new:
+            yield new
