@@ -362,6 +362,8 @@ class AgentIdentity:
     boot_id: str
     host_name: str
     kernel: str
+    previous_boot_id: str = ""
+    """Boot that the agent last ran in; another than `boot_id` at the first start after a reboot, empty at the very first."""
 
 
 class AgentStore(Protocol):

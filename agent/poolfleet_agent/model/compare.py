@@ -1,0 +1,103 @@
+"""Whether what is asked for is what there is: only what the request states counts, after libvirt's normalisation."""
+
+import posixpath
+from collections.abc import Iterator
+
+from poolfleet_agent.model.pool import DirSource, NetfsSource, Permissions, PoolDefinition
+from poolfleet_agent.model.volume import VolumeDefinition, VolumeFacts
+
+
+def clean_path(path: str) -> str:
+    """Give a path as libvirt stores it: no doubled and no trailing slashes."""
+    cleaned = posixpath.normpath(path) if path else ""
+    return cleaned[1:] if cleaned.startswith("//") else cleaned
+
+
+def pool_differences(asked: PoolDefinition, have: PoolDefinition) -> tuple[str, ...]:
+    """Name the fields in which a pool is not as asked; empty: it is."""
+    return tuple(_pool_differences(asked, have))
+
+
+def _pool_differences(asked: PoolDefinition, have: PoolDefinition) -> Iterator[str]:
+    if asked.type != have.type:
+        yield "type"
+        return
+    if asked.uuid is not None and asked.uuid != have.uuid:
+        yield "uuid"
+    if isinstance(asked.source, NetfsSource) and isinstance(have.source, NetfsSource):
+        yield from _netfs_differences(asked.source, have.source)
+    if asked.target_path is not None and clean_path(asked.target_path) != clean_path(have.target_path or ""):
+        yield "target.path"
+    if asked.target_permissions is not None:
+        yield from _permission_differences("target.permissions", asked.target_permissions, have.target_permissions)
+    if asked.mount_options is not None and asked.mount_options != (have.mount_options or ()):
+        yield "mount.options"
+    if asked.protocol_version is not None and asked.protocol_version != (have.protocol_version or ""):
+        yield "mount.protocol_version"
+
+
+def _netfs_differences(asked: NetfsSource, have: NetfsSource) -> Iterator[str]:
+    if asked.host != have.host:
+        yield "source.host"
+    if clean_path(asked.path) != clean_path(have.path):
+        yield "source.path"
+    if asked.format is not None and asked.format != (have.format or "auto"):
+        yield "source.format"
+
+
+def _permission_differences(field: str, asked: Permissions, have: Permissions | None) -> Iterator[str]:
+    have = have or Permissions()
+    for part in ("mode", "owner", "group"):
+        wanted = getattr(asked, part)
+        if wanted is not None and wanted != getattr(have, part):
+            yield f"{field}.{part}"
+    if asked.label and asked.label != have.label:
+        yield f"{field}.label"
+
+
+def pending_fields(live: PoolDefinition, stored: PoolDefinition | None) -> tuple[str, ...]:
+    """Name the fields in which the stored definition differs from the live one. Live permissions are the directory's
+    real ones, not the definition's, and do not count."""
+    if stored is None:
+        return ()
+    fields = [name for name in _pool_differences(stored, live) if not name.startswith("target.permissions")]
+    for name, asked, have in (
+        ("mount.options", stored.mount_options, live.mount_options),
+        ("mount.protocol_version", stored.protocol_version, live.protocol_version),
+    ):
+        if name not in fields and (asked or None) != (have or None):
+            fields.append(name)
+    return tuple(fields)
+
+
+def same_source(one: PoolDefinition, other: PoolDefinition) -> bool:
+    """Whether two definitions state the same source, so that two pools would share one storage unknowingly."""
+    if isinstance(one.source, NetfsSource) and isinstance(other.source, NetfsSource):
+        return (one.source.host, clean_path(one.source.path)) == (other.source.host, clean_path(other.source.path))
+    if isinstance(one.source, DirSource) and isinstance(other.source, DirSource):
+        return one.target_path is not None and clean_path(one.target_path) == clean_path(other.target_path or "")
+    return False
+
+
+def volume_differences(asked: VolumeDefinition, have: VolumeFacts) -> tuple[str, ...]:
+    """Name the fields in which a volume is not as asked; empty: it is.
+
+    Allocation is not compared: it changes by itself as the guest writes.
+    """
+    return tuple(_volume_differences(asked, have))
+
+
+def _volume_differences(asked: VolumeDefinition, have: VolumeFacts) -> Iterator[str]:
+    if asked.format is not None and asked.format != have.format:
+        yield "format"
+    if asked.capacity_bytes is not None and asked.capacity_bytes != have.capacity_bytes:
+        yield "capacity_bytes"
+    if asked.backing_store is not None:
+        path = have.backing_store.path if have.backing_store else ""
+        if clean_path(asked.backing_store.path) != clean_path(path):
+            yield "backing_store.path"
+        have_format = have.backing_store.format if have.backing_store else ""
+        if asked.backing_store.format and asked.backing_store.format != have_format:
+            yield "backing_store.format"
+    if asked.permissions is not None:
+        yield from _permission_differences("permissions", asked.permissions, have.permissions)
