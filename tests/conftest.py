@@ -1,0 +1,48 @@
+"""For every test: a skip is a failure, unless tests/allowed_skips.txt lists it with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
+
+
+def allowed_skips(text: str) -> dict[str, str]:
+    """The reasons by node id of what may be skipped. Raises ValueError for a line without a reason."""
+    reasons = {}
+    for line in text.splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        node_id, _, reason = (part.strip() for part in line.partition(" # "))
+        if not reason:
+            raise ValueError(f"{ALLOWED_SKIPS.name}: no reason is given for {node_id}")
+        reasons[node_id] = reason
+    return reasons
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    # An expected failure is reported as skipped too, and is none.
+    if report.skipped and not hasattr(report, "wasxfail"):
+        _fail_unless_allowed(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    if report.skipped:
+        _fail_unless_allowed(report)
+    return report
+
+
+def _fail_unless_allowed(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if report.nodeid in allowed_skips(ALLOWED_SKIPS.read_text()):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+    report.outcome = "failed"
+    report.longrepr = f"{report.nodeid} was skipped, and {ALLOWED_SKIPS.name} does not list it: {reason}"
