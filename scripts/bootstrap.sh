@@ -11,7 +11,7 @@ PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 export PATH
 
 bootstrap() {
-    _install_system_packages && _install_venv "$1"
+    install_system_packages && install_venv "$1"
 }
 
 # One line each: the package, and what it is needed for.
@@ -44,7 +44,7 @@ sys.exit(not (sys.version_info >= (3, 11) and headers.exists()))
 PYTHON
 }
 
-_install_system_packages() {
+install_system_packages() {
     missing='' reasons=''
     while read -r package reason; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' && continue
@@ -61,13 +61,7 @@ LIST
         echo "Installing system packages with apt-get: $reasons"
         _as_root apt-get update -qq || return
         # shellcheck disable=SC2086 # a list of package names
-        _as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing \
-            >"${TMPDIR:-/tmp}/poolfleet-apt.$$" 2>&1 || {
-            cat "${TMPDIR:-/tmp}/poolfleet-apt.$$" >&2
-            rm -f "${TMPDIR:-/tmp}/poolfleet-apt.$$"
-            return 1
-        }
-        rm -f "${TMPDIR:-/tmp}/poolfleet-apt.$$"
+        _as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing >/dev/null || return
     fi
     python_fits && return
     echo "poolfleet needs Python 3.11 or newer as python3, with its headers; here is $(python3 --version 2>&1)" >&2
@@ -87,14 +81,14 @@ _as_root() {
 
 # .venv holds the project as an editable install. Two stamps say what it was made from, so that a second run is quick:
 # the packaging (and where the checkout lies, for a virtual environment cannot be moved), and the contract.
-_install_venv() {
+install_venv() {
     extras=$1
     packaging="$(pwd -P) $(cat pyproject.toml hatch_build.py | cksum)"
     contract=$(cat protos/poolfleet/v1/*.proto | cksum)
     if [ "$(sed -n 1p .venv/stamp-packaging 2>/dev/null)" != "$packaging" ] || ! _has_extras "$extras"; then
         echo "Installing poolfleet[$extras] and what it uses into .venv"
-        # Packages of an interpreter that is not this one are of no use: a copied or upgraded .venv is made anew.
-        if ! .venv/bin/python -c '' 2>/dev/null || [ "$(cut -d' ' -f1 .venv/stamp-packaging 2>/dev/null)" != "$(pwd -P)" ]; then
+        # One that was copied from elsewhere, or whose interpreter is gone, is of no use.
+        if ! .venv/bin/python -c '' 2>/dev/null || _was_made_elsewhere; then
             python3 -m venv --clear .venv || return
         fi
         .venv/bin/python -m pip --disable-pip-version-check install --editable ".[$extras]" >.venv/install.log 2>&1 || {
@@ -107,11 +101,15 @@ _install_venv() {
             scripts/gen >/dev/null || return
         else
             rm -f .venv/stamp-packaging
-            _install_venv "$extras"
+            install_venv "$extras"
             return
         fi
     fi
     printf '%s\n' "$contract" >.venv/stamp-contract
+}
+
+_was_made_elsewhere() {
+    [ -e .venv/stamp-packaging ] && [ "$(sed -n '1s/ [^ ]* [^ ]*$//p' .venv/stamp-packaging)" != "$(pwd -P)" ]
 }
 
 # Whether .venv was installed with every extra of a comma-separated list.
