@@ -57,12 +57,20 @@ class EmbeddedAgent:
 
     def start(self) -> None:
         """Start it and return when it accepts connections; raises NotReadyError with the end of its log."""
+        self.launch()
+        self.wait_ready()
+
+    def launch(self) -> None:
+        """Start it without waiting: `wait_ready` does that."""
         # What a killed one left would look like readiness.
         self.socket.unlink(missing_ok=True)
         self._config.write_text(self._configuration())
         surroundings = self._libvirtd.surroundings
         argv = [sys.executable, "-m", "poolfleet_agent.cli", "serve", "--config", str(self._config)]
         self._process.start(surroundings.command(argv), env=surroundings.env, log=self.log)
+
+    def wait_ready(self) -> None:
+        """Return when it accepts connections; raises NotReadyError with the end of its log, and has ended it then."""
         try:
             wait_until(self._ended_or_accepts, limit_s=START_LIMIT_S, what="the agent accepts connections")
             if self.pid is None:

@@ -40,13 +40,17 @@ class EmbeddedHost:
 
     def start(self) -> None:
         """Start libvirtd and agent and return when both answer; raises NotReadyError, leaving nothing."""
-        self.pools_dir.mkdir(parents=True, exist_ok=True)
-        self.libvirtd.start()
+        self.start_libvirtd()
         try:
             self.agent.start()
         except BaseException:
             self.stop()
             raise
+
+    def start_libvirtd(self) -> None:
+        """Start all but the agent; raises NotReadyError, leaving nothing."""
+        self.pools_dir.mkdir(parents=True, exist_ok=True)
+        self.libvirtd.start()
 
     def stop(self) -> None:
         """End agent, libvirtd and all that they started, and wait for it."""
