@@ -52,12 +52,12 @@ def make_dir_pool(daemon: EmbeddedLibvirtd, name: str, target: Path) -> None:
 
 
 def processes_naming(folder: Path) -> list[int]:
-    """Every process whose command line or environment names something in `folder`."""
+    """Every process whose command line, environment or mounts name something in `folder`."""
     mark = os.fsencode(folder)
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            words = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+            words = b"".join((process / name).read_bytes() for name in ("cmdline", "environ", "mountinfo"))
         except OSError:
             continue
         if mark in words and int(process.name) != os.getpid():
