@@ -1,0 +1,52 @@
+"""When a mutation is sent again, and after how long. Reads are not repeated here: their channel does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, stop_before_delay
+from tenacity.wait import wait_exponential_jitter
+
+from poolfleet.transport.errors import UNREACHABLE
+from poolfleet.types.errors import PoolfleetError
+
+MOST_ATTEMPTS = 6
+
+# Reasons that pass by themselves, and where another try does no harm. Not among them: what the agent has itself
+# tried for long already, what another operation holds, and what the caller has to decide.
+RETRIED = frozenset(
+    {
+        UNREACHABLE,
+        "AGENT_RESTARTED",
+        "AGENT_STOPPING",
+        "LIBVIRT_UNAVAILABLE",
+        "NAME_RESERVED",
+        "REGISTRY_NOT_LOADED",
+        "RESOURCE_BUSY",
+        "SERVER_IN_GRACE",
+        "TOO_BUSY",
+    }
+)
+
+_backoff = wait_exponential_jitter(initial=0.2, max=5, jitter=0.2)
+
+
+def retrying(timeout_s: float, *, unless: Callable[[PoolfleetError], bool] = lambda error: False) -> AsyncRetrying:
+    """Tries within `timeout_s` seconds; an agent's RetryInfo is waited for, and gives up where it leads past them."""
+
+    def again(error: BaseException) -> bool:
+        return isinstance(error, PoolfleetError) and error.reason in RETRIED and not unless(error)
+
+    return AsyncRetrying(
+        retry=retry_if_exception(again),
+        wait=_delay_s,
+        stop=stop_after_attempt(MOST_ATTEMPTS) | stop_before_delay(timeout_s),
+        reraise=True,
+    )
+
+
+def _delay_s(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.retry_delay_s if isinstance(error, PoolfleetError) else None
+    own = _backoff(state)
+    return own if asked is None else max(asked, own)
