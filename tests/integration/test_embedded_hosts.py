@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scripts.embedded.libvirtd import LONGEST_ROOT_BYTES, EmbeddedLibvirtd
-from scripts.embedded.process import NotReadyError, Process, wait_until
+from scripts.embedded.process import NotReadyError, Process, started_at_ticks, wait_until
 from scripts.embedded.standin import NetfsStandIn
 
 IS_ROOT = os.geteuid() == 0
@@ -186,8 +186,10 @@ def test_a_process_that_ignores_the_request_to_end_is_killed(short_dir: Path) ->
     ready = short_dir / "deaf.ready"
     process.start(["sh", "-c", f"trap '' TERM; : >{ready}; exec sleep {LIMIT_S}"])
     wait_until(ready.exists, limit_s=LIMIT_S, what="the process ignores SIGTERM")
+    pid = process.pid
+    assert pid is not None
     process.stop(limit_s=0.2)
-    assert process.pid is None
+    assert started_at_ticks(pid) is None
 
 
 if IS_ROOT:
