@@ -9,12 +9,14 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from scripts.embedded.libvirtd import EmbeddedLibvirtd
 from scripts.embedded.process import NotReadyError, Process, wait_until
 
 START_LIMIT_S = 30.0
-DRAIN_LIMIT_S = 20.0
+# Longer than the agent itself waits for its work.
+DRAIN_LIMIT_S = 45.0
 
 
 class EmbeddedAgent:
@@ -27,11 +29,11 @@ class EmbeddedAgent:
         allowed_paths: Sequence[Path],
         storages: Mapping[Path, str] | None = None,
         tcp: str | None = None,
-        settings: Mapping[str, object] | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         """`storages`: configured ids by folder. `tcp`: `127.0.0.1:PORT`, to be listened on as well.
 
-        `settings`: further keys of the configuration's top level, which win over ours.
+        `settings`: more of the configuration, such as `{"staleness_s": 5, "limits": {"drain_s": 1}}`; it wins over ours.
         """
         root = libvirtd.root
         self.socket = root / "agent.sock"
@@ -67,7 +69,9 @@ class EmbeddedAgent:
         self._config.write_text(self._configuration())
         surroundings = self._libvirtd.surroundings
         argv = [sys.executable, "-m", "poolfleet_agent.cli", "serve", "--config", str(self._config)]
-        self._process.start(surroundings.command(argv), env=surroundings.env, log=self.log)
+        # What the caller's environment says of an agent is not meant for this one.
+        env = {name: value for name, value in surroundings.env.items() if not name.startswith("POOLFLEET_AGENT__")}
+        self._process.start(surroundings.command(argv), env=env, log=self.log)
 
     def wait_ready(self) -> None:
         """Return when it accepts connections; raises NotReadyError with the end of its log, and has ended it then."""
@@ -105,22 +109,23 @@ class EmbeddedAgent:
 
     def _configuration(self) -> str:
         """The file: the one place that knows the configuration's keys."""
-        listen: dict[str, object] = {"unix": str(self.socket), "unix_mode": "0660"}
-        if self._tcp is not None:
-            listen["tcp"] = self._tcp
-        top = {
+        ours: dict[str, Any] = {
             "state_dir": str(self.state_dir),
-            "storage_uri": self._libvirtd.uri,
-            "domain_uris": [self._libvirtd.uri],
             "allowed_paths": [str(path) for path in self._allowed_paths],
-            **self._settings,
+            "listen": {"unix": str(self.socket)} | ({} if self._tcp is None else {"tcp": self._tcp}),
+            "libvirt": {"storage_uri": self._libvirtd.uri, "domain_uris": [self._libvirtd.uri]},
+            "log": {"format": "console"},
+            "storages": [{"path": str(path), "id": storage_id} for path, storage_id in self._storages.items()],
         }
-        lines = [*_toml(top), "[listen]", *_toml(listen)]
-        for path, storage_id in self._storages.items():
-            lines += ["[[storages]]", *_toml({"path": str(path), "id": storage_id})]
-        return "\n".join(lines) + "\n"
+        for key, value in self._settings.items():
+            ours[key] = ours.get(key, {}) | value if isinstance(value, dict) else value
+        return "\n".join(f"{key} = {_toml(value)}" for key, value in ours.items()) + "\n"
 
 
-def _toml(table: Mapping[str, object]) -> list[str]:
-    # Strings, numbers, booleans and lists of them are written in TOML as in JSON.
-    return [f"{key} = {json.dumps(value)}" for key, value in table.items()]
+def _toml(value: object) -> str:
+    """The value on one line; all but tables is written in TOML as in JSON."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(inner) for inner in value) + "]"
+    return json.dumps(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from scripts.embedded.agent import EmbeddedAgent
 from scripts.embedded.libvirtd import EmbeddedLibvirtd
@@ -28,7 +28,7 @@ class EmbeddedHost:
         storages: Mapping[Path, str] | None = None,
         share: NetfsStandIn | None = None,
         tcp: str | None = None,
-        settings: Mapping[str, object] | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         """`storages`: the configured storage ids by folder; `tcp`, `settings`: as for EmbeddedAgent."""
         self.name = name
