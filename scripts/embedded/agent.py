@@ -33,7 +33,7 @@ class EmbeddedAgent:
     ) -> None:
         """`storages`: configured ids by folder. `tcp`: `127.0.0.1:PORT`, to be listened on as well.
 
-        `settings`: more of the configuration, such as `{"staleness_s": 5, "limits": {"drain_s": 1}}`; it wins over ours.
+        `settings`: more of the configuration, such as `{"limits": {"drain_s": 1}}`; it wins over ours.
         """
         root = libvirtd.root
         self.socket = root / "agent.sock"
