@@ -86,6 +86,8 @@ install_venv() {
     packaging="$(pwd -P) $(cat pyproject.toml hatch_build.py | cksum)"
     contract=$(cat protos/poolfleet/v1/*.proto | cksum)
     if [ "$(sed -n 1p .venv/stamp-packaging 2>/dev/null)" != "$packaging" ] || ! _has_extras "$extras"; then
+        # What scripts/test installed, scripts/demo does not take away.
+        ! _has_extras "$extras" || extras=$(sed -n 2p .venv/stamp-packaging)
         echo "Installing poolfleet[$extras] and what it uses into .venv"
         # One that was copied from elsewhere, or whose interpreter is gone, is of no use.
         if ! .venv/bin/python -c '' 2>/dev/null || _was_made_elsewhere; then
