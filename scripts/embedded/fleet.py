@@ -33,7 +33,10 @@ class EmbeddedFleet:
     @classmethod
     def found_in(cls, root: Path) -> EmbeddedFleet:
         """The fleet that was started in this folder, by whomever; raises FileNotFoundError where there is none."""
-        listed = tomllib.loads((root / "fleet.toml").read_text(encoding="utf-8"))
+        try:
+            listed = tomllib.loads((root / "fleet.toml").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise FileNotFoundError(f"no fleet was kept in {root}") from None
         return cls(root, [host["name"] for host in listed["host"]])
 
     def start(self) -> None:
