@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 from uuid import uuid4
 
 import grpc
@@ -14,6 +14,10 @@ from poolfleet.transport.errors import from_call, from_status
 from poolfleet.transport.retries import retrying
 from poolfleet.types.errors import DeadlineExceeded
 from poolfleet.v1 import operation_pb2, operation_service_pb2
+
+# What a stub has for each RPC; named here so that what calls needs no gRPC.
+UnaryMethod: TypeAlias = grpc.aio.UnaryUnaryMultiCallable
+StreamMethod: TypeAlias = grpc.aio.UnaryStreamMultiCallable
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
@@ -51,7 +55,7 @@ RecordedT = TypeVar("RecordedT", bound=Recorded)
 
 async def read(
     connection: Connection,
-    method: grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT],
+    method: UnaryMethod[RequestT, ResponseT],
     request: RequestT,
     timeout_s: float | None,
 ) -> ResponseT:
@@ -64,7 +68,7 @@ async def read(
 
 async def mutate(
     connection: Connection,
-    method: grpc.aio.UnaryUnaryMultiCallable[MutationT, RecordedT],
+    method: UnaryMethod[MutationT, RecordedT],
     request: MutationT,
     *,
     request_id: str | None,
@@ -94,7 +98,7 @@ async def mutate(
 
 async def submit(
     connection: Connection,
-    method: grpc.aio.UnaryUnaryMultiCallable[MutationT, RecordedT],
+    method: UnaryMethod[MutationT, RecordedT],
     request: MutationT,
     *,
     request_id: str | None,
@@ -129,7 +133,7 @@ async def wait(connection: Connection, operation_id: str, timeout_s: float | Non
 
 async def stream(
     connection: Connection,
-    method: grpc.aio.UnaryStreamMultiCallable[RequestT, ResponseT],
+    method: StreamMethod[RequestT, ResponseT],
     request: RequestT,
     timeout_s: float | None,
 ) -> AsyncIterator[ResponseT]:

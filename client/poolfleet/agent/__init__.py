@@ -1,0 +1,5 @@
+"""The client of one agent: its pools, volumes, operations and domain disks, as coroutines."""
+
+from poolfleet.agent.client import AgentClient
+
+__all__ = ["AgentClient"]

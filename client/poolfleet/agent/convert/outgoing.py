@@ -1,0 +1,136 @@
+"""What goes out: specs, and how old an answer may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from google.protobuf.duration_pb2 import Duration
+
+from poolfleet.types.errors import InvalidArgument
+from poolfleet.types.operation import OperationKind, OperationState
+from poolfleet.types.pool import DirSource, HealthStatus, NetfsSource, PoolMount, PoolSpec, PoolState, PoolTarget
+from poolfleet.types.volume import Permissions, VolumeSpec
+from poolfleet.v1 import operation_pb2, operation_service_pb2, pool_pb2, pool_service_pb2, snapshot_pb2, volume_pb2
+
+
+@contextmanager
+def representable() -> Iterator[None]:
+    """Raise InvalidArgument for values that no message can hold: sizes beyond 64 bits, names that are not UTF-8."""
+    try:
+        yield
+    except ValueError as error:
+        raise InvalidArgument(f"The request cannot be sent: {error}", reason="INVALID_FIELD") from error
+
+
+def staleness(max_staleness_s: float | None) -> Duration | None:
+    """How old an answer may be; None leaves it to the snapshot."""
+    if max_staleness_s is None:
+        return None
+    duration = Duration()
+    duration.FromNanoseconds(round(max_staleness_s * 1e9))
+    return duration
+
+
+def view(*, full: bool) -> snapshot_pb2.View.ValueType:
+    """How much of an object is asked for."""
+    return snapshot_pb2.VIEW_FULL if full else snapshot_pb2.VIEW_BASIC
+
+
+def pool_filter(
+    types: Sequence[str],
+    states: Sequence[PoolState],
+    health: Sequence[HealthStatus],
+    autostart: bool | None,
+    persistent: bool | None,
+    name_prefix: str,
+) -> pool_service_pb2.PoolFilter:
+    """Which pools a list holds. Raises ValueError for states that the contract cannot name."""
+    return pool_service_pb2.PoolFilter(
+        types=types,
+        states=[pool_pb2.PoolState.Value(f"POOL_STATE_{PoolState(state).upper()}") for state in states],
+        health=[pool_pb2.PoolHealth.Status.Value(f"STATUS_{HealthStatus(status).upper()}") for status in health],
+        autostart=autostart,
+        persistent=persistent,
+        name_prefix=name_prefix,
+    )
+
+
+def pool_update(
+    spec: PoolSpec | None, xml: str | None, autostart: bool | None, supervised: bool | None, mask: Sequence[str]
+) -> tuple[pool_service_pb2.PoolUpdate, Sequence[str]]:
+    """The values of an update with their mask: `mask` where it says anything, else each thing that is given."""
+    if spec is not None and spec.xml:
+        xml, spec = spec.xml, None
+    update = pool_service_pb2.PoolUpdate(
+        spec=None if spec is None else pool_spec(spec),
+        xml=xml or "",
+        autostart=bool(autostart),
+        supervised=bool(supervised),
+    )
+    given = {
+        "spec.source": spec and spec.source,
+        "spec.target": spec and spec.target,
+        "spec.mount": spec and spec.mount,
+        "xml": xml,
+        "autostart": autostart,
+        "supervised": supervised,
+    }
+    return update, mask or [path for path, value in given.items() if value is not None]
+
+
+def operation_filter(
+    states: Sequence[OperationState], kinds: Sequence[OperationKind], pools: Sequence[str]
+) -> operation_service_pb2.OperationFilter:
+    """Which operations a list or watch holds. Raises ValueError for what the contract cannot name."""
+    return operation_service_pb2.OperationFilter(
+        states=[
+            operation_pb2.OperationState.Value(f"OPERATION_STATE_{OperationState(state).upper()}") for state in states
+        ],
+        kinds=[operation_pb2.OperationKind.Value(f"OPERATION_KIND_{OperationKind(kind).upper()}") for kind in kinds],
+        pools=pools,
+    )
+
+
+def pool_spec(spec: PoolSpec) -> pool_pb2.PoolSpec:
+    """The typed form of a pool's spec."""
+    message = pool_pb2.PoolSpec(name=spec.name, uuid=spec.uuid)
+    match spec.source:
+        case DirSource():
+            message.dir.SetInParent()
+        case NetfsSource(host=host, path=path, format=form):
+            message.netfs.CopyFrom(pool_pb2.NetfsSource(host=host, path=path, format=form))
+        case None:
+            pass
+    if spec.target is not None:
+        message.target.CopyFrom(_target(spec.target))
+    if spec.mount is not None:
+        message.mount.CopyFrom(_mount(spec.mount))
+    return message
+
+
+def volume_spec(spec: VolumeSpec) -> volume_pb2.VolumeSpec:
+    """The typed form of a volume's spec."""
+    backing = spec.backing_store
+    return volume_pb2.VolumeSpec(
+        name=spec.name,
+        format=spec.format,
+        capacity_bytes=spec.capacity_bytes,
+        allocation_bytes=spec.allocation_bytes,
+        backing_store=volume_pb2.BackingStore(path=backing.path, format=backing.format) if backing else None,
+        permissions=_permissions(spec.permissions),
+    )
+
+
+def _target(target: PoolTarget) -> pool_pb2.PoolTarget:
+    return pool_pb2.PoolTarget(path=target.path, permissions=_permissions(target.permissions))
+
+
+def _mount(mount: PoolMount) -> pool_pb2.PoolMount:
+    return pool_pb2.PoolMount(options=mount.options, protocol_version=mount.protocol_version)
+
+
+def _permissions(given: Permissions | None) -> snapshot_pb2.Permissions | None:
+    if given is None:
+        return None
+    return snapshot_pb2.Permissions(mode=given.mode, owner=given.owner, group=given.group, label=given.label)

@@ -1,0 +1,138 @@
+"""Pools that come in."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from poolfleet.agent.convert.scalars import moment, numbers
+from poolfleet.types.pool import (
+    Desired,
+    DesiredState,
+    DirSource,
+    HealthStatus,
+    MountOwner,
+    NetfsSource,
+    PendingDefinition,
+    Pool,
+    PoolHealth,
+    PoolMount,
+    PoolSpec,
+    PoolState,
+    PoolTarget,
+    Storage,
+    StorageIdSource,
+)
+from poolfleet.types.volume import Permissions
+from poolfleet.v1 import pool_pb2, snapshot_pb2
+
+STATES = numbers(pool_pb2.PoolState.items(), "POOL_STATE_", PoolState)
+HEALTH = numbers(pool_pb2.PoolHealth.Status.items(), "STATUS_", HealthStatus)
+_DESIRED = numbers(pool_pb2.DesiredState.Desired.items(), "DESIRED_", Desired)
+_OWNERS = numbers(pool_pb2.PoolMount.Owner.items(), "OWNER_", MountOwner)
+_ID_SOURCES = numbers(snapshot_pb2.Storage.Source.items(), "SOURCE_", StorageIdSource)
+_DIR = DirSource()
+
+
+def pool(message: pool_pb2.Pool, *, as_of: datetime | None = None, age_s: float | None = None) -> Pool:
+    """A pool, with the time it was looked at where the answer told one."""
+    has = message.HasField
+    return Pool(
+        name=message.name,
+        uuid=message.uuid,
+        type=message.type,
+        state=STATES.get(message.state, PoolState.UNKNOWN),
+        desired_state=_desired_state(message.desired_state) if has("desired_state") else None,
+        supervised=message.supervised,
+        health=_health(message.health) if has("health") else None,
+        autostart=message.autostart,
+        persistent=message.persistent,
+        capacity_bytes=message.capacity_bytes if has("capacity_bytes") else None,
+        allocation_bytes=message.allocation_bytes if has("allocation_bytes") else None,
+        available_bytes=message.available_bytes if has("available_bytes") else None,
+        provisioned_bytes=message.provisioned_bytes if has("provisioned_bytes") else None,
+        volume_count=message.volume_count if has("volume_count") else None,
+        source=_source(message),
+        target=_target(message.target) if has("target") else None,
+        mount=_mount(message.mount) if has("mount") else None,
+        storage=_storage(message.storage) if has("storage") else None,
+        filesystem_id=message.filesystem_id,
+        pending=_pending(message.pending) if has("pending") else None,
+        etag=message.etag,
+        xml=message.xml,
+        inactive_xml=message.inactive_xml,
+        unaddressable_count=message.unaddressable_count,
+        unaddressable_names=tuple(message.unaddressable_names),
+        volumes_as_of=moment(message.volumes_as_of) if has("volumes_as_of") else None,
+        as_of=as_of,
+        age_s=age_s,
+    )
+
+
+def permissions(message: snapshot_pb2.Permissions) -> Permissions:
+    """Owner, group, mode and label."""
+    return Permissions(
+        mode=message.mode if message.HasField("mode") else None,
+        owner=message.owner if message.HasField("owner") else None,
+        group=message.group if message.HasField("group") else None,
+        label=message.label,
+    )
+
+
+def _source(message: pool_pb2.Pool | pool_pb2.PoolSpec) -> DirSource | NetfsSource | None:
+    match message.WhichOneof("source"):
+        case "dir":
+            return _DIR
+        case "netfs":
+            source = message.netfs
+            return NetfsSource(host=source.host, path=source.path, format=source.format)
+        case _:
+            return None
+
+
+def _target(message: pool_pb2.PoolTarget) -> PoolTarget:
+    given = permissions(message.permissions) if message.HasField("permissions") else None
+    return PoolTarget(path=message.path, permissions=given)
+
+
+def _mount(message: pool_pb2.PoolMount) -> PoolMount:
+    owner = _OWNERS.get(message.owner, MountOwner.UNKNOWN)
+    return PoolMount(options=tuple(message.options), protocol_version=message.protocol_version, owner=owner)
+
+
+def _storage(message: snapshot_pb2.Storage) -> Storage:
+    source = _ID_SOURCES.get(message.source, StorageIdSource.UNKNOWN)
+    return Storage(id=message.id, source=source, aliases=tuple(message.aliases))
+
+
+def _desired_state(message: pool_pb2.DesiredState) -> DesiredState:
+    return DesiredState(
+        desired=_DESIRED.get(message.desired, Desired.UNKNOWN),
+        since=moment(message.since) if message.HasField("since") else None,
+        why=message.why,
+    )
+
+
+def _health(message: pool_pb2.PoolHealth) -> PoolHealth:
+    return PoolHealth(
+        status=HEALTH.get(message.status, HealthStatus.UNKNOWN),
+        reason=message.reason,
+        message=message.message,
+        since=moment(message.since) if message.HasField("since") else None,
+        probed_at=moment(message.probed_at) if message.HasField("probed_at") else None,
+    )
+
+
+def _pending(message: pool_pb2.PendingDefinition) -> PendingDefinition:
+    return PendingDefinition(
+        fields=tuple(message.fields), spec=_spec(message.spec) if message.HasField("spec") else None
+    )
+
+
+def _spec(message: pool_pb2.PoolSpec) -> PoolSpec:
+    return PoolSpec(
+        message.name,
+        uuid=message.uuid,
+        source=_source(message),
+        target=_target(message.target) if message.HasField("target") else None,
+        mount=_mount(message.mount) if message.HasField("mount") else None,
+    )

@@ -1,0 +1,40 @@
+"""Times, durations and enums."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TypeVar
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from poolfleet.types.snapshot import Revision
+from poolfleet.v1 import snapshot_pb2
+
+EnumT = TypeVar("EnumT", bound=StrEnum)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def moment(value: Timestamp) -> datetime:
+    """A time of the wire, in UTC, to the microsecond."""
+    return _EPOCH + timedelta(seconds=value.seconds, microseconds=value.nanos // 1000)
+
+
+def seconds(value: Duration) -> float:
+    """A duration of the wire."""
+    return value.seconds + value.nanos / 1e9
+
+
+def revision(value: snapshot_pb2.Revision) -> Revision:
+    """A revision of the wire."""
+    return Revision(epoch=value.epoch, sequence=value.sequence)
+
+
+def numbers(items: Iterable[tuple[str, int]], prefix: str, enum: type[EnumT]) -> Mapping[int, EnumT]:
+    """The table from an enum's numbers on the wire to its members; what `enum` lacks is its UNKNOWN."""
+    members = {member.value: member for member in enum}
+    unknown = enum("unknown")
+    return {number: members.get(name.removeprefix(prefix).lower(), unknown) for name, number in items}

@@ -1,0 +1,62 @@
+"""Makes a pool exist as asked, by as few of its calls as what is there leaves to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from poolfleet.transport.deadline import Deadline
+from poolfleet.types.errors import AlreadyExists, FailedPrecondition
+from poolfleet.types.operation import Operation
+from poolfleet.types.pool import EnsureResult, Pool, PoolSpec
+
+if TYPE_CHECKING:
+    from poolfleet.agent.pools import Pools
+
+
+async def ensure(
+    pools: Pools, spec: PoolSpec, *, start: bool, autostart: bool, match: Literal["name", "source"], timeout_s: float
+) -> EnsureResult:
+    """Define, set autostart, build and start, each only where it is needed. Raises what those raise."""
+    deadline = Deadline(timeout_s)
+    changes: list[str] = []
+    pool = await _defined(pools, spec, match, deadline, changes)
+    if pool.autostart != autostart:
+        done = await pools.update(pool.name, autostart=autostart, timeout_s=deadline.remaining_s)
+        changes.append("autostart")
+        pool = await _result(pools, pool.name, done, deadline)
+    if start and not pool.active:
+        pool = await _started(pools, pool.name, deadline, changes)
+    return EnsureResult(pool=pool, changes=tuple(changes))
+
+
+async def _defined(pools: Pools, spec: PoolSpec, match: str, deadline: Deadline, changes: list[str]) -> Pool:
+    try:
+        done = await pools.define(spec, timeout_s=deadline.remaining_s)
+    except AlreadyExists as error:
+        if match != "source" or error.reason != "SOURCE_IN_USE":
+            raise
+        return await pools.get(error.metadata["existing_pool"], timeout_s=deadline.remaining_s)
+    if done.changed:
+        changes.append("defined")
+    return await _result(pools, spec.name, done, deadline)
+
+
+async def _started(pools: Pools, name: str, deadline: Deadline, changes: list[str]) -> Pool:
+    try:
+        done = await pools.start(name, timeout_s=deadline.remaining_s)
+    except FailedPrecondition as error:
+        if error.reason != "PATH_NOT_USABLE":
+            raise
+        await pools.build(name, timeout_s=deadline.remaining_s)
+        changes.append("built")
+        done = await pools.start(name, timeout_s=deadline.remaining_s)
+    if done.changed:
+        changes.append("started")
+    return await _result(pools, name, done, deadline)
+
+
+async def _result(pools: Pools, name: str, done: Operation, deadline: Deadline) -> Pool:
+    # An agent answers with the pool; it need not where nothing was done.
+    if isinstance(done.result, Pool):
+        return done.result
+    return await pools.get(name, timeout_s=deadline.remaining_s)

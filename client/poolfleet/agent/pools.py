@@ -1,0 +1,276 @@
+"""The pools of one agent."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Literal
+
+from poolfleet.agent import ensuring, mutations
+from poolfleet.agent.convert.outgoing import pool_filter, pool_spec, pool_update, representable, staleness, view
+from poolfleet.agent.convert.pools import pool as converted
+from poolfleet.agent.convert.scalars import moment, seconds
+from poolfleet.agent.paging import pages
+from poolfleet.transport import calls
+from poolfleet.transport.connection import Connection
+from poolfleet.types.operation import Operation
+from poolfleet.types.pool import EnsureResult, HealthStatus, Pool, PoolSpec, PoolState
+from poolfleet.v1 import pool_service_pb2 as pb
+
+
+class Pools:
+    """Defines, starts, reads and forgets pools.
+
+    All mutations share a tail. request_id: a UUID of the caller's own; the same call again gives the same operation
+    (without it each call makes one). wait: return the operation when it has ended well, raise its error, or
+    StillRunning after `timeout_s`; without it return the operation as it runs. validate_only: check all, change
+    nothing. etag: of the pool as it was read; another than the pool's now raises Aborted (ETAG_MISMATCH).
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def get(
+        self, name: str, *, max_staleness_s: float | None = None, full: bool = False, timeout_s: float | None = None
+    ) -> Pool:
+        """Read one pool. max_staleness_s: 0 asks libvirt, None the agent's snapshot. full: with its XML."""
+        with representable():
+            request = pb.GetPoolRequest(pool=name, max_staleness=staleness(max_staleness_s), view=view(full=full))
+        answer = await calls.read(self._connection, self._connection.pools.GetPool, request, timeout_s)
+        return converted(answer.pool, as_of=moment(answer.as_of), age_s=seconds(answer.age))
+
+    async def list(
+        self,
+        *,
+        types: Sequence[str] = (),
+        states: Sequence[PoolState] = (),
+        health: Sequence[HealthStatus] = (),
+        autostart: bool | None = None,
+        persistent: bool | None = None,
+        name_prefix: str = "",
+        full: bool = False,
+        page_size: int = 0,
+        timeout_s: float | None = None,
+    ) -> AsyncIterator[Pool]:
+        """Read the pools that all given conditions fit, in the order of their names; empty or None: any.
+
+        page_size: 1–5000 at once; 0 leaves it to the agent. timeout_s is each page's own.
+        """
+        with representable():
+            request = pb.ListPoolsRequest(
+                filter=pool_filter(types, states, health, autostart, persistent, name_prefix),
+                page_size=page_size,
+                view=view(full=full),
+            )
+        async for page in pages(self._connection, self._connection.pools.ListPools, request, timeout_s):
+            as_of, age_s = moment(page.as_of), seconds(page.age)
+            for message in page.pools:
+                yield converted(message, as_of=as_of, age_s=age_s)
+
+    async def define(
+        self,
+        spec: PoolSpec,
+        *,
+        transient: bool = False,
+        validate_only: bool = False,
+        request_id: str | None = None,
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> Operation:
+        """Store a definition, or find that it is stored already (`changed` is False then).
+
+        transient: start it at once and store nothing. Raises AlreadyExists where a pool of that name, UUID or source
+        differs (POOL_EXISTS, SOURCE_IN_USE), FailedPrecondition for a target of another's (TARGET_IN_USE).
+        """
+        with representable():
+            request = pb.DefinePoolRequest(transient=transient, validate_only=validate_only)
+            if spec.xml:
+                request.xml = spec.xml
+            else:
+                request.spec.CopyFrom(pool_spec(spec))
+        return await mutations.run(
+            self._connection, self._connection.pools.DefinePool, request, request_id, timeout_s, wait=wait
+        )
+
+    async def ensure(
+        self,
+        spec: PoolSpec,
+        *,
+        start: bool = True,
+        autostart: bool = True,
+        match: Literal["name", "source"] = "name",
+        timeout_s: float | None = None,
+    ) -> EnsureResult:
+        """Make the pool exist as asked, whatever is there: defined, with this autostart, and started where `start`.
+
+        The target is built only where it is missing. match: with "source" a pool of another name that has this source
+        already is taken for it. timeout_s limits all steps together.
+        """
+        return await ensuring.ensure(
+            self, spec, start=start, autostart=autostart, match=match, timeout_s=timeout_s or self._connection.timeout_s
+        )
+
+    async def update(
+        self,
+        name: str,
+        *,
+        spec: PoolSpec | None = None,
+        xml: str | None = None,
+        autostart: bool | None = None,
+        supervised: bool | None = None,
+        mask: Sequence[str] = (),
+        etag: str = "",
+        validate_only: bool = False,
+        request_id: str | None = None,
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> Operation:
+        """Change what is given. What an active pool takes over at its next start shows in `Pool.pending`.
+
+        mask: paths such as `spec.target.path`, where not all of `spec` is meant; empty: each thing that was given.
+        """
+        with representable():
+            update, paths = pool_update(spec, xml, autostart, supervised, mask)
+            request = pb.UpdatePoolRequest(pool=name, update=update, etag=etag, validate_only=validate_only)
+            request.update_mask.paths.extend(paths)
+        return await mutations.run(
+            self._connection, self._connection.pools.UpdatePool, request, request_id, timeout_s, wait=wait
+        )
+
+    async def start(
+        self,
+        name: str,
+        *,
+        etag: str = "",
+        validate_only: bool = False,
+        request_id: str | None = None,
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> Operation:
+        """Start a pool; starting the started is OK.
+
+        Raises FailedPrecondition where its target is missing (PATH_NOT_USABLE), or its share cannot be mounted
+        (MOUNT_FAILED).
+        """
+        with representable():
+            request = pb.StartPoolRequest(pool=name, etag=etag, validate_only=validate_only)
+        return await mutations.run(
+            self._connection, self._connection.pools.StartPool, request, request_id, timeout_s, wait=wait
+        )
+
+    async def stop(
+        self,
+        name: str,
+        *,
+        allow_in_use: bool = False,
+        etag: str = "",
+        validate_only: bool = False,
+        request_id: str | None = None,
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> Operation:
+        """Stop a pool: nothing that it stores is touched, and stopping the stopped is OK. A transient one is gone then.
+
+        allow_in_use: even where running domains use it (else FailedPrecondition, POOL_IN_USE).
+        """
+        with representable():
+            request = pb.StopPoolRequest(pool=name, allow_in_use=allow_in_use, etag=etag, validate_only=validate_only)
+        return await mutations.run(
+            self._connection, self._connection.pools.StopPool, request, request_id, timeout_s, wait=wait
+        )
+
+    async def build(
+        self,
+        name: str,
+        *,
+        overwrite: bool = False,
+        no_overwrite: bool = False,
+        etag: str = "",
+        validate_only: bool = False,
+        request_id: str | None = None,
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> Operation:
+        """Make what a pool needs before its first start: for directories and mount points the target directory.
+
+        overwrite: over what is there, which is lost. no_overwrite: only where nothing is there.
+        """
+        with representable():
+            request = pb.BuildPoolRequest(
+                pool=name, overwrite=overwrite, no_overwrite=no_overwrite, etag=etag, validate_only=validate_only
+            )
+        return await mutations.run(
+            self._connection, self._connection.pools.BuildPool, request, request_id, timeout_s, wait=wait
+        )
+
+    async def refresh(
+        self,
+        name: str,
+        *,
+        etag: str = "",
+        validate_only: bool = False,
+        request_id: str | None = None,
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> Operation:
+        """Have libvirt read the pool's volumes anew, and the agent look at them."""
+        with representable():
+            request = pb.RefreshPoolRequest(pool=name, etag=etag, validate_only=validate_only)
+        return await mutations.run(
+            self._connection, self._connection.pools.RefreshPool, request, request_id, timeout_s, wait=wait
+        )
+
+    async def undefine(
+        self,
+        name: str,
+        *,
+        allow_missing: bool = False,
+        allow_in_use: bool = False,
+        etag: str = "",
+        validate_only: bool = False,
+        request_id: str | None = None,
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> Operation:
+        """Forget a pool's definition: nothing that it stores is touched. The pool has to be stopped.
+
+        allow_missing: an absent pool is OK. allow_in_use: even where running domains use it.
+        """
+        with representable():
+            request = pb.UndefinePoolRequest(
+                pool=name,
+                allow_missing=allow_missing,
+                allow_in_use=allow_in_use,
+                etag=etag,
+                validate_only=validate_only,
+            )
+        return await mutations.run(
+            self._connection, self._connection.pools.UndefinePool, request, request_id, timeout_s, wait=wait
+        )
+
+    async def erase(
+        self,
+        name: str,
+        *,
+        allow_missing: bool = False,
+        allow_in_use: bool = False,
+        etag: str = "",
+        validate_only: bool = False,
+        request_id: str | None = None,
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> Operation:
+        """Destroy what a pool stores: libvirt's delete. A directory is removed where it is empty. The definition stays.
+
+        allow_missing: an absent pool is OK. allow_in_use: even where domains use it.
+        """
+        with representable():
+            request = pb.ErasePoolRequest(
+                pool=name,
+                allow_missing=allow_missing,
+                allow_in_use=allow_in_use,
+                etag=etag,
+                validate_only=validate_only,
+            )
+        return await mutations.run(
+            self._connection, self._connection.pools.ErasePool, request, request_id, timeout_s, wait=wait
+        )

@@ -1,0 +1,179 @@
+"""The volumes of one agent."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from poolfleet.agent import mutations
+from poolfleet.agent.convert.outgoing import representable, staleness, view, volume_spec
+from poolfleet.agent.convert.scalars import moment, revision, seconds
+from poolfleet.agent.convert.volumes import unread_pool
+from poolfleet.agent.convert.volumes import volume as converted
+from poolfleet.agent.paging import pages
+from poolfleet.transport import calls
+from poolfleet.transport.connection import Connection
+from poolfleet.types.errors import InvalidArgument
+from poolfleet.types.operation import Operation
+from poolfleet.types.snapshot import Revision
+from poolfleet.types.volume import UnreadPool, Volume, VolumeListing, VolumeSpec
+from poolfleet.v1 import volume_service_pb2 as pb
+
+
+class Volumes:
+    """Creates, reads and deletes volumes. The tail of mutations is that of `Pools`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def get(
+        self,
+        pool: str,
+        volume: str,
+        *,
+        max_staleness_s: float | None = None,
+        full: bool = False,
+        timeout_s: float | None = None,
+    ) -> Volume:
+        """Read one volume. max_staleness_s: 0 asks libvirt, None the agent's snapshot. full: with its XML."""
+        with representable():
+            request = pb.GetVolumeRequest(
+                pool=pool, volume=volume, max_staleness=staleness(max_staleness_s), view=view(full=full)
+            )
+        answer = await calls.read(self._connection, self._connection.volumes.GetVolume, request, timeout_s)
+        return converted(answer.volume, as_of=moment(answer.as_of), age_s=seconds(answer.age))
+
+    async def lookup(
+        self, *, path: str | None = None, key: str | None = None, timeout_s: float | None = None
+    ) -> Volume:
+        """Find a volume by its path on this host, symbolic links followed, or by libvirt's key: one of the two."""
+        if (path is None) == (key is None):
+            raise InvalidArgument("A volume is looked up by its path or by its key.", reason="INVALID_FIELD")
+        with representable():
+            request = pb.LookupVolumeRequest(path=path) if path is not None else pb.LookupVolumeRequest(key=key or "")
+        answer = await calls.read(self._connection, self._connection.volumes.LookupVolume, request, timeout_s)
+        return converted(answer.volume, as_of=moment(answer.as_of), age_s=seconds(answer.age))
+
+    async def list(
+        self,
+        pool: str = "",
+        *,
+        formats: Sequence[str] = (),
+        name_prefix: str = "",
+        max_staleness_s: float | None = None,
+        include_special: bool = False,
+        page_size: int = 0,
+        timeout_s: float | None = None,
+    ) -> AsyncIterator[Volume]:
+        """Read the volumes of one pool, or of all (empty), by pool and name. `read_all` also tells what is missing.
+
+        max_staleness_s: 0 has the pool looked at once; it needs `pool`. include_special: also directories and names
+        that begin with a dot. page_size: 1–5000 at once; 0 leaves it to the agent. timeout_s is each page's own.
+        """
+        request = _request(pool, formats, name_prefix, max_staleness_s, page_size, include_special=include_special)
+        async for page in pages(self._connection, self._connection.volumes.ListVolumes, request, timeout_s):
+            for volume in _volumes(page):
+                yield volume
+
+    async def read_all(
+        self,
+        pool: str = "",
+        *,
+        formats: Sequence[str] = (),
+        name_prefix: str = "",
+        max_staleness_s: float | None = None,
+        include_special: bool = False,
+        timeout_s: float | None = None,
+    ) -> VolumeListing:
+        """Read what `list` reads, whole, and which pools could not be read. timeout_s is each page's own."""
+        request = _request(pool, formats, name_prefix, max_staleness_s, 0, include_special=include_special)
+        volumes: list[Volume] = []
+        unread: list[UnreadPool] = []
+        at = Revision(epoch="", sequence=0)
+        looks = []
+        async for page in pages(self._connection, self._connection.volumes.ListVolumes, request, timeout_s):
+            volumes.extend(_volumes(page))
+            unread.extend(map(unread_pool, page.unread_pools))
+            at = revision(page.revision)
+            looks.append((moment(page.as_of), seconds(page.age)))
+        as_of, age_s = min(looks)
+        return VolumeListing(volumes=tuple(volumes), unread_pools=tuple(unread), revision=at, as_of=as_of, age_s=age_s)
+
+    async def create(
+        self,
+        pool: str,
+        spec: VolumeSpec,
+        *,
+        validate_only: bool = False,
+        request_id: str | None = None,
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> Operation:
+        """Create a volume, or find that it is there already with equal properties (`changed` is False then).
+
+        Raises AlreadyExists (VOLUME_EXISTS) where one of that name differs, ResourceExhausted (NO_SPACE) where what is
+        to be allocated does not fit.
+        """
+        with representable():
+            request = pb.CreateVolumeRequest(pool=pool, validate_only=validate_only)
+            if spec.xml:
+                request.xml = spec.xml
+            else:
+                request.spec.CopyFrom(volume_spec(spec))
+        return await mutations.run(
+            self._connection, self._connection.volumes.CreateVolume, request, request_id, timeout_s, wait=wait
+        )
+
+    async def delete(
+        self,
+        pool: str,
+        volume: str,
+        *,
+        allow_missing: bool = False,
+        allow_in_use: bool = False,
+        etag: str = "",
+        validate_only: bool = False,
+        request_id: str | None = None,
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> Operation:
+        """Delete a volume and what it holds.
+
+        allow_missing: an absent volume is OK. allow_in_use: even where domains or other volumes use it (else
+        FailedPrecondition, VOLUME_IN_USE).
+        """
+        with representable():
+            request = pb.DeleteVolumeRequest(
+                pool=pool,
+                volume=volume,
+                allow_missing=allow_missing,
+                allow_in_use=allow_in_use,
+                etag=etag,
+                validate_only=validate_only,
+            )
+        return await mutations.run(
+            self._connection, self._connection.volumes.DeleteVolume, request, request_id, timeout_s, wait=wait
+        )
+
+
+def _request(
+    pool: str,
+    formats: Sequence[str],
+    name_prefix: str,
+    max_staleness_s: float | None,
+    page_size: int,
+    *,
+    include_special: bool,
+) -> pb.ListVolumesRequest:
+    with representable():
+        return pb.ListVolumesRequest(
+            pool=pool,
+            filter=pb.VolumeFilter(formats=formats, name_prefix=name_prefix),
+            page_size=page_size,
+            max_staleness=staleness(max_staleness_s),
+            include_special=include_special,
+        )
+
+
+def _volumes(page: pb.ListVolumesResponse) -> tuple[Volume, ...]:
+    as_of, age_s = moment(page.as_of), seconds(page.age)
+    return tuple(converted(message, as_of=as_of, age_s=age_s) for message in page.volumes)
