@@ -1,0 +1,22 @@
+"""A pool made to exist on many hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+from poolfleet.agent.client import AgentClient
+from poolfleet.types.pool import EnsureResult, PoolSpec
+
+Match = Literal["name", "source"]
+
+
+def ensuring(
+    spec: PoolSpec, *, start: bool, autostart: bool, match: Match, timeout_s: float | None
+) -> Callable[[AgentClient], Awaitable[EnsureResult]]:
+    """The call that brings one host's pool to where `spec` wants it."""
+
+    async def ensure(client: AgentClient) -> EnsureResult:
+        return await client.pools.ensure(spec, start=start, autostart=autostart, match=match, timeout_s=timeout_s)
+
+    return ensure

@@ -1,0 +1,151 @@
+"""The fleet: one object through which many hosts are asked, each answer beside the others."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from poolfleet.agent.client import AgentClient
+from poolfleet.fleet.batches import Batch
+from poolfleet.fleet.descriptors import make_room
+from poolfleet.fleet.ensure import Match, ensuring
+from poolfleet.fleet.fleet_file import read_fleet_file
+from poolfleet.fleet.hosts import Host, choose, unique
+from poolfleet.fleet.look import look, seen
+from poolfleet.fleet.members import Member
+from poolfleet.fleet.result import FleetResult
+from poolfleet.fleet.run import Pace, Places, Run
+from poolfleet.inventory.merge import merge
+from poolfleet.inventory.model import Inventory
+from poolfleet.types.agent import Agent
+from poolfleet.types.disk import DomainDisks
+from poolfleet.types.pool import EnsureResult, Pool, PoolSpec
+from poolfleet.types.volume import VolumeListing
+
+T = TypeVar("T")
+
+
+class Fleet:
+    """Many hosts. Every call answers with one outcome per host, and raises for none of them.
+
+    `hosts` names are unique, else ValueError. `parallel`: hosts that are asked at once; a host that does not answer
+    holds none of these places. `per_host`: calls to one host at once. Made and used in one event loop.
+    """
+
+    def __init__(self, hosts: Iterable[Host], *, parallel: int = 64, per_host: int = 4) -> None:
+        if parallel < 1 or per_host < 1:
+            raise ValueError("parallel and per_host are at least 1")
+        self._members = {host.name: Member(host, per_host=per_host) for host in unique(hosts)}
+        self._places = Places(parallel)
+        self._owner = True
+        make_room(len(self._members))
+
+    @classmethod
+    def from_file(cls, path: str | Path, *, parallel: int = 64, per_host: int = 4) -> Self:
+        """The hosts of a fleet file. Raises FleetFileError where it cannot be read or understood."""
+        return cls(read_fleet_file(path), parallel=parallel, per_host=per_host)
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        """The hosts, in the order they came."""
+        return tuple(member.host for member in self._members.values())
+
+    def select(self, hosts: Sequence[str] = (), labels: Mapping[str, str] | None = None) -> Self:
+        """The hosts that fit any of the globs, none of those with `!`, and all of the labels.
+
+        What comes back shares connections, circuits and places with this fleet, and ends with it. Raises NoSuchHost
+        where a glob without `!` fits no host.
+        """
+        chosen = choose(self.hosts, hosts, labels)
+        part = object.__new__(type(self))
+        part._members = {host.name: self._members[host.name] for host in chosen}
+        part._places = self._places
+        part._owner = False
+        return part
+
+    def client(self, host: str) -> AgentClient:
+        """The client of one host. Raises KeyError where the fleet has no host of that name."""
+        return self._members[host].client
+
+    async def map(
+        self,
+        call: Callable[[AgentClient], Awaitable[T]],
+        *,
+        batch: Batch | None = None,
+        max_failures: int | None = None,
+        parallel: int | None = None,
+        timeout_s: float | None = None,
+    ) -> FleetResult[T]:
+        """Call `call` with the client of each host.
+
+        batch: the first group is one host, each further one this many or this percentage (`"10%"`) of the fleet; a
+            group begins when the one before has ended. None: all hosts in one group.
+        max_failures: once this many hosts failed or could not be reached no further one is asked, and the rest is
+            skipped. None: 1 where there are batches, else no limit.
+        parallel: hosts at once, where that is fewer than the fleet's own number.
+        timeout_s: how long the call may take on one host. None: as long as it takes.
+        What `call` raises is its host's outcome; what is no PoolfleetError becomes the cause of one, with reason CALL.
+        Raises ValueError for a batch that is none, and numbers below 1.
+        """
+        pace = Pace(batch=batch, max_failures=max_failures, parallel=parallel, timeout_s=timeout_s)
+        return await Run(members=list(self._members.values()), call=call, pace=pace, places=self._places).outcome()
+
+    async def ensure_pool(
+        self,
+        spec: PoolSpec,
+        *,
+        start: bool = True,
+        autostart: bool = True,
+        match: Match = "name",
+        batch: Batch | None = None,
+        max_failures: int | None = None,
+        parallel: int | None = None,
+        timeout_s: float | None = None,
+    ) -> FleetResult[EnsureResult]:
+        """Make the pool exist on every host as `spec` says: `changed` where something had to be done, else `unchanged`.
+
+        match: `name` compares with the pool of that name; `source` takes a pool of the same source, whatever its name.
+        timeout_s: how long one host's operations are waited for. The rest is as in `map`.
+        """
+        call = ensuring(spec, start=start, autostart=autostart, match=match, timeout_s=timeout_s)
+        return await self.map(call, batch=batch, max_failures=max_failures, parallel=parallel)
+
+    async def agents(self) -> FleetResult[Agent]:
+        """Who answers on each host; `duplicates` names the hosts that are one agent."""
+        return await self.map(lambda client: client.get())
+
+    async def pools(self) -> FleetResult[list[Pool]]:
+        """The pools of each host, by name."""
+
+        async def listed(client: AgentClient) -> list[Pool]:
+            return [pool async for pool in client.pools.list()]
+
+        return await self.map(listed)
+
+    async def volumes(self, pool: str = "") -> FleetResult[VolumeListing]:
+        """The volumes of each host, of one pool or of all, and the pools that could not be read."""
+        return await self.map(lambda client: client.volumes.read_all(pool))
+
+    async def disks(self, *, pool: str = "", volume: str = "", domain: str = "") -> FleetResult[DomainDisks]:
+        """What the domains of each host refer to."""
+        return await self.map(lambda client: client.inventory.disks(pool=pool, volume=volume, domain=domain))
+
+    async def inventory(self) -> Inventory:
+        """Pools, volumes and disks of all hosts as one: each volume of a shared storage once, with who uses it."""
+        return merge(seen(await self.map(look), {host.name: host.site for host in self.hosts}))
+
+    async def close(self) -> None:
+        """Close every connection. A selection closes none: they belong to the fleet that it was selected from."""
+        if self._owner:
+            for member in self._members.values():
+                await member.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

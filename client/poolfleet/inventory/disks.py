@@ -1,0 +1,34 @@
+"""Who uses which volume: the domain disks of all hosts, brought to the storages that their hosts' pools lie on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from poolfleet.inventory.identity import Joined, storage_of
+from poolfleet.inventory.model import VolumeUser
+from poolfleet.inventory.seen import HostSeen
+
+VolumeKey = tuple[str, str]
+"""Id of a storage, and name of a volume on it."""
+
+
+def users(hosts: Iterable[HostSeen], storages: Iterable[Joined]) -> Mapping[VolumeKey, list[VolumeUser]]:
+    """The users of each volume that has any, in order, each once: a domain that has a volume twice is one user.
+
+    Found on one host, a user counts for every host that sees the storage, under whatever path.
+    """
+    by_pool: dict[tuple[str, str], str] = {}
+    by_id: dict[tuple[str, str], str] = {}
+    for storage in storages:
+        for seen in storage.pools:
+            by_pool[seen.place] = storage.storage_id
+            by_id[seen.host.host, storage_of(seen).id] = storage.storage_id
+    found: defaultdict[VolumeKey, set[VolumeUser]] = defaultdict(set)
+    for host in hosts:
+        for disk in host.disks.disks if host.disks else ():
+            storage_id = by_pool.get((host.host, disk.pool)) or by_id.get((host.host, disk.storage_id))
+            if storage_id and disk.volume:
+                user = VolumeUser(host=host.host, domain=disk.domain, state=disk.domain_state, role=disk.role)
+                found[storage_id, disk.volume].add(user)
+    return {key: sorted(value) for key, value in found.items()}

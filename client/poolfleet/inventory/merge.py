@@ -1,0 +1,142 @@
+"""Makes one inventory of what many hosts answered."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from poolfleet.inventory.disks import VolumeKey, users
+from poolfleet.inventory.identity import Joined, join
+from poolfleet.inventory.model import (
+    HostStatus,
+    Inventory,
+    InventoryHost,
+    InventoryStorage,
+    InventoryVolume,
+    StoragePool,
+    VolumePlace,
+    VolumeUser,
+)
+from poolfleet.inventory.seen import HostSeen, PoolSeen
+from poolfleet.types.volume import Volume
+
+
+def merge(answers: Iterable[HostSeen]) -> Inventory:
+    """Merge the hosts' answers, whatever their order: each storage once, and each volume of a storage once.
+
+    Raises nothing: what is contradictory or absent is said in `missing`, and by `identity_conflict`.
+    """
+    hosts = _each_agent_once(sorted(answers, key=lambda seen: seen.host))
+    pools = [
+        PoolSeen(host=host, pool=pool, volumes=tuple(volumes.get(pool.name, ())))
+        for host in hosts
+        for volumes in [host.volumes_by_pool()]
+        for pool in host.pools
+    ]
+    storages = join(pools)
+    used = users(hosts, storages)
+    return Inventory(
+        hosts=tuple(_host(host) for host in hosts),
+        storages=tuple(_storage(storage) for storage in storages),
+        volumes=tuple(volume for storage in storages for volume in _volumes(storage, used)),
+        missing=(*(line for host in hosts for line in _missing(host)), *_conflicts(storages)),
+    )
+
+
+def _each_agent_once(hosts: list[HostSeen]) -> list[HostSeen]:
+    """Of entries that are one agent, the one that answered best tells; the others are empty."""
+    by_agent: defaultdict[str, list[HostSeen]] = defaultdict(list)
+    for host in hosts:
+        if host.agent_id:
+            by_agent[host.agent_id].append(host)
+    order = list(HostStatus)
+    first = {agent: min(same, key=lambda host: order.index(host.status)).host for agent, same in by_agent.items()}
+    return [
+        host
+        if not host.agent_id or first[host.agent_id] == host.host
+        else replace(host, status=HostStatus.DUPLICATE, pools=(), volumes=None, disks=None, error=None)
+        for host in hosts
+    ]
+
+
+def _host(seen: HostSeen) -> InventoryHost:
+    return InventoryHost(
+        name=seen.host, agent_id=seen.agent_id, status=seen.status, as_of=seen.as_of, age_s=seen.age_s, error=seen.error
+    )
+
+
+def _storage(storage: Joined) -> InventoryStorage:
+    # Its sizes go together: three from three hosts would be of no moment at all.
+    sized = next((seen.pool for seen in storage.pools if seen.pool.capacity_bytes is not None), storage.pools[0].pool)
+    pools = [seen.pool for seen in storage.pools]
+    return InventoryStorage(
+        storage_id=storage.storage_id,
+        source=storage.source,
+        type=",".join(sorted({pool.type for pool in pools})),
+        identity_conflict=bool(storage.conflict),
+        capacity_bytes=sized.capacity_bytes,
+        allocation_bytes=sized.allocation_bytes,
+        available_bytes=sized.available_bytes,
+        pools=tuple(
+            sorted(
+                StoragePool(
+                    host=seen.host.host, pool=seen.pool.name, target=seen.pool.target.path if seen.pool.target else ""
+                )
+                for seen in storage.pools
+            )
+        ),
+        filesystems=frozenset(
+            (seen.host.agent_id or seen.host.host, seen.pool.filesystem_id)
+            for seen in storage.pools
+            if seen.pool.filesystem_id
+        ),
+        as_of=min((pool.as_of for pool in pools if pool.as_of), default=None),
+        age_s=max((pool.age_s for pool in pools if pool.age_s is not None), default=None),
+    )
+
+
+def _volumes(storage: Joined, used: Mapping[VolumeKey, list[VolumeUser]]) -> Iterator[InventoryVolume]:
+    sightings: defaultdict[str, list[tuple[PoolSeen, Volume]]] = defaultdict(list)
+    for seen in storage.pools:
+        for volume in seen.volumes:
+            sightings[volume.name].append((seen, volume))
+    for name, found in sorted(sightings.items()):
+        freshest = found[0][1]  # as the pools are
+        yield InventoryVolume(
+            storage_id=storage.storage_id,
+            name=name,
+            format=freshest.format,
+            capacity_bytes=freshest.capacity_bytes,
+            allocation_bytes=freshest.allocation_bytes,
+            hosts=tuple(
+                sorted(VolumePlace(host=seen.host.host, pool=seen.pool.name, path=one.path) for seen, one in found)
+            ),
+            used_by=tuple(used.get((storage.storage_id, name), ())),
+        )
+
+
+def _missing(seen: HostSeen) -> Iterator[str]:
+    """What the inventory lacks of this host, a sentence each."""
+    match seen.status:
+        case HostStatus.DUPLICATE:
+            return
+        case HostStatus.UNREACHABLE | HostStatus.FAILED:
+            yield f"{seen.host}: {seen.status}: {seen.error.message if seen.error else 'no answer'}"
+        case HostStatus.STALE:
+            yield f"{seen.host}: what it told is {seen.age_s or 0:.0f} s old"
+    for unread in seen.volumes.unread_pools if seen.volumes else ():
+        yield f"{seen.host}: the volumes of {unread.pool} could not be read: {unread.message or unread.reason}"
+    for pool in seen.pools:
+        if pool.unaddressable_count:
+            yield f"{seen.host}: {pool.unaddressable_count} files of {pool.name} have names that are not UTF-8"
+    for name in sorted(seen.volumes_by_pool().keys() - {pool.name for pool in seen.pools}):
+        yield f"{seen.host}: {name} came or went while its volumes were read"
+    if seen.disks and not seen.disks.complete:
+        yield f"{seen.host}: some domains could not be read: {'; '.join(seen.disks.missing) or 'no reason given'}"
+
+
+def _conflicts(storages: Iterable[Joined]) -> Iterator[str]:
+    for storage in storages:
+        if storage.conflict:
+            yield f"{storage.storage_id}: identity conflict: {storage.conflict}"

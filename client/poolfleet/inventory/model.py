@@ -1,0 +1,171 @@
+"""The inventory of a fleet: hosts, storages, volumes and their users, and whether anything is missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from poolfleet.types.disk import DiskRole, DomainState
+from poolfleet.types.errors import PoolfleetError
+from poolfleet.types.pool import StorageIdSource
+
+Json = dict[str, object]
+
+
+class HostStatus(StrEnum):
+    """What a host contributed."""
+
+    OK = "ok"
+    STALE = "stale"
+    """All, but older than its agent promises."""
+    FAILED = "failed"
+    """It answered; some part of it, or all, was an error."""
+    UNREACHABLE = "unreachable"
+    DUPLICATE = "duplicate"
+    """Nothing: another entry of the fleet is the same agent, and contributed it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InventoryHost:
+    """One host of the fleet."""
+
+    name: str
+    agent_id: str
+    """Empty: not known."""
+    status: HostStatus
+    as_of: datetime | None = None
+    """When the oldest part of its answer was looked at, by its own clock."""
+    age_s: float | None = None
+    error: PoolfleetError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class StoragePool:
+    """A pool of one host on a storage."""
+
+    host: str
+    pool: str
+    target: str
+    """Path on the host; empty: the pool has none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InventoryStorage:
+    """What one or more hosts pool. Sizes are those that the freshest answer gave; None: nobody knows."""
+
+    storage_id: str
+    source: StorageIdSource
+    type: str
+    """libvirt's pool type; where hosts differ, all of them with commas between."""
+    identity_conflict: bool
+    """Its id is not to be trusted: see `Inventory.missing`."""
+    capacity_bytes: int | None
+    allocation_bytes: int | None
+    available_bytes: int | None
+    pools: tuple[StoragePool, ...]
+    filesystems: frozenset[tuple[str, str]] = field(repr=False)
+    """Agent and file system below each pool: storages that have one in common are one disk."""
+    as_of: datetime | None = None
+    """When the oldest of its pools was looked at."""
+    age_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class VolumePlace:
+    """Where a host sees a volume."""
+
+    host: str
+    pool: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class VolumeUser:
+    """A domain that refers to a volume."""
+
+    host: str
+    domain: str
+    state: DomainState
+    role: DiskRole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InventoryVolume:
+    """A volume of a storage, once, however many hosts see it. Sizes and format are those of the freshest answer."""
+
+    storage_id: str
+    name: str
+    format: str
+    capacity_bytes: int | None
+    allocation_bytes: int | None
+    hosts: tuple[VolumePlace, ...]
+    used_by: tuple[VolumeUser, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """What the hosts of a fleet store, ordered by names and ids. The same answers give the same inventory."""
+
+    hosts: tuple[InventoryHost, ...]
+    storages: tuple[InventoryStorage, ...]
+    volumes: tuple[InventoryVolume, ...]
+    missing: tuple[str, ...]
+    """Why it is not complete, a sentence each."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every host answered for every active pool and all its domains, none of it stale, and ids agree."""
+        return not self.missing
+
+    @property
+    def oldest_age_s(self) -> float | None:
+        """Age of the oldest part when it was answered; None where nothing was."""
+        return max((host.age_s for host in self.hosts if host.age_s is not None), default=None)
+
+    def to_dict(self) -> Json:
+        """The document of `poolfleet inventory -o json`; times are in UTC, as ISO 8601 has them."""
+        return {
+            "complete": self.complete,
+            "hosts": [_host(host) for host in self.hosts],
+            "storages": [_storage(storage) for storage in self.storages],
+            "volumes": [_volume(volume) for volume in self.volumes],
+        }
+
+
+def _host(host: InventoryHost) -> Json:
+    return {
+        "name": host.name,
+        "agent_id": host.agent_id,
+        "status": str(host.status),
+        "as_of": host.as_of.astimezone(UTC).isoformat().replace("+00:00", "Z") if host.as_of else None,
+        "error": f"{host.error.message} [{host.error.reason}]" if host.error else None,
+    }
+
+
+def _storage(storage: InventoryStorage) -> Json:
+    return {
+        "storage_id": storage.storage_id,
+        "source": str(storage.source),
+        "type": storage.type,
+        "identity_conflict": storage.identity_conflict,
+        "capacity_bytes": storage.capacity_bytes,
+        "allocation_bytes": storage.allocation_bytes,
+        "available_bytes": storage.available_bytes,
+        "pools": [{"host": pool.host, "pool": pool.pool, "target": pool.target} for pool in storage.pools],
+    }
+
+
+def _volume(volume: InventoryVolume) -> Json:
+    return {
+        "storage_id": volume.storage_id,
+        "name": volume.name,
+        "format": volume.format,
+        "capacity_bytes": volume.capacity_bytes,
+        "allocation_bytes": volume.allocation_bytes,
+        "hosts": [{"host": place.host, "pool": place.pool, "path": place.path} for place in volume.hosts],
+        "used_by": [
+            {"host": user.host, "domain": user.domain, "state": str(user.state), "role": str(user.role)}
+            for user in volume.used_by
+        ],
+    }

@@ -1,0 +1,56 @@
+"""What one host contributes to the inventory, as it was answered."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+
+from poolfleet.inventory.model import HostStatus
+from poolfleet.types.disk import DomainDisks
+from poolfleet.types.errors import PoolfleetError
+from poolfleet.types.pool import Pool
+from poolfleet.types.volume import Volume, VolumeListing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostSeen:
+    """One host's answers. A part that could not be had is empty or None, and `error` says why."""
+
+    host: str
+    status: HostStatus
+    site: str | None = None
+    """The host's label; None: it has none."""
+    agent_id: str = ""
+    pools: tuple[Pool, ...] = ()
+    volumes: VolumeListing | None = None
+    disks: DomainDisks | None = None
+    error: PoolfleetError | None = None
+    as_of: datetime | None = None
+    age_s: float | None = None
+
+    def volumes_by_pool(self) -> dict[str, list[Volume]]:
+        """The volumes under the names of their pools."""
+        found: defaultdict[str, list[Volume]] = defaultdict(list)
+        for volume in self.volumes.volumes if self.volumes else ():
+            found[volume.pool].append(volume)
+        return dict(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSeen:
+    """One pool of one host, with its volumes."""
+
+    host: HostSeen
+    pool: Pool
+    volumes: tuple[Volume, ...] = ()
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Host and pool: what tells it from every other."""
+        return self.host.host, self.pool.name
+
+    @property
+    def age_order(self) -> tuple[bool, float, tuple[str, str]]:
+        """Sorts the freshest first. By age and not by time: hosts' clocks differ."""
+        return self.pool.age_s is None, self.pool.age_s or 0.0, self.place
