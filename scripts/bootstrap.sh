@@ -61,7 +61,8 @@ LIST
         echo "Installing system packages with apt-get: $reasons"
         _as_root apt-get update -qq || return
         # shellcheck disable=SC2086 # a list of package names
-        _as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing >/dev/null || return
+        (export DEBIAN_FRONTEND=noninteractive
+            _as_root apt-get install -qq -y --no-install-recommends $missing </dev/null >/dev/null) || return
     fi
     python_fits && return
     echo "poolfleet needs Python 3.11 or newer as python3, with its headers; here is $(python3 --version 2>&1)" >&2

@@ -100,12 +100,7 @@ class Tour:
         self._run(["virsh", "--connect", host.libvirtd.uri, "define", str(definition)])
 
         def seen() -> bool:
-            return any(
-                disk.domain.name == GUEST
-                for outcome in fleet.disks().values()
-                if outcome.value is not None
-                for disk in outcome.value.disks
-            )
+            return any(found.disks for _, found in fleet.disks(domain=GUEST).answers())
 
         wait_until(seen, limit_s=GUEST_SEEN_LIMIT_S, what="the agent sees the guest's disk")
 
