@@ -1,1 +1,139 @@
-"""The client of poolfleet agents: one host by `AgentClient`, many by `Fleet`."""
+"""The client of poolfleet agents: one host by `AgentClient`, many by `Fleet`. `poolfleet.aio` has both as coroutines.
+
+Names are loaded when they are first used: whoever wants only the messages, `poolfleet.v1`, loads nothing else.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from poolfleet.blocking import AgentClient, Fleet
+    from poolfleet.fleet.hosts import Host
+    from poolfleet.fleet.result import FleetResult, Outcome, Status
+    from poolfleet.types.agent import Agent, AgentLimits, AgentMode, AgentVersions, Maintenance
+    from poolfleet.types.connection import TLS
+    from poolfleet.types.disk import DiskRole, DomainDisk, DomainDisks, DomainState
+    from poolfleet.types.errors import (
+        Aborted,
+        AlreadyExists,
+        Cancelled,
+        DeadlineExceeded,
+        FailedPrecondition,
+        InternalError,
+        InvalidArgument,
+        NotFound,
+        PermissionDenied,
+        PoolfleetError,
+        ResourceExhausted,
+        StillRunning,
+        Unavailable,
+        Unsupported,
+        Violation,
+    )
+    from poolfleet.types.operation import Attempt, Operation, OperationKind, OperationState, Progress
+    from poolfleet.types.pool import (
+        Desired,
+        DesiredState,
+        DirSource,
+        EnsureResult,
+        HealthStatus,
+        MountOwner,
+        NetfsSource,
+        PendingDefinition,
+        Pool,
+        PoolHealth,
+        PoolMount,
+        PoolSpec,
+        PoolState,
+        PoolTarget,
+        Storage,
+        StorageIdSource,
+    )
+    from poolfleet.types.snapshot import Revision
+    from poolfleet.types.volume import BackingStore, Permissions, UnreadPool, Volume, VolumeListing, VolumeSpec
+
+# Where the names live that are no types.
+_ELSEWHERE = {
+    "AgentClient": "poolfleet.blocking.agent",
+    "Fleet": "poolfleet.blocking.fleet",
+    "FleetResult": "poolfleet.fleet.result",
+    "Host": "poolfleet.fleet.hosts",
+    "Outcome": "poolfleet.fleet.result",
+    "Status": "poolfleet.fleet.result",
+}
+
+__all__ = [
+    "TLS",
+    "Aborted",
+    "Agent",
+    "AgentClient",
+    "AgentLimits",
+    "AgentMode",
+    "AgentVersions",
+    "AlreadyExists",
+    "Attempt",
+    "BackingStore",
+    "Cancelled",
+    "DeadlineExceeded",
+    "Desired",
+    "DesiredState",
+    "DirSource",
+    "DiskRole",
+    "DomainDisk",
+    "DomainDisks",
+    "DomainState",
+    "EnsureResult",
+    "FailedPrecondition",
+    "Fleet",
+    "FleetResult",
+    "HealthStatus",
+    "Host",
+    "InternalError",
+    "InvalidArgument",
+    "Maintenance",
+    "MountOwner",
+    "NetfsSource",
+    "NotFound",
+    "Operation",
+    "OperationKind",
+    "OperationState",
+    "Outcome",
+    "PendingDefinition",
+    "PermissionDenied",
+    "Permissions",
+    "Pool",
+    "PoolHealth",
+    "PoolMount",
+    "PoolSpec",
+    "PoolState",
+    "PoolTarget",
+    "PoolfleetError",
+    "Progress",
+    "ResourceExhausted",
+    "Revision",
+    "Status",
+    "StillRunning",
+    "Storage",
+    "StorageIdSource",
+    "Unavailable",
+    "UnreadPool",
+    "Unsupported",
+    "Violation",
+    "Volume",
+    "VolumeListing",
+    "VolumeSpec",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_ELSEWHERE.get(name, "poolfleet.types")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
