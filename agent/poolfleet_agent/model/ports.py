@@ -123,8 +123,8 @@ class Hypervisor(Protocol):
         """Have events told on the event loop, in order. The listener must not block."""
         ...
 
-    async def list_pools(self) -> Sequence[PoolFacts]:
-        """Read all pools; a connection-wide call, never on a request's path. A pool that fails alone is left out and logged."""
+    async def pool_names(self) -> Sequence[str]:
+        """Names of all pools; a connection-wide call, never on a request's path."""
         ...
 
     async def read_pool(self, pool: str, *, server: str | None) -> PoolFacts:

@@ -1,0 +1,1 @@
+"""What each request does, in order: one file a use case."""

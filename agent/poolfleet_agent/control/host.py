@@ -1,0 +1,100 @@
+"""What every use case works with: the ports, the inventory, and the rules of this host."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from poolfleet_agent.inventory.intents import Intents
+from poolfleet_agent.inventory.look import Looker
+from poolfleet_agent.inventory.observe import Observer
+from poolfleet_agent.inventory.registry import Registry
+from poolfleet_agent.inventory.snapshot import PoolEntry
+from poolfleet_agent.model.allowed_paths import check_allowed
+from poolfleet_agent.model.domain_disk import DomainDisks
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.names import check_absolute_path, check_known_name
+from poolfleet_agent.model.pool import PoolDefinition
+from poolfleet_agent.model.ports import Clock, Encoder, Files, Hypervisor
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostRules:
+    """What the configuration says of changes on this host."""
+
+    allowed_paths: Sequence[str]
+    observe_only: bool = False
+    overcommit_ratio: float = 0.0
+    overcommit_ratios: Mapping[str, float] = field(default_factory=dict)
+    operation_timeout_s: float = 600.0
+    start_timeout_s: float = 300.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """Everything a use case may touch."""
+
+    hypervisor: Hypervisor
+    files: Files
+    registry: Registry
+    looker: Looker
+    observer: Observer
+    intents: Intents
+    encoder: Encoder
+    clock: Clock
+    rules: HostRules
+
+    async def find_pool(self, pool: str) -> PoolEntry:
+        """Find a pool to change: a name that the snapshot lacks is looked for once. POOL_NOT_FOUND."""
+        check_known_name("pool", pool)
+        entry = self.registry.snapshot.pools.get(pool)
+        self.registry.snapshot.require_loaded()
+        return entry if entry is not None else await self.looker.pool(pool)
+
+    async def find_pool_or_none(self, pool: str) -> PoolEntry | None:
+        """As find_pool; None where there is none."""
+        try:
+            return await self.find_pool(pool)
+        except ModelError as error:
+            if error.reason is Reason.POOL_NOT_FOUND:
+                return None
+            raise
+
+    async def check_path(self, field: str, path: str) -> None:
+        """Refuse a path that is malformed or, with its symbolic links resolved, outside allowed_paths."""
+        check_absolute_path(field, path)
+        check_allowed(field, path, self.rules.allowed_paths)
+        check_allowed(field, await self.files.real_path(path), self.rules.allowed_paths)
+
+    async def check_definition_paths(self, definition: PoolDefinition) -> None:
+        """Refuse a pool whose target, or whose source where it is a path of the host, is not allowed."""
+        if definition.target_path is not None and not _is_device_folder(definition):
+            await self.check_path("target.path", definition.target_path)
+
+    async def fresh_disks(self) -> DomainDisks:
+        """What the domains use, read now."""
+        return await self.observer.look_at_domains()
+
+
+def _is_device_folder(definition: PoolDefinition) -> bool:
+    """Pools of devices have their target under /dev, which libvirt itself fills; nothing is written there as a file."""
+    return definition.type not in {"dir", "fs", "netfs", "vstorage"} and (definition.target_path or "").startswith("/dev")
+
+
+def check_etag(asked: str, have: str) -> None:
+    """Refuse to change what is not what the caller saw: ETAG_MISMATCH."""
+    if asked and asked != have:
+        raise ModelError(
+            Reason.ETAG_MISMATCH,
+            "the object was changed since it was read; read it again",
+            metadata={"etag": have, "asked_etag": asked},
+        )
+
+
+def require_complete(disks: DomainDisks, what: str) -> None:
+    """Refuse to say "not in use" while some domains could not be read: LIBVIRT_UNAVAILABLE."""
+    if not disks.complete:
+        raise ModelError(
+            Reason.LIBVIRT_UNAVAILABLE,
+            f"whether {what} is in use cannot be told: {'; '.join(disks.missing)[:1000]}; allow_in_use passes over this",
+            metadata={"missing": "; ".join(disks.missing)[:1000]},
+            retry_delay_s=2.0,
+        )

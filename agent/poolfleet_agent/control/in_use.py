@@ -1,0 +1,70 @@
+"""Who uses a pool or a volume on this host, and what to say of it."""
+
+from collections.abc import Iterable
+
+from poolfleet_agent.control.host import Host, require_complete
+from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
+from poolfleet_agent.model.domain_disk import DomainDisk, DomainState
+from poolfleet_agent.model.errors import ModelError, Reason
+
+SHOWN_USERS = 20
+
+
+async def check_pool_not_in_use(host: Host, entry: PoolEntry, *, stopped_count: bool = False) -> tuple[str, ...]:
+    """Refuse while running domains (with `stopped_count`, any domains) use the pool: POOL_IN_USE.
+
+    The answer warns of defined domains that are not running.
+    """
+    disks = await host.fresh_disks()
+    require_complete(disks, f"pool {entry.pool.name!r}")
+    users = disks.users_of_pool(entry.pool.name)
+    blocking = [disk for disk in users if stopped_count or disk.reference.domain_state is DomainState.ACTIVE]
+    if blocking:
+        domains = _domains(blocking)
+        raise ModelError(
+            Reason.POOL_IN_USE,
+            f"{'domains use' if stopped_count else 'running domains use'} pool {entry.pool.name!r}: {domains}",
+            metadata={"pool": entry.pool.name, "domains": domains},
+        )
+    return pool_warnings(users)
+
+
+def pool_warnings(users: Iterable[DomainDisk]) -> tuple[str, ...]:
+    """What a person should know who stops or forgets a pool."""
+    stopped = [disk for disk in users if disk.reference.domain_state is DomainState.INACTIVE]
+    return (f"domains that are defined but not running use this pool: {_domains(stopped)}",) if stopped else ()
+
+
+async def check_volume_not_in_use(host: Host, entry: PoolEntry, record: VolumeRecord) -> None:
+    """Refuse while any domain, running or not, or another volume's backing chain uses the volume: VOLUME_IN_USE."""
+    facts = record.facts
+    disks = await host.fresh_disks()
+    require_complete(disks, f"volume {facts.name!r}")
+    users = [_described(disk) for disk in disks.users_of_volume(entry.pool.name, facts.name)]
+    users += [
+        f"volume {other.facts.pool}/{other.facts.name} (backing)"
+        for pool in host.registry.snapshot.pools.values()
+        for other in pool.volumes.values()
+        if other.facts.backing_store is not None and other.facts.backing_store.path == facts.path
+    ]
+    if users:
+        shown = _shortened(sorted(set(users)))
+        raise ModelError(
+            Reason.VOLUME_IN_USE,
+            f"volume {entry.pool.name}/{facts.name} is used by {shown}",
+            metadata={"pool": entry.pool.name, "volume": facts.name, "users": shown},
+        )
+
+
+def _described(disk: DomainDisk) -> str:
+    reference = disk.reference
+    return f"domain {reference.domain} ({reference.role.lower()}, {reference.domain_state.lower()})"
+
+
+def _domains(disks: Iterable[DomainDisk]) -> str:
+    return _shortened(sorted({disk.reference.domain for disk in disks}))
+
+
+def _shortened(names: list[str]) -> str:
+    more = len(names) - SHOWN_USERS
+    return ", ".join(names[:SHOWN_USERS]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,107 @@
+"""The record of all operations: in memory for readers and watchers, in the store before anything happens."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass, field
+
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.operation import Operation
+from poolfleet_agent.model.ports import OperationStore, RequestRecord
+
+
+@dataclass(eq=False)
+class _Watcher:
+    wanted: Callable[[Operation], bool]
+    changed: dict[str, Operation] = field(default_factory=dict)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    closed: bool = False
+
+
+@dataclass(kw_only=True)
+class Journal:
+    """All kept operations by id, oldest first, and their request ids."""
+
+    store: OperationStore
+    longest_watchers: int = 1000
+    _operations: dict[str, Operation] = field(default_factory=dict)
+    _waiters: dict[str, asyncio.Event] = field(default_factory=dict)
+    _watchers: set[_Watcher] = field(default_factory=set)
+
+    async def load(self) -> list[Operation]:
+        """Read the store; the answer is what had not ended."""
+        self._operations = {operation.id: operation for operation in await self.store.load_all()}
+        return [operation for operation in self._operations.values() if not operation.state.ended]
+
+    async def record(self, operation: Operation, request: RequestRecord | None = None) -> None:
+        """Store an operation as it is now, then show it."""
+        await self.store.save(operation, request)
+        self._operations[operation.id] = operation
+        if operation.state.ended and (waiter := self._waiters.pop(operation.id, None)):
+            waiter.set()
+        for watcher in self._watchers:
+            if watcher.wanted(operation):
+                watcher.changed.pop(operation.id, None)
+                watcher.changed[operation.id] = operation
+                watcher.wake.set()
+
+    async def find_request(self, caller: str, rpc: str, request_id: str) -> RequestRecord | None:
+        """Look a request id up."""
+        return await self.store.find_request(caller, rpc, request_id)
+
+    def get(self, operation_id: str) -> Operation:
+        """Find one: OPERATION_NOT_FOUND."""
+        try:
+            return self._operations[operation_id]
+        except KeyError:
+            raise ModelError(
+                Reason.OPERATION_NOT_FOUND,
+                f"no operation {operation_id!r}, or it was forgotten",
+                metadata={"operation": operation_id[:200]},
+            ) from None
+
+    def newest_first(self) -> Iterable[Operation]:
+        """All of them."""
+        return sorted(self._operations.values(), key=lambda operation: (-operation.created_at_s, operation.id))
+
+    async def wait(self, operation_id: str, timeout_s: float) -> Operation:
+        """Wait for the end, up to a limit; the operation as it then stands. OPERATION_NOT_FOUND."""
+        operation = self.get(operation_id)
+        if not operation.state.ended and timeout_s > 0:
+            waiter = self._waiters.setdefault(operation_id, asyncio.Event())
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await waiter.wait()
+            except TimeoutError:
+                pass
+        return self._operations.get(operation_id, operation)
+
+    async def watch(self, wanted: Callable[[Operation], bool]) -> AsyncIterator[Operation | None]:
+        """Give what there is, then None, then each change; of each operation only the newest state. TOO_BUSY."""
+        if len(self._watchers) >= self.longest_watchers:
+            raise ModelError(Reason.TOO_BUSY, "too many watchers", retry_delay_s=5.0)
+        watcher = _Watcher(wanted)
+        self._watchers.add(watcher)
+        try:
+            for operation in list(self._operations.values()):
+                if wanted(operation):
+                    yield operation
+            yield None
+            while not watcher.closed:
+                await watcher.wake.wait()
+                watcher.wake.clear()
+                changed, watcher.changed = watcher.changed, {}
+                for operation in changed.values():
+                    yield operation
+        finally:
+            self._watchers.discard(watcher)
+
+    def end_watches(self) -> None:
+        """Let every watch end at once."""
+        for watcher in self._watchers:
+            watcher.closed = True
+            watcher.wake.set()
+
+    async def forget_ended_before(self, ended_before_s: float) -> None:
+        """Forget what ended earlier."""
+        for operation_id in await self.store.remove_ended_before(ended_before_s):
+            self._operations.pop(operation_id, None)

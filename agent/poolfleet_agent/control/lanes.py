@@ -1,0 +1,62 @@
+"""Lanes: who may change what at the same time.
+
+A pool's lifecycle has the pool alone; work on volumes shares the pool and has its volume alone; pools are independent.
+Nobody waits in a lane: the same mutation joins the one at work, another one is told to come again.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.operation import Operation, OperationKind
+
+
+@dataclass(eq=False, kw_only=True)
+class Claim:
+    """A lane that is held. `decided` ends with the operation, or with the refusal of the checks before it."""
+
+    kind: OperationKind
+    pool: str
+    volume: str
+    fingerprint: str
+    decided: "asyncio.Future[Operation]"
+    operation_id: str = ""
+
+
+@dataclass
+class Lanes:
+    """All lanes of the host. Claims and releases happen on the event loop, without waiting."""
+
+    _claims: dict[str, list[Claim]] = field(default_factory=dict)
+
+    def claim(self, *, kind: OperationKind, pool: str, volume: str, fingerprint: str) -> tuple[Claim, bool]:
+        """Take a lane, or join who holds it with the same mutation; True: it is newly taken. OPERATION_IN_PROGRESS."""
+        held = self._claims.get(pool, [])
+        for claim in held:
+            if volume and claim.volume and claim.volume != volume:
+                continue
+            if (claim.kind, claim.volume, claim.fingerprint) == (kind, volume, fingerprint):
+                return claim, False
+            raise _in_progress(claim)
+        new = Claim(
+            kind=kind, pool=pool, volume=volume, fingerprint=fingerprint, decided=asyncio.get_running_loop().create_future()
+        )
+        self._claims.setdefault(pool, []).append(new)
+        return new, True
+
+    def release(self, claim: Claim) -> None:
+        """Give a lane back."""
+        held = self._claims[claim.pool]
+        held.remove(claim)
+        if not held:
+            del self._claims[claim.pool]
+
+
+def _in_progress(claim: Claim) -> ModelError:
+    what = f"{claim.pool}/{claim.volume}" if claim.volume else claim.pool
+    return ModelError(
+        Reason.OPERATION_IN_PROGRESS,
+        f"{claim.kind} of {what} is at work; wait for operation {claim.operation_id or '(being checked)'}",
+        metadata={"operation": claim.operation_id, "kind": claim.kind, "pool": claim.pool, "volume": claim.volume},
+        retry_delay_s=0.5,
+    )

@@ -1,0 +1,77 @@
+"""The shape of every use case that changes something: first checks that change nothing, then work."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
+from poolfleet_agent.model.operation import OperationKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a mutation led to: the object as it is now (encoded; empty where it is gone), and whether anything was done."""
+
+    changed: bool
+    result_kind: str = ""
+    result: bytes = b""
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def of_pool(cls, entry: PoolEntry, *, changed: bool, warnings: tuple[str, ...] = ()) -> "Outcome":
+        """An outcome that is a pool."""
+        return cls(changed=changed, result_kind="pool", result=entry.encoded, warnings=warnings)
+
+    @classmethod
+    def of_volume(cls, record: VolumeRecord, *, changed: bool) -> "Outcome":
+        """An outcome that is a volume."""
+        return cls(changed=changed, result_kind="volume", result=record.encoded)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What is to be done, once all checks have passed.
+
+    `debris`: what a restart has to remove if the agent dies meanwhile (see control/recovery).
+    """
+
+    perform: Callable[[], Awaitable[Outcome]]
+    timeout_s: float
+    warnings: tuple[str, ...] = ()
+    cancellable: bool = False
+    debris: str = ""
+
+
+class Mutation(ABC):
+    """One request to change something: a frozen dataclass of what the request says, and `host`, left out of its repr.
+
+    `check` refuses by ModelError, answers with an Outcome where the object already is as asked, else with the work to
+    do; it changes nothing.
+    """
+
+    kind: ClassVar[OperationKind]
+
+    @property
+    @abstractmethod
+    def target(self) -> tuple[str, str]:
+        """Names of the pool and of the volume (empty: the pool itself) that it changes."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Stands for all that the request says: equal ones join."""
+        return repr(self)
+
+    @abstractmethod
+    async def check(self) -> Outcome | Work:
+        """Decide."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks: name, RPC, and the request id with the digest of the body (both may be empty)."""
+
+    name: str
+    rpc: str
+    request_id: str = ""
+    digest: str = ""

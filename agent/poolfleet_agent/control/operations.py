@@ -1,0 +1,270 @@
+"""Runs mutations: request ids, joining, checks, the record, the work, its end. The only place that makes operations."""
+
+import asyncio
+import traceback
+import uuid
+from collections.abc import Coroutine
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import structlog
+
+from poolfleet_agent.control.journal import Journal
+from poolfleet_agent.control.lanes import Claim, Lanes
+from poolfleet_agent.control.mutation import Caller, Mutation, Outcome, Work
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.names import check_uuid
+from poolfleet_agent.model.operation import Failure, Operation, OperationState
+from poolfleet_agent.model.ports import Clock, RequestRecord
+
+ANSWER_WITHIN_S = 1.0
+"""Work that ends within this time is answered finished."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(kw_only=True)
+class Operations:
+    """Takes mutations in and sees them to their end, whatever becomes of their callers."""
+
+    journal: Journal
+    lanes: Lanes
+    clock: Clock
+    observe_only: bool = False
+    most_at_once: int = 256
+    _tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
+    _works: "dict[str, asyncio.Task[Outcome]]" = field(default_factory=dict)
+    _stopping: bool = False
+
+    async def submit(self, mutation: Mutation, caller: Caller, *, validate_only: bool = False) -> Operation:
+        """Answer with the mutation's operation: finished, or running after a second. Raises what the checks refuse."""
+        if caller.request_id:
+            check_uuid("request_id", caller.request_id)
+            if not validate_only and (recorded := await self._recorded(caller)):
+                return await self.journal.wait(recorded.id, ANSWER_WITHIN_S)
+        if self._stopping:
+            raise ModelError(Reason.AGENT_STOPPING, "the agent is shutting down", retry_delay_s=2.0)
+        if self.observe_only:
+            raise ModelError(Reason.OBSERVE_ONLY, "this agent observes only (mode = observe); it changes nothing")
+        if validate_only:
+            return await self._validated(mutation, caller)
+        pool, volume = mutation.target
+        claim, taken = self.lanes.claim(kind=mutation.kind, pool=pool, volume=volume, fingerprint=mutation.fingerprint)
+        if taken:
+            if len(self._tasks) >= self.most_at_once:
+                self.lanes.release(claim)
+                raise ModelError(Reason.TOO_BUSY, "too many operations at once", retry_delay_s=1.0)
+            self._own(self._run(mutation, caller, claim))
+        operation = await asyncio.shield(claim.decided)
+        if not taken:
+            operation = await self._join(operation.id, caller)
+        return await self.journal.wait(operation.id, ANSWER_WITHIN_S)
+
+    async def cancel(self, operation_id: str) -> Operation:
+        """Ask an operation to end early: OPERATION_NOT_FOUND, NOT_CANCELLABLE."""
+        operation = self.journal.get(operation_id)
+        if operation.state is OperationState.CANCELLED:
+            return operation
+        work = self._works.get(operation_id)
+        if operation.state.ended or not operation.cancellable or work is None:
+            state = "has ended" if operation.state.ended else "cannot be interrupted"
+            raise ModelError(
+                Reason.NOT_CANCELLABLE,
+                f"operation {operation_id} {state}",
+                metadata={"operation": operation_id, "state": operation.state},
+            )
+        await self.journal.record(replace(operation, cancel_requested=True))
+        work.cancel()
+        return await self.journal.wait(operation_id, ANSWER_WITHIN_S)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Take nothing new, let what runs end; what does not stays recorded as running, and the next start says so."""
+        self._stopping = True
+        if self._tasks:
+            _, running = await asyncio.wait(self._tasks, timeout=timeout_s)
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _recorded(self, caller: Caller) -> Operation | None:
+        record = await self.journal.find_request(caller.name, caller.rpc, caller.request_id)
+        if record is None:
+            return None
+        if record.digest != caller.digest:
+            raise ModelError(
+                Reason.REQUEST_ID_REUSED,
+                f"request id {caller.request_id} was used with another body; make a new one for each call that differs",
+                metadata={"request_id": caller.request_id, "operation": record.operation_id},
+            )
+        return self.journal.get(record.operation_id)
+
+    async def _validated(self, mutation: Mutation, caller: Caller) -> Operation:
+        decision = await mutation.check()
+        now_s = self.clock.now_s()
+        return replace(
+            self._new(mutation, caller, now_s),
+            id="",
+            state=OperationState.SUCCEEDED,
+            warnings=decision.warnings,
+            changed=isinstance(decision, Work),
+            ended_at_s=now_s,
+        )
+
+    def _new(self, mutation: Mutation, caller: Caller, now_s: float) -> Operation:
+        pool, volume = mutation.target
+        return Operation(
+            id=str(uuid.uuid4()),
+            kind=mutation.kind,
+            pool=pool,
+            volume=volume,
+            caller=caller.name,
+            request_ids=(caller.request_id,) if caller.request_id else (),
+            created_at_s=now_s,
+        )
+
+    async def _join(self, operation_id: str, caller: Caller) -> Operation:
+        operation = self.journal.get(operation_id)
+        if caller.request_id and caller.request_id not in operation.request_ids:
+            operation = replace(operation, request_ids=(*operation.request_ids, caller.request_id))
+            await self.journal.record(operation, _request(caller, operation))
+        return operation
+
+    async def _run(self, mutation: Mutation, caller: Caller, claim: Claim) -> None:
+        try:
+            operation, work = await self._decide(mutation, caller)
+        except BaseException as error:
+            self.lanes.release(claim)
+            _refuse(claim, error)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            return
+        claim.operation_id = operation.id
+        claim.decided.set_result(operation)
+        try:
+            if work is not None:
+                await self._perform(operation.id, work)
+        finally:
+            self.lanes.release(claim)
+
+    async def _decide(self, mutation: Mutation, caller: Caller) -> tuple[Operation, Work | None]:
+        decision = await mutation.check()
+        now_s = self.clock.now_s()
+        operation = self._new(mutation, caller, now_s)
+        if isinstance(decision, Outcome):
+            operation = _succeeded(operation, decision, now_s)
+            await self.journal.record(operation, _request(caller, operation))
+            return operation, None
+        operation = replace(
+            operation,
+            state=OperationState.RUNNING,
+            warnings=decision.warnings,
+            cancellable=decision.cancellable,
+            deadline_s=now_s + decision.timeout_s,
+            debris=decision.debris,
+        )
+        await self.journal.record(operation, _request(caller, operation))
+        return operation, decision
+
+    async def _perform(self, operation_id: str, work: Work) -> None:
+        """Work until the end. A deadline ends the operation, not a call that hangs: until that returns the lane is held."""
+        task = asyncio.ensure_future(work.perform())
+        self._works[operation_id] = task
+        try:
+            done, _ = await asyncio.wait({task}, timeout=work.timeout_s)
+            if not done:
+                await self._fail(operation_id, _timed_out(work.timeout_s))
+                await asyncio.wait({task})
+            await self._end(operation_id, task)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        finally:
+            del self._works[operation_id]
+
+    async def _end(self, operation_id: str, task: "asyncio.Task[Outcome]") -> None:
+        operation = self.journal.get(operation_id)
+        try:
+            outcome = task.result()
+        except ModelError as error:
+            failure = error
+        except asyncio.CancelledError:
+            failure = ModelError(Reason.OPERATION_CANCELLED, "cancelled")
+        except Exception as error:  # noqa: BLE001  whatever it is, the operation must end and say so
+            log.error("operation broke", operation=operation_id, error=repr(error), trace=traceback.format_exc())
+            failure = ModelError(Reason.INTERNAL, f"unforeseen {type(error).__name__}; the agent's log has it")
+        else:
+            if not operation.state.ended:
+                await self.journal.record(_succeeded(operation, outcome, self.clock.now_s()))
+            return
+        if not operation.state.ended:
+            await self._fail(operation_id, failure)
+
+    async def _fail(self, operation_id: str, error: ModelError) -> None:
+        operation = self.journal.get(operation_id)
+        state = OperationState.CANCELLED if error.reason is Reason.OPERATION_CANCELLED else OperationState.FAILED
+        log.info("operation failed", operation=operation_id, kind=operation.kind, reason=error.reason, error=error.message)
+        await self.journal.record(
+            replace(operation, state=state, failure=failure_of(error), ended_at_s=self.clock.now_s(), cancellable=False)
+        )
+
+
+def failure_of(error: ModelError) -> Failure:
+    """The stored form of an error."""
+    return Failure(
+        reason=error.reason,
+        message=error.message,
+        metadata=tuple(error.metadata.items()),
+        violations=error.violations,
+        retry_delay_s=error.retry_delay_s,
+    )
+
+
+def _succeeded(operation: Operation, outcome: Outcome, now_s: float) -> Operation:
+    return replace(
+        operation,
+        state=OperationState.SUCCEEDED,
+        changed=outcome.changed,
+        result_kind=outcome.result_kind,
+        result=outcome.result,
+        warnings=(*operation.warnings, *outcome.warnings),
+        cancellable=False,
+        ended_at_s=now_s,
+        debris="",
+    )
+
+
+def _request(caller: Caller, operation: Operation) -> RequestRecord | None:
+    if not caller.request_id:
+        return None
+    return RequestRecord(
+        caller=caller.name,
+        rpc=caller.rpc,
+        request_id=caller.request_id,
+        digest=caller.digest,
+        operation_id=operation.id,
+    )
+
+
+def _refuse(claim: Claim, error: BaseException) -> None:
+    if isinstance(error, ModelError):
+        claim.decided.set_exception(error)
+    elif isinstance(error, asyncio.CancelledError):
+        claim.decided.set_exception(ModelError(Reason.AGENT_STOPPING, "the agent is shutting down", retry_delay_s=2.0))
+    else:
+        log.error("check broke", pool=claim.pool, error=repr(error), trace="".join(traceback.format_exception(error)))
+        claim.decided.set_exception(ModelError(Reason.INTERNAL, f"unforeseen {type(error).__name__}; the agent's log has it"))
+    claim.decided.exception()  # retrieved here, so that a caller who left is no complaint
+
+
+def _timed_out(timeout_s: float) -> ModelError:
+    return ModelError(
+        Reason.OPERATION_TIMED_OUT,
+        f"not done within {timeout_s:g} s; libvirt's call goes on, and the object stays held until it returns",
+        metadata={"timeout_s": f"{timeout_s:g}"},
+        retry_delay_s=5.0,
+    )

@@ -1,0 +1,66 @@
+"""Rules for a definition that is about to be stored: names, paths, and who else has its source or target."""
+
+from poolfleet_agent.control.host import Host
+from poolfleet_agent.model.allowed_paths import overlap
+from poolfleet_agent.model.compare import clean_path, same_source
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.mount_options import check_mount_options
+from poolfleet_agent.model.names import check_new_name, check_uuid
+from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES, NetfsSource, PoolDefinition
+from poolfleet_agent.model.sources import check_netfs_source
+
+
+def check_shape(definition: PoolDefinition) -> None:
+    """Refuse a definition that is malformed in itself: INVALID_FIELD."""
+    check_new_name("name", definition.name)
+    if definition.uuid is not None:
+        check_uuid("uuid", definition.uuid)
+    if isinstance(definition.source, NetfsSource):
+        check_netfs_source(definition.source)
+    check_mount_options(definition.mount_options or (), definition.protocol_version or "")
+
+
+async def check_place(definition: PoolDefinition, host: Host) -> None:
+    """Refuse a definition whose place is not allowed, or is another pool's: from the registry, libvirt is not asked.
+
+    POOL_EXISTS (the UUID is another pool's), SOURCE_IN_USE, TARGET_IN_USE, PATH_NOT_ALLOWED.
+    """
+    for entry in host.registry.snapshot.pools.values():
+        other = entry.pool
+        if other.name == definition.name:
+            continue
+        if definition.uuid is not None and definition.uuid == other.facts.uuid:
+            raise _taken(Reason.POOL_EXISTS, f"the UUID is that of pool {other.name!r}", definition, other.name, "uuid")
+        for stated in (other.definition, other.stored):
+            if same_source(definition, stated):
+                raise _taken(Reason.SOURCE_IN_USE, f"pool {other.name!r} has this source", definition, other.name, "source")
+            if _targets_overlap(definition, stated):
+                raise _taken(
+                    Reason.TARGET_IN_USE,
+                    f"{definition.target_path} is, holds or lies in {stated.target_path}, the target of pool {other.name!r}",
+                    definition,
+                    other.name,
+                    "target.path",
+                )
+    await host.check_definition_paths(definition)
+
+
+def _targets_overlap(one: PoolDefinition, other: PoolDefinition) -> bool:
+    if not {one.type, other.type} <= DIRECTORY_POOL_TYPES or one.target_path is None or other.target_path is None:
+        return False
+    return overlap(clean_path(one.target_path), clean_path(other.target_path))
+
+
+def _taken(reason: Reason, message: str, definition: PoolDefinition, existing: str, field: str) -> ModelError:
+    return ModelError(
+        reason, message, metadata={"pool": definition.name, "existing_pool": existing, "fields": field}
+    )
+
+
+def differs(pool: str, fields: tuple[str, ...]) -> ModelError:
+    """The error for a pool that exists with other properties."""
+    return ModelError(
+        Reason.POOL_EXISTS,
+        f"pool {pool!r} exists with another {', '.join(fields)}",
+        metadata={"pool": pool, "existing_pool": pool, "fields": ",".join(fields)},
+    )

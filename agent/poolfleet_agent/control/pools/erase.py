@@ -1,0 +1,42 @@
+"""ErasePool: destroy what is stored (libvirt's delete). The definition stays."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from poolfleet_agent.control.host import Host
+from poolfleet_agent.control.in_use import check_pool_not_in_use
+from poolfleet_agent.control.mutation import Mutation, Outcome, Work
+from poolfleet_agent.control.pools.stopped import find_stopped
+from poolfleet_agent.model.operation import OperationKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErasePool(Mutation):
+    """Erase one pool."""
+
+    kind: ClassVar = OperationKind.ERASE_POOL
+    host: Host = field(repr=False)
+    pool: str
+    etag: str = ""
+    allow_missing: bool = False
+    allow_in_use: bool = False
+
+    @property
+    def target(self) -> tuple[str, str]:
+        """The pool."""
+        return self.pool, ""
+
+    async def check(self) -> Outcome | Work:
+        """POOL_NOT_FOUND, ETAG_MISMATCH, POOL_ACTIVE, POOL_IN_USE, PATH_NOT_ALLOWED."""
+        entry = await find_stopped(self.host, self.pool, self.etag, allow_missing=self.allow_missing)
+        if entry is None:
+            return Outcome(changed=False)
+        if not self.allow_in_use:
+            await check_pool_not_in_use(self.host, entry, stopped_count=True)
+        await self.host.check_definition_paths(entry.pool.definition)
+
+        async def perform() -> Outcome:
+            await self.host.hypervisor.erase_pool(self.pool, server=entry.pool.definition.server)
+            return Outcome.of_pool(await self.host.looker.pool(self.pool), changed=True)
+
+        return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s)

@@ -1,0 +1,50 @@
+"""UndefinePool: forget a stored definition. Nothing that is stored in the pool is touched."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from poolfleet_agent.control.host import Host
+from poolfleet_agent.control.in_use import check_pool_not_in_use
+from poolfleet_agent.control.mutation import Mutation, Outcome, Work
+from poolfleet_agent.control.pools.stopped import find_stopped
+from poolfleet_agent.inventory.snapshot import PoolEntry
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.operation import OperationKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class UndefinePool(Mutation):
+    """Forget one pool."""
+
+    kind: ClassVar = OperationKind.UNDEFINE_POOL
+    host: Host = field(repr=False)
+    pool: str
+    etag: str = ""
+    allow_missing: bool = False
+    allow_in_use: bool = False
+
+    @property
+    def target(self) -> tuple[str, str]:
+        """The pool."""
+        return self.pool, ""
+
+    async def check(self) -> Outcome | Work:
+        """POOL_NOT_FOUND, ETAG_MISMATCH, POOL_ACTIVE, POOL_TRANSIENT, POOL_IN_USE."""
+        entry = await find_stopped(self.host, self.pool, self.etag, allow_missing=self.allow_missing)
+        if entry is None:
+            return Outcome(changed=False)
+        warnings = () if self.allow_in_use else await check_pool_not_in_use(self.host, entry)
+
+        async def perform() -> Outcome:
+            return await self._undefine(entry)
+
+        return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s, warnings=warnings)
+
+    async def _undefine(self, entry: PoolEntry) -> Outcome:
+        await self.host.hypervisor.undefine_pool(self.pool, server=entry.pool.definition.server)
+        try:
+            await self.host.looker.pool(self.pool)
+        except ModelError as error:
+            if error.reason is not Reason.POOL_NOT_FOUND:
+                raise
+        return Outcome(changed=True)

@@ -1,0 +1,126 @@
+"""After a restart: what was at work is FAILED, AGENT_RESTARTED, and what it left behind is removed.
+
+libvirt finishes what it was asked even if the asker died, and may begin with it only after the agent is back. So the
+volume of an unfinished creation is looked for during a settling time, under its lane: a new creation of the same name
+waits for that.
+"""
+
+import asyncio
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import structlog
+from tenacity import AsyncRetrying, RetryError, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
+
+from poolfleet_agent.control.host import Host
+from poolfleet_agent.control.journal import Journal
+from poolfleet_agent.control.lanes import Claim, Lanes
+from poolfleet_agent.control.operations import failure_of
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.operation import Operation, OperationKind, OperationState
+
+SETTLE_S = 5.0
+"""How long, from libvirt's answering on, a volume may still appear that a dead agent asked for."""
+
+LONGEST_WAIT_S = 600.0
+CLOCK_SLACK_S = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(kw_only=True)
+class Recovery:
+    """Ends what the last process left unfinished."""
+
+    host: Host
+    journal: Journal
+    lanes: Lanes
+
+    async def fail_unfinished(self, unfinished: Iterable[Operation]) -> list[Operation]:
+        """Record each as failed; the answer is what may have left debris."""
+        left = []
+        for operation in unfinished:
+            error = ModelError(
+                Reason.AGENT_RESTARTED,
+                "the agent was restarted while this operation ran; try again with a new request id",
+                metadata={"operation": operation.id},
+                retry_delay_s=1.0,
+            )
+            ended = replace(
+                operation,
+                state=OperationState.FAILED,
+                failure=failure_of(error),
+                ended_at_s=self.host.clock.now_s(),
+                cancellable=False,
+            )
+            await self.journal.record(ended)
+            log.warning("operation was cut off by a restart", operation=operation.id, kind=operation.kind, pool=operation.pool)
+            if operation.kind is OperationKind.CREATE_VOLUME and operation.debris:
+                left.append(operation)
+        return left
+
+    def claim(self, operation: Operation) -> Claim:
+        """Hold the lane of a volume that may be debris, so that nobody creates it meanwhile."""
+        debris = json.loads(operation.debris)
+        claim, _ = self.lanes.claim(
+            kind=operation.kind, pool=debris["pool"], volume=debris["volume"], fingerprint=f"recovery of {operation.id}"
+        )
+        claim.operation_id = operation.id
+        return claim
+
+    async def clean(self, held: Iterable[tuple[Operation, Claim]]) -> None:
+        """Remove debris, all volumes side by side, and give each lane back."""
+        async with asyncio.TaskGroup() as group:
+            for operation, claim in held:
+                group.create_task(self._clean_one(operation, claim))
+
+    async def _clean_one(self, operation: Operation, claim: Claim) -> None:
+        settled = _Settling(self.host)
+        retrying = AsyncRetrying(
+            stop=stop_after_delay(LONGEST_WAIT_S),
+            wait=wait_fixed(0.25),
+            retry=retry_if_exception_type(ModelError) | retry_if_result(lambda done: not done),
+        )
+        try:
+            await retrying(self._step, operation, settled)
+        except RetryError:
+            log.error("debris could not be looked for", operation=operation.id, pool=claim.pool, volume=claim.volume)
+        finally:
+            self.lanes.release(claim)
+
+    async def _step(self, operation: Operation, settled: "_Settling") -> bool:
+        """Look once, remove what is found; True: the settling time is over."""
+        pool, volume = operation.pool, operation.volume
+        entry = self.host.registry.snapshot.pools.get(pool)
+        server = entry.pool.definition.server if entry else None
+        try:
+            facts = await self.host.hypervisor.read_volume(pool, volume, server=server)
+        except ModelError as error:
+            if error.reason in {Reason.VOLUME_NOT_FOUND, Reason.POOL_NOT_FOUND, Reason.POOL_NOT_ACTIVE}:
+                return settled.over()
+            raise
+        if facts.modified_at_s is not None and facts.modified_at_s < operation.created_at_s - CLOCK_SLACK_S:
+            log.warning("volume is older than the operation that was cut off; it stays", pool=pool, volume=volume)
+            return True
+        disks = await self.host.fresh_disks()
+        if disks.users_of_volume(pool, volume):
+            log.warning("volume of an operation that was cut off is used by a domain; it stays", pool=pool, volume=volume)
+            return True
+        await self.host.hypervisor.delete_volume(pool, volume, server=server)
+        log.info("debris removed", pool=pool, volume=volume, operation=operation.id)
+        await self.host.looker.pool(pool)
+        return settled.over()
+
+
+@dataclass
+class _Settling:
+    host: Host
+    answered_at_s: float | None = None
+
+    def over(self) -> bool:
+        """Whether libvirt has been answering for the settling time."""
+        now_s = self.host.clock.monotonic_s()
+        if self.answered_at_s is None:
+            self.answered_at_s = now_s
+        return now_s - self.answered_at_s >= SETTLE_S

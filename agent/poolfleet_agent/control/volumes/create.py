@@ -1,0 +1,146 @@
+"""CreateVolume: create a volume, or find that it is there already."""
+
+import json
+import posixpath
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from poolfleet_agent.control.host import Host
+from poolfleet_agent.control.mutation import Mutation, Outcome, Work
+from poolfleet_agent.control.pools.refresh import require_active
+from poolfleet_agent.control.volumes.space import Promises
+from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
+from poolfleet_agent.model.allowed_paths import is_within
+from poolfleet_agent.model.capacity import bytes_at_once, check_fits, check_overcommit
+from poolfleet_agent.model.compare import volume_differences
+from poolfleet_agent.model.errors import ModelError, Reason, invalid_field
+from poolfleet_agent.model.names import check_new_volume_name
+from poolfleet_agent.model.operation import OperationKind
+from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES
+from poolfleet_agent.model.ports import FileKind
+from poolfleet_agent.model.volume import VolumeDefinition
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateVolume(Mutation):
+    """`definition` is what the request states; `xml` is its document where it came as one, and passes untouched."""
+
+    kind: ClassVar = OperationKind.CREATE_VOLUME
+    host: Host = field(repr=False)
+    promises: Promises = field(repr=False)
+    pool: str
+    definition: VolumeDefinition
+    xml: str = ""
+
+    @property
+    def target(self) -> tuple[str, str]:
+        """The volume."""
+        return self.pool, self.definition.name
+
+    async def check(self) -> Outcome | Work:
+        """POOL_NOT_FOUND, POOL_NOT_ACTIVE, VOLUME_EXISTS, NOT_A_VOLUME, SYMLINK_LEAVES_POOL, PATH_NOT_ALLOWED, NO_SPACE."""
+        check_new_volume_name("name", self.definition.name)
+        await self.host.find_pool(self.pool)
+        entry = await self.host.looker.pool_facts(self.pool)
+        require_active(entry)
+        if (record := await self._existing(entry)) is not None:
+            return self._compare(record)
+        await self._check_backing_store()
+        self._check_space(entry)
+
+        async def perform() -> Outcome:
+            return await self._create(entry)
+
+        debris = json.dumps({"pool": self.pool, "volume": self.definition.name})
+        return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s, debris=debris)
+
+    async def _existing(self, entry: PoolEntry) -> VolumeRecord | None:
+        """The volume of that name, also where libvirt has not yet seen its file."""
+        try:
+            return await self.host.looker.volume(self.pool, self.definition.name)
+        except ModelError as error:
+            if error.reason is not Reason.VOLUME_NOT_FOUND:
+                raise
+        if not await self._file_in_the_way(entry):
+            return None
+        await self.host.hypervisor.refresh_pool(self.pool, server=entry.pool.definition.server)
+        return await self.host.looker.volume(self.pool, self.definition.name)
+
+    async def _file_in_the_way(self, entry: PoolEntry) -> bool:
+        """Whether a file of that name is there; what can be no volume is refused."""
+        target = entry.pool.definition.target_path
+        local = entry.pool.definition.server is None
+        if not (target and local and entry.pool.definition.type in DIRECTORY_POOL_TYPES):
+            return False
+        path = posixpath.join(target, self.definition.name)
+        facts = await self.host.files.lstat(path)
+        if facts is None:
+            return False
+        metadata = {"pool": self.pool, "volume": self.definition.name, "path": path}
+        if facts.kind is FileKind.SYMLINK:
+            real = await self.host.files.real_path(path)
+            if not is_within(real, await self.host.files.real_path(target)):
+                raise ModelError(
+                    Reason.SYMLINK_LEAVES_POOL, f"{path} is a symbolic link to {real}, outside the pool", metadata=metadata
+                )
+            if await self.host.files.stat(path) is None:
+                raise ModelError(Reason.NOT_A_VOLUME, f"{path} is a symbolic link to nothing", metadata=metadata)
+        elif facts.kind is not FileKind.FILE:
+            raise ModelError(Reason.NOT_A_VOLUME, f"{path} exists and is no regular file", metadata=metadata)
+        return True
+
+    def _compare(self, record: VolumeRecord) -> Outcome:
+        metadata = {"pool": self.pool, "volume": self.definition.name}
+        if record.facts.special:
+            raise ModelError(Reason.NOT_A_VOLUME, f"{record.facts.path} is a directory", metadata=metadata)
+        if fields := volume_differences(self.definition, record.facts):
+            raise ModelError(
+                Reason.VOLUME_EXISTS,
+                f"volume {self.pool}/{self.definition.name} exists with another {', '.join(fields)}",
+                metadata={**metadata, "fields": ",".join(fields)},
+            )
+        return Outcome.of_volume(record, changed=False)
+
+    async def _check_backing_store(self) -> None:
+        backing = self.definition.backing_store
+        if backing is None:
+            return
+        if (self.definition.format or "raw") == "raw":
+            raise invalid_field("backing_store", "needs a copy-on-write format such as qcow2")
+        await self.host.check_path("backing_store.path", backing.path)
+        facts = await self.host.files.stat(backing.path)
+        if facts is None or facts.kind not in {FileKind.FILE, FileKind.BLOCK}:
+            what = "is missing" if facts is None else "is neither a file nor a block device"
+            raise ModelError(
+                Reason.PATH_NOT_USABLE, f"the backing store {backing.path} {what}", metadata={"path": backing.path}
+            )
+
+    def _check_space(self, entry: PoolEntry) -> None:
+        pool = entry.pool
+        check_fits(
+            needed_bytes=bytes_at_once(self.definition),
+            available_bytes=pool.facts.available_bytes,
+            promised_bytes=self.promises.of(self.pool),
+        )
+        rules = self.host.rules
+        check_overcommit(
+            capacity_bytes=self.definition.capacity_bytes or 0,
+            provisioned_bytes=pool.provisioned_bytes,
+            pool_capacity_bytes=pool.facts.capacity_bytes,
+            overcommit_ratio=rules.overcommit_ratios.get(self.pool, rules.overcommit_ratio),
+        )
+
+    async def _create(self, entry: PoolEntry) -> Outcome:
+        hypervisor = self.host.hypervisor
+        xml = self.xml or hypervisor.documents.render_volume(self.definition)
+        with self.promises.hold(self.pool, bytes_at_once(self.definition)):
+            try:
+                await hypervisor.create_volume(self.pool, xml, server=entry.pool.definition.server)
+            except ModelError as error:
+                if error.reason is Reason.VOLUME_EXISTS:
+                    # Somebody created it between our look and libvirt's: compare as if it had been there before.
+                    return self._compare(await self.host.looker.volume(self.pool, self.definition.name))
+                raise
+        record = await self.host.looker.volume(self.pool, self.definition.name)
+        await self.host.looker.pool_facts(self.pool)
+        return Outcome.of_volume(record, changed=True)

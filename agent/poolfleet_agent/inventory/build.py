@@ -1,0 +1,106 @@
+"""From what adapters say of one pool to its entry in the snapshot. Pure, so that a look is easy to reason about."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
+from poolfleet_agent.model.compare import pending_fields
+from poolfleet_agent.model.etag import pool_etag, volume_etag
+from poolfleet_agent.model.pool import HealthStatus, Pool, PoolFacts, PoolHealth, Storage
+from poolfleet_agent.model.ports import Encoder, PoolIntent
+from poolfleet_agent.model.volume import VolumeFacts
+
+SHOWN_UNADDRESSABLE_NAMES = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetFacts:
+    """What was found out about a pool's target by looking at it."""
+
+    filesystem_id: str = ""
+    storage: Storage | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumesSeen:
+    """The outcome of reading a pool's volumes: either records, or why they could not be read."""
+
+    records: Mapping[str, VolumeRecord]
+    as_of_s: float | None
+    unaddressable_count: int = 0
+    unaddressable_names: tuple[str, ...] = ()
+    unread_reason: str = ""
+    unread_message: str = ""
+
+
+def volume_records(volumes: Iterable[VolumeFacts], encoder: Encoder) -> dict[str, VolumeRecord]:
+    """Make the records of volumes, in the order of their names."""
+    return {facts.name: volume_record(facts, encoder) for facts in sorted(volumes, key=lambda volume: volume.name)}
+
+
+def volume_record(facts: VolumeFacts, encoder: Encoder) -> VolumeRecord:
+    """Make one record; the XML is left out, the snapshot does not carry it."""
+    etag = volume_etag(facts)
+    bare = replace(facts, xml="") if facts.xml else facts
+    return VolumeRecord(facts=bare, etag=etag, encoded=encoder.volume(bare, etag))
+
+
+def pool_entry(
+    facts: PoolFacts,
+    *,
+    seen: VolumesSeen,
+    target: TargetFacts,
+    intent: PoolIntent,
+    previous: Pool | None,
+    now_s: float,
+    encoder: Encoder,
+) -> PoolEntry:
+    """Make a pool's entry."""
+    counted = [record.facts for record in seen.records.values() if not record.facts.special]
+    known = facts.active and seen.as_of_s is not None
+    pool = Pool(
+        facts=facts,
+        etag=pool_etag(facts, supervised=intent.supervised),
+        desired=intent.desired,
+        supervised=intent.supervised,
+        health=_health(facts, seen, previous, now_s),
+        storage=target.storage,
+        filesystem_id=target.filesystem_id,
+        pending_fields=pending_fields(facts.definition, facts.stored_definition) if facts.active else (),
+        provisioned_bytes=sum(volume.capacity_bytes or 0 for volume in counted) if known else None,
+        volume_count=len(counted) if known else None,
+        unaddressable_count=seen.unaddressable_count,
+        unaddressable_names=seen.unaddressable_names,
+        volumes_as_of_s=seen.as_of_s,
+        unread_reason=seen.unread_reason,
+        unread_message=seen.unread_message,
+        as_of_s=now_s,
+    )
+    return PoolEntry(pool=pool, encoded=encoder.pool(pool), volumes=seen.records)
+
+
+def _health(facts: PoolFacts, seen: VolumesSeen, previous: Pool | None, now_s: float) -> PoolHealth | None:
+    if not facts.active:
+        return None
+    status = HealthStatus.FAULTY if seen.unread_reason else HealthStatus.HEALTHY
+    before = previous.health if previous else None
+    since_s = before.since_s if before and (before.status, before.reason) == (status, seen.unread_reason) else now_s
+    return PoolHealth(
+        status=status, reason=seen.unread_reason, message=seen.unread_message, since_s=since_s, probed_at_s=now_s
+    )
+
+
+def escape_name(name: bytes) -> str:
+    r"""Show a name that is not UTF-8, with `\xNN` for each byte that is not."""
+    return name.decode("utf-8", "backslashreplace")
+
+
+def unaddressable(names: Iterable[bytes]) -> tuple[str, ...]:
+    """The names that are not UTF-8, escaped, the first hundred in their order."""
+    escaped = []
+    for name in names:
+        try:
+            name.decode()
+        except UnicodeDecodeError:
+            escaped.append(escape_name(name))
+    return tuple(sorted(escaped)[:SHOWN_UNADDRESSABLE_NAMES])

@@ -1,0 +1,57 @@
+"""What each pool is meant to be: kept by UUID, decided at first sight, changed by our own and by others' starts and stops."""
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+
+from poolfleet_agent.model.desired_state import Desired, DesiredState, first_sight
+from poolfleet_agent.model.pool import PoolFacts
+from poolfleet_agent.model.ports import Clock, IntentStore, PoolIntent
+
+
+@dataclass(kw_only=True)
+class Intents:
+    """Desired state and supervision of every pool, in memory and in the store."""
+
+    store: IntentStore
+    clock: Clock
+    _known: dict[str, PoolIntent] = field(default_factory=dict)
+    _before_boot: set[str] = field(default_factory=set)
+
+    async def load(self, *, new_boot: bool) -> None:
+        """Read the store. After a boot each pool is meant to be what its autostart says, when it is next seen."""
+        self._known = {intent.pool_uuid: intent for intent in await self.store.load_all()}
+        self._before_boot = set(self._known) if new_boot else set()
+
+    async def of(self, facts: PoolFacts) -> PoolIntent:
+        """What a pool is meant to be; decided now if it was never seen, or not since the boot."""
+        known = self._known.get(facts.uuid)
+        if known is not None and facts.uuid not in self._before_boot:
+            return known
+        self._before_boot.discard(facts.uuid)
+        desired = first_sight(active=facts.active, autostart=facts.autostart, now_s=self.clock.now_s())
+        intent = PoolIntent(pool_uuid=facts.uuid, desired=desired, supervised=known.supervised if known else True)
+        await self._keep(intent)
+        return intent
+
+    async def want(self, facts: PoolFacts, desired: Desired, why: str) -> None:
+        """Remember that somebody wants a pool started or stopped."""
+        intent = await self.of(facts)
+        if intent.desired.desired is not desired:
+            state = DesiredState(desired=desired, since_s=self.clock.now_s(), why=why)
+            await self._keep(replace(intent, desired=state))
+
+    async def supervise(self, facts: PoolFacts, *, supervised: bool) -> None:
+        """Remember whether the agent may bring the pool to its desired state."""
+        intent = await self.of(facts)
+        if intent.supervised != supervised:
+            await self._keep(replace(intent, supervised=supervised))
+
+    async def forget_all_but(self, uuids: AbstractSet[str]) -> None:
+        """Forget pools that are no more."""
+        for gone in self._known.keys() - uuids:
+            del self._known[gone]
+            await self.store.remove(gone)
+
+    async def _keep(self, intent: PoolIntent) -> None:
+        self._known[intent.pool_uuid] = intent
+        await self.store.save(intent)

@@ -1,0 +1,141 @@
+"""Keeps the snapshot fresh: after libvirt's events, after a reconnection, and every staleness bound. One task owns it all."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import structlog
+
+from poolfleet_agent.inventory.disks import resolve_disks
+from poolfleet_agent.inventory.intents import Intents
+from poolfleet_agent.inventory.look import Looker
+from poolfleet_agent.inventory.registry import Registry
+from poolfleet_agent.inventory.restore import store_snapshot
+from poolfleet_agent.model.desired_state import Desired
+from poolfleet_agent.model.domain_disk import DomainDisks
+from poolfleet_agent.model.errors import ModelError
+from poolfleet_agent.model.ports import (
+    Clock,
+    ConnectionEvent,
+    DomainEvent,
+    Files,
+    Hypervisor,
+    HypervisorEvent,
+    PoolEvent,
+    PoolEventKind,
+    SnapshotStore,
+)
+
+RETRY_S = 1.0
+"""How soon a look that failed is tried again while libvirt is connected."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(kw_only=True)
+class Observer:
+    """The task that looks."""
+
+    looker: Looker
+    hypervisor: Hypervisor
+    registry: Registry
+    intents: Intents
+    files: Files
+    store: SnapshotStore
+    clock: Clock
+    staleness_s: float
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _pools: set[str] = field(default_factory=set)
+    _everything: bool = True
+    _domains: bool = True
+    _others: list[PoolEvent] = field(default_factory=list)
+    _saved_sequence: int = -1
+    _disks_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def hear(self, event: HypervisorEvent) -> None:
+        """Take an event from the hypervisor; work is only noted here."""
+        match event:
+            case ConnectionEvent(connected=True):
+                self._everything = self._domains = True
+            case DomainEvent():
+                self._domains = True
+            case PoolEvent(kind=kind, pool=pool):
+                self._pools.add(pool)
+                if kind in {PoolEventKind.STARTED, PoolEventKind.STOPPED}:
+                    self._others.append(event)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Look, for ever; ends by cancellation."""
+        self.hypervisor.subscribe(self.hear)
+        next_full_s = self.clock.monotonic_s()
+        while True:
+            if self.clock.monotonic_s() >= next_full_s:
+                self._everything = self._domains = True
+            delay_s = self.staleness_s
+            if self.hypervisor.facts().connected:
+                try:
+                    full = self._everything
+                    await self._look_once()
+                    if full:
+                        next_full_s = self.clock.monotonic_s() + self.staleness_s
+                except ModelError as error:
+                    log.warning("look failed", reason=error.reason, error=error.message)
+                    self._everything = self._domains = True
+                    delay_s = RETRY_S
+            else:
+                self._everything = self._domains = True
+            delay_s = min(delay_s, max(0.0, next_full_s - self.clock.monotonic_s()) or delay_s)
+            try:
+                async with asyncio.timeout(delay_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def _look_once(self) -> None:
+        self._wake.clear()
+        pools, self._pools = self._pools, set()
+        everything, self._everything = self._everything, False
+        domains, self._domains = self._domains, False
+        if everything:
+            await self.looker.all_pools()
+        else:
+            for pool in sorted(pools):
+                await self._look_at(pool)
+        await self._note_others()
+        if domains or everything:
+            await self.look_at_domains()
+        await self.save()
+
+    async def _look_at(self, pool: str) -> None:
+        try:
+            await self.looker.pool(pool)
+        except ModelError as error:
+            log.info("look at pool failed", pool=pool, reason=error.reason, error=error.message)
+
+    async def _note_others(self) -> None:
+        """A pool that anybody started is meant to run; one that anybody stopped is not, unless a server may have failed."""
+        events, self._others = self._others, []
+        for event in events:
+            entry = self.registry.snapshot.pools.get(event.pool)
+            if entry is None:
+                continue
+            started = event.kind is PoolEventKind.STARTED
+            if entry.pool.active != started or (not started and entry.pool.definition.server is not None):
+                continue
+            wanted = Desired.STARTED if started else Desired.STOPPED
+            await self.intents.want(entry.pool.facts, wanted, "started on the host" if started else "stopped on the host")
+
+    async def look_at_domains(self) -> DomainDisks:
+        """Read what the domains use and publish it."""
+        async with self._disks_lock:
+            reading = await self.hypervisor.read_domains()
+            disks = await resolve_disks(reading, self.registry.snapshot, self.files, self.clock.now_s())
+            self.registry.put_disks(disks)
+            return disks
+
+    async def save(self) -> None:
+        """Store the snapshot where it changed since it was last stored."""
+        snapshot = self.registry.snapshot
+        if snapshot.loaded and snapshot.revision.sequence != self._saved_sequence:
+            await store_snapshot(snapshot, self.store)
+            self._saved_sequence = snapshot.revision.sequence

@@ -1,0 +1,71 @@
+"""Holds the newest snapshot. All changes go through here, on the event loop, so that each makes exactly one revision."""
+
+import uuid
+from dataclasses import replace
+
+from poolfleet_agent.inventory.snapshot import PoolEntry, Revision, Snapshot
+from poolfleet_agent.model.domain_disk import DomainDisks
+
+
+class Registry:
+    """The current snapshot and the ways to replace it."""
+
+    def __init__(self) -> None:
+        """Begin a new epoch, with nothing loaded."""
+        self.snapshot = Snapshot(revision=Revision(epoch=uuid.uuid4().hex, sequence=0))
+
+    def restore(self, entries: list[PoolEntry], as_of_s: float) -> None:
+        """Begin with what was known before a restart, marked with its age."""
+        self._replace(entries, as_of_s)
+
+    def looked_at_all(self, entries: list[PoolEntry], as_of_s: float) -> None:
+        """Publish that all pools were looked at. The first time these are the pools; later each was published already."""
+        if self.snapshot.loaded:
+            self.snapshot = replace(self.snapshot, as_of_s=as_of_s)
+        else:
+            self._replace(entries, as_of_s)
+
+    def put(self, entry: PoolEntry) -> None:
+        """Publish a look at one pool."""
+        pools = dict(self.snapshot.pools)
+        known = entry.pool.name in pools
+        changed = not known or _differs(pools[entry.pool.name], entry)
+        pools[entry.pool.name] = entry
+        if not known:
+            pools = dict(sorted(pools.items()))
+        self.snapshot = replace(self.snapshot, pools=pools, revision=self._next() if changed else self.snapshot.revision)
+
+    def remove(self, pool: str) -> None:
+        """Publish that a pool is gone."""
+        if pool in self.snapshot.pools:
+            pools = {name: entry for name, entry in self.snapshot.pools.items() if name != pool}
+            self.snapshot = replace(self.snapshot, pools=pools, revision=self._next())
+
+    def put_disks(self, disks: DomainDisks) -> None:
+        """Publish a look at the domains."""
+        before = self.snapshot.disks
+        changed = before is None or (before.disks, before.missing) != (disks.disks, disks.missing)
+        self.snapshot = replace(self.snapshot, disks=disks, revision=self._next() if changed else self.snapshot.revision)
+
+    def _replace(self, entries: list[PoolEntry], as_of_s: float) -> None:
+        pools = {entry.pool.name: entry for entry in sorted(entries, key=lambda entry: entry.pool.name)}
+        self.snapshot = replace(self.snapshot, loaded=True, pools=pools, as_of_s=as_of_s, revision=self._next())
+
+    def _next(self) -> Revision:
+        return replace(self.snapshot.revision, sequence=self.snapshot.revision.sequence + 1)
+
+
+def _differs(before: PoolEntry, after: PoolEntry) -> bool:
+    if before is after:
+        return False
+    if _timeless(before) != _timeless(after) or before.volumes.keys() != after.volumes.keys():
+        return True
+    return any(
+        record is not before.volumes[name] and record.encoded != before.volumes[name].encoded
+        for name, record in after.volumes.items()
+    )
+
+
+def _timeless(entry: PoolEntry) -> object:
+    health = replace(entry.pool.health, probed_at_s=0.0) if entry.pool.health else None
+    return replace(entry.pool, as_of_s=0.0, volumes_as_of_s=None, health=health)
