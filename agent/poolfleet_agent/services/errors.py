@@ -28,11 +28,12 @@ STATUS_DETAILS_KEY = "grpc-status-details-bin"
 STATUS_CODES: Mapping[Code, grpc.StatusCode] = {code: grpc.StatusCode[code.name] for code in Code}
 """The model's codes are gRPC's by name: a code that gRPC lacks fails at import."""
 
-_MESSAGE_BYTES = 1000
-_METADATA_BYTES = 2000
-_VALUE_BYTES = 500
-_MOST_VIOLATIONS = 10
-_DESCRIPTION_BYTES = 100
+# In all, with what percent-encoding and base64 add to it on the wire, less than 8 KiB.
+_MESSAGE_BYTES = 600
+_METADATA_BYTES = 1500
+_VALUE_BYTES = 300
+_MOST_VIOLATIONS = 6
+_DESCRIPTION_BYTES = 120
 
 _RESOURCES: Mapping[Reason, tuple[str, tuple[str, ...]]] = {
     Reason.POOL_NOT_FOUND: ("pool", ("pool",)),
