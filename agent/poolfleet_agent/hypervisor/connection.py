@@ -1,0 +1,306 @@
+"""The connections to one URI, kept for as long as the agent runs: opened, watched, replaced, opened again.
+
+One connection carries events and nothing else; calls are spread over the others. When one of them breaks, all are
+opened anew: it is the daemon that went. A connection on which a call hangs is replaced alone; it stays until its calls
+are back.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import libvirt
+import structlog
+import tenacity
+
+from poolfleet_agent.hypervisor.detached import detached
+from poolfleet_agent.hypervisor.events import watch_close
+from poolfleet_agent.model.errors import ModelError, Reason
+
+LONGEST_BACKOFF_S = 2.0
+OPEN_LIMIT_S = 5.0
+MOST_OPENING = 2
+KEEPALIVE_INTERVAL_S = 2
+KEEPALIVE_COUNT = 3
+AWAY_RETRY_DELAY_S = 2.0
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Handle:
+    """One connection for calls. `retired`: replaced, to be closed by whoever leaves it last."""
+
+    connection: libvirt.virConnect
+    calls: int = 0
+    retired: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What one successful opening gave: the connection for events, the handles for calls, and libvirt's version."""
+
+    uri: str
+    events: libvirt.virConnect
+    handles: list[Handle]
+    libvirt_version: str
+    broken: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionPlan:
+    """How a session is made: `choose_uri` is asked at each opening; `watch` registers for events."""
+
+    choose_uri: Callable[[], str]
+    handles: int
+    watch: Callable[[libvirt.virConnect], None]
+    changed: Callable[[bool], None]
+
+
+class Session:
+    """All connections to one URI. Calls enter and leave from threads; the rest belongs to the event loop."""
+
+    def __init__(self, plan: SessionPlan) -> None:
+        """Nothing is opened yet."""
+        self._plan = plan
+        self._lock = threading.Lock()
+        self._opened: Opened | None = None
+        self._opening: set[asyncio.Future[Opened]] = set()
+        self._replacing: set[Handle] = set()
+        self._replacements: set[asyncio.Task[None]] = set()
+        self._lost = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+        self._last_error = "not connected yet"
+
+    @property
+    def connected(self) -> bool:
+        """Whether calls can be made."""
+        return self._opened is not None
+
+    @property
+    def uri(self) -> str:
+        """The URI that is or would be used."""
+        return self._opened.uri if self._opened else self._plan.choose_uri()
+
+    @property
+    def libvirt_version(self) -> str:
+        """The daemon's; empty while it is away."""
+        return self._opened.libvirt_version if self._opened else ""
+
+    def start(self) -> None:
+        """Begin to connect, and keep connected until `close`."""
+        self._keeper = asyncio.create_task(self._keep(), name=f"keep {self._plan.choose_uri()}")
+
+    async def close(self) -> None:
+        """Disconnect; what hangs is left behind."""
+        for task in (self._keeper, *self._replacements):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        for opening in self._opening:
+            opening.add_done_callback(self._close_late)
+        with self._lock:
+            opened, self._opened = self._opened, None
+        if opened is not None:
+            await asyncio.wait({self._close_all(opened)}, timeout=OPEN_LIMIT_S)
+
+    def enter(self) -> Handle:
+        """Take the connection with the fewest calls: LIBVIRT_UNAVAILABLE. In a thread; `leave` must follow."""
+        with self._lock:
+            if self._opened is None:
+                raise self.away()
+            handle = min(self._opened.handles, key=lambda handle: handle.calls)
+            handle.calls += 1
+            return handle
+
+    def leave(self, handle: Handle) -> None:
+        """Give a connection back. In a thread."""
+        with self._lock:
+            handle.calls -= 1
+            last = handle.retired and not handle.calls
+        if last:
+            _close(handle.connection)
+
+    def away(self) -> ModelError:
+        """The error of a call that has no connection."""
+        return ModelError(
+            Reason.LIBVIRT_UNAVAILABLE,
+            f"libvirt is not connected: {self._last_error}",
+            metadata={"uri": self.uri},
+            retry_delay_s=AWAY_RETRY_DELAY_S,
+        )
+
+    def replace(self, handle: Handle) -> None:
+        """Open another connection in the place of one on which a call hangs."""
+        if handle.retired or handle in self._replacing or self._opened is None:
+            return
+        self._replacing.add(handle)
+        task = asyncio.create_task(self._replace(self._opened, handle))
+        self._replacements.add(task)
+        task.add_done_callback(self._replacements.discard)
+
+    async def _keep(self) -> None:
+        while True:
+            self._lost.clear()
+            opened = await self._open_until_it_works()
+            with self._lock:
+                self._opened = opened
+            _log.info("libvirt connected", uri=opened.uri, version=opened.libvirt_version)
+            self._plan.changed(True)
+            if not opened.broken.is_set():
+                await self._lost.wait()
+            with self._lock:
+                self._opened = None
+            _log.warning("libvirt connection lost", uri=opened.uri, reason=self._last_error)
+            self._plan.changed(False)
+            self._close_all(opened)
+
+    async def _open_until_it_works(self) -> Opened:
+        attempts = tenacity.AsyncRetrying(
+            wait=tenacity.wait_exponential_jitter(initial=0.05, max=LONGEST_BACKOFF_S - 0.5, jitter=0.5),
+            retry=tenacity.retry_if_exception_type((libvirt.libvirtError, TimeoutError)),
+            before_sleep=self._log_failure,
+        )
+        return await attempts(self._open)
+
+    async def _open(self) -> Opened:
+        """Open in a thread, and wait a while; an attempt that takes longer is waited for by the next ones too."""
+        if len(self._opening) < MOST_OPENING:
+            loop = asyncio.get_running_loop()
+            self._opening.add(detached(lambda: self._open_blocking(loop), name="libvirt-open"))
+        done, _ = await asyncio.wait(self._opening, timeout=OPEN_LIMIT_S, return_when=asyncio.FIRST_COMPLETED)
+        if not done:
+            raise TimeoutError(f"libvirt accepts connections and does not answer within {OPEN_LIMIT_S:g} s")
+        first, *others = done
+        self._opening -= done
+        for other in others:
+            self._close_late(other)
+        return first.result()
+
+    def _open_blocking(self, loop: asyncio.AbstractEventLoop) -> Opened:
+        uri = self._plan.choose_uri()
+        connections: list[libvirt.virConnect] = []
+        try:
+            for _ in range(1 + self._plan.handles):
+                connections.append(_connect(uri))  # noqa: PERF401  what is open must be closed where the next fails
+            version = _dotted(connections[0].getLibVersion())
+            events, *rest = connections
+            opened = Opened(
+                uri=uri, events=events, handles=[Handle(connection) for connection in rest], libvirt_version=version
+            )
+            for connection in connections:
+                watch_close(connection, lambda reason: self._broken(loop, opened, reason))
+            self._plan.watch(events)
+        except BaseException:
+            for connection in connections:
+                _close(connection)
+            raise
+        return opened
+
+    def _broken(self, loop: asyncio.AbstractEventLoop, opened: Opened, reason: str) -> None:
+        """One of the connections broke. In the event thread."""
+        opened.broken.set()
+
+        def tell() -> None:
+            if self._opened is opened:
+                self._last_error = reason
+                self._lost.set()
+
+        # A closed loop has nobody left who could be told.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(tell)
+
+    async def _replace(self, opened: Opened, handle: Handle) -> None:
+        replacing = detached(lambda: _connect(opened.uri), name="libvirt-replace")
+        try:
+            async with asyncio.timeout(OPEN_LIMIT_S):
+                connection = await asyncio.shield(replacing)
+        except libvirt.libvirtError as error:
+            _log.warning("libvirt connection not replaced", uri=opened.uri, error=str(error))
+            return
+        except BaseException as error:
+            replacing.add_done_callback(_close_late)
+            if isinstance(error, TimeoutError):
+                return
+            raise
+        finally:
+            self._replacing.discard(handle)
+        loop = asyncio.get_running_loop()
+        watch_close(connection, lambda reason: self._broken(loop, opened, reason))
+        unused: libvirt.virConnect | None = connection
+        with self._lock:
+            if self._opened is opened:
+                opened.handles[opened.handles.index(handle)] = Handle(connection)
+                unused = handle.connection if self._retire(handle) else None
+        if unused is not None:
+            _close_detached(unused)
+        _log.warning("libvirt connection replaced: a call on it hangs", uri=opened.uri)
+
+    def _retire(self, handle: Handle) -> bool:
+        """Have whoever leaves last close the connection; true where nobody is there. With the lock held."""
+        handle.retired = True
+        return not handle.calls
+
+    def _close_all(self, opened: Opened) -> asyncio.Future[None]:
+        """Close what no call uses, leave the rest to its calls: libvirt must not free a connection under them."""
+        with self._lock:
+            idle = [handle.connection for handle in opened.handles if self._retire(handle)]
+
+        def close() -> None:
+            for connection in (opened.events, *idle):
+                _close(connection)
+
+        return detached(close, name="libvirt-close")
+
+    def _close_detached(connection: libvirt.virConnect) -> None:
+    detached(lambda: _close(connection), name="libvirt-close")
+
+
+def _close_late(self, opening: asyncio.Future[Opened]) -> None:
+        if not opening.cancelled() and opening.exception() is None:
+            self._close_all(opening.result())
+
+    def _log_failure(self, state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        message = str(error)
+        if message != self._last_error:
+            _log.warning("libvirt cannot be reached", uri=self._plan.choose_uri(), error=message)
+        self._last_error = message
+
+
+def _connect(uri: str) -> libvirt.virConnect:
+    connection = libvirt.open(uri)
+    try:
+        connection.setKeepAlive(KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT)
+    except libvirt.libvirtError as error:
+        # libvirt's test driver runs in this process and has nothing to keep alive.
+        if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
+            raise
+    return connection
+
+
+def _close(connection: libvirt.virConnect) -> None:
+    try:
+        connection.close()
+    except libvirt.libvirtError as error:
+        _log.debug("libvirt connection did not close well", error=str(error))
+
+
+def _close_detached(connection: libvirt.virConnect) -> None:
+    detached(lambda: _close(connection), name="libvirt-close")
+
+
+def _close_late(future: asyncio.Future[libvirt.virConnect]) -> None:
+    if not future.cancelled() and future.exception() is None:
+        _close_detached(future.result())
+
+
+def _dotted(version: int) -> str:
+    return f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}"
+
+
+def client_version() -> str:
+    """libvirt's library in this process."""
+    return _dotted(libvirt.getVersion())

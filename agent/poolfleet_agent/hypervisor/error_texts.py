@@ -1,0 +1,92 @@
+"""What only libvirt's text tells: one table by error code; named groups of a pattern become metadata.
+
+The first pattern that is found counts. Texts of libvirt 9 and later, in English, as its daemons write them.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import libvirt
+
+from poolfleet_agent.model.errors import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class TextRule:
+    """A text and what it means; `field` is the one at fault where the reason is INVALID_FIELD."""
+
+    pattern: re.Pattern[str]
+    reason: Reason
+    field: str = ""
+
+
+def _rules(*rules: tuple[str, Reason] | tuple[str, Reason, str]) -> Sequence[TextRule]:
+    return tuple(TextRule(re.compile(pattern), *rest) for pattern, *rest in rules)
+
+
+_MOUNT = r"Child process \(\S*mount -\S* "
+_UMOUNT = r"Child process \(\S*umount "
+_QEMU_IMG = r"Child process \(\S*(?:qemu-img|scrub) .*"
+
+TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
+    libvirt.VIR_ERR_INTERNAL_ERROR: _rules(
+        (r"missing backend for pool type", Reason.NOT_SUPPORTED_HERE),
+        (r"pool has no config file", Reason.POOL_TRANSIENT),
+        (r"asynchronous jobs running", Reason.RESOURCE_BUSY),
+        (r"client socket is closed|End of file while reading data|keepalive timeout", Reason.LIBVIRT_UNAVAILABLE),
+        (_UMOUNT + r".*(?:busy)", Reason.RESOURCE_BUSY),
+        (_MOUNT, Reason.MOUNT_FAILED),
+        (_QEMU_IMG + r"No space left on device", Reason.FULL),
+        (_QEMU_IMG + r"[Qq]uota exceeded", Reason.QUOTA_EXCEEDED),
+        (_QEMU_IMG + r"Read-only file system", Reason.READ_ONLY),
+        (_QEMU_IMG + r"Stale file handle", Reason.STALE),
+        (_QEMU_IMG + r"(?:too large|too big)", Reason.TOO_LARGE),
+        (_QEMU_IMG + r"(?:Unknown file format|not support)", Reason.NOT_SUPPORTED_HERE),
+        (_QEMU_IMG + r"(?:does not accept|Invalid |must be|should be)", Reason.INVALID_FIELD, "xml"),
+        (_QEMU_IMG + r"(?:Could not open|Permission denied|No such file|not in \S+ format)", Reason.PATH_NOT_USABLE),
+        (r"(?:[Uu]nable|[Ff]ailed) to find|[Cc]annot find .* in (?:the )?path", Reason.NOT_SUPPORTED_HERE),
+    ),
+    libvirt.VIR_ERR_OPERATION_FAILED: _rules(
+        (r"already (?:exists|defined) with uuid", Reason.POOL_EXISTS),
+        (r"source conflict with pool: '(?P<existing_pool>.*)'", Reason.SOURCE_IN_USE),
+        (r"already active", Reason.POOL_EXISTS),
+    ),
+    libvirt.VIR_ERR_OPERATION_INVALID: _rules(
+        (r"pool is already active as", Reason.POOL_EXISTS),
+        (r"(?:already|still) active", Reason.POOL_ACTIVE),
+        (r"is not active", Reason.POOL_NOT_ACTIVE),
+        (r"is starting up|asynchronous jobs running|still being allocated", Reason.RESOURCE_BUSY),
+        (r"still in use", Reason.VOLUME_IN_USE),
+        (r"volume target path '(?P<path>.*)' already exists", Reason.VOLUME_EXISTS),
+        (r"volume name .* cannot contain", Reason.INVALID_FIELD, "name"),
+        (r"[Nn]o source device specified when formatting", Reason.NOT_SUPPORTED_HERE),
+    ),
+    libvirt.VIR_ERR_SYSTEM_ERROR: _rules(
+        (r"cannot execute binary", Reason.NOT_SUPPORTED_HERE),
+        (r"File name too long", Reason.INVALID_FIELD, "name"),
+    ),
+}
+
+_MOUNT_FAILURES = tuple(
+    (re.compile(pattern), failure)
+    for pattern, failure in (
+        (r"[Cc]onnection refused", "CONNECTION_REFUSED"),
+        (r"[Tt]imed out", "TIMED_OUT"),
+        (r"[Nn]o route to host|[Nn]etwork is unreachable", "NO_ROUTE"),
+        (r"[Nn]ame or service not known|[Tt]emporary failure in name|[Ff]ailed to resolve", "NAME_UNKNOWN"),
+        (r"access denied by server|[Pp]ermission denied", "ACCESS_DENIED"),
+        (r"mount point .*does not exist|not a directory|is not a mount ?point", "TARGET_MISSING"),
+        (r"reason given by server: No such file|No such file or directory", "NO_SUCH_EXPORT"),
+        (r"unknown filesystem type|[Bb]ad superblock|helper program", "HELPER_MISSING"),
+        (r"[Pp]rotocol not supported|version .* not supported", "VERSION_NOT_SUPPORTED"),
+        (r"incorrect mount option|bad option|[Ii]nvalid argument", "BAD_OPTION"),
+        (r"[Ss]tale file handle", "STALE"),
+        (r"fstab options|must be superuser|only root", "NOT_PRIVILEGED"),
+    )
+)
+
+
+def mount_failure(stderr: str) -> str:
+    """The kind of failure that mount's words tell of."""
+    return next((failure for pattern, failure in _MOUNT_FAILURES if pattern.search(stderr)), "UNKNOWN")

@@ -1,0 +1,143 @@
+"""libvirt's errors as model errors: a total function of text where only that tells, errno, and code."""
+
+import errno
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import libvirt
+
+from poolfleet_agent.hypervisor.error_texts import TEXT_RULES, mount_failure
+from poolfleet_agent.model.errors import ModelError, Reason, Violation
+
+BUSY_RETRY_DELAY_S = 1.0
+AWAY_RETRY_DELAY_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a call is about; empty: nothing of that kind."""
+
+    pool: str = ""
+    volume: str = ""
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The values that go with every error about it."""
+        return {key: value for key, value in (("pool", self.pool), ("volume", self.volume)) if value}
+
+
+_NAMES: Mapping[Reason, str] = {
+    Reason.POOL_NOT_FOUND: "NO_STORAGE_POOL INVALID_STORAGE_POOL",
+    Reason.VOLUME_NOT_FOUND: "NO_STORAGE_VOL INVALID_STORAGE_VOL",
+    Reason.VOLUME_EXISTS: "STORAGE_VOL_EXIST",
+    Reason.INVALID_FIELD: (
+        "INVALID_ARG XML_ERROR XML_DETAIL XML_INVALID_SCHEMA PARSE_FAILED NO_SOURCE NO_TARGET NO_NAME NO_DEVICE OS_TYPE"
+        " NO_SECRET INVALID_SECRET INVALID_MAC UNKNOWN_HOST"
+    ),
+    Reason.TOO_LARGE: "OVERFLOW",
+    Reason.WRONG_STATE: "OPERATION_INVALID DRIVER_FULL MULTIPLE_DOMAINS MULTIPLE_INTERFACES",
+    Reason.POOL_ALREADY_BUILT: "STORAGE_POOL_BUILT",
+    Reason.RESOURCE_BUSY: "RESOURCE_BUSY OPERATION_ABORTED BLOCK_COPY_ACTIVE",
+    Reason.LIBVIRT_UNAVAILABLE: (
+        "NO_CONNECT INVALID_CONN OPERATION_TIMEOUT GNUTLS_ERROR SSH LIBSSH NO_XEN NO_XENSTORE AGENT_UNRESPONSIVE"
+        " DBUS_SERVICE"
+    ),
+    Reason.NOT_SUPPORTED_HERE: (
+        "NO_SUPPORT CONFIG_UNSUPPORTED ARGUMENT_UNSUPPORTED OPERATION_UNSUPPORTED NO_SECURITY_MODEL CPU_INCOMPATIBLE"
+    ),
+    Reason.AGENT_NOT_AUTHORIZED: ("OPERATION_DENIED ACCESS_DENIED AUTH_FAILED AUTH_CANCELLED AUTH_UNAVAILABLE NO_ROOT"),
+    Reason.PATH_NOT_USABLE: "OPEN_FAILED READ_FAILED WRITE_FAILED STORAGE_PROBE_FAILED",
+    Reason.TOO_BUSY: "NO_MEMORY",
+    # Each with its name, so that a code which a newer libvirt adds is seen by the test of this table.
+    Reason.INTERNAL: (
+        "OK INTERNAL_ERROR OPERATION_FAILED SYSTEM_ERROR RPC"
+        " INVALID_DOMAIN GET_FAILED POST_FAILED HTTP_ERROR SEXPR_SERIAL XEN_CALL NO_KERNEL NO_OS CALL_FAILED DOM_EXIST"
+        " CONF_SYNTAX INVALID_NETWORK NETWORK_EXIST NO_DOMAIN NO_NETWORK INVALID_NODE_DEVICE NO_NODE_DEVICE"
+        " NO_INTERFACE INVALID_INTERFACE INVALID_NWFILTER NO_NWFILTER BUILD_FIREWALL MIGRATE_PERSIST_FAILED"
+        " HOOK_SCRIPT_FAILED INVALID_DOMAIN_SNAPSHOT NO_DOMAIN_SNAPSHOT INVALID_STREAM SNAPSHOT_REVERT_RISKY"
+        " NO_DOMAIN_METADATA MIGRATE_UNSAFE MIGRATE_FINISH_OK NO_SERVER NO_CLIENT AGENT_UNSYNCED DEVICE_MISSING"
+        " INVALID_NWFILTER_BINDING NO_NWFILTER_BINDING INVALID_DOMAIN_CHECKPOINT NO_DOMAIN_CHECKPOINT NO_DOMAIN_BACKUP"
+        " INVALID_NETWORK_PORT NETWORK_PORT_EXIST NO_NETWORK_PORT NO_HOSTNAME CHECKPOINT_INCONSISTENT"
+    ),
+}
+
+REASON_OF_CODE: Mapping[int, Reason] = {
+    getattr(libvirt, f"VIR_ERR_{name}"): reason
+    for reason, names in _NAMES.items()
+    for name in names.split()
+    if hasattr(libvirt, f"VIR_ERR_{name}")
+}
+"""What a code means where neither errno nor text tells more; a code that is not in it is INTERNAL."""
+
+_REASON_OF_ERRNO: Mapping[int, Reason] = {
+    errno.ENOSPC: Reason.FULL,
+    errno.ENOMEM: Reason.TOO_BUSY,
+    errno.EDQUOT: Reason.QUOTA_EXCEEDED,
+    errno.EROFS: Reason.READ_ONLY,
+    errno.ESTALE: Reason.STALE,
+    errno.EFBIG: Reason.TOO_LARGE,
+    errno.EINVAL: Reason.INVALID_FIELD,
+    errno.EBUSY: Reason.RESOURCE_BUSY,
+    errno.EAGAIN: Reason.RESOURCE_BUSY,
+    errno.ETXTBSY: Reason.RESOURCE_BUSY,
+    errno.ENOTEMPTY: Reason.WRONG_STATE,
+    errno.EEXIST: Reason.WRONG_STATE,
+    errno.EOPNOTSUPP: Reason.NOT_SUPPORTED_HERE,
+    errno.ENOSYS: Reason.NOT_SUPPORTED_HERE,
+    errno.ECONNREFUSED: Reason.LIBVIRT_UNAVAILABLE,
+    errno.ECONNRESET: Reason.LIBVIRT_UNAVAILABLE,
+    errno.EPIPE: Reason.LIBVIRT_UNAVAILABLE,
+    errno.ENOTCONN: Reason.LIBVIRT_UNAVAILABLE,
+    errno.ETIMEDOUT: Reason.POOL_UNRESPONSIVE,
+    errno.EIO: Reason.PATH_NOT_USABLE,
+    errno.EHOSTDOWN: Reason.POOL_UNRESPONSIVE,
+    errno.EHOSTUNREACH: Reason.POOL_UNRESPONSIVE,
+    **dict.fromkeys(
+        (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO, errno.ENODEV),
+        Reason.PATH_NOT_USABLE,
+    ),
+}
+
+_RETRY_DELAY_S: Mapping[Reason, float] = {
+    Reason.RESOURCE_BUSY: BUSY_RETRY_DELAY_S,
+    Reason.LIBVIRT_UNAVAILABLE: AWAY_RETRY_DELAY_S,
+    Reason.POOL_UNRESPONSIVE: AWAY_RETRY_DELAY_S,
+}
+
+_PATH = re.compile(r"(?:'(/[^']*)'|(?:^|[\s:])(/[^\s:']+))")
+
+
+def translate(error: libvirt.libvirtError, subject: Subject, *, connected: bool) -> ModelError:
+    """Any libvirt error as a model error with libvirt's own words; `connected`: whether its connection lives on."""
+    code = error.get_error_code() or 0
+    message = " ".join((error.get_error_message() or str(error)).split())
+    reason, field, found = _classify(code, error, message) if connected else (Reason.LIBVIRT_UNAVAILABLE, "", {})
+    metadata = subject.metadata | found
+    if reason is Reason.PATH_NOT_USABLE and (path := _PATH.search(message)):
+        metadata["path"] = path[1] or path[2]
+    elif reason is Reason.MOUNT_FAILED:
+        metadata["failure"] = mount_failure(message)
+    elif reason is Reason.NOT_SUPPORTED_HERE:
+        metadata["what"] = message
+    elif reason is Reason.INTERNAL:
+        metadata |= {"libvirt_code": str(code), "libvirt_domain": str(error.get_error_domain() or 0)}
+    return ModelError(
+        reason,
+        message,
+        metadata=metadata,
+        violations=(Violation(field or "xml", message),) if reason is Reason.INVALID_FIELD else (),
+        retry_delay_s=_RETRY_DELAY_S.get(reason),
+    )
+
+
+def _classify(code: int, error: libvirt.libvirtError, message: str) -> tuple[Reason, str, dict[str, str]]:
+    """Reason, field at fault and metadata: what the text says, else the errno, else the code."""
+    if error.get_error_domain() == libvirt.VIR_FROM_RPC and code != libvirt.VIR_ERR_RPC:
+        return Reason.LIBVIRT_UNAVAILABLE, "", {}
+    for rule in TEXT_RULES.get(code, ()):
+        if found := rule.pattern.search(message):
+            return rule.reason, rule.field, found.groupdict()
+    if code == libvirt.VIR_ERR_SYSTEM_ERROR:
+        return _REASON_OF_ERRNO.get(error.get_int1() or 0, Reason.INTERNAL), "", {}
+    return REASON_OF_CODE.get(code, Reason.INTERNAL), "", {}

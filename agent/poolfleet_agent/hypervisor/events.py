@@ -1,0 +1,132 @@
+"""libvirt's events: one thread of the process runs libvirt's event loop, callbacks in it hand over and return.
+
+libvirt's client calls the functions of an event loop from any thread, which asyncio forbids: so it is libvirt's own
+loop, and not asyncio's.
+"""
+
+import threading
+from collections.abc import Callable
+
+import libvirt
+import structlog
+
+from poolfleet_agent.model.ports import DomainEvent, HypervisorEvent, PoolEvent, PoolEventKind
+
+Deliver = Callable[[HypervisorEvent], None]
+
+_log = structlog.get_logger(__name__)
+
+_KINDS = {
+    libvirt.VIR_STORAGE_POOL_EVENT_DEFINED: PoolEventKind.DEFINED,
+    libvirt.VIR_STORAGE_POOL_EVENT_UNDEFINED: PoolEventKind.UNDEFINED,
+    libvirt.VIR_STORAGE_POOL_EVENT_STARTED: PoolEventKind.STARTED,
+    libvirt.VIR_STORAGE_POOL_EVENT_STOPPED: PoolEventKind.STOPPED,
+    libvirt.VIR_STORAGE_POOL_EVENT_CREATED: PoolEventKind.CREATED,
+    libvirt.VIR_STORAGE_POOL_EVENT_DELETED: PoolEventKind.DELETED,
+}
+
+_DOMAIN_EVENTS = (
+    libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+    libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_ADDED,
+    libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
+    libvirt.VIR_DOMAIN_EVENT_ID_DISK_CHANGE,
+    libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2,
+)
+
+_STOP_LIMIT_S = 5.0
+
+
+class EventThread:
+    """libvirt's event loop. There is one in a process: it runs while anybody holds it."""
+
+    def __init__(self) -> None:
+        """Nothing runs yet."""
+        self._lock = threading.Lock()
+        self._holders = 0
+        self._registered = False
+        self._timer = -1
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def hold(self) -> None:
+        """Have it run; before the first connection is opened."""
+        with self._lock:
+            self._holders += 1
+            if self._holders > 1:
+                return
+            if not self._registered:
+                libvirt.virEventRegisterDefaultImpl()
+                libvirt.registerErrorHandler(_ignore, None)
+                # Never due by itself: moving it to now is what wakes the thread.
+                self._timer = libvirt.virEventAddTimeout(-1, _ignore, None)
+                self._registered = True
+            self._stop = threading.Event()
+            self._thread = threading.Thread(target=self._run, args=(self._stop,), name="libvirt-events", daemon=True)
+            self._thread.start()
+
+    def release(self) -> None:
+        """Let it end where nobody else holds it, and wait for that; blocks for milliseconds."""
+        with self._lock:
+            self._holders -= 1
+            thread = self._thread
+            if self._holders or thread is None:
+                return
+            self._stop.set()
+            libvirt.virEventUpdateTimeout(self._timer, 0)
+            thread.join(_STOP_LIMIT_S)
+            self._thread = None
+
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            try:
+                libvirt.virEventRunDefaultImpl()
+            except libvirt.libvirtError as error:
+                _log.error("libvirt event loop failed", error=str(error))
+                stop.wait(1.0)
+        libvirt.virEventUpdateTimeout(self._timer, -1)
+
+
+EVENT_THREAD = EventThread()
+
+
+def watch_pools(connection: libvirt.virConnect, deliver: Deliver) -> None:
+    """Have pool events of a connection delivered, in the event thread."""
+
+    def lifecycle(_connection: object, pool: libvirt.virStoragePool, event: int, _detail: int, _opaque: None) -> None:
+        if (kind := _KINDS.get(event)) is not None:
+            deliver(PoolEvent(kind=kind, pool=pool.name()))
+
+    def refreshed(_connection: object, pool: libvirt.virStoragePool, _opaque: None) -> None:
+        deliver(PoolEvent(kind=PoolEventKind.REFRESHED, pool=pool.name()))
+
+    connection.storagePoolEventRegisterAny(None, libvirt.VIR_STORAGE_POOL_EVENT_ID_LIFECYCLE, lifecycle, None)
+    connection.storagePoolEventRegisterAny(None, libvirt.VIR_STORAGE_POOL_EVENT_ID_REFRESH, refreshed, None)
+
+
+def watch_domains(connection: libvirt.virConnect, deliver: Deliver) -> None:
+    """Have events that may change what domains refer to delivered, in the event thread."""
+
+    def changed(_connection: object, domain: libvirt.virDomain, *_details: object) -> None:
+        deliver(DomainEvent(domain=domain.name()))
+
+    for event in _DOMAIN_EVENTS:
+        connection.domainEventRegisterAny(None, event, changed, None)
+
+
+def watch_close(connection: libvirt.virConnect, closed: Callable[[str], None]) -> None:
+    """Have `closed` called with a reason when the connection breaks, in the event thread."""
+    reasons = {
+        libvirt.VIR_CONNECT_CLOSE_REASON_ERROR: "error",
+        libvirt.VIR_CONNECT_CLOSE_REASON_EOF: "end of file",
+        libvirt.VIR_CONNECT_CLOSE_REASON_KEEPALIVE: "no answer to keepalive",
+        libvirt.VIR_CONNECT_CLOSE_REASON_CLIENT: "closed by us",
+    }
+
+    def broken(_connection: object, reason: int, _opaque: None) -> None:
+        closed(reasons.get(reason, str(reason)))
+
+    connection.registerCloseCallback(broken, None)
+
+
+def _ignore(*_arguments: object) -> None:
+    """What libvirt tells twice, or what only wakes the thread."""

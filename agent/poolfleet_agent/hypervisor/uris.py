@@ -1,0 +1,34 @@
+"""Which libvirt to speak to, where the configuration does not say."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+STORAGE_URI = "storage:///system"
+QEMU_URI = "qemu:///system"
+
+_STORAGE_SOCKET = "run/libvirt/virtstoraged-sock"
+_QEMU_SOCKET = "run/libvirt/virtqemud-sock"
+_QEMU_DRIVERS = (
+    "usr/lib/libvirt/connection-driver/libvirt_driver_qemu.so",
+    "usr/lib64/libvirt/connection-driver/libvirt_driver_qemu.so",
+    "usr/lib/*/libvirt/connection-driver/libvirt_driver_qemu.so",
+)
+
+
+def default_storage_uri(root: Path = Path("/")) -> str:
+    """virtstoraged where its socket is, else the monolithic daemon by its qemu driver, else by its storage driver."""
+    if (root / _STORAGE_SOCKET).exists():
+        return STORAGE_URI
+    return QEMU_URI if _has_qemu(root) else STORAGE_URI
+
+
+def default_domain_uris(storage_uri: str, root: Path = Path("/")) -> tuple[str, ...]:
+    """Where the domains are that may use the pools of `storage_uri`."""
+    if not storage_uri.startswith("storage:"):
+        return (storage_uri,)
+    return (QEMU_URI,) if _has_qemu(root) else ()
+
+
+def _has_qemu(root: Path) -> bool:
+    candidates: Iterable[Path] = (path for pattern in _QEMU_DRIVERS for path in root.glob(pattern))
+    return (root / _QEMU_SOCKET).exists() or any(True for _ in candidates)

@@ -1,0 +1,61 @@
+"""Volumes: the blocking calls, each on a connection that the caller holds. They raise libvirtError and ModelError."""
+
+import dataclasses
+from collections.abc import Iterable
+
+import libvirt
+
+from poolfleet_agent.hypervisor.xml.volumes import parse_facts
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.volume import VolumeFacts
+
+MOST_VOLUMES = 16_384
+"""libvirt's protocol refuses to list more."""
+
+
+def listed(connection: libvirt.virConnect, pool: str) -> list[libvirt.virStorageVol]:
+    """All volumes of a pool, nothing read of them yet: NOT_SUPPORTED_HERE where they are too many for libvirt."""
+    found = connection.storagePoolLookupByName(pool)
+    count = found.numOfVolumes()
+    if count > MOST_VOLUMES:
+        message = f"pool {pool} has {count} volumes, and libvirt lists at most {MOST_VOLUMES}"
+        raise ModelError(Reason.NOT_SUPPORTED_HERE, message, metadata={"pool": pool, "what": message})
+    return list(found.listAllVolumes(0))
+
+
+def read_some(pool: str, volumes: Iterable[libvirt.virStorageVol]) -> tuple[list[VolumeFacts], int]:
+    """Read some of the listed volumes, without their XML, and count those whose names are not UTF-8.
+
+    One that has gone meanwhile is left out.
+    """
+    facts: list[VolumeFacts] = []
+    unaddressable = 0
+    for volume in volumes:
+        try:
+            facts.append(parse_facts(pool, volume.XMLDesc(0)))
+        except UnicodeDecodeError:
+            unaddressable += 1
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_VOL:
+                raise
+    return facts, unaddressable
+
+
+def read(connection: libvirt.virConnect, pool: str, name: str) -> VolumeFacts:
+    """One volume, with its XML."""
+    return _described(pool, connection.storagePoolLookupByName(pool).storageVolLookupByName(name))
+
+
+def create(connection: libvirt.virConnect, pool: str, xml: str) -> VolumeFacts:
+    """Create a volume; the answer has its XML."""
+    return _described(pool, connection.storagePoolLookupByName(pool).createXML(xml, 0))
+
+
+def delete(connection: libvirt.virConnect, pool: str, name: str) -> None:
+    """Delete a volume."""
+    connection.storagePoolLookupByName(pool).storageVolLookupByName(name).delete(0)
+
+
+def _described(pool: str, volume: libvirt.virStorageVol) -> VolumeFacts:
+    xml = volume.XMLDesc(0)
+    return dataclasses.replace(parse_facts(pool, xml), xml=xml)

@@ -1,0 +1,1 @@
+"""libvirt's documents, read and written; pure, and safe with documents from strangers."""
