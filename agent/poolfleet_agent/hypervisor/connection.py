@@ -254,11 +254,7 @@ class Session:
 
         return detached(close, name="libvirt-close")
 
-    def _close_detached(connection: libvirt.virConnect) -> None:
-    detached(lambda: _close(connection), name="libvirt-close")
-
-
-def _close_late(self, opening: asyncio.Future[Opened]) -> None:
+    def _close_late(self, opening: asyncio.Future[Opened]) -> None:
         if not opening.cancelled() and opening.exception() is None:
             self._close_all(opening.result())
 
