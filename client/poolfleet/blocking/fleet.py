@@ -1,4 +1,4 @@
-"""The fleet for code without an event loop."""
+"""The fleet for code without an event loop: the same surface, and `map` takes a plain function."""
 
 from __future__ import annotations
 
@@ -15,35 +15,28 @@ from poolfleet.blocking.face import Face, blocking
 from poolfleet.blocking.loop import run
 from poolfleet.fleet import fleet
 from poolfleet.fleet.batches import Batch
+from poolfleet.fleet.fleet_file import read_fleet_file
 from poolfleet.fleet.hosts import Host
 from poolfleet.fleet.result import FleetResult
 
 T = TypeVar("T")
 
-# Calls of `map` at once. A thread whose host does not answer is held until its own calls' limits have passed.
-MOST_THREADS = 256
-
 
 class Fleet(Face[fleet.Fleet]):
-    """Many hosts. Every call answers with one outcome per host, and raises for none of them.
+    """Many hosts; usable from any number of threads. Every call answers with one outcome per host, and raises for none.
 
-    As `poolfleet.aio.Fleet`; usable from any number of threads.
+    `hosts` names are unique, else ValueError. `parallel`: hosts that are asked at once; a host that does not answer
+    holds none of these places. `per_host`: calls to one host at once.
     """
 
     def __init__(self, hosts: Iterable[Host], *, parallel: int = 64, per_host: int = 4) -> None:
         """As `poolfleet.aio.Fleet`."""
-        super().__init__(run(_made(lambda: fleet.Fleet(hosts, parallel=parallel, per_host=per_host))))
+        super().__init__(fleet.Fleet(hosts, parallel=parallel, per_host=per_host))
 
     @classmethod
     def from_file(cls, path: str | Path, *, parallel: int = 64, per_host: int = 4) -> Self:
         """The hosts of a fleet file. Raises FleetFileError where it cannot be read or understood."""
-        return cls._over(run(_made(lambda: fleet.Fleet.from_file(path, parallel=parallel, per_host=per_host))))
-
-    @classmethod
-    def _over(cls, core: fleet.Fleet) -> Self:
-        face = cls.__new__(cls)
-        Face.__init__(face, core)
-        return face
+        return cls(read_fleet_file(path), parallel=parallel, per_host=per_host)
 
     @property
     def hosts(self) -> tuple[Host, ...]:
@@ -51,8 +44,14 @@ class Fleet(Face[fleet.Fleet]):
         return self._core.hosts
 
     def select(self, hosts: Sequence[str] = (), labels: Mapping[str, str] | None = None) -> Self:
-        """As `poolfleet.aio.Fleet.select`: shares connections with this fleet, and ends with it."""
-        return self._over(self._core.select(hosts, labels))
+        """The hosts that fit any of the globs, none of those with `!`, and all of the labels.
+
+        What comes back shares connections, circuits and places with this fleet, and ends with it. Raises NoSuchHost
+        where a glob without `!` fits no host.
+        """
+        part = object.__new__(type(self))
+        Face.__init__(part, self._core.select(hosts, labels))
+        return part
 
     def client(self, host: str) -> AgentClient:
         """The client of one host. Raises KeyError where the fleet has no host of that name."""
@@ -67,23 +66,24 @@ class Fleet(Face[fleet.Fleet]):
         parallel: int | None = None,
         timeout_s: float | None = None,
     ) -> FleetResult[T]:
-        """As `poolfleet.aio.Fleet.map`; each call has a thread of its own.
+        """Call `call` with the client of each host, on as many threads as hosts are asked at once.
 
-        A call that outlasts `timeout_s` is no longer waited for; its thread ends with the calls that it makes.
+        All as in `poolfleet.aio.Fleet.map`; but a thread cannot be ended: what has not come back within `timeout_s` is
+        no longer waited for, and goes on.
         """
-        threads = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="poolfleet-map")
+        with_threads = ThreadPoolExecutor(max_workers=self._core.parallel, thread_name_prefix="poolfleet-map")
 
-        async def on_thread(core: client.AgentClient) -> T:
-            return await asyncio.get_running_loop().run_in_executor(threads, call, AgentClient.over(core))
+        async def on_a_thread(core: client.AgentClient) -> T:
+            return await asyncio.get_running_loop().run_in_executor(with_threads, call, AgentClient.over(core))
 
         try:
             return run(
                 self._core.map(
-                    on_thread, batch=batch, max_failures=max_failures, parallel=parallel, timeout_s=timeout_s
+                    on_a_thread, batch=batch, max_failures=max_failures, parallel=parallel, timeout_s=timeout_s
                 )
             )
         finally:
-            threads.shutdown(wait=False, cancel_futures=True)
+            with_threads.shutdown(wait=False, cancel_futures=True)
 
     ensure_pool = blocking(fleet.Fleet.ensure_pool)
     agents = blocking(fleet.Fleet.agents)
@@ -100,8 +100,3 @@ class Fleet(Face[fleet.Fleet]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-async def _made(make: Callable[[], fleet.Fleet]) -> fleet.Fleet:
-    # On the loop that it is used in.
-    return make()

@@ -52,6 +52,11 @@ class Fleet:
         """The hosts, in the order they came."""
         return tuple(member.host for member in self._members.values())
 
+    @property
+    def parallel(self) -> int:
+        """Hosts that are asked at once."""
+        return self._places.parallel
+
     def select(self, hosts: Sequence[str] = (), labels: Mapping[str, str] | None = None) -> Self:
         """The hosts that fit any of the globs, none of those with `!`, and all of the labels.
 

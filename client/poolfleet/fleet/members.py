@@ -11,7 +11,7 @@ from poolfleet.agent.client import AgentClient
 from poolfleet.fleet.circuit import Circuit
 from poolfleet.fleet.hosts import Host
 from poolfleet.types.agent import Agent
-from poolfleet.types.errors import DeadlineExceeded, PoolfleetError, Unavailable
+from poolfleet.types.errors import PoolfleetError, Unavailable
 
 _NOT_REACHED = frozenset({"UNREACHABLE", "DEADLINE"})
 
@@ -49,16 +49,8 @@ class Member:
         """
         if self.agent is not None:
             return
-        limit = asyncio.timeout(timeout_s)
         try:
-            async with limit:
-                self.agent = await self.client.get()
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            raise DeadlineExceeded(
-                f"no answer within {timeout_s:g} s", reason="DEADLINE", host=self.host.name
-            ) from error
+            self.agent = await self.client.get(timeout_s=timeout_s)
         except PoolfleetError as error:
             if is_unreachable(error):
                 raise

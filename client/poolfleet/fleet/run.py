@@ -56,6 +56,7 @@ class Places:
     """The places of a fleet, shared by all its selections: for calls, and for greetings, which come before."""
 
     def __init__(self, parallel: int) -> None:
+        self.parallel = parallel
         self.calls = asyncio.Semaphore(parallel)
         self.greetings = asyncio.Semaphore(parallel * _GREETINGS_PER_CALL)
 
@@ -85,13 +86,13 @@ class Run(Generic[T]):
         host = member.host.name
         try:
             async with member.slots:
-                if self._stopped:
+                if self._stopped():
                     return Outcome(host=host, status=Status.SKIPPED)
                 async with self.places.greetings:
                     with watch, member.reaching():
                         await member.greet(self.pace.timeout_s)
                 async with own, self.places.calls:
-                    if self._stopped:
+                    if self._stopped():
                         return Outcome(host=host, status=Status.SKIPPED)
                     with watch, member.reaching():
                         value = await self._call(member)
@@ -125,7 +126,6 @@ class Run(Generic[T]):
             # A fault in the caller's own function: one host's outcome, as any other, and not the end of all.
             raise InternalError(f"{type(error).__name__}: {error}", reason="CALL", host=member.host.name) from error
 
-    @property
     def _stopped(self) -> bool:
         return self.failures >= self.pace.tolerated
 
