@@ -29,10 +29,17 @@ class _Files:
         return tuple((stat.st_ino, stat.st_mtime_ns, stat.st_size) for stat in stats)
 
     def read(self) -> grpc.ServerCertificateConfiguration:
-        """Read certificates that fit together; raises OSError (ssl.SSLError is one) or ValueError."""
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.cert, self.key, password=_no_password)
+        """Read certificates that fit together; raises OSError or ValueError with a sentence."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        try:
+            context.load_cert_chain(self.cert, self.key, password=_no_password)
+        except ssl.SSLError as error:
+            raise ValueError(f"cert {self.cert} and key {self.key} are not a certificate and its key (PEM)") from error
         authorities = self.client_ca.read_bytes()
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=authorities.decode("ascii"))
+        try:
+            context.load_verify_locations(cadata=authorities.decode("ascii"))
+        except (ssl.SSLError, ValueError) as error:
+            raise ValueError(f"client_ca {self.client_ca} holds no certificate (PEM)") from error
         return grpc.ssl_server_certificate_configuration(
             [(self.key.read_bytes(), self.cert.read_bytes())], root_certificates=authorities
         )

@@ -1,0 +1,51 @@
+"""Reflection lists the services on the socket, and on TCP only where it was asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import grpc
+import pytest
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from poolfleet.v1.agent_service_pb2_grpc import AgentServiceServicer, add_AgentServiceServicer_to_server
+from poolfleet_agent.server.interceptors import Registrar
+from poolfleet_agent.server.reflection import register_reflection
+
+WIDE_S = 20
+
+
+class Silent(AgentServiceServicer):
+    async def GetAgent(self, request: object, context: object) -> None:  # type: ignore[override]  # noqa: N802
+        raise NotImplementedError
+
+
+async def services_on(target: str) -> list[str]:
+    async with grpc.aio.insecure_channel(target) as channel:
+        stub: Any = reflection_pb2_grpc.ServerReflectionStub(cast("Any", channel))
+        stream = stub.ServerReflectionInfo(
+            iter([reflection_pb2.ServerReflectionRequest(list_services="")]), timeout=WIDE_S
+        )
+        return [service.name async for answer in stream for service in answer.list_services_response.service]
+
+
+@pytest.mark.parametrize("on_tcp", [True, False])
+async def test_where_reflection_answers(socket_dir: Path, on_tcp: bool) -> None:
+    server = grpc.aio.server()
+    registrar = Registrar(server, longest_calls=9, longest_streams=9, slow_call_s=60)
+    registrar.register(add_AgentServiceServicer_to_server, Silent())
+    register_reflection(registrar, on_tcp=on_tcp)
+    server.add_insecure_port(f"unix:{socket_dir}/s")
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        assert "poolfleet.v1.AgentService" in await services_on(f"unix:{socket_dir}/s")
+        if on_tcp:
+            assert "poolfleet.v1.AgentService" in await services_on(f"127.0.0.1:{port}")
+        else:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await services_on(f"127.0.0.1:{port}")
+            assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    finally:
+        await server.stop(0)
