@@ -1,0 +1,209 @@
+"""The program that touches files for the agent: `python -I -S worker.py`, the standard library only.
+
+It reads requests from standard input and writes answers to standard output, each a frame: the length of its body (four
+bytes, big end first), then the body: fields, each with its length before it. Names are bytes, numbers decimal.
+A request is (id, name of the operation, arguments…), an answer (id, errno or 0, what it found…). Answers come in any
+order: several threads work, so that one slow directory does not hold up the others. No descriptor is held between
+requests, or the share could not be unmounted. The end of its input is its own end, whatever its threads hang on.
+
+Room is left for exclusive create, link, read and write: an operation is a function and a line in OPERATIONS.
+"""
+
+import errno
+import os
+import queue
+import stat
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from typing import BinaryIO
+
+THREADS = 4
+LONGEST_FRAME_BYTES = 32 * 1024 * 1024
+PING = b"ping"
+
+_STACK_BYTES = 256 * 1024
+_LONGEST_HEAD_BYTES = 1024 * 1024
+_BY_UUID = "/dev/disk/by-uuid"
+
+_Fields = Sequence[bytes]
+
+
+def pack(*fields: bytes) -> bytes:
+    """Give the frame of some fields."""
+    body = b"".join(part for field in fields for part in (len(field).to_bytes(4, "big"), field))
+    return len(body).to_bytes(4, "big") + body
+
+
+def unpack(body: bytes) -> list[bytes]:
+    """Give the fields of a frame's body."""
+    fields = []
+    position = 0
+    while position < len(body):
+        begin = position + 4
+        position = begin + int.from_bytes(body[position:begin], "big")
+        fields.append(body[begin:position])
+    return fields
+
+
+def _numbers(*numbers: int) -> list[bytes]:
+    return [b"%d" % number for number in numbers]
+
+
+def _facts(of: os.stat_result) -> _Fields:
+    return _numbers(
+        of.st_mode, of.st_dev, of.st_ino, of.st_size, of.st_blocks * 512, of.st_uid, of.st_gid, of.st_mtime_ns
+    )
+
+
+def _stat(path: bytes) -> _Fields:
+    return _facts(os.stat(path))
+
+
+def _lstat(path: bytes) -> _Fields:
+    return _facts(os.lstat(path))
+
+
+def _real_path(path: bytes) -> _Fields:
+    try:
+        return [os.path.realpath(path, strict=True)]
+    except (FileNotFoundError, NotADirectoryError):
+        # As far as it exists; what is wrong beside that (a loop, no access) was raised above.
+        return [os.path.realpath(path)]
+
+
+def _file_system(path: bytes) -> _Fields:
+    facts = os.statvfs(path)
+    read_only = bool(facts.f_flag & os.ST_RDONLY)
+    sizes = _numbers(facts.f_blocks * facts.f_frsize, facts.f_bavail * facts.f_frsize, read_only)
+    return [_file_system_id(os.stat(path).st_dev, facts.f_fsid).encode(), *sizes]
+
+
+def _file_system_id(device: int, fsid: int) -> str:
+    """Give the UUID on the block device; else the kernel's id; else the device's number, which a boot may change.
+
+    The kernel makes its id from the file system's UUID (ext4, btrfs) or from the device's number (xfs); it has none
+    for network file systems.
+    """
+    for uuid in _names_in(_BY_UUID):
+        try:
+            if os.stat(f"{_BY_UUID}/{uuid}").st_rdev == device:
+                return f"uuid:{uuid}"
+        except OSError:
+            continue
+    if fsid:
+        return f"fsid:{fsid & 0xFFFFFFFFFFFFFFFF:016x}"
+    return f"device:{os.major(device)}:{os.minor(device)}"
+
+
+def _names_in(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def _names(path: bytes) -> _Fields:
+    names = []
+    left_bytes = LONGEST_FRAME_BYTES
+    with os.scandir(path) as entries:
+        for entry in entries:
+            left_bytes -= len(entry.name) + 4
+            if left_bytes < 1024:
+                raise OSError(errno.EFBIG, "too many names")
+            names.append(entry.name)
+    return names
+
+
+def _head(path: bytes, length: bytes) -> _Fields:
+    # Opened for nothing but its name first: to open a pipe or a device for reading may block, or do something.
+    found = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(found).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        with open(f"/proc/self/fd/{found}", "rb", buffering=0) as file:
+            return [file.read(min(int(length), _LONGEST_HEAD_BYTES))]
+    finally:
+        os.close(found)
+
+
+def _unlink_if(path: bytes, inode: bytes) -> _Fields:
+    folder_name, name = os.path.split(path)
+    folder = os.open(folder_name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if os.lstat(name, dir_fd=folder).st_ino != int(inode):
+            return _numbers(0)
+        os.unlink(name, dir_fd=folder)
+    finally:
+        os.close(folder)
+    return _numbers(1)
+
+
+OPERATIONS: dict[bytes, Callable[..., _Fields]] = {
+    b"stat": _stat,
+    b"lstat": _lstat,
+    b"real_path": _real_path,
+    b"file_system": _file_system,
+    b"names": _names,
+    b"head": _head,
+    b"unlink_if": _unlink_if,
+}
+
+
+class _Answers:
+    """Standard output, one whole frame at a time."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def write(self, *fields: bytes) -> None:
+        with self._lock:
+            self._stream.write(pack(*fields))
+            self._stream.flush()
+
+
+def _requests(stream: BinaryIO) -> Iterator[list[bytes]]:
+    while len(head := stream.read(4)) == 4:
+        yield unpack(stream.read(int.from_bytes(head, "big")))
+
+
+def _work(requests: "queue.SimpleQueue[list[bytes]]", answers: _Answers) -> None:
+    while True:
+        request_id, name, *arguments = requests.get()
+        try:
+            found = OPERATIONS[name](*arguments)
+        except OSError as error:
+            answers.write(request_id, *_numbers(error.errno or errno.EIO))
+        except ValueError:
+            answers.write(request_id, *_numbers(errno.EINVAL))
+        else:
+            answers.write(request_id, b"0", *found)
+
+
+def _end_with_trace(failure: threading.ExceptHookArgs) -> None:
+    # A worker with a thread less would be slower for ever: its owner starts another.
+    traceback.print_exception(failure.exc_value)
+    os._exit(70)
+
+
+def main() -> None:
+    """Serve until the end of standard input."""
+    threading.excepthook = _end_with_trace
+    threading.stack_size(_STACK_BYTES)
+    requests: queue.SimpleQueue[list[bytes]] = queue.SimpleQueue()
+    answers = _Answers(sys.stdout.buffer)
+    for _ in range(THREADS):
+        threading.Thread(target=_work, args=(requests, answers), daemon=True).start()
+    for request in _requests(sys.stdin.buffer):
+        if request[1] == PING:
+            answers.write(request[0], b"0")
+        else:
+            requests.put(request)
+    # A thread that hangs must not keep the process.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Programs that the agent runs as its children, never through a shell."""

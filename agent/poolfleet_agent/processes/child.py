@@ -1,0 +1,114 @@
+"""A child process: started without fork or shell, in a process group of its own, ended and reaped with a limit.
+
+A fork of a process that has threads may hang, and a call before the exec (preexec_fn) needs one. The group is killed
+whole, so that nothing that the child started outlives it. What hangs in the kernel is left even by SIGKILL: such a
+child is counted as stuck, not awaited for ever.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Sequence
+
+import structlog
+
+from poolfleet_agent.model.errors import ModelError, Reason
+
+_log = structlog.get_logger(__name__)
+
+
+class Child:
+    """A started program; its standard input and output are pipes, its standard error is the agent's."""
+
+    def __init__(self, process: Process, *, reap_timeout_s: float) -> None:
+        if process.stdin is None or process.stdout is None:
+            raise ValueError("a child needs pipes for its standard input and output")
+        self._process = process
+        self._reap_timeout_s = reap_timeout_s
+        self._overdue = False
+        self.stdin = process.stdin
+        self.stdout = process.stdout
+
+    @property
+    def pid(self) -> int:
+        """Process id, and the id of its group."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it was not reaped yet."""
+        return self._process.returncode is None
+
+    @property
+    def stuck(self) -> bool:
+        """Whether it was killed, and is there still after the limit."""
+        return self._overdue and self.running
+
+    def kill(self) -> None:
+        """Kill its whole group. It is reaped as soon as it is gone, which gone_within can wait for."""
+        # Once it is reaped, its number may be another's.
+        if self.running:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            asyncio.get_running_loop().call_later(self._reap_timeout_s, self._note_stuck)
+
+    async def end(self, *, grace_s: float) -> bool:
+        """Close its input, give it `grace_s` to leave, then kill it; the answer says whether it is gone."""
+        self.stdin.close()
+        if await self.gone_within(grace_s):
+            return True
+        self.kill()
+        return await self.gone_within(self._reap_timeout_s)
+
+    async def gone_within(self, timeout_s: float) -> bool:
+        """Wait for its end; the answer says whether it came."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._process.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _note_stuck(self) -> None:
+        if self.running and not self._overdue:
+            self._overdue = True
+            _log.error("a child is stuck: even SIGKILL leaves it", pid=self.pid)
+
+
+class Children:
+    """Starts children, counts those that are stuck, and ends the rest with the agent."""
+
+    def __init__(self, *, reap_timeout_s: float = 5.0) -> None:
+        self._reap_timeout_s = reap_timeout_s
+        self._running: list[Child] = []
+
+    @property
+    def stuck_count(self) -> int:
+        """How many were killed, and are there still after the limit."""
+        return sum(child.stuck for child in self._running)
+
+    async def start(self, program: str, arguments: Sequence[str], *, folder: str = "/") -> Child:
+        """Start a program, in the C locale, at `folder`: INTERNAL where it can not be started."""
+        environment = {**os.environ, "LC_ALL": "C.UTF-8", "MALLOC_ARENA_MAX": "1"}
+        try:
+            process = await asyncio.create_subprocess_exec(
+                program, *arguments, stdin=PIPE, stdout=PIPE, cwd=folder, env=environment, process_group=0
+            )
+        except OSError as error:
+            raise ModelError(
+                Reason.INTERNAL,
+                f"{program} can not be started: {error.strerror}",
+                metadata={"program": program, "error": str(error.strerror)},
+                retry_delay_s=5.0,
+            ) from error
+        child = Child(process, reap_timeout_s=self._reap_timeout_s)
+        self._running = [*(one for one in self._running if one.running), child]
+        return child
+
+    async def close(self) -> None:
+        """Kill what runs still; what is stuck is left behind."""
+        for child in self._running:
+            child.kill()
+        await asyncio.gather(*(child.gone_within(self._reap_timeout_s) for child in self._running))
