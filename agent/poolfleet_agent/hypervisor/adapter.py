@@ -4,18 +4,20 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import libvirt
 import structlog
 
-from poolfleet_agent.hypervisor import pools, uris, volumes
+from poolfleet_agent.hypervisor import capabilities, domains, pools, uris, volumes
+from poolfleet_agent.hypervisor.caller import Caller, Limit
 from poolfleet_agent.hypervisor.calls import CallCounters, CallLimits, Calls
-from poolfleet_agent.hypervisor.connection import Handle, Session, SessionPlan, client_version
+from poolfleet_agent.hypervisor.connection import Session, SessionPlan, client_version
 from poolfleet_agent.hypervisor.documents import LibvirtDocuments
-from poolfleet_agent.hypervisor.errors import Subject, translate
-from poolfleet_agent.hypervisor.events import EVENT_THREAD, watch_pools
-from poolfleet_agent.model.domain_disk import DomainReading
+from poolfleet_agent.hypervisor.errors import Subject
+from poolfleet_agent.hypervisor.events import EVENT_THREAD, watch_domains, watch_pools
+from poolfleet_agent.model.domain_disk import DomainReading, DomainReference
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import PoolFacts
 from poolfleet_agent.model.ports import BuildMode, ConnectionEvent, HypervisorEvent, HypervisorFacts
@@ -28,6 +30,9 @@ _log = structlog.get_logger(__name__)
 STORAGE_CONNECTIONS = 3
 POOLS_AT_ONCE = 4
 VOLUMES_PER_CALL = 200
+DOMAINS_PER_CALL = 50
+
+Work = Callable[[libvirt.virConnect], T]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,25 +60,38 @@ class Libvirt:
         self._calls = Calls(settings.limits)
         self._listeners: list[Callable[[HypervisorEvent], None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._pool_types: tuple[str, ...] = ()
+        self._host_uuid = ""
+        self._learning: asyncio.Task[None] | None = None
         self._storage = Session(
             SessionPlan(
-                choose_uri=self._choose_storage_uri,
+                choose_uri=lambda: settings.storage_uri or uris.default_storage_uri(),
                 handles=STORAGE_CONNECTIONS,
-                watch=lambda connection: watch_pools(connection, self._deliver),
+                prepare=self._prepare_storage,
                 changed=lambda connected: self._tell(ConnectionEvent(connected=connected)),
             )
         )
+        domain_uris = settings.domain_uris
+        if domain_uris is None:
+            domain_uris = uris.default_domain_uris(self._storage.uri)
+        self._domain_uris = domain_uris
+        self._domains = tuple(self._domain_session(uri) for uri in domain_uris)
 
     async def start(self) -> None:
         """Begin to connect, and return at once, whether libvirt is there or not."""
         self._loop = asyncio.get_running_loop()
         EVENT_THREAD.hold()
-        self._storage.start()
+        for session in (self._storage, *self._domains):
+            session.start()
 
     async def close(self) -> None:
         """Disconnect; calls that hang are left behind."""
         self._calls.close()
-        await self._storage.close()
+        if self._learning is not None:
+            self._learning.cancel()
+            await asyncio.gather(self._learning, return_exceptions=True)
+        for session in (*self._domains, self._storage):
+            await session.close()
         EVENT_THREAD.release()
 
     @property
@@ -86,9 +104,11 @@ class Libvirt:
         return HypervisorFacts(
             connected=self._storage.connected,
             storage_uri=self._storage.uri,
-            domain_uris=(),
+            domain_uris=self._domain_uris,
             libvirt_version=self._storage.libvirt_version,
             client_version=client_version(),
+            host_uuid=self._host_uuid,
+            pool_types=self._pool_types,
         )
 
     def subscribe(self, listener: Callable[[HypervisorEvent], None]) -> None:
@@ -145,8 +165,7 @@ class Libvirt:
 
     async def set_pool_autostart(self, pool: str, *, autostart: bool, server: str | None) -> None:
         """Set autostart."""
-        work = lambda connection: pools.set_autostart(connection, pool, autostart=autostart)  # noqa: E731
-        await self._quick(work, Subject(pool), server)
+        await self._quick(partial(pools.set_autostart, name=pool, autostart=autostart), Subject(pool), server)
 
     async def list_volumes(self, pool: str, *, server: str | None) -> VolumeListing:
         """Read all volumes of a pool: POOL_NOT_FOUND, POOL_NOT_ACTIVE. Others get their turn between two calls."""
@@ -154,7 +173,7 @@ class Libvirt:
         found: list[VolumeFacts] = []
         unaddressable_count = 0
         while listed:
-            facts, count = await self._quick(lambda _: volumes.read_some(pool, _take(listed)), Subject(pool), server)
+            facts, count = await self._quick(partial(_read_some_volumes, pool, listed), Subject(pool), server)
             found += facts
             unaddressable_count += count
         return VolumeListing(volumes=tuple(found), unaddressable_count=unaddressable_count)
@@ -177,7 +196,18 @@ class Libvirt:
 
     async def read_domains(self) -> DomainReading:
         """Read what the domains refer to, on every domain URI; never raises for a URI that fails: `missing` says it."""
-        return DomainReading(references=())
+        references: list[DomainReference] = []
+        missing: list[str] = []
+        for session in self._domains:
+            try:
+                listed = await self._call_domains(session, domains.listed)
+                while listed:
+                    found, unread = await self._call_domains(session, partial(_read_some_domains, listed))
+                    references += found
+                    missing += unread
+            except ModelError as error:
+                missing.append(f"{session.uri}: {error.message}")
+        return DomainReading(references=tuple(references), missing=tuple(missing))
 
     async def _read_listed(self, name: str) -> PoolFacts | None:
         try:
@@ -187,53 +217,45 @@ class Libvirt:
                 _log.warning("pool left out", pool=name, reason=error.reason, error=error.message)
             return None
 
-    async def _quick(self, work: Callable[[libvirt.virConnect], T], subject: Subject, server: str | None = None) -> T:
+    async def _quick(self, work: Work[T], subject: Subject, server: str | None = None) -> T:
         late = Reason.LIBVIRT_UNAVAILABLE if server is None else Reason.POOL_UNRESPONSIVE
-        return await self._call(self._storage, work, subject, server, self._settings.call_timeout_s, late)
+        limit = Limit(self._settings.call_timeout_s, late)
+        return await Caller(self._calls, self._storage).call(work, subject, server=server, limit=limit)
 
-    async def _work(self, work: Callable[[libvirt.virConnect], T], subject: Subject, server: str | None) -> T:
-        late = Reason.OPERATION_TIMED_OUT
-        return await self._call(self._storage, work, subject, server, self._settings.work_timeout_s, late)
+    async def _work(self, work: Work[T], subject: Subject, server: str | None) -> T:
+        limit = Limit(self._settings.work_timeout_s, Reason.OPERATION_TIMED_OUT)
+        return await Caller(self._calls, self._storage).call(work, subject, server=server, limit=limit)
 
-    async def _call(
-        self,
-        session: Session,
-        work: Callable[[libvirt.virConnect], T],
-        subject: Subject,
-        server: str | None,
-        timeout_s: float,
-        late: Reason,
-    ) -> T:
-        if not session.connected:
-            raise session.away()
-        entered: list[Handle] = []
+    async def _call_domains(self, session: Session, work: Work[T]) -> T:
+        limit = Limit(self._settings.call_timeout_s, Reason.LIBVIRT_UNAVAILABLE)
+        return await Caller(self._calls, session).call(work, Subject(), server=None, limit=limit)
 
-        def job() -> T:
-            handle = session.enter()
-            entered.append(handle)
-            try:
-                return work(handle.connection)
-            except libvirt.libvirtError as error:
-                failure = translate(error, subject, connected=handle.connection.isAlive() == 1)
-            finally:
-                session.leave(handle)
-            raise failure
+    def _domain_session(self, uri: str) -> Session:
+        def changed(connected: bool) -> None:
+            if connected and not self._host_uuid and self._learning is None:
+                self._learning = asyncio.create_task(self._learn_host(session), name="learn the host's uuid")
 
-        def abandoned() -> None:
-            if entered:
-                session.replace(entered[0])
+        session = Session(
+            SessionPlan(
+                choose_uri=lambda: uri,
+                handles=1,
+                prepare=lambda connection: watch_domains(connection, self._deliver),
+                changed=changed,
+            )
+        )
+        return session
 
+    async def _learn_host(self, session: Session) -> None:
         try:
-            return await self._calls.run(job, timeout_s=timeout_s, server=server, late=late, abandoned=abandoned)
+            self._host_uuid = await self._call_domains(session, capabilities.host_uuid)
         except ModelError as error:
-            error.metadata = subject.metadata | error.metadata
-            raise
-        except Exception as error:
-            _log.exception("libvirt call failed unforeseen", **subject.metadata)
-            raise ModelError(Reason.INTERNAL, f"unforeseen: {error!r}", metadata=subject.metadata) from error
+            _log.warning("host uuid not known", uri=session.uri, error=error.message)
+        finally:
+            self._learning = None
 
-    def _choose_storage_uri(self) -> str:
-        return self._settings.storage_uri or uris.default_storage_uri()
+    def _prepare_storage(self, connection: libvirt.virConnect) -> None:
+        watch_pools(connection, self._deliver)
+        self._pool_types = capabilities.pool_types(connection)
 
     def _deliver(self, event: HypervisorEvent) -> None:
         """From the event thread to the event loop."""
@@ -244,11 +266,26 @@ class Libvirt:
 
     def _tell(self, event: HypervisorEvent) -> None:
         for listener in self._listeners:
-            listener(event)
+            try:
+                listener(event)
+            except Exception:  # noqa: BLE001  the others must be told all the same
+                _log.exception("listener failed", event=event)
 
 
-def _take(listed: list[libvirt.virStorageVol]) -> list[libvirt.virStorageVol]:
+def _take(listed: list[T], count: int) -> list[T]:
     """Remove some from the end of a list, to be read and freed in a thread."""
-    taken = listed[-VOLUMES_PER_CALL:]
-    del listed[-VOLUMES_PER_CALL:]
+    taken = listed[-count:]
+    del listed[-count:]
     return taken
+
+
+def _read_some_volumes(
+    pool: str, listed: list[libvirt.virStorageVol], _: libvirt.virConnect
+) -> tuple[list[VolumeFacts], int]:
+    return volumes.read_some(pool, _take(listed, VOLUMES_PER_CALL))
+
+
+def _read_some_domains(
+    listed: list[libvirt.virDomain], connection: libvirt.virConnect
+) -> tuple[list[DomainReference], list[str]]:
+    return domains.read_some(connection, _take(listed, DOMAINS_PER_CALL))

@@ -51,11 +51,12 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionPlan:
-    """How a session is made: `choose_uri` is asked at each opening; `watch` registers for events."""
+    """How a session is made: `choose_uri` is asked at each opening; `prepare` runs in a thread on the connection for
+    events, `changed` on the event loop."""
 
     choose_uri: Callable[[], str]
     handles: int
-    watch: Callable[[libvirt.virConnect], None]
+    prepare: Callable[[libvirt.virConnect], None]
     changed: Callable[[bool], None]
 
 
@@ -159,8 +160,9 @@ class Session:
 
     async def _open_until_it_works(self) -> Opened:
         attempts = tenacity.AsyncRetrying(
-            wait=tenacity.wait_exponential_jitter(initial=0.05, max=LONGEST_BACKOFF_S - 0.5, jitter=0.5),
-            retry=tenacity.retry_if_exception_type((libvirt.libvirtError, TimeoutError)),
+            wait=tenacity.wait_exponential_jitter(initial=0.05, max=LONGEST_BACKOFF_S, jitter=0.2),
+            # Whatever it is, and for ever: without a connection the agent is of no use.
+            retry=tenacity.retry_if_exception_type(Exception),
             before_sleep=self._log_failure,
         )
         return await attempts(self._open)
@@ -192,7 +194,7 @@ class Session:
             )
             for connection in connections:
                 watch_close(connection, lambda reason: self._broken(loop, opened, reason))
-            self._plan.watch(events)
+            self._plan.prepare(events)
         except BaseException:
             for connection in connections:
                 _close(connection)
