@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from poolfleet import aio
 from poolfleet.blocking.agent import AgentClient
 from poolfleet.blocking.fleet import Fleet
 from poolfleet.blocking.loop import run
@@ -33,7 +35,7 @@ def test_it_asks_as_the_asynchronous_one_does(stubs: Stubs) -> None:
         }
         assert list(fleet.agents().ok) == list(fleet.volumes().ok) == list(fleet.disks().ok) == ["a", "b"]
         assert [host.status for host in fleet.inventory().hosts] == ["ok", "ok", "unreachable"]
-        assert fleet.client("a").pools.get is not None
+        assert [pool.name for pool in fleet.client("a").pools.list()] == ["vm"]
 
 
 def test_a_plain_function_runs_on_many_hosts_at_once(stubs: Stubs) -> None:
@@ -57,6 +59,19 @@ def test_batches_and_limits_are_those_of_the_asynchronous_one(stubs: Stubs) -> N
 
     with Fleet(run(stubs.add("a", "b", "c"))) as fleet:
         assert fleet.map(call, batch=1).summary() == "1 failed, 2 skipped"
+
+
+def test_every_call_has_the_parameters_of_the_asynchronous_one() -> None:
+    def public(fleet: type) -> dict[str, list[tuple[str, object, object]]]:
+        return {
+            name: [
+                (one.name, one.kind, one.default) for one in inspect.signature(getattr(fleet, name)).parameters.values()
+            ]
+            for name in dir(fleet)
+            if not name.startswith("_") and callable(getattr(fleet, name))
+        }
+
+    assert public(Fleet) == public(aio.Fleet)
 
 
 def test_a_selection_and_a_file_give_fleets(stubs: Stubs, tmp_path: Path) -> None:

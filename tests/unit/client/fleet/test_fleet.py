@@ -81,7 +81,9 @@ async def test_a_selection_shares_connections_and_closing_it_closes_none(stubs: 
         assert [host.name for host in part.hosts] == ["a"]
         assert part.client("a") is fleet.client("a")
         assert list(await part.pools()) == ["a"]
+        shared = fleet.client("a")
         await part.close()
+        assert fleet.client("a") is shared
         assert (await fleet.pools()).complete
         assert [host.name for host in fleet.select(["!a"]).hosts] == ["b"]
 
