@@ -1,5 +1,6 @@
 """One call to libvirt: a place among the calls, a connection, and libvirt's error as a model error."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -13,6 +14,9 @@ from poolfleet_agent.hypervisor.errors import Subject, translate
 from poolfleet_agent.model.errors import ModelError, Reason
 
 T = TypeVar("T")
+
+HUNG_AFTER_S = 2.0
+"""A call that is not back so long after its caller went away has a hung connection, not a hasty caller."""
 
 _log = structlog.get_logger(__name__)
 
@@ -50,13 +54,17 @@ class Caller:
             except libvirt.libvirtError as error:
                 failure = translate(error, subject, connected=handle.connection.isAlive() == 1)
             finally:
+                entered.clear()
                 session.leave(handle)
             # Outside of the handler: the libvirt error's frames hold on to libvirt's objects.
             raise failure
 
         def abandoned() -> None:
-            if entered:
-                session.replace(entered[0])
+            asyncio.get_running_loop().call_later(HUNG_AFTER_S, replace_if_hung)
+
+        def replace_if_hung() -> None:
+            for handle in tuple(entered):
+                session.replace(handle)
 
         try:
             return await self._calls.run(
