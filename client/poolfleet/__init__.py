@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from poolfleet.blocking import AgentClient, Fleet
-    from poolfleet.fleet.hosts import Host
-    from poolfleet.fleet.result import FleetResult, Outcome, Status
+    from poolfleet.fleet.fleet_file import FleetFileError
+    from poolfleet.fleet.hosts import Host, NoSuchHost
+    from poolfleet.fleet.result import FleetError, FleetResult, Outcome, Status
+    from poolfleet.inventory.model import Inventory
     from poolfleet.types.agent import Agent, AgentLimits, AgentMode, AgentVersions, Maintenance
     from poolfleet.types.connection import TLS
     from poolfleet.types.disk import DiskRole, DomainDisk, DomainDisks, DomainState
@@ -58,8 +60,12 @@ if TYPE_CHECKING:
 _ELSEWHERE = {
     "AgentClient": "poolfleet.blocking.agent",
     "Fleet": "poolfleet.blocking.fleet",
+    "FleetError": "poolfleet.fleet.result",
+    "FleetFileError": "poolfleet.fleet.fleet_file",
     "FleetResult": "poolfleet.fleet.result",
     "Host": "poolfleet.fleet.hosts",
+    "Inventory": "poolfleet.inventory.model",
+    "NoSuchHost": "poolfleet.fleet.hosts",
     "Outcome": "poolfleet.fleet.result",
     "Status": "poolfleet.fleet.result",
 }
@@ -87,14 +93,18 @@ __all__ = [
     "EnsureResult",
     "FailedPrecondition",
     "Fleet",
+    "FleetError",
+    "FleetFileError",
     "FleetResult",
     "HealthStatus",
     "Host",
     "InternalError",
     "InvalidArgument",
+    "Inventory",
     "Maintenance",
     "MountOwner",
     "NetfsSource",
+    "NoSuchHost",
     "NotFound",
     "Operation",
     "OperationKind",

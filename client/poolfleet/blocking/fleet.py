@@ -43,6 +43,11 @@ class Fleet(Face[fleet.Fleet]):
         """The hosts, in the order they came."""
         return self._core.hosts
 
+    @property
+    def parallel(self) -> int:
+        """Hosts that are asked at once."""
+        return self._core.parallel
+
     def select(self, hosts: Sequence[str] = (), labels: Mapping[str, str] | None = None) -> Self:
         """The hosts that fit any of the globs, none of those with `!`, and all of the labels.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, stop_before_delay
-from tenacity.wait import wait_exponential_jitter
+from tenacity.wait import wait_exponential, wait_random
 
 from poolfleet.transport.errors import UNREACHABLE
 from poolfleet.types.errors import PoolfleetError
@@ -28,7 +28,7 @@ RETRIED = frozenset(
     }
 )
 
-_backoff = wait_exponential_jitter(initial=0.2, max=5, jitter=0.2)
+_backoff = wait_exponential(multiplier=0.2, max=5) + wait_random(0, 0.2)
 
 
 def retrying(timeout_s: float, *, unless: Callable[[PoolfleetError], bool] = lambda error: False) -> AsyncRetrying:

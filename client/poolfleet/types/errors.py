@@ -1,6 +1,5 @@
 """The exceptions of this library: one small tree, by gRPC code; `reason` says what exactly was wrong."""
 
-# ruff: noqa: N818  (named as the gRPC codes that they stand for)
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -79,14 +79,10 @@ def permissions(message: snapshot_pb2.Permissions) -> Permissions:
 
 
 def _source(message: pool_pb2.Pool | pool_pb2.PoolSpec) -> DirSource | NetfsSource | None:
-    match message.WhichOneof("source"):
-        case "dir":
-            return _DIR
-        case "netfs":
-            source = message.netfs
-            return NetfsSource(host=source.host, path=source.path, format=source.format)
-        case _:
-            return None
+    if message.HasField("netfs"):
+        source = message.netfs
+        return NetfsSource(host=source.host, path=source.path, format=source.format)
+    return _DIR if message.HasField("dir") else None
 
 
 def _target(message: pool_pb2.PoolTarget) -> PoolTarget:
