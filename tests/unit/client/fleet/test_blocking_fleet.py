@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from poolfleet import aio
 from poolfleet.blocking.agent import AgentClient
 from poolfleet.blocking.fleet import Fleet
 from poolfleet.blocking.loop import run
@@ -59,19 +57,6 @@ def test_batches_and_limits_are_those_of_the_asynchronous_one(stubs: Stubs) -> N
 
     with Fleet(run(stubs.add("a", "b", "c"))) as fleet:
         assert fleet.map(call, batch=1).summary() == "1 failed, 2 skipped"
-
-
-def test_every_call_has_the_parameters_of_the_asynchronous_one() -> None:
-    def public(fleet: type) -> dict[str, list[tuple[str, object, object]]]:
-        return {
-            name: [
-                (one.name, one.kind, one.default) for one in inspect.signature(getattr(fleet, name)).parameters.values()
-            ]
-            for name in dir(fleet)
-            if not name.startswith("_") and callable(getattr(fleet, name))
-        }
-
-    assert public(Fleet) == public(aio.Fleet)
 
 
 def test_a_selection_and_a_file_give_fleets(stubs: Stubs, tmp_path: Path) -> None:
