@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.metadata
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 CertificateSource(settings.tls)
             sys.stdout.write(to_toml(settings))
             return EXIT_OK
+        # gRPC's own lines are not in the log's form: only what is grave.
+        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
         from poolfleet_agent.server.app import run
 
         return run(settings)

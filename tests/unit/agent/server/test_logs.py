@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from typing import Literal
 
 import pytest
 import structlog
@@ -48,6 +49,19 @@ def test_a_traceback_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> No
         structlog.stdlib.get_logger("ours").exception("broke")
     (line,) = lines(capsys)
     assert "ZeroDivisionError" in json.dumps(line["exception"])
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_traceback_shows_no_values(capsys: pytest.CaptureFixture[str], form: Literal["json", "console"]) -> None:
+    logs.configure("info", form)
+    key = "".join(["hunt", "er2"])
+    try:
+        raise ZeroDivisionError(len(key))
+    except ZeroDivisionError:
+        structlog.stdlib.get_logger("ours").exception("broke")
+    text = capsys.readouterr().err
+    assert "ZeroDivisionError" in text
+    assert "hunter2" not in text
 
 
 def test_people_get_text(capsys: pytest.CaptureFixture[str]) -> None:

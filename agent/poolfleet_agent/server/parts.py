@@ -1,0 +1,143 @@
+"""What lies behind the services, wired: adapters into ports, the inventory as it was stored, the use cases."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from poolfleet_agent.config.settings import Settings
+from poolfleet_agent.control.host import Host, HostRules
+from poolfleet_agent.control.journal import Journal
+from poolfleet_agent.control.lanes import Lanes
+from poolfleet_agent.control.operations import Operations
+from poolfleet_agent.control.recovery import Recovery
+from poolfleet_agent.files.channel import Channel
+from poolfleet_agent.files.local import LocalFiles
+from poolfleet_agent.hypervisor import HypervisorSettings, Libvirt
+from poolfleet_agent.inventory.intents import Intents
+from poolfleet_agent.inventory.look import Looker
+from poolfleet_agent.inventory.observe import Observer
+from poolfleet_agent.inventory.registry import Registry
+from poolfleet_agent.inventory.restore import restore_snapshot
+from poolfleet_agent.model.ports import AgentIdentity
+from poolfleet_agent.model.storage import ConfiguredStorage
+from poolfleet_agent.processes.child import Children
+from poolfleet_agent.server.clock import SystemClock
+from poolfleet_agent.server.upkeep import Background, forget_old_operations
+from poolfleet_agent.services.convert.encoder import MessageEncoder
+from poolfleet_agent.state.agent import SqliteAgent
+from poolfleet_agent.state.database import Database
+from poolfleet_agent.state.intents import SqliteIntents
+from poolfleet_agent.state.operations import SqliteOperations
+from poolfleet_agent.state.snapshot import SqliteSnapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the services and the process need of it."""
+
+    identity: AgentIdentity
+    hypervisor: Libvirt
+    host: Host
+    journal: Journal
+    operations: Operations
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings, background: Background) -> AsyncIterator[Parts]:
+    """Everything behind the services, restored, connecting and looking; in the end closed in the opposite order."""
+    async with AsyncExitStack() as ends:
+        clock = SystemClock()
+        database = await Database.open(Path(settings.state_dir))
+        ends.push_async_callback(database.close)
+        identity = await SqliteAgent(database).identity()
+        children = Children()
+        ends.push_async_callback(children.close)
+        channel = Channel(children)
+        ends.push_async_callback(channel.close)
+        hypervisor = Libvirt(_hypervisor_settings(settings))
+        ends.push_async_callback(hypervisor.close)
+        host = await _host(settings, identity, database, LocalFiles(channel), hypervisor, clock)
+        ends.push_async_callback(host.looker.close)
+        journal = Journal(store=SqliteOperations(database), longest_watchers=settings.limits.watchers)
+        lanes = Lanes()
+        recovery = Recovery(host=host, journal=journal, lanes=lanes)
+        debris = await recovery.fail_unfinished(await journal.load())
+        held = [(operation, recovery.claim(operation)) for operation in debris]
+        ends.push_async_callback(background.close)
+        background.start("observe", host.observer.run())
+        background.start("remove debris", recovery.clean(held))
+        retention_s = settings.limits.request_id_retention_s
+        background.start("forget", forget_old_operations(journal, clock, retention_s=retention_s))
+        await hypervisor.start()
+        operations = Operations(
+            journal=journal,
+            lanes=lanes,
+            clock=clock,
+            observe_only=host.rules.observe_only,
+            most_at_once=settings.limits.operations,
+        )
+        yield Parts(identity=identity, hypervisor=hypervisor, host=host, journal=journal, operations=operations)
+
+
+async def _host(
+    settings: Settings,
+    identity: AgentIdentity,
+    database: Database,
+    files: LocalFiles,
+    hypervisor: Libvirt,
+    clock: SystemClock,
+) -> Host:
+    """The inventory, as it was stored, and the rules."""
+    encoder = MessageEncoder()
+    snapshots = SqliteSnapshot(database)
+    intents = Intents(store=SqliteIntents(database), clock=clock)
+    await intents.load(new_boot=identity.previous_boot_id not in {"", identity.boot_id})
+    registry = Registry()
+    await restore_snapshot(registry, snapshots, encoder)
+    looker = Looker(
+        hypervisor=hypervisor,
+        files=files,
+        registry=registry,
+        encoder=encoder,
+        intents=intents,
+        clock=clock,
+        agent_id=identity.agent_id,
+        configured_storages=[
+            ConfiguredStorage(id=entry.id, path=entry.path, source=entry.source) for entry in settings.storages
+        ],
+    )
+    observer = Observer(
+        looker=looker,
+        hypervisor=hypervisor,
+        registry=registry,
+        intents=intents,
+        files=files,
+        store=snapshots,
+        clock=clock,
+        staleness_s=settings.staleness_s,
+    )
+    return Host(
+        hypervisor=hypervisor,
+        files=files,
+        registry=registry,
+        looker=looker,
+        observer=observer,
+        intents=intents,
+        encoder=encoder,
+        clock=clock,
+        rules=HostRules(
+            allowed_paths=settings.allowed_paths,
+            observe_only=settings.mode == "observe",
+            overcommit_ratio=settings.overcommit_ratio,
+            overcommit_ratios={entry.name: entry.overcommit_ratio for entry in settings.pools},
+        ),
+    )
+
+
+def _hypervisor_settings(settings: Settings) -> HypervisorSettings:
+    return HypervisorSettings(
+        storage_uri=settings.libvirt.storage_uri or None,
+        domain_uris=settings.libvirt.domain_uris,
+        call_timeout_s=settings.libvirt.call_timeout_s,
+    )

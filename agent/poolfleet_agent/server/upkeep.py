@@ -1,0 +1,63 @@
+"""What the agent does from time to time, and how its background tasks are owned: one that breaks ends the agent."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+
+from poolfleet_agent.control.journal import Journal
+from poolfleet_agent.model.errors import ModelError
+from poolfleet_agent.model.ports import Clock
+
+_log = structlog.stdlib.get_logger(__name__)
+
+_LONGEST_INTERVAL_S = 600.0
+
+
+async def forget_old_operations(journal: Journal, clock: Clock, *, retention_s: float) -> None:
+    """Forget operations that ended longer ago than that, with their request ids; for ever, ends by cancellation."""
+    while True:
+        try:
+            await journal.forget_ended_before(clock.now_s() - retention_s)
+        except ModelError as error:
+            _log.warning("old operations stay for now", reason=error.reason, error=error.message)
+        await asyncio.sleep(min(_LONGEST_INTERVAL_S, retention_s))
+
+
+class Background:
+    """The tasks that run beside the calls."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.broken = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Run something until it ends or the agent does; where it raises, `broken` is set."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    async def close(self) -> None:
+        """Cancel what runs, and wait for it."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a task of the agent broke", task=task.get_name(), exc_info=error)
+            self.broken.set()
+
+
+async def first_of(*events: asyncio.Event) -> None:
+    """Wait until one of the events is set."""
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in waits:
+            one.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
