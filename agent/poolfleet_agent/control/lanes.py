@@ -39,7 +39,11 @@ class Lanes:
                 return claim, False
             raise _in_progress(claim)
         new = Claim(
-            kind=kind, pool=pool, volume=volume, fingerprint=fingerprint, decided=asyncio.get_running_loop().create_future()
+            kind=kind,
+            pool=pool,
+            volume=volume,
+            fingerprint=fingerprint,
+            decided=asyncio.get_running_loop().create_future(),
         )
         self._claims.setdefault(pool, []).append(new)
         return new, True

@@ -11,7 +11,7 @@ from poolfleet_agent.model.operation import OperationKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a mutation led to: the object as it is now (encoded; empty where it is gone), and whether anything was done."""
+    """What a mutation led to: the object as it is now (encoded; empty: gone), and whether anything was done."""
 
     changed: bool
     result_kind: str = ""

@@ -171,7 +171,7 @@ class Operations:
         return operation, decision
 
     async def _perform(self, operation_id: str, work: Work) -> None:
-        """Work until the end. A deadline ends the operation, not a call that hangs: until that returns the lane is held."""
+        """Work until the end. A deadline ends the operation, not a call that hangs: that keeps its lane."""
         task = asyncio.ensure_future(work.perform())
         self._works[operation_id] = task
         try:
@@ -195,7 +195,7 @@ class Operations:
         except asyncio.CancelledError:
             failure = ModelError(Reason.OPERATION_CANCELLED, "cancelled")
         except Exception as error:  # noqa: BLE001  whatever it is, the operation must end and say so
-            log.error("operation broke", operation=operation_id, error=repr(error), trace=traceback.format_exc())
+            log.exception("operation broke", operation=operation_id)
             failure = ModelError(Reason.INTERNAL, f"unforeseen {type(error).__name__}; the agent's log has it")
         else:
             if not operation.state.ended:
@@ -207,7 +207,9 @@ class Operations:
     async def _fail(self, operation_id: str, error: ModelError) -> None:
         operation = self.journal.get(operation_id)
         state = OperationState.CANCELLED if error.reason is Reason.OPERATION_CANCELLED else OperationState.FAILED
-        log.info("operation failed", operation=operation_id, kind=operation.kind, reason=error.reason, error=error.message)
+        log.info(
+            "operation failed", operation=operation_id, kind=operation.kind, reason=error.reason, error=error.message
+        )
         await self.journal.record(
             replace(operation, state=state, failure=failure_of(error), ended_at_s=self.clock.now_s(), cancellable=False)
         )
@@ -257,7 +259,9 @@ def _refuse(claim: Claim, error: BaseException) -> None:
         claim.decided.set_exception(ModelError(Reason.AGENT_STOPPING, "the agent is shutting down", retry_delay_s=2.0))
     else:
         log.error("check broke", pool=claim.pool, error=repr(error), trace="".join(traceback.format_exception(error)))
-        claim.decided.set_exception(ModelError(Reason.INTERNAL, f"unforeseen {type(error).__name__}; the agent's log has it"))
+        claim.decided.set_exception(
+            ModelError(Reason.INTERNAL, f"unforeseen {type(error).__name__}; the agent's log has it")
+        )
     claim.decided.exception()  # retrieved here, so that a caller who left is no complaint
 
 

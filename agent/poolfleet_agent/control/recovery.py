@@ -55,7 +55,9 @@ class Recovery:
                 cancellable=False,
             )
             await self.journal.record(ended)
-            log.warning("operation was cut off by a restart", operation=operation.id, kind=operation.kind, pool=operation.pool)
+            log.warning(
+                "operation was cut off by a restart", operation=operation.id, kind=operation.kind, pool=operation.pool
+            )
             if operation.kind is OperationKind.CREATE_VOLUME and operation.debris:
                 left.append(operation)
         return left
@@ -85,7 +87,9 @@ class Recovery:
         try:
             await retrying(self._step, operation, settled)
         except RetryError:
-            log.error("debris could not be looked for", operation=operation.id, pool=claim.pool, volume=claim.volume)
+            log.exception(
+                "debris could not be looked for", operation=operation.id, pool=claim.pool, volume=claim.volume
+            )
         finally:
             self.lanes.release(claim)
 
@@ -105,7 +109,9 @@ class Recovery:
             return True
         disks = await self.host.fresh_disks()
         if disks.users_of_volume(pool, volume):
-            log.warning("volume of an operation that was cut off is used by a domain; it stays", pool=pool, volume=volume)
+            log.warning(
+                "volume of an operation that was cut off is used by a domain; it stays", pool=pool, volume=volume
+            )
             return True
         await self.host.hypervisor.delete_volume(pool, volume, server=server)
         log.info("debris removed", pool=pool, volume=volume, operation=operation.id)

@@ -43,17 +43,26 @@ async def resolve_disks(reading: DomainReading, snapshot: Snapshot, files: Files
         disks.append(disk)
         if place:
             disks.extend(index.chain_below(disk))
-    for entry in snapshot.pools.values():
-        if entry.pool.unread_reason:
-            missing.append(f"pool {entry.pool.name}: {entry.pool.unread_message}")
+    unread = [entry.pool for entry in snapshot.pools.values() if entry.pool.unread_reason]
+    missing.extend(f"pool {pool.name}: {pool.unread_message}" for pool in unread)
     unique = {_identity(disk): disk for disk in reversed(disks)}
-    ordered = sorted(unique.values(), key=lambda disk: (disk.reference.domain, disk.reference.target, disk.reference.depth))
+    ordered = sorted(
+        unique.values(), key=lambda disk: (disk.reference.domain, disk.reference.target, disk.reference.depth)
+    )
     return DomainDisks(disks=tuple(ordered), missing=tuple(missing), as_of_s=now_s)
 
 
 def _identity(disk: DomainDisk) -> tuple[str, ...]:
     reference = disk.reference
-    return (reference.domain_uuid, reference.domain, reference.target, reference.role, disk.path, disk.pool, disk.volume)
+    return (
+        reference.domain_uuid,
+        reference.domain,
+        reference.target,
+        reference.role,
+        disk.path,
+        disk.pool,
+        disk.volume,
+    )
 
 
 async def _locate(reference: DomainReference, index: "_Index", files: Files) -> tuple[str, _Place | None, str]:
@@ -90,7 +99,9 @@ class _Index:
         for name, entry in self._pools.items():
             definition = entry.pool.definition
             target = definition.target_path
-            if not (target and entry.pool.active and definition.type in DIRECTORY_POOL_TYPES and definition.server is None):
+            if not (
+                target and entry.pool.active and definition.type in DIRECTORY_POOL_TYPES and definition.server is None
+            ):
                 continue
             facts = await files.stat(target)
             if facts is not None:

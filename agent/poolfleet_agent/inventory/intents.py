@@ -1,4 +1,4 @@
-"""What each pool is meant to be: kept by UUID, decided at first sight, changed by our own and by others' starts and stops."""
+"""What each pool is meant to be: kept by UUID, decided at first sight, changed by everybody's starts and stops."""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace

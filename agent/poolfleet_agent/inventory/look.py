@@ -169,7 +169,11 @@ class Looker:
                 unread_message=error.message,
             )
         names: tuple[str, ...] = ()
-        if listing.unaddressable_count and facts.definition.target_path and facts.definition.type in DIRECTORY_POOL_TYPES:
+        if (
+            listing.unaddressable_count
+            and facts.definition.target_path
+            and facts.definition.type in DIRECTORY_POOL_TYPES
+        ):
             names = unaddressable(await self.files.names(facts.definition.target_path))
         return VolumesSeen(
             records=volume_records(listing.volumes, self.encoder),

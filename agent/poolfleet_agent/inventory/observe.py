@@ -1,4 +1,4 @@
-"""Keeps the snapshot fresh: after libvirt's events, after a reconnection, and every staleness bound. One task owns it all."""
+"""Keeps the snapshot fresh: after libvirt's events, after reconnections, and periodically. One task owns it all."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -113,7 +113,7 @@ class Observer:
             log.info("look at pool failed", pool=pool, reason=error.reason, error=error.message)
 
     async def _note_others(self) -> None:
-        """A pool that anybody started is meant to run; one that anybody stopped is not, unless a server may have failed."""
+        """What anybody started is meant to run; what anybody stopped is not, unless a server may have failed."""
         events, self._others = self._others, []
         for event in events:
             entry = self.registry.snapshot.pools.get(event.pool)
@@ -123,7 +123,9 @@ class Observer:
             if entry.pool.active != started or (not started and entry.pool.definition.server is not None):
                 continue
             wanted = Desired.STARTED if started else Desired.STOPPED
-            await self.intents.want(entry.pool.facts, wanted, "started on the host" if started else "stopped on the host")
+            await self.intents.want(
+                entry.pool.facts, wanted, "started on the host" if started else "stopped on the host"
+            )
 
     async def look_at_domains(self) -> DomainDisks:
         """Read what the domains use and publish it."""

@@ -70,7 +70,9 @@ def _read_token(token: str, question: str) -> tuple[str, ...]:
         parts = json.loads(base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, RecursionError):
         parts = None
-    if not (isinstance(parts, list) and parts and all(isinstance(part, str) for part in parts)) or parts[0] != _digest(question):
+    if not (isinstance(parts, list) and parts and all(isinstance(part, str) for part in parts)) or parts[0] != _digest(
+        question
+    ):
         raise ModelError(
             Reason.TOKEN_MISMATCH,
             "page_token is not of this list and filter; begin the list anew",

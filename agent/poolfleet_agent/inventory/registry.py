@@ -1,4 +1,4 @@
-"""Holds the newest snapshot. All changes go through here, on the event loop, so that each makes exactly one revision."""
+"""Holds the newest snapshot. All changes go through here, on the event loop: each makes exactly one revision."""
 
 import uuid
 from dataclasses import replace
@@ -19,7 +19,7 @@ class Registry:
         self._replace(entries, as_of_s)
 
     def looked_at_all(self, entries: list[PoolEntry], as_of_s: float) -> None:
-        """Publish that all pools were looked at. The first time these are the pools; later each was published already."""
+        """Publish that all pools were looked at: the first time these, later each was published already."""
         if self.snapshot.loaded:
             self.snapshot = replace(self.snapshot, as_of_s=as_of_s)
         else:
@@ -33,7 +33,9 @@ class Registry:
         pools[entry.pool.name] = entry
         if not known:
             pools = dict(sorted(pools.items()))
-        self.snapshot = replace(self.snapshot, pools=pools, revision=self._next() if changed else self.snapshot.revision)
+        self.snapshot = replace(
+            self.snapshot, pools=pools, revision=self._next() if changed else self.snapshot.revision
+        )
 
     def remove(self, pool: str) -> None:
         """Publish that a pool is gone."""
@@ -45,7 +47,9 @@ class Registry:
         """Publish a look at the domains."""
         before = self.snapshot.disks
         changed = before is None or (before.disks, before.missing) != (disks.disks, disks.missing)
-        self.snapshot = replace(self.snapshot, disks=disks, revision=self._next() if changed else self.snapshot.revision)
+        self.snapshot = replace(
+            self.snapshot, disks=disks, revision=self._next() if changed else self.snapshot.revision
+        )
 
     def _replace(self, entries: list[PoolEntry], as_of_s: float) -> None:
         pools = {entry.pool.name: entry for entry in sorted(entries, key=lambda entry: entry.pool.name)}

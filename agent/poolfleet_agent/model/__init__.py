@@ -1,1 +1,1 @@
-"""What pools, volumes, disks and operations are, and the rules that hold for them. Pure: no I/O, no asyncio, no grpc, no libvirt."""
+"""What things are, and the rules that hold for them. Pure: no I/O, no asyncio, no grpc, no libvirt."""

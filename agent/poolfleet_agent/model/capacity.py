@@ -42,7 +42,7 @@ def check_overcommit(
     if wanted_bytes > limit_bytes:
         raise ModelError(
             Reason.NO_SPACE,
-            f"volumes of {wanted_bytes} bytes would be provisioned, and overcommit_ratio {overcommit_ratio:g} allows {limit_bytes}",
+            f"{wanted_bytes} bytes would be provisioned; overcommit_ratio {overcommit_ratio:g} allows {limit_bytes}",
             metadata={
                 "needed_bytes": str(wanted_bytes),
                 "available_bytes": str(limit_bytes),

@@ -19,7 +19,14 @@ def volume_etag(facts: VolumeFacts) -> str:
     """Digest of a volume's identity and definition: volumes have no UUID."""
     backing = f"{facts.backing_store.path}\0{facts.backing_store.format}" if facts.backing_store else ""
     return _digest(
-        facts.pool, facts.name, facts.key, facts.type, facts.format, str(facts.capacity_bytes), backing, facts.encryption
+        facts.pool,
+        facts.name,
+        facts.key,
+        facts.type,
+        facts.format,
+        str(facts.capacity_bytes),
+        backing,
+        facts.encryption,
     )
 
 

@@ -1,4 +1,4 @@
-"""Which mount options and protocol versions a pool may state. Each is one word, and none can become an option of a program."""
+"""Which mount options and protocol versions a pool may state: single words that no program takes for an option."""
 
 import re
 from collections.abc import Sequence

@@ -363,7 +363,7 @@ class AgentIdentity:
     host_name: str
     kernel: str
     previous_boot_id: str = ""
-    """Boot that the agent last ran in; another than `boot_id` at the first start after a reboot, empty at the very first."""
+    """Boot that the agent last ran in: not `boot_id` at the first start after a reboot, empty at the very first."""
 
 
 class AgentStore(Protocol):

@@ -7,7 +7,9 @@ from poolfleet_agent.model.names import check_absolute_path
 from poolfleet_agent.model.pool import NetfsSource
 
 NETFS_FORMATS = frozenset({"auto", "nfs", "cifs", "glusterfs"})
-_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.\-]{0,251}[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9_.\-]{1,32})?\]")
+_HOST = re.compile(
+    r"[A-Za-z0-9_]([A-Za-z0-9_.\-]{0,251}[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9_.\-]{1,32})?\]"
+)
 
 
 def check_netfs_source(source: NetfsSource) -> None:

@@ -1,4 +1,4 @@
-"""Which storage lies behind a pool: configured ids first, else an id derived from the source or from the host's disk."""
+"""Which storage lies behind a pool: configured ids first, else one derived from the source or the host's disk."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from poolfleet_agent.model.pool import NetfsSource, PoolDefinition, Storage, Sto
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfiguredStorage:
-    """One `[[storages]]` of the configuration: the id of what lies at a target path, or behind a source (`host:/path`)."""
+    """One `[[storages]]` of the configuration: the id of what lies at a target, or behind a source (`host:/path`)."""
 
     id: str
     path: str = ""

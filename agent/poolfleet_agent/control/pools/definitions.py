@@ -33,11 +33,13 @@ async def check_place(definition: PoolDefinition, host: Host) -> None:
             raise _taken(Reason.POOL_EXISTS, f"the UUID is that of pool {other.name!r}", definition, other.name, "uuid")
         for stated in (other.definition, other.stored):
             if same_source(definition, stated):
-                raise _taken(Reason.SOURCE_IN_USE, f"pool {other.name!r} has this source", definition, other.name, "source")
+                raise _taken(
+                    Reason.SOURCE_IN_USE, f"pool {other.name!r} has this source", definition, other.name, "source"
+                )
             if _targets_overlap(definition, stated):
                 raise _taken(
                     Reason.TARGET_IN_USE,
-                    f"{definition.target_path} is, holds or lies in {stated.target_path}, the target of pool {other.name!r}",
+                    f"{definition.target_path} overlaps {stated.target_path}, the target of pool {other.name!r}",
                     definition,
                     other.name,
                     "target.path",
@@ -52,9 +54,7 @@ def _targets_overlap(one: PoolDefinition, other: PoolDefinition) -> bool:
 
 
 def _taken(reason: Reason, message: str, definition: PoolDefinition, existing: str, field: str) -> ModelError:
-    return ModelError(
-        reason, message, metadata={"pool": definition.name, "existing_pool": existing, "fields": field}
-    )
+    return ModelError(reason, message, metadata={"pool": definition.name, "existing_pool": existing, "fields": field})
 
 
 def differs(pool: str, fields: tuple[str, ...]) -> ModelError:

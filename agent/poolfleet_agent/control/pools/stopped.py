@@ -24,6 +24,8 @@ def require_inactive(entry: PoolEntry) -> None:
     name = entry.pool.name
     if not entry.pool.facts.persistent:
         raise ModelError(
-            Reason.POOL_TRANSIENT, f"pool {name!r} has no stored definition; StopPool makes it go", metadata={"pool": name}
+            Reason.POOL_TRANSIENT,
+            f"pool {name!r} has no stored definition; StopPool makes it go",
+            metadata={"pool": name},
         )
     raise ModelError(Reason.POOL_ACTIVE, f"pool {name!r} is active; stop it first", metadata={"pool": name})

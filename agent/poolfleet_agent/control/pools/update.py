@@ -26,7 +26,7 @@ UPDATE_MASK_PATHS = frozenset({"autostart", "supervised", "xml", *_SPEC_FIELDS})
 
 @dataclass(frozen=True, kw_only=True)
 class UpdatePool(Mutation):
-    """`mask` says which of the values count. `definition` is the typed or parsed one, `xml` its document, if one came."""
+    """`mask` says which values count. `definition` is the typed or parsed one, `xml` its document, if one came."""
 
     kind: ClassVar = OperationKind.UPDATE_POOL
     host: Host = field(repr=False)
@@ -82,7 +82,9 @@ class UpdatePool(Mutation):
             raise invalid_field("update_mask", "must name at least one field")
         if unknown := self.mask - UPDATE_MASK_PATHS:
             allowed = ", ".join(sorted(UPDATE_MASK_PATHS))
-            raise invalid_field("update_mask", f"has paths that are not among {allowed}", value=", ".join(sorted(unknown)))
+            raise invalid_field(
+                "update_mask", f"has paths that are not among {allowed}", value=", ".join(sorted(unknown))
+            )
         if "xml" in self.mask and any(path.startswith("spec.") for path in self.mask):
             raise invalid_field("update_mask", "names both xml and parts of spec")
 

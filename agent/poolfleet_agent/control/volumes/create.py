@@ -38,7 +38,7 @@ class CreateVolume(Mutation):
         return self.pool, self.definition.name
 
     async def check(self) -> Outcome | Work:
-        """POOL_NOT_FOUND, POOL_NOT_ACTIVE, VOLUME_EXISTS, NOT_A_VOLUME, SYMLINK_LEAVES_POOL, PATH_NOT_ALLOWED, NO_SPACE."""
+        """Refuse for the pool, a file in the way, the backing store or the space; settle where the volume is there."""
         check_new_volume_name("name", self.definition.name)
         await self.host.find_pool(self.pool)
         entry = await self.host.looker.pool_facts(self.pool)
@@ -81,7 +81,9 @@ class CreateVolume(Mutation):
             real = await self.host.files.real_path(path)
             if not is_within(real, await self.host.files.real_path(target)):
                 raise ModelError(
-                    Reason.SYMLINK_LEAVES_POOL, f"{path} is a symbolic link to {real}, outside the pool", metadata=metadata
+                    Reason.SYMLINK_LEAVES_POOL,
+                    f"{path} is a symbolic link to {real}, outside the pool",
+                    metadata=metadata,
                 )
             if await self.host.files.stat(path) is None:
                 raise ModelError(Reason.NOT_A_VOLUME, f"{path} is a symbolic link to nothing", metadata=metadata)

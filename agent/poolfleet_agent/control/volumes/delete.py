@@ -34,7 +34,7 @@ class DeleteVolume(Mutation):
         return self.pool, self.volume
 
     async def check(self) -> Outcome | Work:
-        """POOL_NOT_FOUND, POOL_NOT_ACTIVE, VOLUME_NOT_FOUND, NOT_A_VOLUME, SYMLINK_LEAVES_POOL, ETAG_MISMATCH, VOLUME_IN_USE."""
+        """Refuse what is no volume, is another than the caller saw, or is in use."""
         check_known_name("volume", self.volume)
         await self.host.find_pool(self.pool)
         entry = await self.host.looker.pool_facts(self.pool)
@@ -59,7 +59,9 @@ class DeleteVolume(Mutation):
         metadata = {"pool": self.pool, "volume": self.volume, "path": record.facts.path}
         if record.facts.special:
             raise ModelError(
-                Reason.NOT_A_VOLUME, f"{self.volume!r} is a directory or begins with a dot; it is no volume", metadata=metadata
+                Reason.NOT_A_VOLUME,
+                f"{self.volume!r} is a directory or begins with a dot; it is no volume",
+                metadata=metadata,
             )
         definition = entry.pool.definition
         if definition.server is not None or definition.type not in DIRECTORY_POOL_TYPES or not definition.target_path:

@@ -1,0 +1,187 @@
+"""Pools between API and model."""
+
+from google.protobuf.message import Message
+
+from poolfleet.v1 import pool_pb2, snapshot_pb2
+from poolfleet_agent.model.errors import invalid_field
+from poolfleet_agent.model.pool import (
+    DirSource,
+    NetfsSource,
+    Permissions,
+    Pool,
+    PoolDefinition,
+    PoolHealth,
+    PoolSource,
+    Storage,
+)
+from poolfleet_agent.services.convert.times import timestamp
+
+MOST_MODE_BITS = 0o7777
+LARGEST_ID = 2**32 - 2
+
+
+def permissions_from(field: str, message: snapshot_pb2.Permissions) -> Permissions:
+    """Read permissions: INVALID_FIELD for bits and ids that POSIX does not have."""
+    mode = message.mode if message.HasField("mode") else None
+    owner = message.owner if message.HasField("owner") else None
+    group = message.group if message.HasField("group") else None
+    if mode is not None and mode > MOST_MODE_BITS:
+        raise invalid_field(f"{field}.mode", "must be at most 0o7777", value=oct(mode))
+    for part, value in (("owner", owner), ("group", group)):
+        if value is not None and not 0 <= value <= LARGEST_ID:
+            raise invalid_field(f"{field}.{part}", f"must be between 0 and {LARGEST_ID}", value=str(value))
+    if any(ord(char) < 0x20 for char in message.label) or len(message.label) > 1024:
+        raise invalid_field(f"{field}.label", "must be one line of at most 1024 characters")
+    return Permissions(mode=mode, owner=owner, group=group, label=message.label)
+
+
+def permissions_to(permissions: Permissions) -> snapshot_pb2.Permissions:
+    """Write permissions."""
+    return snapshot_pb2.Permissions(
+        mode=permissions.mode, owner=permissions.owner, group=permissions.group, label=permissions.label
+    )
+
+
+def _source_from(spec: pool_pb2.PoolSpec) -> tuple[str, PoolSource]:
+    match spec.WhichOneof("source"):
+        case "dir":
+            return "dir", DirSource()
+        case "netfs":
+            netfs = spec.netfs
+            return "netfs", NetfsSource(host=netfs.host, path=netfs.path, format=netfs.format or None)
+        case _:
+            raise invalid_field("spec.source", "must be set; pools of other types are defined by xml")
+
+
+def definition_from(spec: pool_pb2.PoolSpec) -> PoolDefinition:
+    """Read what a caller asks a pool to be. A pool without source and target path is refused: INVALID_FIELD."""
+    kind, source = _source_from(spec)
+    if not spec.target.path:
+        raise invalid_field("spec.target.path", "must not be empty")
+    return _definition(spec.name, kind, source, spec)
+
+
+def partial_definition_from(name: str, kind: str, spec: pool_pb2.PoolSpec) -> PoolDefinition:
+    """Read those parts of a definition that an update names; what is unset there stays None."""
+    if spec.WhichOneof("source") is not None:
+        kind, source = _source_from(spec)
+        return _definition(name, kind, source, spec)
+    return _definition(name, kind, None, spec)
+
+
+def _definition(name: str, kind: str, source: PoolSource | None, spec: pool_pb2.PoolSpec) -> PoolDefinition:
+    target, mount = spec.target, spec.mount
+    has_permissions = target.HasField("permissions")
+    return PoolDefinition(
+        name=name,
+        type=kind,
+        uuid=spec.uuid or None,
+        source=source,
+        target_path=target.path or None,
+        target_permissions=permissions_from("spec.target.permissions", target.permissions) if has_permissions else None,
+        mount_options=tuple(mount.options) if spec.HasField("mount") else None,
+        protocol_version=mount.protocol_version if spec.HasField("mount") else None,
+    )
+
+
+def spec_to(definition: PoolDefinition) -> pool_pb2.PoolSpec:
+    """Write a definition as the spec that would ask for it."""
+    spec = pool_pb2.PoolSpec(name=definition.name, uuid=definition.uuid or "", target=_target_to(definition))
+    _source_to(definition, spec)
+    if (mount := _mount_to(definition)) is not None:
+        spec.mount.CopyFrom(mount)
+    return spec
+
+
+def _source_to(definition: PoolDefinition, message: pool_pb2.Pool | pool_pb2.PoolSpec) -> None:
+    match definition.source:
+        case DirSource():
+            message.dir.SetInParent()
+        case NetfsSource(host=host, path=path, format=source_format):
+            message.netfs.CopyFrom(pool_pb2.NetfsSource(host=host, path=path, format=source_format or ""))
+
+
+def _target_to(definition: PoolDefinition) -> pool_pb2.PoolTarget:
+    target = pool_pb2.PoolTarget(path=definition.target_path or "")
+    if definition.target_permissions is not None:
+        target.permissions.CopyFrom(permissions_to(definition.target_permissions))
+    return target
+
+
+def _mount_to(definition: PoolDefinition) -> pool_pb2.PoolMount | None:
+    if definition.server is None:
+        return None
+    return pool_pb2.PoolMount(
+        options=definition.mount_options or (), protocol_version=definition.protocol_version or ""
+    )
+
+
+def _health_to(health: PoolHealth) -> pool_pb2.PoolHealth:
+    return pool_pb2.PoolHealth(
+        status=pool_pb2.PoolHealth.Status.Value(f"STATUS_{health.status}"),
+        reason=health.reason,
+        message=health.message,
+        since=timestamp(health.since_s),
+        probed_at=timestamp(health.probed_at_s),
+    )
+
+
+def _storage_to(storage: Storage) -> snapshot_pb2.Storage:
+    return snapshot_pb2.Storage(
+        id=storage.id,
+        source=snapshot_pb2.Storage.Source.Value(f"SOURCE_{storage.source}"),
+        aliases=storage.aliases,
+    )
+
+
+def pool_to(pool: Pool) -> pool_pb2.Pool:
+    """Write a pool (VIEW_BASIC)."""
+    facts = pool.facts
+    message = pool_pb2.Pool(
+        name=facts.name,
+        uuid=facts.uuid,
+        type=facts.definition.type,
+        state=pool_pb2.PoolState.Value(f"POOL_STATE_{facts.state}"),
+        supervised=pool.supervised,
+        autostart=facts.autostart,
+        persistent=facts.persistent,
+        capacity_bytes=facts.capacity_bytes,
+        allocation_bytes=facts.allocation_bytes,
+        available_bytes=facts.available_bytes,
+        provisioned_bytes=pool.provisioned_bytes,
+        volume_count=pool.volume_count,
+        target=_target_to(facts.definition),
+        filesystem_id=pool.filesystem_id,
+        etag=pool.etag,
+        unaddressable_count=pool.unaddressable_count,
+        unaddressable_names=pool.unaddressable_names,
+    )
+    _source_to(facts.definition, message)
+    parts: list[tuple[str, Message | None]] = [
+        ("mount", _mount_to(facts.definition)),
+        ("health", _health_to(pool.health) if pool.health else None),
+        ("storage", _storage_to(pool.storage) if pool.storage else None),
+        ("volumes_as_of", timestamp(pool.volumes_as_of_s) if pool.volumes_as_of_s is not None else None),
+        ("pending", _pending_to(pool)),
+        ("desired_state", _desired_to(pool)),
+    ]
+    for name, part in parts:
+        if part is not None:
+            getattr(message, name).CopyFrom(part)
+    return message
+
+
+def _pending_to(pool: Pool) -> pool_pb2.PendingDefinition | None:
+    if not pool.pending_fields or pool.facts.stored_definition is None:
+        return None
+    return pool_pb2.PendingDefinition(fields=pool.pending_fields, spec=spec_to(pool.facts.stored_definition))
+
+
+def _desired_to(pool: Pool) -> pool_pb2.DesiredState | None:
+    if pool.desired is None:
+        return None
+    return pool_pb2.DesiredState(
+        desired=pool_pb2.DesiredState.Desired.Value(f"DESIRED_{pool.desired.desired}"),
+        since=timestamp(pool.desired.since_s),
+        why=pool.desired.why,
+    )

@@ -1,0 +1,70 @@
+"""Volumes between API and model."""
+
+from poolfleet.v1 import volume_pb2
+from poolfleet_agent.model.errors import invalid_field
+from poolfleet_agent.model.volume import BackingStore, VolumeDefinition, VolumeFacts
+from poolfleet_agent.services.convert.pools import permissions_from, permissions_to
+from poolfleet_agent.services.convert.times import timestamp
+
+TYPED_FORMATS = frozenset({"raw", "qcow2"})
+
+
+def definition_from(spec: volume_pb2.VolumeSpec) -> VolumeDefinition:
+    """Read what a caller asks a volume to be: INVALID_FIELD."""
+    source_format = spec.format or "raw"
+    if source_format not in TYPED_FORMATS:
+        raise invalid_field(
+            "spec.format", "must be raw or qcow2; other formats are created by xml", value=source_format
+        )
+    if spec.capacity_bytes < 0:
+        raise invalid_field("spec.capacity_bytes", "must not be negative", value=str(spec.capacity_bytes))
+    allocation_bytes = spec.allocation_bytes if spec.HasField("allocation_bytes") else None
+    if allocation_bytes is not None and not 0 <= allocation_bytes <= max(spec.capacity_bytes, 0):
+        raise invalid_field(
+            "spec.allocation_bytes", "must be between 0 and capacity_bytes", value=str(allocation_bytes)
+        )
+    backing = None
+    if spec.HasField("backing_store"):
+        if not spec.backing_store.path:
+            raise invalid_field("spec.backing_store.path", "must not be empty")
+        backing = BackingStore(path=spec.backing_store.path, format=spec.backing_store.format)
+    elif source_format == "qcow2" and spec.capacity_bytes == 0:
+        raise invalid_field("spec.capacity_bytes", "must be positive for qcow2")
+    has_permissions = spec.HasField("permissions")
+    return VolumeDefinition(
+        name=spec.name,
+        format=source_format,
+        capacity_bytes=spec.capacity_bytes,
+        allocation_bytes=allocation_bytes,
+        backing_store=backing,
+        permissions=permissions_from("spec.permissions", spec.permissions) if has_permissions else None,
+    )
+
+
+def volume_to(facts: VolumeFacts, etag: str) -> volume_pb2.Volume:
+    """Write a volume (VIEW_BASIC)."""
+    message = volume_pb2.Volume(
+        pool=facts.pool,
+        name=facts.name,
+        key=facts.key,
+        path=facts.path,
+        type=facts.type,
+        format=facts.format,
+        capacity_bytes=facts.capacity_bytes,
+        allocation_bytes=facts.allocation_bytes,
+        physical_bytes=facts.physical_bytes,
+        compat=facts.compat,
+        features=facts.features,
+        cluster_size_bytes=facts.cluster_size_bytes,
+        encryption=facts.encryption,
+        etag=etag,
+    )
+    if facts.backing_store is not None:
+        message.backing_store.CopyFrom(
+            volume_pb2.BackingStore(path=facts.backing_store.path, format=facts.backing_store.format)
+        )
+    if facts.permissions is not None:
+        message.permissions.CopyFrom(permissions_to(facts.permissions))
+    if facts.modified_at_s is not None:
+        message.modified_at.CopyFrom(timestamp(facts.modified_at_s))
+    return message

@@ -1,0 +1,71 @@
+"""InventoryService: what the host's domains use."""
+
+from typing import Any
+
+import grpc
+
+from poolfleet.v1 import inventory_service_pb2, inventory_service_pb2_grpc
+from poolfleet_agent.control.host import Host
+from poolfleet_agent.inventory.pages import page_of
+from poolfleet_agent.model.domain_disk import DomainDisk, DomainDisks
+from poolfleet_agent.model.errors import invalid_field
+from poolfleet_agent.services.convert.disks import disk_to
+from poolfleet_agent.services.convert.times import duration, timestamp
+from poolfleet_agent.services.pool_filter import question_of
+from poolfleet_agent.services.reading import revision_to, too_old, wanted_staleness_s
+
+Context = grpc.aio.ServicerContext[Any, Any]
+_PB = inventory_service_pb2
+
+NOT_READ = DomainDisks(disks=(), missing=("the domains of this host have not been read yet",), as_of_s=0.0)
+
+
+class InventoryServicer(inventory_service_pb2_grpc.InventoryServiceServicer):
+    """Implements InventoryService."""
+
+    def __init__(self, host: Host) -> None:
+        """Take the host."""
+        self._host = host
+
+    async def ListDomainDisks(
+        self, request: _PB.ListDomainDisksRequest, context: Context
+    ) -> _PB.ListDomainDisksResponse:
+        """List what domains refer to."""
+        host = self._host
+        staleness_s = wanted_staleness_s(request.max_staleness, present=request.HasField("max_staleness"))
+        if request.filter.volume and not request.filter.pool:
+            raise invalid_field("filter.volume", "needs filter.pool")
+        host.registry.snapshot.require_loaded()
+        known = host.registry.snapshot.disks
+        if too_old(known.as_of_s if known else None, host.clock.now_s(), staleness_s):
+            known = await host.fresh_disks()
+        disks = known or NOT_READ
+        page = page_of(
+            ((_key(index, disk), disk) for index, disk in enumerate(disks.disks) if _fits(disk, request.filter)),
+            asked_size=request.page_size,
+            token=request.page_token,
+            question=question_of(request.filter),
+            size_bytes=lambda disk: 256 + len(disk.path),
+        )
+        return _PB.ListDomainDisksResponse(
+            disks=[disk_to(disk) for disk in page.items],
+            next_page_token=page.next_token,
+            complete=disks.complete,
+            missing=disks.missing,
+            revision=revision_to(host.registry.snapshot),
+            as_of=timestamp(disks.as_of_s),
+            age=duration(host.clock.now_s() - disks.as_of_s),
+        )
+
+
+def _fits(disk: DomainDisk, wanted: _PB.DomainDiskFilter) -> bool:
+    return (
+        (not wanted.pool or disk.pool == wanted.pool)
+        and (not wanted.volume or disk.volume == wanted.volume)
+        and (not wanted.domain or disk.reference.domain == wanted.domain)
+    )
+
+
+def _key(index: int, disk: DomainDisk) -> tuple[str, ...]:
+    reference = disk.reference
+    return (reference.domain, reference.target, f"{reference.depth:04d}", reference.role, disk.path, f"{index:08d}")

@@ -1,0 +1,181 @@
+"""PoolService: translates requests to use cases and reads, and their answers back."""
+
+from typing import Any
+
+import grpc
+
+from poolfleet.v1 import pool_pb2, pool_service_pb2, pool_service_pb2_grpc, snapshot_pb2
+from poolfleet_agent.control.host import Host
+from poolfleet_agent.control.operations import Operations
+from poolfleet_agent.control.pools.build import BuildPool
+from poolfleet_agent.control.pools.define import DefinePool
+from poolfleet_agent.control.pools.erase import ErasePool
+from poolfleet_agent.control.pools.refresh import RefreshPool
+from poolfleet_agent.control.pools.start import StartPool
+from poolfleet_agent.control.pools.stop import StopPool
+from poolfleet_agent.control.pools.undefine import UndefinePool
+from poolfleet_agent.control.pools.update import UpdatePool
+from poolfleet_agent.inventory.pages import page_of
+from poolfleet_agent.inventory.snapshot import PoolEntry
+from poolfleet_agent.model.errors import invalid_field
+from poolfleet_agent.model.names import check_known_name
+from poolfleet_agent.model.ports import BuildMode
+from poolfleet_agent.services.convert.pools import definition_from, partial_definition_from
+from poolfleet_agent.services.convert.times import duration, timestamp
+from poolfleet_agent.services.mutating import submit
+from poolfleet_agent.services.pool_filter import filtered_pools, question_of
+from poolfleet_agent.services.reading import revision_to, too_old, wanted_staleness_s
+
+Context = grpc.aio.ServicerContext[Any, Any]
+_PB = pool_service_pb2
+
+
+class PoolServicer(pool_service_pb2_grpc.PoolServiceServicer):
+    """Implements PoolService."""
+
+    def __init__(self, host: Host, operations: Operations) -> None:
+        """Take the host's use cases and what runs them."""
+        self._host = host
+        self._operations = operations
+
+    async def DefinePool(self, request: _PB.DefinePoolRequest, context: Context) -> _PB.DefinePoolResponse:
+        """Store a definition."""
+        match request.WhichOneof("definition"):
+            case "spec":
+                definition = definition_from(request.spec)
+            case "xml":
+                definition = self._host.hypervisor.documents.parse_pool(request.xml)
+            case _:
+                raise invalid_field("definition", "needs spec or xml")
+        mutation = DefinePool(host=self._host, definition=definition, xml=request.xml, transient=request.transient)
+        return _PB.DefinePoolResponse(operation=await submit(self._operations, request, mutation))
+
+    async def GetPool(self, request: _PB.GetPoolRequest, context: Context) -> _PB.GetPoolResponse:
+        """Read one pool."""
+        check_known_name("pool", request.pool)
+        host = self._host
+        staleness_s = wanted_staleness_s(request.max_staleness, present=request.HasField("max_staleness"))
+        snapshot = host.registry.snapshot
+        snapshot.require_loaded()
+        entry = snapshot.pools.get(request.pool)
+        if entry is None:
+            entry = await host.looker.pool(request.pool)
+        elif too_old(entry.pool.as_of_s, host.clock.now_s(), staleness_s):
+            entry = await host.looker.pool_facts(request.pool)
+        return _PB.GetPoolResponse(
+            pool=_pool_message(entry, request.view),
+            revision=revision_to(host.registry.snapshot),
+            as_of=timestamp(entry.pool.as_of_s),
+            age=duration(host.clock.now_s() - entry.pool.as_of_s),
+        )
+
+    async def ListPools(self, request: _PB.ListPoolsRequest, context: Context) -> _PB.ListPoolsResponse:
+        """List pools."""
+        snapshot = self._host.registry.snapshot
+        snapshot.require_loaded()
+        page = page_of(
+            (((entry.pool.name,), entry) for entry in filtered_pools(snapshot, request.filter)),
+            asked_size=request.page_size,
+            token=request.page_token,
+            question=question_of(request.filter),
+            size_bytes=lambda entry: _size_bytes(entry, request.view),
+        )
+        as_of_s = min((entry.pool.as_of_s for entry in page.items), default=snapshot.as_of_s)
+        return _PB.ListPoolsResponse(
+            pools=[_pool_message(entry, request.view) for entry in page.items],
+            next_page_token=page.next_token,
+            revision=revision_to(snapshot),
+            as_of=timestamp(as_of_s),
+            age=duration(self._host.clock.now_s() - as_of_s),
+        )
+
+    async def UpdatePool(self, request: _PB.UpdatePoolRequest, context: Context) -> _PB.UpdatePoolResponse:
+        """Change definition, autostart or supervision."""
+        check_known_name("pool", request.pool)
+        update = request.update
+        definition = None
+        if update.xml:
+            definition = self._host.hypervisor.documents.parse_pool(update.xml)
+        elif update.HasField("spec"):
+            entry = await self._host.find_pool(request.pool)
+            definition = partial_definition_from(request.pool, entry.pool.definition.type, update.spec)
+        mutation = UpdatePool(
+            host=self._host,
+            pool=request.pool,
+            etag=request.etag,
+            mask=frozenset(request.update_mask.paths),
+            definition=definition,
+            xml=update.xml,
+            autostart=update.autostart,
+            supervised=update.supervised,
+        )
+        return _PB.UpdatePoolResponse(operation=await submit(self._operations, request, mutation))
+
+    async def UndefinePool(self, request: _PB.UndefinePoolRequest, context: Context) -> _PB.UndefinePoolResponse:
+        """Forget a pool."""
+        check_known_name("pool", request.pool)
+        mutation = UndefinePool(
+            host=self._host,
+            pool=request.pool,
+            etag=request.etag,
+            allow_missing=request.allow_missing,
+            allow_in_use=request.allow_in_use,
+        )
+        return _PB.UndefinePoolResponse(operation=await submit(self._operations, request, mutation))
+
+    async def ErasePool(self, request: _PB.ErasePoolRequest, context: Context) -> _PB.ErasePoolResponse:
+        """Destroy what a pool stores."""
+        check_known_name("pool", request.pool)
+        mutation = ErasePool(
+            host=self._host,
+            pool=request.pool,
+            etag=request.etag,
+            allow_missing=request.allow_missing,
+            allow_in_use=request.allow_in_use,
+        )
+        return _PB.ErasePoolResponse(operation=await submit(self._operations, request, mutation))
+
+    async def StartPool(self, request: _PB.StartPoolRequest, context: Context) -> _PB.StartPoolResponse:
+        """Start a pool."""
+        check_known_name("pool", request.pool)
+        mutation = StartPool(host=self._host, pool=request.pool, etag=request.etag)
+        return _PB.StartPoolResponse(operation=await submit(self._operations, request, mutation))
+
+    async def StopPool(self, request: _PB.StopPoolRequest, context: Context) -> _PB.StopPoolResponse:
+        """Stop a pool."""
+        check_known_name("pool", request.pool)
+        mutation = StopPool(host=self._host, pool=request.pool, etag=request.etag, allow_in_use=request.allow_in_use)
+        return _PB.StopPoolResponse(operation=await submit(self._operations, request, mutation))
+
+    async def BuildPool(self, request: _PB.BuildPoolRequest, context: Context) -> _PB.BuildPoolResponse:
+        """Build a pool."""
+        check_known_name("pool", request.pool)
+        if request.overwrite and request.no_overwrite:
+            raise invalid_field("overwrite", "contradicts no_overwrite")
+        mode = BuildMode.NEW
+        if request.overwrite:
+            mode = BuildMode.OVERWRITE
+        elif request.no_overwrite:
+            mode = BuildMode.NO_OVERWRITE
+        mutation = BuildPool(host=self._host, pool=request.pool, etag=request.etag, mode=mode)
+        return _PB.BuildPoolResponse(operation=await submit(self._operations, request, mutation))
+
+    async def RefreshPool(self, request: _PB.RefreshPoolRequest, context: Context) -> _PB.RefreshPoolResponse:
+        """Refresh a pool."""
+        check_known_name("pool", request.pool)
+        mutation = RefreshPool(host=self._host, pool=request.pool, etag=request.etag)
+        return _PB.RefreshPoolResponse(operation=await submit(self._operations, request, mutation))
+
+
+def _pool_message(entry: PoolEntry, view: snapshot_pb2.View.ValueType) -> pool_pb2.Pool:
+    message = pool_pb2.Pool.FromString(entry.encoded)
+    if view == snapshot_pb2.VIEW_FULL:
+        message.xml = entry.pool.facts.xml
+        message.inactive_xml = entry.pool.facts.inactive_xml
+    return message
+
+
+def _size_bytes(entry: PoolEntry, view: snapshot_pb2.View.ValueType) -> int:
+    if view != snapshot_pb2.VIEW_FULL:
+        return len(entry.encoded)
+    return len(entry.encoded) + 4 * (len(entry.pool.facts.xml) + len(entry.pool.facts.inactive_xml))

@@ -1,0 +1,163 @@
+"""VolumeService: translates requests to use cases and reads, and their answers back."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+
+from poolfleet.v1 import snapshot_pb2, volume_pb2, volume_service_pb2, volume_service_pb2_grpc
+from poolfleet_agent.control.host import Host
+from poolfleet_agent.control.operations import Operations
+from poolfleet_agent.control.volumes.create import CreateVolume
+from poolfleet_agent.control.volumes.delete import DeleteVolume
+from poolfleet_agent.control.volumes.lookup import find_volume_by_key, find_volume_by_path
+from poolfleet_agent.control.volumes.space import Promises
+from poolfleet_agent.inventory.pages import page_of
+from poolfleet_agent.inventory.snapshot import PoolEntry, Snapshot, VolumeRecord, volume_not_found
+from poolfleet_agent.model.errors import Reason, invalid_field
+from poolfleet_agent.model.names import check_known_name
+from poolfleet_agent.services.convert.times import duration, timestamp
+from poolfleet_agent.services.convert.volumes import definition_from
+from poolfleet_agent.services.mutating import submit
+from poolfleet_agent.services.pool_filter import question_of
+from poolfleet_agent.services.reading import revision_to, too_old, wanted_staleness_s
+
+Context = grpc.aio.ServicerContext[Any, Any]
+_PB = volume_service_pb2
+
+
+class VolumeServicer(volume_service_pb2_grpc.VolumeServiceServicer):
+    """Implements VolumeService."""
+
+    def __init__(self, host: Host, operations: Operations) -> None:
+        """Take the host's use cases and what runs them."""
+        self._host = host
+        self._operations = operations
+        self._promises = Promises()
+
+    async def CreateVolume(self, request: _PB.CreateVolumeRequest, context: Context) -> _PB.CreateVolumeResponse:
+        """Create a volume."""
+        check_known_name("pool", request.pool)
+        match request.WhichOneof("definition"):
+            case "spec":
+                definition = definition_from(request.spec)
+            case "xml":
+                definition = self._host.hypervisor.documents.parse_volume(request.xml)
+            case _:
+                raise invalid_field("definition", "needs spec or xml")
+        mutation = CreateVolume(
+            host=self._host, promises=self._promises, pool=request.pool, definition=definition, xml=request.xml
+        )
+        return _PB.CreateVolumeResponse(operation=await submit(self._operations, request, mutation))
+
+    async def GetVolume(self, request: _PB.GetVolumeRequest, context: Context) -> _PB.GetVolumeResponse:
+        """Read one volume."""
+        check_known_name("pool", request.pool)
+        check_known_name("volume", request.volume)
+        host = self._host
+        staleness_s = wanted_staleness_s(request.max_staleness, present=request.HasField("max_staleness"))
+        host.registry.snapshot.require_loaded()
+        entry = await host.find_pool(request.pool)
+        record = entry.volumes.get(request.volume)
+        as_of_s = entry.pool.volumes_as_of_s or entry.pool.as_of_s
+        xml = ""
+        if request.view == snapshot_pb2.VIEW_FULL:
+            facts = await host.hypervisor.read_volume(request.pool, request.volume, server=entry.pool.definition.server)
+            xml = facts.xml
+        if record is None or xml or too_old(as_of_s, host.clock.now_s(), staleness_s):
+            if record is None and not entry.pool.active:
+                raise volume_not_found(request.pool, request.volume)
+            record = await host.looker.volume(request.pool, request.volume)
+            as_of_s = host.clock.now_s()
+        volume = volume_pb2.Volume.FromString(record.encoded)
+        volume.xml = xml
+        return _PB.GetVolumeResponse(
+            volume=volume,
+            revision=revision_to(host.registry.snapshot),
+            as_of=timestamp(as_of_s),
+            age=duration(host.clock.now_s() - as_of_s),
+        )
+
+    async def ListVolumes(self, request: _PB.ListVolumesRequest, context: Context) -> _PB.ListVolumesResponse:
+        """List volumes."""
+        host = self._host
+        staleness_s = wanted_staleness_s(request.max_staleness, present=request.HasField("max_staleness"))
+        if staleness_s is not None and not request.pool:
+            raise invalid_field("max_staleness", "needs pool")
+        host.registry.snapshot.require_loaded()
+        if request.pool:
+            entry = await host.find_pool(request.pool)
+            if entry.pool.active and too_old(entry.pool.volumes_as_of_s, host.clock.now_s(), staleness_s):
+                await host.looker.pool(request.pool)
+        snapshot = host.registry.snapshot
+        entries = [snapshot.entry(request.pool)] if request.pool else list(snapshot.pools.values())
+        page = page_of(
+            _fitting(entries, request),
+            asked_size=request.page_size,
+            token=request.page_token,
+            question=question_of(request.filter, request.pool, str(request.include_special)),
+            size_bytes=lambda record: len(record.encoded),
+        )
+        as_of_s = min((entry.pool.volumes_as_of_s or entry.pool.as_of_s for entry in entries), default=snapshot.as_of_s)
+        return _PB.ListVolumesResponse(
+            volumes=[volume_pb2.Volume.FromString(record.encoded) for record in page.items],
+            next_page_token=page.next_token,
+            revision=revision_to(snapshot),
+            as_of=timestamp(as_of_s),
+            age=duration(host.clock.now_s() - as_of_s),
+            unread_pools=[] if request.page_token else list(_unread(entries)),
+        )
+
+    async def LookupVolume(self, request: _PB.LookupVolumeRequest, context: Context) -> _PB.LookupVolumeResponse:
+        """Find a volume by path or key."""
+        match request.WhichOneof("by"):
+            case "path":
+                entry, record = await find_volume_by_path(self._host, request.path)
+            case "key":
+                entry, record = await find_volume_by_key(self._host, request.key)
+            case _:
+                raise invalid_field("by", "needs path or key")
+        snapshot: Snapshot = self._host.registry.snapshot
+        as_of_s = entry.pool.volumes_as_of_s or entry.pool.as_of_s
+        return _PB.LookupVolumeResponse(
+            volume=volume_pb2.Volume.FromString(record.encoded),
+            revision=revision_to(snapshot),
+            as_of=timestamp(as_of_s),
+            age=duration(self._host.clock.now_s() - as_of_s),
+        )
+
+    async def DeleteVolume(self, request: _PB.DeleteVolumeRequest, context: Context) -> _PB.DeleteVolumeResponse:
+        """Delete a volume."""
+        check_known_name("pool", request.pool)
+        mutation = DeleteVolume(
+            host=self._host,
+            pool=request.pool,
+            volume=request.volume,
+            etag=request.etag,
+            allow_missing=request.allow_missing,
+            allow_in_use=request.allow_in_use,
+        )
+        return _PB.DeleteVolumeResponse(operation=await submit(self._operations, request, mutation))
+
+
+def _fitting(
+    entries: list[PoolEntry], request: _PB.ListVolumesRequest
+) -> Iterator[tuple[tuple[str, ...], VolumeRecord]]:
+    formats = set(request.filter.formats)
+    for entry in entries:
+        for name, record in entry.volumes.items():
+            if record.facts.special and not request.include_special:
+                continue
+            if (not formats or record.facts.format in formats) and name.startswith(request.filter.name_prefix):
+                yield (entry.pool.name, name), record
+
+
+def _unread(entries: list[PoolEntry]) -> Iterator[_PB.UnreadPool]:
+    for entry in entries:
+        pool = entry.pool
+        if pool.unread_reason:
+            yield _PB.UnreadPool(pool=pool.name, reason=pool.unread_reason, message=pool.unread_message)
+        elif pool.active and pool.volumes_as_of_s is None:
+            yield _PB.UnreadPool(
+                pool=pool.name, reason=Reason.LIBVIRT_UNAVAILABLE, message="its volumes have not been read yet"
+            )
