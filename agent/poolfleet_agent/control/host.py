@@ -75,7 +75,7 @@ class Host:
 
 
 def _is_device_folder(definition: PoolDefinition) -> bool:
-    """Pools of devices have their target under /dev, which libvirt fills; nothing is written there as a file."""
+    """Device pools have their target under /dev, which libvirt itself fills; nothing is written there as a file."""
     return definition.type not in {"dir", "fs", "netfs", "vstorage"} and (definition.target_path or "").startswith(
         "/dev"
     )

@@ -194,7 +194,7 @@ class Operations:
             failure = error
         except asyncio.CancelledError:
             failure = ModelError(Reason.OPERATION_CANCELLED, "cancelled")
-        except Exception as error:  # noqa: BLE001  whatever it is, the operation must end and say so
+        except Exception as error:  # whatever it is, the operation must end and say so
             log.exception("operation broke", operation=operation_id)
             failure = ModelError(Reason.INTERNAL, f"unforeseen {type(error).__name__}; the agent's log has it")
         else:

@@ -20,7 +20,7 @@ from poolfleet_agent.hypervisor.events import EVENT_THREAD, watch_domains, watch
 from poolfleet_agent.model.domain_disk import DomainReading, DomainReference
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import PoolFacts
-from poolfleet_agent.model.ports import BuildMode, ConnectionEvent, HypervisorEvent, HypervisorFacts
+from poolfleet_agent.model.ports import BuildMode, ConnectionEvent, Documents, HypervisorEvent, HypervisorFacts
 from poolfleet_agent.model.volume import VolumeFacts, VolumeListing
 
 T = TypeVar("T")
@@ -28,7 +28,6 @@ T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 STORAGE_CONNECTIONS = 3
-POOLS_AT_ONCE = 4
 VOLUMES_PER_CALL = 200
 DOMAINS_PER_CALL = 50
 
@@ -55,7 +54,7 @@ class Libvirt:
 
     def __init__(self, settings: HypervisorSettings) -> None:
         """Nothing is connected yet."""
-        self.documents = LibvirtDocuments()
+        self.documents: Documents = LibvirtDocuments()
         self._settings = settings
         self._calls = Calls(settings.limits)
         self._listeners: list[Callable[[HypervisorEvent], None]] = []
@@ -115,17 +114,9 @@ class Libvirt:
         """Have events told on the event loop, in order. The listener must not block."""
         self._listeners.append(listener)
 
-    async def list_pools(self) -> Sequence[PoolFacts]:
-        """Read all pools. One that fails alone is left out and logged; LIBVIRT_UNAVAILABLE where none can be read."""
-        names = await self._quick(pools.names, Subject())
-        found: list[PoolFacts | None] = []
-        for first in range(0, len(names), POOLS_AT_ONCE):
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._read_listed(name)) for name in names[first : first + POOLS_AT_ONCE]]
-            found += [task.result() for task in tasks]
-        if not self._storage.connected:
-            raise self._storage.away()
-        return [facts for facts in found if facts is not None]
+    async def pool_names(self) -> Sequence[str]:
+        """Names of all pools. LIBVIRT_UNAVAILABLE."""
+        return await self._quick(pools.names, Subject())
 
     async def read_pool(self, pool: str, *, server: str | None) -> PoolFacts:
         """Read one pool: POOL_NOT_FOUND."""
@@ -208,14 +199,6 @@ class Libvirt:
             except ModelError as error:
                 missing.append(f"{session.uri}: {error.message}")
         return DomainReading(references=tuple(references), missing=tuple(missing))
-
-    async def _read_listed(self, name: str) -> PoolFacts | None:
-        try:
-            return await self.read_pool(name, server=None)
-        except ModelError as error:
-            if error.reason is not Reason.POOL_NOT_FOUND:
-                _log.warning("pool left out", pool=name, reason=error.reason, error=error.message)
-            return None
 
     async def _quick(self, work: Work[T], subject: Subject, server: str | None = None) -> T:
         late = Reason.LIBVIRT_UNAVAILABLE if server is None else Reason.POOL_UNRESPONSIVE
