@@ -39,6 +39,9 @@ def configure(level: Literal["debug", "info", "warning", "error"], form: Literal
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(threshold)
+    # At debug, gRPC's says several lines for each call, and nothing about it.
+    for library in ("grpc", "asyncio"):
+        logging.getLogger(library).setLevel(max(threshold, logging.INFO))
     structlog.configure(
         processors=[
             structlog.stdlib.PositionalArgumentsFormatter(),
