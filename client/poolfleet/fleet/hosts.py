@@ -27,7 +27,7 @@ class Host:
     """How long one call to the agent may take."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError where the name could not be told from a glob or from `HOST:POOL/VOLUME`, or is empty."""
+        """Raise ValueError for a name that could be taken for a glob or `HOST:POOL/VOLUME`, or a malformed target."""
         if (
             not self.name
             or self.name.startswith("-")
@@ -37,8 +37,11 @@ class Host:
             raise ValueError(
                 f"a host's name is not empty, has no space or any of /:!*?[] and does not begin with -: {self.name!r}"
             )
-        if not self.target:
-            raise ValueError(f"host {self.name} has no target")
+        # gRPC takes port 443 where there is none, and the rest of a division where it is too large.
+        port = self.target.rpartition(":")[2]
+        local = self.target.startswith("unix:") and len(self.target) > len("unix:")
+        if not local and not (port.isdecimal() and 0 < int(port) < 65536):
+            raise ValueError(f"host {self.name}: a target is unix:/path or host:port, not {self.target!r}")
         if not self.timeout_s > 0:
             raise ValueError(f"host {self.name}: timeout_s is more than 0, not {self.timeout_s}")
 

@@ -97,9 +97,11 @@ class Run(Generic[T]):
                     with watch, member.reaching():
                         value = await self._call(member)
         except PoolfleetError as error:
-            self.failures += 1
-            status = Status.UNREACHABLE if is_unreachable(error) else Status.FAILED
-            return Outcome(host=host, status=status, error=error, duration_s=watch.seconds)
+            return self._not_well(host, error, watch.seconds)
+        except Exception as error:  # noqa: BLE001  (a fault in the caller's own function is one host's outcome too)
+            fault = InternalError(f"{type(error).__name__}: {error}", reason="CALL", host=host)
+            fault.__cause__ = error
+            return self._not_well(host, fault, watch.seconds)
         as_of, age_s = looked_at(value)
         return Outcome(
             host=host,
@@ -116,15 +118,15 @@ class Run(Generic[T]):
         try:
             async with limit:
                 return await self.call(member.client)
-        except PoolfleetError:
-            raise
-        except Exception as error:
-            if limit.expired():
-                raise DeadlineExceeded(
-                    f"did not end within {self.pace.timeout_s:g} s", host=member.host.name
-                ) from error
-            # A fault in the caller's own function: one host's outcome, as any other, and not the end of all.
-            raise InternalError(f"{type(error).__name__}: {error}", reason="CALL", host=member.host.name) from error
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise DeadlineExceeded(f"did not end within {self.pace.timeout_s:g} s", host=member.host.name) from error
+
+    def _not_well(self, host: str, error: PoolfleetError, duration_s: float) -> Outcome[T]:
+        self.failures += 1
+        status = Status.UNREACHABLE if is_unreachable(error) else Status.FAILED
+        return Outcome(host=host, status=status, error=error, duration_s=duration_s)
 
     def _stopped(self) -> bool:
         return self.failures >= self.pace.tolerated

@@ -86,7 +86,7 @@ def test_a_host_s_own_tls_comes_before_the_default(tmp_path: Path) -> None:
         ("[[host]]\nname='a'\ntarget='unix:/a'\ntls={ca='x',cert='y',key='z'}", "host a: tls is for TCP"),
         ("[[host]]\nname='a'\ntarget='a:1'\n[[host]]\nname='a'\ntarget='b:1'", "two hosts are named 'a'"),
         ("[[host]]\nname='a b'\ntarget='a:1'", "a host's name"),
-        ("[[host]]\nname='a'\ntarget=''", "host a has no target"),
+        ("[[host]]\nname='a'\ntarget=''", "host a: a target is unix:/path or host:port, not ''"),
         ("[[host]\nname='a'", "line 1"),
         ("host = 'kvm1'", "host: input should be a valid list, not 'kvm1'"),
     ],

@@ -83,6 +83,19 @@ def test_a_name_that_could_be_taken_for_something_else_is_refused(name: str) -> 
         Host(name=name, target="unix:/a")
 
 
+@pytest.mark.parametrize(
+    "target", ["", "kvm1", "kvm1:", "kvm1:0", "kvm1:65536", "kvm1:http", "unix:", "/run/agent.sock"]
+)
+def test_a_target_that_would_lead_elsewhere_is_refused(target: str) -> None:
+    with pytest.raises(ValueError, match="a target is"):
+        Host(name="a", target=target)
+
+
+@pytest.mark.parametrize("target", ["unix:/run/agent.sock", "kvm1:7443", "192.0.2.1:1", "[2001:db8::1]:65535"])
+def test_a_target_is_a_socket_or_a_host_with_its_port(target: str) -> None:
+    assert Host(name="a", target=target).target == target
+
+
 def test_two_hosts_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="two hosts are named 'a'"):
         unique(fleet("a", "b", "a"))
