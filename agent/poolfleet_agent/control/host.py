@@ -75,7 +75,7 @@ class Host:
 
 
 def _is_device_folder(definition: PoolDefinition) -> bool:
-    """Device pools have their target under /dev, which libvirt itself fills; nothing is written there as a file."""
+    """Device pools have their target under /dev, which libvirt fills; no files are written there."""
     return definition.type not in {"dir", "fs", "netfs", "vstorage"} and (definition.target_path or "").startswith(
         "/dev"
     )
@@ -94,9 +94,10 @@ def check_etag(asked: str, have: str) -> None:
 def require_complete(disks: DomainDisks, what: str) -> None:
     """Refuse to say "not in use" while some domains could not be read: LIBVIRT_UNAVAILABLE."""
     if not disks.complete:
+        missing = "; ".join(disks.missing)[:1000]
         raise ModelError(
             Reason.LIBVIRT_UNAVAILABLE,
-            f"whether {what} is in use cannot be told: {'; '.join(disks.missing)[:1000]}; allow_in_use passes over this",
-            metadata={"missing": "; ".join(disks.missing)[:1000]},
+            f"whether {what} is in use cannot be told: {missing}; allow_in_use passes over this",
+            metadata={"missing": missing},
             retry_delay_s=2.0,
         )

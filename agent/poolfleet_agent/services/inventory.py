@@ -7,7 +7,7 @@ import grpc
 from poolfleet.v1 import inventory_service_pb2, inventory_service_pb2_grpc
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.inventory.pages import page_of
-from poolfleet_agent.model.domain_disk import DomainDisk, DomainDisks
+from poolfleet_agent.model.domain_disk import DomainDisk
 from poolfleet_agent.model.errors import invalid_field
 from poolfleet_agent.services.convert.disks import disk_to
 from poolfleet_agent.services.convert.times import duration, timestamp
@@ -16,8 +16,6 @@ from poolfleet_agent.services.reading import revision_to, too_old, wanted_stalen
 
 Context = grpc.aio.ServicerContext[Any, Any]
 _PB = inventory_service_pb2
-
-NOT_READ = DomainDisks(disks=(), missing=("the domains of this host have not been read yet",), as_of_s=0.0)
 
 
 class InventoryServicer(inventory_service_pb2_grpc.InventoryServiceServicer):
@@ -36,10 +34,9 @@ class InventoryServicer(inventory_service_pb2_grpc.InventoryServiceServicer):
         if request.filter.volume and not request.filter.pool:
             raise invalid_field("filter.volume", "needs filter.pool")
         host.registry.snapshot.require_loaded()
-        known = host.registry.snapshot.disks
-        if too_old(known.as_of_s if known else None, host.clock.now_s(), staleness_s):
-            known = await host.fresh_disks()
-        disks = known or NOT_READ
+        disks = host.registry.snapshot.disks
+        if disks is None or too_old(disks.as_of_s, host.clock.now_s(), staleness_s):
+            disks = await host.fresh_disks()
         page = page_of(
             ((_key(index, disk), disk) for index, disk in enumerate(disks.disks) if _fits(disk, request.filter)),
             asked_size=request.page_size,
