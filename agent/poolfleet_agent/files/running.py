@@ -50,14 +50,12 @@ class RunningWorker:
 
     async def is_useful(self, *, timeout_s: float) -> bool:
         """Whether it answers at all, and has a thread left for new questions."""
-        if self.overdue_count >= THREADS:
-            return False
         try:
             async with asyncio.timeout(timeout_s):
                 await self.ask(PING)
         except (TimeoutError, WorkerLostError):
             return False
-        return True
+        return self.overdue_count < THREADS
 
     def kill(self) -> None:
         """End it at once; questions that are open fail with WorkerLostError."""

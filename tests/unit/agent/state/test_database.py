@@ -148,13 +148,17 @@ async def test_a_damaged_file_is_moved_aside_with_a_loud_log(directory: Path, be
     assert Path(log["moved_to"]).read_bytes() == beginning
 
 
-async def test_damage_in_the_middle_is_found_at_the_start(directory: Path) -> None:
+async def test_damage_among_the_rows_is_found_at_the_start(directory: Path) -> None:
+    def write_much(connection: sqlite3.Connection) -> None:
+        for _ in range(1000):
+            connection.execute("INSERT INTO agent VALUES (hex(randomblob(100)), '')")
+
     database = await Database.open(directory)
-    await database.run(write_a)
+    await database.run(write_much)
     await database.close()
     file = directory / FILE_NAME
     content = file.read_bytes()
-    file.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    file.write_bytes(content[:-8192] + b"\xff" * 8192)
     with capture_logs() as logs:
         again = await Database.open(directory)
     assert await again.run(rows) == []
