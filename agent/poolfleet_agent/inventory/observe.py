@@ -69,6 +69,8 @@ class Observer:
         self.hypervisor.subscribe(self.hear)
         next_full_s = self.clock.monotonic_s()
         while True:
+            # Before anything is looked at: what is heard from here on wakes the next round, connected or not.
+            self._wake.clear()
             if self.clock.monotonic_s() >= next_full_s:
                 self._everything = self._domains = True
             delay_s = self.staleness_s
@@ -92,7 +94,6 @@ class Observer:
                 continue
 
     async def _look_once(self) -> None:
-        self._wake.clear()
         pools, self._pools = self._pools, set()
         everything, self._everything = self._everything, False
         domains, self._domains = self._domains, False
