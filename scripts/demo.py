@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from poolfleet.types.errors import PoolfleetError
+from poolfleet import PoolfleetError
 from scripts.embedded.fleet import EmbeddedFleet
 from scripts.embedded.process import NotReadyError
 from scripts.tour import POOLFLEET, Tour, TourError, title

@@ -8,9 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from poolfleet import Fleet, PoolSpec, VolumeSpec
-from poolfleet.fleet.result import FleetResult
-from poolfleet.types.pool import EnsureResult
+from poolfleet import EnsureResult, Fleet, FleetResult, PoolSpec, VolumeSpec
 from scripts.embedded.fleet import EmbeddedFleet
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.process import wait_until
@@ -48,9 +46,10 @@ class Tour:
                 raise TourError("the second time was to leave every pool unchanged")
             title("Volumes: one on the shared storage, one on each host's own")
             self._create_volumes(fleet)
-            title("A guest that uses the shared volume (defined, not booted)")
+            title("A guest that uses the shared volume (defined, not booted), by the command line")
+            print(f"$ export POOLFLEET_FLEET={shlex.quote(str(self._embedded.file))}")
             self._define_guest(fleet, self._embedded.hosts[-1])
-        title("What there is now, from the command line")
+        title("What there is now")
         for words in (
             ["host", "list"],
             ["pool", "list"],
@@ -97,7 +96,9 @@ class Tour:
             f"<os><type arch='{os.uname().machine}'>hvm</type></os><devices>{disk}</devices></domain>",
             encoding="utf-8",
         )
-        self._run(["virsh", "--connect", host.libvirtd.uri, "define", str(definition)])
+        define = ["virsh", "--connect", host.libvirtd.uri, "define", str(definition)]
+        print(f"\n$ {shlex.join(define)}", flush=True)
+        self._run(define)
 
         def seen() -> bool:
             return any(found.disks for _, found in fleet.disks(domain=GUEST).answers())
