@@ -31,7 +31,7 @@ class Inventory:
 
         volume goes with `pool`. max_staleness_s: 0 has the domains read anew. timeout_s is each page's own.
         """
-        with representable():
+        with representable:
             request = pb.ListDomainDisksRequest(
                 filter=pb.DomainDiskFilter(pool=pool, volume=volume, domain=domain),
                 max_staleness=staleness(max_staleness_s),

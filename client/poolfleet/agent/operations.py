@@ -23,7 +23,7 @@ class Operations:
     # `id` is what an operation's field is called, too.
     async def get(self, id: str, *, timeout_s: float | None = None) -> Operation:  # noqa: A002
         """Read one operation. One that failed is returned with its `error`, not raised."""
-        with representable():
+        with representable:
             request = pb.GetOperationRequest(operation=id)
         answer = await calls.read(self._connection, self._connection.operations.GetOperation, request, timeout_s)
         return converted(answer.operation, host=self._connection.name)
@@ -38,7 +38,7 @@ class Operations:
         timeout_s: float | None = None,
     ) -> AsyncIterator[Operation]:
         """Read the operations that all given conditions fit, newest first; empty: any. timeout_s is each page's own."""
-        with representable():
+        with representable:
             request = pb.ListOperationsRequest(filter=operation_filter(states, kinds, pools), page_size=page_size)
         async for page in pages(self._connection, self._connection.operations.ListOperations, request, timeout_s):
             for message in page.operations:
@@ -46,7 +46,7 @@ class Operations:
 
     async def wait(self, id: str, *, timeout_s: float | None = None) -> Operation:  # noqa: A002
         """Wait until it has ended well; raises its error where it failed, StillRunning where the time is up."""
-        with representable():
+        with representable:
             message = await calls.wait(self._connection, id, timeout_s)
         return mutations.ended(self._connection, message)
 
@@ -64,7 +64,7 @@ class Operations:
         A slow reader gets the newest state of each, not every step. Raises Unavailable where the connection is lost;
         a new watch begins with the present state again. timeout_s None: no limit.
         """
-        with representable():
+        with representable:
             request = pb.WatchOperationsRequest(operations=ids, filter=operation_filter(states, kinds, pools))
         method = self._connection.operations.WatchOperations
         async for response in calls.stream(self._connection, method, request, timeout_s):
@@ -73,7 +73,7 @@ class Operations:
 
     async def cancel(self, id: str, *, timeout_s: float | None = None) -> Operation:  # noqa: A002
         """Ask it to end early and return it as it stands. Raises FailedPrecondition (NOT_CANCELLABLE)."""
-        with representable():
+        with representable:
             request = pb.CancelOperationRequest(operation=id)
         answer = await calls.read(self._connection, self._connection.operations.CancelOperation, request, timeout_s)
         return converted(answer.operation, host=self._connection.name)

@@ -33,7 +33,7 @@ class Pools:
         self, name: str, *, max_staleness_s: float | None = None, full: bool = False, timeout_s: float | None = None
     ) -> Pool:
         """Read one pool. max_staleness_s: 0 asks libvirt, None the agent's snapshot. full: with its XML."""
-        with representable():
+        with representable:
             request = pb.GetPoolRequest(pool=name, max_staleness=staleness(max_staleness_s), view=view(full=full))
         answer = await calls.read(self._connection, self._connection.pools.GetPool, request, timeout_s)
         return converted(answer.pool, as_of=moment(answer.as_of), age_s=seconds(answer.age))
@@ -55,7 +55,7 @@ class Pools:
 
         page_size: 1–5000 at once; 0 leaves it to the agent. timeout_s is each page's own.
         """
-        with representable():
+        with representable:
             request = pb.ListPoolsRequest(
                 filter=pool_filter(types, states, health, autostart, persistent, name_prefix),
                 page_size=page_size,
@@ -81,7 +81,7 @@ class Pools:
         transient: start it at once and store nothing. Raises AlreadyExists where a pool of that name, UUID or source
         differs (POOL_EXISTS, SOURCE_IN_USE), FailedPrecondition for a target of another's (TARGET_IN_USE).
         """
-        with representable():
+        with representable:
             request = pb.DefinePoolRequest(transient=transient, validate_only=validate_only)
             if spec.xml:
                 request.xml = spec.xml
@@ -105,9 +105,8 @@ class Pools:
         The target is built only where it is missing. match: with "source" a pool of another name that has this source
         already is taken for it. timeout_s limits all steps together.
         """
-        return await ensuring.ensure(
-            self, spec, start=start, autostart=autostart, match=match, timeout_s=timeout_s or self._connection.timeout_s
-        )
+        limit_s = self._connection.timeout_s if timeout_s is None else timeout_s
+        return await ensuring.ensure(self, spec, start=start, autostart=autostart, match=match, timeout_s=limit_s)
 
     async def update(
         self,
@@ -128,7 +127,7 @@ class Pools:
 
         mask: paths such as `spec.target.path`, where not all of `spec` is meant; empty: each thing that was given.
         """
-        with representable():
+        with representable:
             update, paths = pool_update(spec, xml, autostart, supervised, mask)
             request = pb.UpdatePoolRequest(pool=name, update=update, etag=etag, validate_only=validate_only)
             request.update_mask.paths.extend(paths)
@@ -151,7 +150,7 @@ class Pools:
         Raises FailedPrecondition where its target is missing (PATH_NOT_USABLE), or its share cannot be mounted
         (MOUNT_FAILED).
         """
-        with representable():
+        with representable:
             request = pb.StartPoolRequest(pool=name, etag=etag, validate_only=validate_only)
         return await mutations.run(
             self._connection, self._connection.pools.StartPool, request, request_id, timeout_s, wait=wait
@@ -172,7 +171,7 @@ class Pools:
 
         allow_in_use: even where running domains use it (else FailedPrecondition, POOL_IN_USE).
         """
-        with representable():
+        with representable:
             request = pb.StopPoolRequest(pool=name, allow_in_use=allow_in_use, etag=etag, validate_only=validate_only)
         return await mutations.run(
             self._connection, self._connection.pools.StopPool, request, request_id, timeout_s, wait=wait
@@ -194,7 +193,7 @@ class Pools:
 
         overwrite: over what is there, which is lost. no_overwrite: only where nothing is there.
         """
-        with representable():
+        with representable:
             request = pb.BuildPoolRequest(
                 pool=name, overwrite=overwrite, no_overwrite=no_overwrite, etag=etag, validate_only=validate_only
             )
@@ -213,7 +212,7 @@ class Pools:
         timeout_s: float | None = None,
     ) -> Operation:
         """Have libvirt read the pool's volumes anew, and the agent look at them."""
-        with representable():
+        with representable:
             request = pb.RefreshPoolRequest(pool=name, etag=etag, validate_only=validate_only)
         return await mutations.run(
             self._connection, self._connection.pools.RefreshPool, request, request_id, timeout_s, wait=wait
@@ -235,7 +234,7 @@ class Pools:
 
         allow_missing: an absent pool is OK. allow_in_use: even where running domains use it.
         """
-        with representable():
+        with representable:
             request = pb.UndefinePoolRequest(
                 pool=name,
                 allow_missing=allow_missing,
@@ -263,7 +262,7 @@ class Pools:
 
         allow_missing: an absent pool is OK. allow_in_use: even where domains use it.
         """
-        with representable():
+        with representable:
             request = pb.ErasePoolRequest(
                 pool=name,
                 allow_missing=allow_missing,

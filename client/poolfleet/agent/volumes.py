@@ -35,7 +35,7 @@ class Volumes:
         timeout_s: float | None = None,
     ) -> Volume:
         """Read one volume. max_staleness_s: 0 asks libvirt, None the agent's snapshot. full: with its XML."""
-        with representable():
+        with representable:
             request = pb.GetVolumeRequest(
                 pool=pool, volume=volume, max_staleness=staleness(max_staleness_s), view=view(full=full)
             )
@@ -48,7 +48,7 @@ class Volumes:
         """Find a volume by its path on this host, symbolic links followed, or by libvirt's key: one of the two."""
         if (path is None) == (key is None):
             raise InvalidArgument("A volume is looked up by its path or by its key.", reason="INVALID_FIELD")
-        with representable():
+        with representable:
             request = pb.LookupVolumeRequest(path=path) if path is not None else pb.LookupVolumeRequest(key=key or "")
         answer = await calls.read(self._connection, self._connection.volumes.LookupVolume, request, timeout_s)
         return converted(answer.volume, as_of=moment(answer.as_of), age_s=seconds(answer.age))
@@ -113,7 +113,7 @@ class Volumes:
         Raises AlreadyExists (VOLUME_EXISTS) where one of that name differs, ResourceExhausted (NO_SPACE) where what is
         to be allocated does not fit.
         """
-        with representable():
+        with representable:
             request = pb.CreateVolumeRequest(pool=pool, validate_only=validate_only)
             if spec.xml:
                 request.xml = spec.xml
@@ -141,7 +141,7 @@ class Volumes:
         allow_missing: an absent volume is OK. allow_in_use: even where domains or other volumes use it (else
         FailedPrecondition, VOLUME_IN_USE).
         """
-        with representable():
+        with representable:
             request = pb.DeleteVolumeRequest(
                 pool=pool,
                 volume=volume,
@@ -164,7 +164,7 @@ def _request(
     *,
     include_special: bool,
 ) -> pb.ListVolumesRequest:
-    with representable():
+    with representable:
         return pb.ListVolumesRequest(
             pool=pool,
             filter=pb.VolumeFilter(formats=formats, name_prefix=name_prefix),

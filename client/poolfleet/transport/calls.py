@@ -87,7 +87,7 @@ async def mutate(
         answer = await read(connection, method, request, deadline.remaining_s)
         operation = await _ended(connection, answer.operation, deadline)
         if operation.HasField("error"):
-            request.request_id = request_id or str(uuid4())
+            request.request_id = str(uuid4())
             raise from_status(operation.error, host=connection.name, operation_id=operation.id)
         return operation
 

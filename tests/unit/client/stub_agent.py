@@ -88,13 +88,15 @@ class Bare(Exception):
 class StubAgent:
     """Answers RPCs by name with what `on` was given, one answer after another, the last for ever.
 
-    `requests` has what came, in order. An answer is a message, a Refusal, a Bare, or a coroutine function of the
-    request; for streams a list of messages, where `...` holds the stream open for ever.
+    `requests` has what came, in order; `left` is set when a held stream has lost its reader. An answer is a message, a
+    Refusal, a Bare, or a coroutine function of the request; for streams a list of messages, where `...` holds the
+    stream open for ever.
     """
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="stub-"))
         self.requests: list[tuple[str, Any]] = []
+        self.left = asyncio.Event()
         self._answers: dict[str, list[Any]] = {}
         self._server: grpc.aio.Server | None = None
 
@@ -153,7 +155,10 @@ class StubAgent:
         ) -> AsyncIterator[Any]:
             for answer in self._next(name, request):
                 if answer is ...:
-                    await asyncio.Event().wait()
+                    try:
+                        await asyncio.Event().wait()
+                    finally:
+                        self.left.set()
                 yield answer
 
         return stream if name == "WatchOperations" else unary

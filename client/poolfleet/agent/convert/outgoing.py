@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from types import TracebackType
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -14,13 +14,23 @@ from poolfleet.types.volume import Permissions, VolumeSpec
 from poolfleet.v1 import operation_pb2, operation_service_pb2, pool_pb2, pool_service_pb2, snapshot_pb2, volume_pb2
 
 
-@contextmanager
-def representable() -> Iterator[None]:
-    """Raise InvalidArgument for values that no message can hold: sizes beyond 64 bits, names that are not UTF-8."""
-    try:
-        yield
-    except ValueError as error:
-        raise InvalidArgument(f"The request cannot be sent: {error}", reason="INVALID_FIELD") from error
+class Representable:
+    """Raises InvalidArgument for values that no message can hold: sizes beyond 64 bits, names that are not UTF-8."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, ValueError):
+            raise InvalidArgument(f"The request cannot be sent: {error}", reason="INVALID_FIELD") from error
+
+
+# One for all: it stands in the way of every call, and has no state.
+representable = Representable()
 
 
 def staleness(max_staleness_s: float | None) -> Duration | None:

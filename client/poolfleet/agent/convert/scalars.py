@@ -20,7 +20,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def moment(value: Timestamp) -> datetime:
     """A time of the wire, in UTC, to the microsecond."""
-    return _EPOCH + timedelta(seconds=value.seconds, microseconds=value.nanos // 1000)
+    return _EPOCH + timedelta(0, value.seconds, value.nanos // 1000)
 
 
 def seconds(value: Duration) -> float:

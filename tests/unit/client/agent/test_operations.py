@@ -1,6 +1,7 @@
 """Operations, the agent itself, and what domains use."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 
 import grpc
 import pytest
@@ -72,6 +73,15 @@ async def test_a_watch_that_loses_its_agent_says_so(stub: StubAgent, client: Age
     await stub.stop()
     with pytest.raises(Unavailable):
         await asyncio.wait_for(anext(watch), 20)
+
+
+async def test_a_watch_that_is_left_ends_on_the_agent_too(stub: StubAgent, client: AgentClient) -> None:
+    stub.on("WatchOperations", [operation_service_pb2.WatchOperationsResponse(operation=running()), ...])
+    watch = client.operations.watch()
+    await anext(watch)
+    assert isinstance(watch, AsyncGenerator)
+    await watch.aclose()
+    await asyncio.wait_for(stub.left.wait(), 20)
 
 
 async def test_a_cancel_answers_with_the_operation(stub: StubAgent, client: AgentClient) -> None:

@@ -167,6 +167,22 @@ async def test_one_that_goes_on_is_handed_over_when_the_time_is_up(stub: StubAge
     assert (caught.value.operation.id, caught.value.host) == ("op-1", "kvm1")
 
 
+async def test_so_is_one_whose_agent_falls_silent(
+    stub: StubAgent, client: AgentClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent(request: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("poolfleet.transport.calls.ANSWER_S", 0.1)
+    stub.on("StartPool", pool_service_pb2.StartPoolResponse(operation=running()))
+    stub.on("WaitOperation", silent)
+    with pytest.raises(StillRunning):
+        await client.pools.start("a", timeout_s=0.3)
+    with pytest.raises(DeadlineExceeded) as caught:
+        await client.operations.wait("op-1", timeout_s=0.3)
+    assert caught.value.reason == "DEADLINE"
+
+
 async def test_who_does_not_wait_gets_it_as_it_runs(stub: StubAgent, client: AgentClient) -> None:
     stub.on("StartPool", pool_service_pb2.StartPoolResponse(operation=running()))
     assert not (await client.pools.start("a", wait=False)).ended

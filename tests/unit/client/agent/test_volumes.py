@@ -50,13 +50,13 @@ async def test_a_volume_has_all_that_the_agent_said(stub: StubAgent, client: Age
 
 
 async def test_a_listing_is_as_old_as_its_oldest_page(stub: StubAgent, client: AgentClient) -> None:
-    stub.on("ListVolumes", page("a", "t", as_of=70, unread="dead"), page("b", "", as_of=40))
+    stub.on("ListVolumes", page("a", "t", as_of=70, unread="dead"), page("b", "u", as_of=40), page("c", "", as_of=60))
     listing = await client.volumes.read_all()
-    assert [volume.name for volume in listing.volumes] == ["a", "b"]
+    assert [volume.name for volume in listing.volumes] == ["a", "b", "c"]
     assert listing.unread_pools == (UnreadPool(pool="dead", reason="POOL_UNRESPONSIVE", message=""),)
     assert not listing.complete
     assert (listing.as_of, listing.age_s) == (datetime(1970, 1, 1, 0, 0, 40, tzinfo=UTC), 60)
-    assert listing.revision.sequence == 40
+    assert listing.revision.sequence == 60
 
 
 async def test_a_list_yields_volumes(stub: StubAgent, client: AgentClient) -> None:
