@@ -1,0 +1,195 @@
+"""Every libvirt error becomes a model error; the texts are libvirt's own, as a real daemon wrote them."""
+
+from __future__ import annotations
+
+import errno
+
+import libvirt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poolfleet_agent.hypervisor.error_texts import mount_failure
+from poolfleet_agent.hypervisor.errors import REASON_OF_CODE, Subject, translate
+from poolfleet_agent.model.errors import ModelError, Reason
+
+# Levels of an error, not kinds.
+LEVELS = {"VIR_ERR_NONE", "VIR_ERR_WARNING", "VIR_ERR_ERROR"}
+
+STORAGE, NONE, RPC = libvirt.VIR_FROM_STORAGE, libvirt.VIR_FROM_NONE, libvirt.VIR_FROM_RPC
+
+
+def raised(code: int, message: str, *, domain: int = STORAGE, int1: int = -1) -> libvirt.libvirtError:
+    error = libvirt.libvirtError("a call failed")
+    error.err = (code, domain, message, libvirt.VIR_ERR_ERROR, "%s", message, None, int1, -1)
+    error.args = (message,)
+    return error
+
+
+def model_error(code: int, message: str, *, domain: int = STORAGE, int1: int = -1) -> ModelError:
+    return translate(raised(code, message, domain=domain, int1=int1), Subject("p", "v"), connected=True)
+
+
+def test_every_code_of_libvirt_has_its_place() -> None:
+    codes = {name: getattr(libvirt, name) for name in dir(libvirt) if name.startswith("VIR_ERR_")}
+    missing = [name for name, code in codes.items() if name not in LEVELS and code not in REASON_OF_CODE]
+    assert missing == []
+
+
+@given(
+    code=st.integers(0, 300),
+    domain=st.integers(0, 100),
+    int1=st.integers(-1, 200),
+    message=st.text(),
+    connected=st.booleans(),
+)
+def test_the_mapping_is_total(code: int, domain: int, int1: int, message: str, connected: bool) -> None:
+    error = translate(raised(code, message, domain=domain, int1=int1), Subject("p"), connected=connected)
+    assert error.metadata["pool"] == "p"
+    assert bool(error.violations) == (error.reason is Reason.INVALID_FIELD)
+
+
+def test_an_error_that_libvirt_says_nothing_about_is_internal() -> None:
+    error = libvirt.libvirtError("virSomething() failed")
+    error.err = None
+    translated = translate(error, Subject(), connected=True)
+    assert (translated.reason, translated.message) == (Reason.INTERNAL, "virSomething() failed")
+
+
+def test_whatever_fails_on_a_broken_connection_says_that_libvirt_is_away() -> None:
+    error = translate(raised(libvirt.VIR_ERR_NO_STORAGE_POOL, "no such pool"), Subject("p"), connected=False)
+    assert error.reason is Reason.LIBVIRT_UNAVAILABLE
+    assert error.retry_delay_s
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "reason"),
+    [
+        (49, "Storage pool not found: no storage pool with matching name 'nope'", Reason.POOL_NOT_FOUND),
+        (50, "Storage volume not found: no storage vol with matching name 'nope'", Reason.VOLUME_NOT_FOUND),
+        (90, "storage volume 'ok' exists already", Reason.VOLUME_EXISTS),
+        (9, "operation failed: pool 'a' already exists with uuid 74cdb4a9-6033-42bb", Reason.POOL_EXISTS),
+        (9, "operation failed: pool 'a' is already defined with uuid 74cdb4a9-6033-42bb", Reason.POOL_EXISTS),
+        (9, "operation failed: something else", Reason.INTERNAL),
+        (55, "Requested operation is not valid: storage pool 'a' is already active", Reason.POOL_ACTIVE),
+        (55, "Requested operation is not valid: storage pool 'a' is still active", Reason.POOL_ACTIVE),
+        (55, "Requested operation is not valid: storage pool 'a' is not active", Reason.POOL_NOT_ACTIVE),
+        (55, "Requested operation is not valid: storage pool 'a' is starting up", Reason.RESOURCE_BUSY),
+        (55, "Requested operation is not valid: volume target path '/x/v' already exists", Reason.VOLUME_EXISTS),
+        (55, "Requested operation is not valid: volume name 'a/b' cannot contain '/'", Reason.INVALID_FIELD),
+        (55, "Requested operation is not valid: volume 'v' is still in use.", Reason.VOLUME_IN_USE),
+        (55, "Requested operation is not valid: No source device specified when formatting", Reason.NOT_SUPPORTED_HERE),
+        (55, "Requested operation is not valid: the moon is full", Reason.WRONG_STATE),
+        (1, "internal error: pool 'a' has asynchronous jobs running.", Reason.RESOURCE_BUSY),
+        (1, "internal error: missing backend for pool type 12 (zfs)", Reason.NOT_SUPPORTED_HERE),
+        (1, "internal error: pool has no config file", Reason.POOL_TRANSIENT),
+        (1, "internal error: the moon is full", Reason.INTERNAL),
+        (27, "XML error: malformed octal mode", Reason.INVALID_FIELD),
+        (35, "(storage_pool_definition):1: Document is empty\n(null)\n^", Reason.INVALID_FIELD),
+        (8, "invalid argument: unknown suffix 'zork'", Reason.INVALID_FIELD),
+        (66, "Secret not found: no secret with matching uuid '11111111'", Reason.INVALID_FIELD),
+        (67, "unsupported configuration: unknown pool format type zork", Reason.NOT_SUPPORTED_HERE),
+        (3, "this function is not supported by the connection driver: backing storage", Reason.NOT_SUPPORTED_HERE),
+        (82, "numerical overflow: value too large: 15EiB", Reason.TOO_LARGE),
+        (76, "storage pool already built", Reason.POOL_ALREADY_BUILT),
+        (88, "access denied", Reason.AGENT_NOT_AUTHORIZED),
+        (29, "operation refresh forbidden for read only access", Reason.AGENT_NOT_AUTHORIZED),
+        (87, "resource busy: volume is being read", Reason.RESOURCE_BUSY),
+        (39, "too many remote storage_vols: 20000 > 16384", Reason.INTERNAL),
+    ],
+)  # fmt: skip
+def test_by_code_and_text(code: int, message: str, reason: Reason) -> None:
+    error = model_error(code, message)
+    assert error.reason is reason
+    assert (error.metadata["pool"], error.metadata["volume"]) == ("p", "v")
+    assert "\n" not in error.message
+
+
+QEMU_IMG = (
+    "internal error: Child process (/usr/bin/qemu-img create -f qcow2 /x/v 1K) unexpected exit status 1: qemu-img: "
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("/x/v: Format driver 'bochs' does not support image creation", Reason.NOT_SUPPORTED_HERE),
+        ("/x/v: Unknown file format 'fat'", Reason.NOT_SUPPORTED_HERE),
+        ("/x/v: Parameter 'version' does not accept value '9.9'", Reason.INVALID_FIELD),
+        ("/x/v: Could not write: No space left on device", Reason.FULL),
+        ("/x/v: Disk quota exceeded", Reason.QUOTA_EXCEEDED),
+        ("/x/v: Could not create '/x/v': Read-only file system", Reason.READ_ONLY),
+        ("/x/v: The image size is too large for file format 'qcow2'", Reason.TOO_LARGE),
+        ("/x/v: Could not open '/x/base': No such file or directory", Reason.PATH_NOT_USABLE),
+        ("/x/v: the moon is full", Reason.INTERNAL),
+    ],
+)
+def test_by_what_qemu_img_says(said: str, reason: Reason) -> None:
+    assert model_error(1, QEMU_IMG + "qemu-img: " + said, domain=NONE).reason is reason
+
+
+@pytest.mark.parametrize(
+    ("number", "message", "reason"),
+    [
+        (errno.ENOSPC, "cannot allocate 1 bytes in file '/x/v': No space left on device", Reason.FULL),
+        (errno.EDQUOT, "cannot extend file '/x/v': Disk quota exceeded", Reason.QUOTA_EXCEEDED),
+        (errno.EROFS, "Failed to create file '/x/v': Read-only file system", Reason.READ_ONLY),
+        (errno.ESTALE, "cannot read dir '/x': Stale file handle", Reason.STALE),
+        (errno.EFBIG, "cannot extend file '/x/v': File too large", Reason.TOO_LARGE),
+        (errno.ENAMETOOLONG, "Failed to create file '/etc/nnn': File name too long", Reason.INVALID_FIELD),
+        (errno.ENOTEMPTY, "failed to remove pool '/x': Directory not empty", Reason.WRONG_STATE),
+        (errno.ENOENT, "cannot open directory '/x': No such file or directory", Reason.PATH_NOT_USABLE),
+        (errno.ENOTDIR, "cannot open directory '/x': Not a directory", Reason.PATH_NOT_USABLE),
+        (errno.EACCES, "inaccessible backing store volume /x: Permission denied", Reason.PATH_NOT_USABLE),
+        (errno.ENOENT, "cannot execute binary /usr/bin/qemu-img: No such file or directory", Reason.NOT_SUPPORTED_HERE),
+        (errno.EXDEV, "something odd", Reason.INTERNAL),
+    ],
+)
+def test_by_errno(number: int, message: str, reason: Reason) -> None:
+    error = model_error(libvirt.VIR_ERR_SYSTEM_ERROR, message, int1=number)
+    assert error.reason is reason
+    assert error.metadata.get("path") == ("/x" if reason is Reason.PATH_NOT_USABLE else None)
+
+
+def test_a_source_conflict_names_the_other_pool() -> None:
+    error = model_error(9, "operation failed: Storage source conflict with pool: 'it's'")
+    assert (error.reason, error.metadata["existing_pool"]) == (Reason.SOURCE_IN_USE, "it's")
+
+
+def test_a_socket_that_is_not_there_is_libvirt_away_and_no_missing_path() -> None:
+    message = "Failed to connect socket to '/run/libvirt/libvirt-sock': No such file or directory"
+    assert model_error(38, message, domain=RPC, int1=errno.ENOENT).reason is Reason.LIBVIRT_UNAVAILABLE
+
+
+MOUNT = "internal error: Child process (/bin/mount -o nodev,nosuid,noexec -t nfs h:/e /x) unexpected exit status 32: "
+
+
+@pytest.mark.parametrize(
+    ("stderr", "failure"),
+    [
+        ("mount.nfs: Connection refused", "CONNECTION_REFUSED"),
+        ("mount.nfs: Connection timed out", "TIMED_OUT"),
+        ("mount.nfs: Network is unreachable", "NO_ROUTE"),
+        ("mount.nfs: Failed to resolve server h: Name or service not known", "NAME_UNKNOWN"),
+        ("mount.nfs: access denied by server while mounting h:/e", "ACCESS_DENIED"),
+        ("mount.nfs: mounting h:/e failed, reason given by server: No such file or directory", "NO_SUCH_EXPORT"),
+        ("mount: /x: mount point does not exist.", "TARGET_MISSING"),
+        ("mount: /x: unknown filesystem type 'nfs'.", "HELPER_MISSING"),
+        ("mount.nfs: the moon is full", "UNKNOWN"),
+    ],
+)
+def test_a_failed_mount_says_how(stderr: str, failure: str) -> None:
+    error = model_error(1, MOUNT + stderr, domain=NONE)
+    assert (error.reason, error.metadata["failure"]) == (Reason.MOUNT_FAILED, failure)
+    assert mount_failure(stderr) == failure
+
+
+def test_a_mount_without_its_mount_point_asks_for_a_build() -> None:
+    error = model_error(1, MOUNT + "mount: /x: mount point does not exist.", domain=NONE)
+    assert error.reason is Reason.PATH_NOT_USABLE
+
+
+def test_an_unforeseen_error_has_libvirts_words_and_numbers() -> None:
+    error = model_error(42, "Domain not found")
+    assert (error.reason, error.message) == (Reason.INTERNAL, "Domain not found")
+    assert (error.metadata["libvirt_code"], error.metadata["libvirt_domain"]) == ("42", str(STORAGE))
