@@ -173,7 +173,6 @@ MOUNT = "internal error: Child process (/bin/mount -o nodev,nosuid,noexec -t nfs
         ("mount.nfs: Failed to resolve server h: Name or service not known", "NAME_UNKNOWN"),
         ("mount.nfs: access denied by server while mounting h:/e", "ACCESS_DENIED"),
         ("mount.nfs: mounting h:/e failed, reason given by server: No such file or directory", "NO_SUCH_EXPORT"),
-        ("mount: /x: mount point does not exist.", "TARGET_MISSING"),
         ("mount: /x: unknown filesystem type 'nfs'.", "HELPER_MISSING"),
         ("mount.nfs: the moon is full", "UNKNOWN"),
     ],
