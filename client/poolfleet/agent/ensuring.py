@@ -33,9 +33,10 @@ async def _defined(pools: Pools, spec: PoolSpec, match: str, deadline: Deadline,
     try:
         done = await pools.define(spec, timeout_s=deadline.remaining_s)
     except AlreadyExists as error:
-        if match != "source" or error.reason != "SOURCE_IN_USE":
+        existing = error.metadata.get("existing_pool")
+        if match != "source" or error.reason != "SOURCE_IN_USE" or existing is None:
             raise
-        return await pools.get(error.metadata["existing_pool"], timeout_s=deadline.remaining_s)
+        return await pools.get(existing, timeout_s=deadline.remaining_s)
     if done.changed:
         changes.append("defined")
     return await _result(pools, spec.name, done, deadline)
