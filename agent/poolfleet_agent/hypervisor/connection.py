@@ -160,7 +160,7 @@ class Session:
 
     async def _open_until_it_works(self) -> Opened:
         attempts = tenacity.AsyncRetrying(
-            wait=tenacity.wait_exponential_jitter(initial=0.05, max=LONGEST_BACKOFF_S, jitter=0.2),
+            wait=tenacity.wait_exponential(multiplier=0.05, max=LONGEST_BACKOFF_S) + tenacity.wait_random(0, 0.2),
             # Whatever it is, and for ever: without a connection the agent is of no use.
             retry=tenacity.retry_if_exception_type(Exception),
             before_sleep=self._log_failure,

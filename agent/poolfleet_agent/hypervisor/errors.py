@@ -114,7 +114,7 @@ def translate(error: libvirt.libvirtError, subject: Subject, *, connected: bool)
     message = " ".join((error.get_error_message() or str(error)).split())
     reason, field, found = _classify(code, error, message) if connected else (Reason.LIBVIRT_UNAVAILABLE, "", {})
     metadata = subject.metadata | found
-    if reason is Reason.PATH_NOT_USABLE and (path := _PATH.search(message)):
+    if reason is Reason.PATH_NOT_USABLE and "path" not in metadata and (path := _PATH.search(message)):
         metadata["path"] = path[1] or path[2]
     elif reason is Reason.MOUNT_FAILED:
         metadata["failure"] = mount_failure(message)

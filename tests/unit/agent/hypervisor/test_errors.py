@@ -188,6 +188,19 @@ def test_a_mount_without_its_mount_point_asks_for_a_build() -> None:
     assert error.reason is Reason.PATH_NOT_USABLE
 
 
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        "mount: /x: mount point does not exist.",
+        "mount: mount point /x does not exist",
+        "mount: /x: mount point is not a directory.",
+    ],
+)
+def test_a_missing_mount_point_is_a_path_that_cannot_be_used(stderr: str) -> None:
+    error = model_error(1, MOUNT + stderr, domain=NONE)
+    assert (error.reason, error.metadata["path"]) == (Reason.PATH_NOT_USABLE, "/x")
+
+
 def test_an_unforeseen_error_has_libvirts_words_and_numbers() -> None:
     error = model_error(42, "Domain not found")
     assert (error.reason, error.message) == (Reason.INTERNAL, "Domain not found")

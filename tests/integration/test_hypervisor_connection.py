@@ -1,0 +1,124 @@
+"""The connection to a real libvirtd: it dies, hangs, is late, and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from poolfleet_agent.hypervisor import HypervisorSettings, Libvirt
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.ports import ConnectionEvent, HypervisorEvent, PoolEvent, PoolEventKind
+from scripts.embedded.libvirtd import EmbeddedLibvirtd
+
+# Far more than anything here takes, but where a test says otherwise.
+LIMIT_S = 30.0
+POOL = "<pool type='dir'><name>p</name><target><path>/nowhere</path></target></pool>"
+
+
+@pytest.fixture
+def daemon(short_dir: Path) -> Iterator[EmbeddedLibvirtd]:
+    with tempfile.TemporaryDirectory(dir=short_dir, prefix="d") as folder:
+        Path(folder).chmod(0o755)
+        with EmbeddedLibvirtd(Path(folder) / "l") as started:
+            yield started
+
+
+@asynccontextmanager
+async def connecting(daemon: EmbeddedLibvirtd) -> AsyncIterator[tuple[Libvirt, list[HypervisorEvent]]]:
+    libvirt = Libvirt(HypervisorSettings(storage_uri=daemon.uri, domain_uris=(), call_timeout_s=1.0))
+    events: list[HypervisorEvent] = []
+    libvirt.subscribe(events.append)
+    await libvirt.start()
+    try:
+        yield libvirt, events
+    finally:
+        await libvirt.close()
+
+
+async def until(condition: Callable[[], bool], *, limit_s: float = LIMIT_S) -> None:
+    async with asyncio.timeout(limit_s):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def reason_of_names(libvirt: Libvirt) -> Reason:
+    with pytest.raises(ModelError) as failed:
+        await libvirt.pool_names()
+    return failed.value.reason
+
+
+async def test_a_killed_libvirtd_is_missed_at_once_and_found_again_within_5_s(daemon: EmbeddedLibvirtd) -> None:
+    async with connecting(daemon) as (libvirt, events):
+        await until(lambda: libvirt.facts().connected)
+        daemon.kill9()
+        await until(lambda: not libvirt.facts().connected)
+        assert await reason_of_names(libvirt) is Reason.LIBVIRT_UNAVAILABLE
+        # Long enough for the pauses between two attempts to be at their longest.
+        await asyncio.sleep(4)
+        await asyncio.to_thread(daemon.restart)
+        await until(lambda: libvirt.facts().connected, limit_s=5)
+        assert await libvirt.pool_names() == []
+        assert [event for event in events if isinstance(event, ConnectionEvent)] == [
+            ConnectionEvent(connected=True),
+            ConnectionEvent(connected=False),
+            ConnectionEvent(connected=True),
+        ]
+        # Events come over the new connection.
+        await libvirt.define_pool(POOL)
+        await until(lambda: PoolEvent(kind=PoolEventKind.DEFINED, pool="p") in events)
+
+
+async def test_a_stopped_libvirtd_holds_up_neither_start_nor_loop_nor_close(daemon: EmbeddedLibvirtd) -> None:
+    daemon.sigstop()
+    try:
+        # Wide, but far below what a blocked open or close takes.
+        async with asyncio.timeout(4), connecting(daemon) as (libvirt, _):
+            await asyncio.sleep(0.5)
+            assert not libvirt.facts().connected
+            assert await reason_of_names(libvirt) is Reason.LIBVIRT_UNAVAILABLE
+    finally:
+        daemon.sigcont()
+
+
+async def test_a_libvirtd_that_goes_on_after_a_stop_is_found_again(daemon: EmbeddedLibvirtd) -> None:
+    async with connecting(daemon) as (libvirt, events):
+        await until(lambda: libvirt.facts().connected)
+        daemon.sigstop()
+        try:
+            assert await reason_of_names(libvirt) is Reason.LIBVIRT_UNAVAILABLE
+            assert (libvirt.counters.in_flight, libvirt.counters.hung) == (1, 1)
+            # Nothing ends the hung call but the keepalive, which then ends the connection.
+            await until(lambda: not libvirt.facts().connected)
+            await until(lambda: libvirt.counters.in_flight == 0)
+        finally:
+            daemon.sigcont()
+        await until(lambda: libvirt.facts().connected)
+        assert await libvirt.pool_names() == []
+        assert ConnectionEvent(connected=False) in events
+
+
+async def test_a_libvirtd_that_is_not_there_yet_is_found_when_it_comes(daemon: EmbeddedLibvirtd) -> None:
+    daemon.kill9()
+    async with connecting(daemon) as (libvirt, events):
+        assert await reason_of_names(libvirt) is Reason.LIBVIRT_UNAVAILABLE
+        assert events == []
+        await asyncio.to_thread(daemon.restart)
+        await until(lambda: libvirt.facts().connected)
+        assert await libvirt.pool_names() == []
+
+
+async def test_two_at_once_and_one_after_the_other(daemon: EmbeddedLibvirtd) -> None:
+    async with connecting(daemon) as (first, _):
+        async with connecting(daemon) as (second, events):
+            await until(lambda: first.facts().connected and second.facts().connected)
+        # The events' thread goes on for the other.
+        await first.define_pool(POOL)
+    async with connecting(daemon) as (third, events):
+        await until(lambda: third.facts().connected)
+        await third.undefine_pool("p", server=None)
+        await until(lambda: PoolEvent(kind=PoolEventKind.UNDEFINED, pool="p") in events)
