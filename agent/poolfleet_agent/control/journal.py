@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation
@@ -26,14 +26,30 @@ class Journal:
     _operations: dict[str, Operation] = field(default_factory=dict)
     _waiters: dict[str, asyncio.Event] = field(default_factory=dict)
     _watchers: set[_Watcher] = field(default_factory=set)
+    _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def load(self) -> list[Operation]:
         """Read the store; the answer is what had not ended."""
         self._operations = {operation.id: operation for operation in await self.store.load_all()}
         return [operation for operation in self._operations.values() if not operation.state.ended]
 
-    async def record(self, operation: Operation, request: RequestRecord | None = None) -> None:
-        """Store an operation as it is now, then show it."""
+    async def begin(self, operation: Operation, request: RequestRecord | None) -> None:
+        """Store a new operation, then show it."""
+        await self._record(operation, request)
+
+    async def change(
+        self, operation_id: str, change: Callable[[Operation], Operation], request: RequestRecord | None = None
+    ) -> Operation:
+        """Change an operation, store and show it. Changes are serial: none is lost to another, and what ended stays."""
+        async with self._changing:
+            operation = self.get(operation_id)
+            changed = change(operation)
+            if operation.state.ended:
+                changed = replace(operation, request_ids=changed.request_ids)
+            await self._record(changed, request)
+            return changed
+
+    async def _record(self, operation: Operation, request: RequestRecord | None) -> None:
         await self.store.save(operation, request)
         self._operations[operation.id] = operation
         if operation.state.ended and (waiter := self._waiters.pop(operation.id, None)):

@@ -73,7 +73,7 @@ class Operations:
                 f"operation {operation_id} {state}",
                 metadata={"operation": operation_id, "state": operation.state},
             )
-        await self.journal.record(replace(operation, cancel_requested=True))
+        await self.journal.change(operation_id, lambda known: replace(known, cancel_requested=True))
         work.cancel()
         return await self.journal.wait(operation_id, ANSWER_WITHIN_S)
 
@@ -128,11 +128,14 @@ class Operations:
         )
 
     async def _join(self, operation_id: str, caller: Caller) -> Operation:
-        operation = self.journal.get(operation_id)
-        if caller.request_id and caller.request_id not in operation.request_ids:
-            operation = replace(operation, request_ids=(*operation.request_ids, caller.request_id))
-            await self.journal.record(operation, _request(caller, operation))
-        return operation
+        if not caller.request_id:
+            return self.journal.get(operation_id)
+        ids = {caller.request_id: None}
+        return await self.journal.change(
+            operation_id,
+            lambda known: replace(known, request_ids=tuple(dict.fromkeys((*known.request_ids, *ids)))),
+            _request(caller, operation_id),
+        )
 
     async def _run(self, mutation: Mutation, caller: Caller, claim: Claim) -> None:
         try:
@@ -157,7 +160,7 @@ class Operations:
         operation = self._new(mutation, caller, now_s)
         if isinstance(decision, Outcome):
             operation = _succeeded(operation, decision, now_s)
-            await self.journal.record(operation, _request(caller, operation))
+            await self.journal.begin(operation, _request(caller, operation.id))
             return operation, None
         operation = replace(
             operation,
@@ -167,7 +170,7 @@ class Operations:
             deadline_s=now_s + decision.timeout_s,
             debris=decision.debris,
         )
-        await self.journal.record(operation, _request(caller, operation))
+        await self.journal.begin(operation, _request(caller, operation.id))
         return operation, decision
 
     async def _perform(self, operation_id: str, work: Work) -> None:
@@ -182,36 +185,36 @@ class Operations:
             await self._end(operation_id, task)
         except asyncio.CancelledError:
             task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
             raise
         finally:
             del self._works[operation_id]
 
     async def _end(self, operation_id: str, task: "asyncio.Task[Outcome]") -> None:
-        operation = self.journal.get(operation_id)
         try:
             outcome = task.result()
         except ModelError as error:
-            failure = error
+            await self._fail(operation_id, error)
         except asyncio.CancelledError:
-            failure = ModelError(Reason.OPERATION_CANCELLED, "cancelled")
+            await self._fail(operation_id, ModelError(Reason.OPERATION_CANCELLED, "cancelled"))
         except Exception as error:  # whatever it is, the operation must end and say so
             log.exception("operation broke", operation=operation_id)
-            failure = ModelError(Reason.INTERNAL, f"unforeseen {type(error).__name__}; the agent's log has it")
+            await self._fail(operation_id, _unforeseen(error))
         else:
-            if not operation.state.ended:
-                await self.journal.record(_succeeded(operation, outcome, self.clock.now_s()))
-            return
-        if not operation.state.ended:
-            await self._fail(operation_id, failure)
+            now_s = self.clock.now_s()
+            await self.journal.change(operation_id, lambda known: _succeeded(known, outcome, now_s))
 
     async def _fail(self, operation_id: str, error: ModelError) -> None:
-        operation = self.journal.get(operation_id)
         state = OperationState.CANCELLED if error.reason is Reason.OPERATION_CANCELLED else OperationState.FAILED
+        now_s = self.clock.now_s()
+        operation = await self.journal.change(
+            operation_id,
+            lambda known: replace(
+                known, state=state, failure=failure_of(error), ended_at_s=now_s, cancellable=False, debris=""
+            ),
+        )
         log.info(
             "operation failed", operation=operation_id, kind=operation.kind, reason=error.reason, error=error.message
-        )
-        await self.journal.record(
-            replace(operation, state=state, failure=failure_of(error), ended_at_s=self.clock.now_s(), cancellable=False)
         )
 
 
@@ -240,7 +243,7 @@ def _succeeded(operation: Operation, outcome: Outcome, now_s: float) -> Operatio
     )
 
 
-def _request(caller: Caller, operation: Operation) -> RequestRecord | None:
+def _request(caller: Caller, operation_id: str) -> RequestRecord | None:
     if not caller.request_id:
         return None
     return RequestRecord(
@@ -248,7 +251,7 @@ def _request(caller: Caller, operation: Operation) -> RequestRecord | None:
         rpc=caller.rpc,
         request_id=caller.request_id,
         digest=caller.digest,
-        operation_id=operation.id,
+        operation_id=operation_id,
     )
 
 
@@ -259,10 +262,12 @@ def _refuse(claim: Claim, error: BaseException) -> None:
         claim.decided.set_exception(ModelError(Reason.AGENT_STOPPING, "the agent is shutting down", retry_delay_s=2.0))
     else:
         log.error("check broke", pool=claim.pool, error=repr(error), trace="".join(traceback.format_exception(error)))
-        claim.decided.set_exception(
-            ModelError(Reason.INTERNAL, f"unforeseen {type(error).__name__}; the agent's log has it")
-        )
+        claim.decided.set_exception(_unforeseen(error))
     claim.decided.exception()  # retrieved here, so that a caller who left is no complaint
+
+
+def _unforeseen(error: BaseException) -> ModelError:
+    return ModelError(Reason.INTERNAL, f"unforeseen {type(error).__name__}; the agent's log has it")
 
 
 def _timed_out(timeout_s: float) -> ModelError:

@@ -47,14 +47,13 @@ class Recovery:
                 metadata={"operation": operation.id},
                 retry_delay_s=1.0,
             )
-            ended = replace(
-                operation,
-                state=OperationState.FAILED,
-                failure=failure_of(error),
-                ended_at_s=self.host.clock.now_s(),
-                cancellable=False,
+            failure, now_s = failure_of(error), self.host.clock.now_s()
+            await self.journal.change(
+                operation.id,
+                lambda known, failure=failure, now_s=now_s: replace(
+                    known, state=OperationState.FAILED, failure=failure, ended_at_s=now_s, cancellable=False
+                ),
             )
-            await self.journal.record(ended)
             log.warning(
                 "operation was cut off by a restart", operation=operation.id, kind=operation.kind, pool=operation.pool
             )
