@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from poolfleet import AgentClient
 from scripts.embedded.libvirtd import EmbeddedLibvirtd
 from scripts.embedded.process import NotReadyError, Process, wait_until
 
@@ -82,6 +83,11 @@ class EmbeddedAgent:
         except BaseException:
             self.stop()
             raise
+
+    def wait_loaded(self) -> None:
+        """Return when it knows what its host has, for which libvirtd must answer; raises NotReadyError."""
+        with AgentClient(self.target, timeout_s=START_LIMIT_S) as client:
+            wait_until(lambda: client.get().registry_loaded, limit_s=START_LIMIT_S, what="the agent has looked around")
 
     def stop(self) -> None:
         """Let it drain and end, and wait for it."""

@@ -59,6 +59,7 @@ class EmbeddedFleet:
             host.agent.launch()
         for host in self.hosts:
             host.agent.wait_ready()
+            host.agent.wait_loaded()
 
     def remove(self) -> None:
         """Stop every host and remove what they left in `root`, and `root` itself where nothing else is in it.

@@ -39,10 +39,11 @@ class EmbeddedHost:
         self.agent = EmbeddedAgent(self.libvirtd, allowed_paths=allowed, storages=storages, tcp=tcp, settings=settings)
 
     def start(self) -> None:
-        """Start libvirtd and agent and return when both answer; raises NotReadyError, leaving nothing."""
+        """Start libvirtd and agent, and return when the agent knows its host; raises NotReadyError, leaving nothing."""
         self.start_libvirtd()
         try:
             self.agent.start()
+            self.agent.wait_loaded()
         except BaseException:
             self.stop()
             raise

@@ -12,6 +12,7 @@ import pytest
 from scripts.embedded.libvirtd import LONGEST_ROOT_BYTES, EmbeddedLibvirtd
 from scripts.embedded.process import NotReadyError, Process, started_at_ticks, wait_until
 from scripts.embedded.standin import NetfsStandIn
+from tests.integration.leftovers import processes_naming
 
 IS_ROOT = os.geteuid() == 0
 LIMIT_S = 60
@@ -49,20 +50,6 @@ def make_dir_pool(daemon: EmbeddedLibvirtd, name: str, target: Path) -> None:
     virsh(daemon, "pool-define-as", name, "dir", "--target", str(target))
     virsh(daemon, "pool-build", name)
     virsh(daemon, "pool-start", name)
-
-
-def processes_naming(folder: Path) -> list[int]:
-    """Every process whose command line, environment or mounts name something in `folder`."""
-    mark = os.fsencode(folder)
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            words = b"".join((process / name).read_bytes() for name in ("cmdline", "environ", "mountinfo"))
-        except OSError:
-            continue
-        if mark in words and int(process.name) != os.getpid():
-            found.append(int(process.name))
-    return found
 
 
 def machines_own_libvirt() -> dict[str, float]:
