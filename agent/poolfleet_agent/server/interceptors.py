@@ -36,6 +36,7 @@ _HARMLESS = ("Get", "List", "Lookup", "Wait", "Watch", "Cancel")
 _WAITING = ("Wait", "Watch")
 _BUSY_RETRY_S = 1.0
 _STOPPING_RETRY_S = 5.0
+_END = object()
 
 
 class CallMetrics(Protocol):
@@ -74,7 +75,8 @@ class Registrar:
         self._metrics = metrics
         self._log_each = logging.getLogger().isEnabledFor(logging.DEBUG)
         self._calls = 0
-        self._streams: set[asyncio.Timeout] = set()
+        self._streams = 0
+        self._waits: set[asyncio.Timeout] = set()
         self._draining = False
         self.services: list[str] = []
 
@@ -86,8 +88,8 @@ class Registrar:
         """Refuse from now on what changes something, refuse new streams, and end the open ones."""
         self._draining = True
         now_s = asyncio.get_running_loop().time()
-        for limit in self._streams:
-            limit.reschedule(now_s)
+        for wait in self._waits:
+            wait.reschedule(now_s)
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
         """Called by generated code; what it adds here comes again, with names, in the next call."""
@@ -141,38 +143,48 @@ class Registrar:
     def _streaming(self, method: str, behavior: Streaming, parse: Callable[[bytes], Any] | None) -> Unary:
         async def answer(raw: Any, context: Context) -> None:
             call = _Call(method, time.perf_counter())
+            self._streams += 1
             try:
-                if len(self._streams) >= self._longest_streams:
+                if self._streams > self._longest_streams:
                     raise _too_busy(f"more than {self._longest_streams} streams at once", self._longest_streams)
                 if self._draining:
                     raise _stopping()
                 call.caller = caller_of(context)
                 set_caller(call.caller)
-                await self._pump(behavior(_parsed(parse, raw) if parse else raw, context), context)
+                responses: Any = behavior(_parsed(parse, raw) if parse else raw, context)
+                async with contextlib.aclosing(responses):
+                    await self._pump(responses, context)
             except asyncio.CancelledError:
                 call.code = Code.CANCELLED
                 raise
             except Exception as error:  # noqa: BLE001  translated, logged, and told to the caller
                 await _fail(call, context, error)
             finally:
+                self._streams -= 1
                 self._ended(call)
 
         return answer
 
-    async def _pump(self, responses: Any, context: Context) -> None:
-        """Send until the stream ends by itself, or drain ends it: its limit is in the past then."""
-        limit = asyncio.timeout(None)
-        try:
-            async with limit, contextlib.aclosing(responses):
-                self._streams.add(limit)
-                async for response in responses:
-                    await context.write(response)
-        except TimeoutError:
-            if limit.expired():
-                raise _stopping() from None
-            raise
-        finally:
-            self._streams.discard(limit)
+    async def _pump(self, responses: AsyncIterator[Any], context: Context) -> None:
+        """Send until the stream ends by itself or drain ends it: in its wait for what comes next, never in a write.
+
+        gRPC takes no status while a message is on its way.
+        """
+        while not self._draining:
+            try:
+                async with asyncio.timeout(None) as limit:
+                    self._waits.add(limit)
+                    response = await anext(responses, _END)
+            except TimeoutError:
+                if limit.expired():
+                    break
+                raise
+            finally:
+                self._waits.discard(limit)
+            if response is _END:
+                return
+            await context.write(response)
+        raise _stopping()
 
     def _ended(self, call: _Call) -> None:
         seconds = time.perf_counter() - call.started_s

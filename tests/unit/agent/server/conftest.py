@@ -57,6 +57,7 @@ class Stand(
         self.counted = counted
         self.channel = channel
         self.answer: Callable[[Any, Any], Awaitable[Any]] = nothing
+        self.before_yield: Callable[[], object] = lambda: None
         self.entered = asyncio.Semaphore(0)
         self.released = asyncio.Event()
         self.ended = asyncio.Semaphore(0)
@@ -89,6 +90,7 @@ class Stand(
     ) -> AsyncIterator[operation_service_pb2.WatchOperationsResponse]:
         self.entered.release()
         try:
+            self.before_yield()
             yield operation_service_pb2.WatchOperationsResponse(present_state_sent=True)
             await self.released.wait()
         finally:

@@ -155,8 +155,15 @@ async def test_draining_refuses_changes_and_new_streams_and_still_reads(stand: S
     await stand.operations.GetOperation(GetOperationRequest())
 
 
-async def test_draining_ends_a_stream_whose_reader_is_stuck(stand: Stand) -> None:
-    """The handler waits in the middle of its work, not for its reader; it is ended all the same."""
+async def test_draining_while_a_message_is_on_its_way_lets_it_arrive_first(stand: Stand) -> None:
+    stand.before_yield = lambda: asyncio.get_running_loop().call_soon(stand.registrar.drain)
+    stream = aiter(stand.operations.WatchOperations(WatchOperationsRequest()))
+    assert (await asyncio.wait_for(anext(stream), WIDE_S)).present_state_sent
+    error = await refused(anext(stream))
+    assert (error.code(), reason_of(error)) == (grpc.StatusCode.UNAVAILABLE, "AGENT_STOPPING")
+
+
+async def test_draining_ends_a_stream_that_nobody_reads(stand: Stand) -> None:
     stream = stand.operations.WatchOperations(WatchOperationsRequest())
     await entered(stand)
     stand.registrar.drain()
