@@ -41,25 +41,28 @@ class Recovery:
         """Record each as failed; the answer is what may have left debris."""
         left = []
         for operation in unfinished:
-            error = ModelError(
-                Reason.AGENT_RESTARTED,
-                "the agent was restarted while this operation ran; try again with a new request id",
-                metadata={"operation": operation.id},
-                retry_delay_s=1.0,
-            )
-            failure, now_s = failure_of(error), self.host.clock.now_s()
-            await self.journal.change(
-                operation.id,
-                lambda known, failure=failure, now_s=now_s: replace(
-                    known, state=OperationState.FAILED, failure=failure, ended_at_s=now_s, cancellable=False
-                ),
-            )
+            await self.journal.change(operation.id, self._cut_off)
             log.warning(
                 "operation was cut off by a restart", operation=operation.id, kind=operation.kind, pool=operation.pool
             )
             if operation.kind is OperationKind.CREATE_VOLUME and operation.debris:
                 left.append(operation)
         return left
+
+    def _cut_off(self, operation: Operation) -> Operation:
+        error = ModelError(
+            Reason.AGENT_RESTARTED,
+            "the agent was restarted while this operation ran; try again with a new request id",
+            metadata={"operation": operation.id},
+            retry_delay_s=1.0,
+        )
+        return replace(
+            operation,
+            state=OperationState.FAILED,
+            failure=failure_of(error),
+            ended_at_s=self.host.clock.now_s(),
+            cancellable=False,
+        )
 
     def claim(self, operation: Operation) -> Claim:
         """Hold the lane of a volume that may be debris, so that nobody creates it meanwhile."""

@@ -13,7 +13,7 @@ from poolfleet.types.errors import PoolfleetError
 MOST_ATTEMPTS = 6
 
 # Reasons that pass by themselves, and where another try does no harm. Not among them: what the agent has itself
-# tried for long already, what another operation holds, and what the caller has to decide.
+# tried for long already, and what the caller has to decide.
 RETRIED = frozenset(
     {
         UNREACHABLE,
@@ -21,6 +21,7 @@ RETRIED = frozenset(
         "AGENT_STOPPING",
         "LIBVIRT_UNAVAILABLE",
         "NAME_RESERVED",
+        "OPERATION_IN_PROGRESS",
         "REGISTRY_NOT_LOADED",
         "RESOURCE_BUSY",
         "SERVER_IN_GRACE",
