@@ -1,0 +1,204 @@
+"""A change on one host or on many: asked for, followed to its end, and summed up in one line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from poolfleet.cli import exit_codes
+from poolfleet.cli.exit_codes import ExitCode
+from poolfleet.cli.output import Answer
+from poolfleet.cli.parsing import batch
+from poolfleet.cli.progress import Progress
+from poolfleet.cli.session import Session
+from poolfleet.cli.text import printable
+from poolfleet.types.errors import PoolfleetError, StillRunning, Unavailable
+
+if TYPE_CHECKING:
+    from poolfleet.agent.client import AgentClient
+    from poolfleet.fleet.result import FleetResult
+    from poolfleet.types.operation import Operation
+    from poolfleet.types.pool import EnsureResult
+
+Asked = dict[str, Any]
+# A change of several steps is waited for this long where nobody says how long: the longest that agents work at one.
+_LONGEST_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What is asked of each host, and the words for it."""
+
+    ask: Callable[[AgentClient, Asked], Awaitable[Operation | EnsureResult]]
+    """Called with the keywords that every mutation takes: wait, validate_only."""
+    doing: str
+    """Such as `stop pool vm_data`."""
+    done: str
+    """Such as `stopped`."""
+    already: str
+    """For a host where nothing had to be done, such as `already inactive`."""
+    several_steps: bool = False
+    """True where what `ask` does cannot be left to the agent, and `ask` waits itself."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """What is known of a change while it runs."""
+
+    cli: Session
+    change: Change
+    progress: Progress
+    running: dict[str, tuple[AgentClient, str]] = field(default_factory=dict)
+
+    async def on_host(self, client: AgentClient) -> Operation | EnsureResult:
+        flags, host = self.cli.flags, _host(client)
+        asked: Asked = {"validate_only": flags.dry_run}
+        if self.change.several_steps:
+            return await self.change.ask(client, {**asked, "timeout_s": flags.timeout_s or _LONGEST_S})
+        value = await self.change.ask(client, {**asked, "wait": False})
+        operation: Operation = value  # type: ignore[assignment]  # what has one step answers with an operation
+        if not operation.ended and not flags.no_wait and not flags.dry_run:
+            self.running[host] = (client, operation.id)
+            operation = await self._followed(client, operation)
+            del self.running[host]
+        if operation.error is not None:
+            raise operation.error
+        for warning in operation.warnings:
+            self.cli.note(f"{printable(host)}: {printable(warning)}")
+        return operation
+
+    async def _followed(self, client: AgentClient, operation: Operation) -> Operation:
+        try:
+            async with asyncio.timeout(self.cli.flags.timeout_s):
+                async for now in client.operations.watch((operation.id,)):
+                    self.progress.attempt(_host(client), now)
+                    if now.ended:
+                        return now
+        except TimeoutError:
+            words = f"{self.change.doing}: still running when the time was up"
+            raise StillRunning(words, operation=operation, host=client.name) from None
+        except Unavailable:
+            # The connection was lost, the operation is not: waiting finds the agent again.
+            return await client.operations.wait(operation.id, timeout_s=self.cli.flags.timeout_s or _LONGEST_S)
+        return await client.operations.get(operation.id)
+
+
+def _host(client: AgentClient) -> str:
+    return client.name or client.target
+
+
+async def carry_out(cli: Session, change: Change, *, host: str | None = None) -> ExitCode:
+    """Do it on each chosen host, say how it went, and answer with the code to end with."""
+    flags = cli.flags
+    fleet = cli.changers(host)
+    cli.agree(change.doing, len(fleet.hosts))
+    with Progress(cli, change.done, hosts=len(fleet.hosts)) as progress:
+        going = _Run(cli, change, progress)
+        work = asyncio.ensure_future(
+            fleet.map(
+                going.on_host,
+                batch=None if flags.batch is None else batch(flags.batch),
+                max_failures=flags.max_failures,
+            )
+        )
+        result = await _unless_interrupted(going, work)
+    if result is None:
+        return ExitCode.INTERRUPTED
+    return _summed_up(cli, change, result)
+
+
+async def _unless_interrupted(
+    going: _Run, work: asyncio.Future[FleetResult[Operation | EnsureResult]]
+) -> FleetResult[Operation | EnsureResult] | None:
+    """Wait for the work; Ctrl-C asks once whether the agents shall go on by themselves or stop."""
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        # asyncio.run turns the first Ctrl-C into this; a second one ends the program at once.
+        going.progress.stop()
+        for name, (_, operation) in going.running.items():
+            typer.echo(f"{printable(name)} {operation}" if len(going.running) > 1 else operation)
+        if going.running and going.progress.may_ask and _wants_to_cancel():
+            await asyncio.gather(*(_cancel(going.cli, client, op) for client, op in going.running.values()))
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        raise
+
+
+def _wants_to_cancel() -> bool:
+    answer: str = typer.prompt(
+        "Detach, so that it goes on, or cancel it? [d/c]", default="d", show_default=False, err=True
+    )
+    return answer.strip().lower().startswith("c")
+
+
+async def _cancel(cli: Session, client: AgentClient, operation: str) -> None:
+    try:
+        await client.operations.cancel(operation)
+    except PoolfleetError as error:
+        cli.complain({_host(client): error})
+
+
+def _was_changed(value: Operation | EnsureResult | None) -> bool:
+    return bool(getattr(value, "changed", False) or getattr(value, "changes", ()))
+
+
+def _summed_up(cli: Session, change: Change, result: FleetResult[Operation | EnsureResult]) -> ExitCode:
+    flags = cli.flags
+    entries, codes, counts = [], [], dict.fromkeys((change.done, change.already, "failed", "skipped"), 0)
+    for name, outcome in result.items():
+        code, word = ExitCode.OK, "skipped"
+        value = outcome.value
+        if outcome.error is not None:
+            code = ExitCode.UNREACHABLE if outcome.status == "unreachable" else exit_codes.of_error(outcome.error)
+            word = "failed"
+        elif value is not None:
+            word = change.done if _was_changed(value) else change.already
+        else:
+            code = ExitCode.FAILED
+        counts[word] += 1
+        codes.append(code)
+        entries.append(
+            {
+                "name": name,
+                "status": str(outcome.status),
+                "result": value,
+                "error": outcome.error,
+                "duration_s": outcome.duration_s,
+            }
+        )
+        _print_id(outcome.error, value, several=len(result) > 1, host=name, no_wait=flags.no_wait)
+    cli.complain(
+        {name: each.error for name, each in result.items() if each.error is not None and each.status != "skipped"}
+    )
+    if flags.for_programs:
+        from poolfleet.cli.output import written
+
+        typer.echo(written(Answer(document={"hosts": entries}), flags, width=None))
+    elif not flags.quiet and not flags.no_wait and (len(result) > 1 or not counts["failed"]):
+        typer.echo(_line(change, counts, several=len(result) > 1, dry_run=flags.dry_run))
+    return exit_codes.of_hosts(codes)
+
+
+def _print_id(
+    error: PoolfleetError | None, value: Operation | EnsureResult | None, *, several: bool, host: str, no_wait: bool
+) -> None:
+    still = error.operation_id if isinstance(error, StillRunning) else getattr(value, "id", None) if no_wait else None
+    if still:
+        typer.echo(f"{printable(host)} {still}" if several else still)
+
+
+def _line(change: Change, counts: dict[str, int], *, several: bool, dry_run: bool) -> str:
+    said = [
+        (count, f"would be {word}" if dry_run and word == change.done else word)
+        for word, count in counts.items()
+        if count
+    ]
+    if several:
+        return ", ".join(f"{count} {word}" for count, word in said)
+    what = change.doing.partition(" ")[2]
+    return printable(f"{what} {said[0][1]}")

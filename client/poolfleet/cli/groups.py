@@ -1,0 +1,52 @@
+"""The groups of verbs, and the modules that hold them: a group is loaded when a word of it is first used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import typer
+
+
+@dataclass(frozen=True, slots=True)
+class GroupOfVerbs:
+    """A group: what `--help` says of it, its modules (the first makes `app`), and the other names that people try."""
+
+    about: str
+    modules: tuple[str, ...]
+    also: tuple[str, ...]
+
+    def load(self) -> typer.Typer:
+        """Import the modules; each adds its verbs."""
+        loaded = [import_module(f"poolfleet.cli.{name}") for name in self.modules]
+        app: typer.Typer = loaded[0].app
+        return app
+
+
+GROUPS = {
+    "pool": GroupOfVerbs(
+        "Storage pools: define, start, look at and forget them.",
+        ("pools", "pool_changes", "pool_update", "pool_actions"),
+        ("pools",),
+    ),
+    "volume": GroupOfVerbs(
+        "Storage volumes: create, look at and delete them.",
+        ("volumes", "disk_xml", "volume_changes"),
+        ("vol", "vols", "volumes"),
+    ),
+    "storage": GroupOfVerbs("Storages: what lies behind the pools of one or more hosts.", ("storage",), ("storages",)),
+    "inventory": GroupOfVerbs("What the whole fleet stores, shared storages once.", ("inventory",), ("inv",)),
+    "operation": GroupOfVerbs(
+        "Changes under way, and those of the last day.", ("operations",), ("op", "ops", "operations")
+    ),
+    "host": GroupOfVerbs("Hosts of the fleet and their agents.", ("hosts",), ("hosts",)),
+    "config": GroupOfVerbs("What this command line works with.", ("config",), ()),
+}
+_BY_OTHER_NAME = {other: name for name, group in GROUPS.items() for other in group.also}
+
+
+def canonical(word: str) -> str:
+    """Return the group's own name for any of its names; another word as it is."""
+    return _BY_OTHER_NAME.get(word, word)

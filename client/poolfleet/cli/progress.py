@@ -1,0 +1,96 @@
+"""How a change goes on: a live table on a terminal, plain lines elsewhere, nothing with --quiet."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from poolfleet.cli import text
+from poolfleet.cli.output import Column, Kind, shown
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+    from poolfleet.cli.session import Session
+    from poolfleet.types.operation import Operation
+
+_COLUMNS: tuple[Column[tuple[str, Operation]], ...] = (
+    Column("HOST", lambda row: row[0]),
+    Column("ATTEMPT", lambda row: row[1].attempts[-1].number if row[1].attempts else 1, Kind.COUNT),
+    Column("FAILURE", lambda row: row[1].attempts[-1].failure if row[1].attempts else None),
+    Column("MESSAGE", lambda row: row[1].attempts[-1].message if row[1].attempts else None, Kind.MESSAGE),
+    Column("NEXT-TRY", lambda row: row[1].attempts[-1].retry_delay_s if row[1].attempts else None, Kind.AGE),
+)
+_MOST_ROWS = 20
+
+
+class Progress:
+    """The hosts that still work, as they are heard of. A context manager; `stop` takes the live table away."""
+
+    def __init__(self, session: Session, done: str, *, hosts: int) -> None:
+        self._session = session
+        self._hosts = hosts
+        self._done = done
+        self._rows: dict[str, Operation] = {}
+        self._said: dict[str, tuple[int, str]] = {}
+        self._live: Live | None = None
+        self._is_terminal = sys.stderr.isatty() and not session.flags.quiet
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether a person sits there who could answer."""
+        return sys.stdin.isatty() and sys.stderr.isatty()
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Take the live table away."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def attempt(self, host: str, operation: Operation) -> None:
+        """Show how far a host is."""
+        if operation.ended:
+            self._rows.pop(host, None)
+        else:
+            self._rows[host] = operation
+        if self._is_terminal:
+            self._draw()
+        elif operation.attempts:
+            self._tell(host, operation)
+
+    def _tell(self, host: str, operation: Operation) -> None:
+        last = operation.attempts[-1]
+        if not last.failure or self._said.get(host) == (last.number, last.failure):
+            return
+        self._said[host] = (last.number, last.failure)
+        again = f"; next try in {text.age(last.retry_delay_s)}" if last.retry_delay_s is not None else ""
+        words = f"{host}: attempt {last.number}: {last.failure}: {last.message}{again}"
+        self._session.note(text.printable(words))
+
+    def _draw(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+        from rich.text import Text
+
+        from poolfleet.cli.table import drawn
+
+        if self._live is None:
+            console = Console(stderr=True, highlight=False)
+            self._live = Live(console=console, transient=True, refresh_per_second=4)
+            self._live.start()
+        rows: list[Any] = sorted(self._rows.items())
+        cells = [
+            [shown(column, column.value(row), self._session.flags) for column in _COLUMNS] for row in rows[:_MOST_ROWS]
+        ]
+        body = drawn(_COLUMNS, cells, headers=True, width=self._live.console.width, colour=False)
+        rest = f"\nand {len(rows) - _MOST_ROWS} more" if len(rows) > _MOST_ROWS else ""
+        self._live.update(Text(body + rest if rows else ""))
