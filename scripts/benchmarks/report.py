@@ -1,0 +1,84 @@
+"""The form of a report: what was measured, on which machine, with which versions."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+PACKAGES = ("poolfleet", "grpcio", "protobuf", "libvirt-python")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What one system took for one case; `n` values were measured, and `median` and `p99` are in `unit`."""
+
+    case: str
+    system: str
+    metric: str
+    unit: str
+    n: int
+    median: float
+    p99: float
+
+    @classmethod
+    def of(cls, case: str, system: str, metric: str, unit: str, values: Sequence[float]) -> Self:
+        """Sum values up; there is at least one."""
+        p99 = sorted(values)[math.ceil(0.99 * len(values)) - 1]
+        median = statistics.median(values)
+        return cls(
+            case=case,
+            system=system,
+            metric=metric,
+            unit=unit,
+            n=len(values),
+            median=round(median, 4),
+            p99=round(p99, 4),
+        )
+
+
+def report(name: str, results: Sequence[Result]) -> dict[str, Any]:
+    """The JSON object that scripts/bench prints."""
+    return {
+        "name": name,
+        "machine": _machine(),
+        "versions": _versions(),
+        "results": [asdict(result) for result in results],
+    }
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "cpu": _field(Path("/proc/cpuinfo"), "model name", ":"),
+        "cores": os.cpu_count(),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "kernel": platform.release(),
+        "system": _field(Path("/etc/os-release"), "PRETTY_NAME", "=").strip('"'),
+    }
+
+
+def _field(path: Path, name: str, separator: str) -> str:
+    for line in path.read_text().splitlines():
+        key, _, value = line.partition(separator)
+        if key.strip() == name:
+            return value.strip()
+    return "unknown"
+
+
+def _versions() -> dict[str, str]:
+    libvirt = subprocess.run(["virsh", "--version"], check=True, capture_output=True, text=True, timeout=60)
+    own = {name: version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), "libvirt": libvirt.stdout.strip(), **own}
+
+
+def say(text: str) -> None:
+    """Tell how far it has come, on standard error."""
+    print(text, file=sys.stderr, flush=True)
