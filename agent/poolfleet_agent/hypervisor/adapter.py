@@ -13,10 +13,11 @@ import structlog
 from poolfleet_agent.hypervisor import capabilities, domains, pools, uris, volumes
 from poolfleet_agent.hypervisor.caller import Caller, Limit
 from poolfleet_agent.hypervisor.calls import CallCounters, CallLimits, Calls
-from poolfleet_agent.hypervisor.connection import Session, SessionPlan, client_version
+from poolfleet_agent.hypervisor.connection import Session, SessionPlan
 from poolfleet_agent.hypervisor.documents import LibvirtDocuments
 from poolfleet_agent.hypervisor.errors import Subject
-from poolfleet_agent.hypervisor.events import EVENT_THREAD, watch_domains, watch_pools
+from poolfleet_agent.hypervisor.events import EVENT_THREAD, Undo, watch_domains, watch_pools
+from poolfleet_agent.hypervisor.handle import client_version
 from poolfleet_agent.model.domain_disk import DomainReading, DomainReference
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import PoolFacts
@@ -236,9 +237,9 @@ class Libvirt:
         finally:
             self._learning = None
 
-    def _prepare_storage(self, connection: libvirt.virConnect) -> None:
-        watch_pools(connection, self._deliver)
+    def _prepare_storage(self, connection: libvirt.virConnect) -> Undo:
         self._pool_types = capabilities.pool_types(connection)
+        return watch_pools(connection, self._deliver)
 
     def _deliver(self, event: HypervisorEvent) -> None:
         """From the event thread to the event loop."""

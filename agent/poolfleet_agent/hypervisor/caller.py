@@ -9,8 +9,9 @@ import libvirt
 import structlog
 
 from poolfleet_agent.hypervisor.calls import Calls
-from poolfleet_agent.hypervisor.connection import Handle, Session
+from poolfleet_agent.hypervisor.connection import Session
 from poolfleet_agent.hypervisor.errors import Subject, translate
+from poolfleet_agent.hypervisor.handle import Handle
 from poolfleet_agent.model.errors import ModelError, Reason
 
 T = TypeVar("T")

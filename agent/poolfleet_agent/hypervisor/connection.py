@@ -16,34 +16,24 @@ import structlog
 import tenacity
 
 from poolfleet_agent.hypervisor.detached import detached
-from poolfleet_agent.hypervisor.events import watch_close
+from poolfleet_agent.hypervisor.events import Undo, watch_close
+from poolfleet_agent.hypervisor.handle import Handle, connect, dotted
 from poolfleet_agent.model.errors import ModelError, Reason
 
 LONGEST_BACKOFF_S = 2.0
 OPEN_LIMIT_S = 5.0
 MOST_OPENING = 2
-KEEPALIVE_INTERVAL_S = 2
-KEEPALIVE_COUNT = 3
 AWAY_RETRY_DELAY_S = 2.0
 
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True, eq=False)
-class Handle:
-    """One connection for calls. `retired`: replaced, to be closed by whoever leaves it last."""
-
-    connection: libvirt.virConnect
-    calls: int = 0
-    retired: bool = False
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """What one successful opening gave: the connection for events, the handles for calls, and libvirt's version."""
+    """What one successful opening gave: one connection for events, the others for calls, and libvirt's version."""
 
     uri: str
-    events: libvirt.virConnect
+    events: Handle
     handles: list[Handle]
     libvirt_version: str
     broken: threading.Event = field(default_factory=threading.Event)
@@ -51,12 +41,12 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionPlan:
-    """How a session is made: `choose_uri` is asked at each opening; `prepare` runs in a thread on the connection for
-    events, `changed` on the event loop."""
+    """How a session is made: `choose_uri` is asked at each opening; `prepare` registers on the connection for events,
+    in a thread, and `changed` is told on the event loop."""
 
     choose_uri: Callable[[], str]
     handles: int
-    prepare: Callable[[libvirt.virConnect], None]
+    prepare: Callable[[libvirt.virConnect], Undo]
     changed: Callable[[bool], None]
 
 
@@ -101,7 +91,7 @@ class Session:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
         for opening in self._opening:
-            opening.add_done_callback(self._close_late)
+            opening.add_done_callback(self._close_opened)
         with self._lock:
             opened, self._opened = self._opened, None
         if opened is not None:
@@ -122,7 +112,7 @@ class Session:
             handle.calls -= 1
             last = handle.retired and not handle.calls
         if last:
-            _close(handle.connection)
+            handle.close()
 
     def away(self) -> ModelError:
         """The error of a call that has no connection."""
@@ -178,47 +168,49 @@ class Session:
         first, *others = done
         self._opening -= done
         for other in others:
-            self._close_late(other)
+            self._close_opened(other)
         return first.result()
 
     def _open_blocking(self, loop: asyncio.AbstractEventLoop) -> Opened:
         uri = self._plan.choose_uri()
-        connections: list[libvirt.virConnect] = []
+        handles: list[Handle] = []
         try:
             for _ in range(1 + self._plan.handles):
-                connections.append(_connect(uri))  # noqa: PERF401  what is open must be closed where the next fails
-            version = _dotted(connections[0].getLibVersion())
-            events, *rest = connections
-            opened = Opened(
-                uri=uri, events=events, handles=[Handle(connection) for connection in rest], libvirt_version=version
-            )
-            for connection in connections:
-                watch_close(connection, lambda reason: self._broken(loop, opened, reason))
-            self._plan.prepare(events)
+                handles.append(connect(uri))  # noqa: PERF401  what is open must be closed where the next fails
+            events, *others = handles
+            version = dotted(events.connection.getLibVersion())
+            opened = Opened(uri=uri, events=events, handles=others, libvirt_version=version)
+            for handle in handles:
+                self._watch(loop, opened, handle)
+            events.undo += self._plan.prepare(events.connection)
         except BaseException:
-            for connection in connections:
-                _close(connection)
+            for handle in handles:
+                handle.close()
             raise
         return opened
 
-    def _broken(self, loop: asyncio.AbstractEventLoop, opened: Opened, reason: str) -> None:
-        """One of the connections broke. In the event thread."""
-        opened.broken.set()
+    def _watch(self, loop: asyncio.AbstractEventLoop, opened: Opened, handle: Handle) -> None:
+        """Give all of `opened` up when one of its connections breaks, but for one that was replaced."""
 
-        def tell() -> None:
-            if self._opened is opened:
+        def tell(reason: str) -> None:
+            if self._opened is opened and not handle.retired:
                 self._last_error = reason
                 self._lost.set()
 
-        # A closed loop has nobody left who could be told.
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(tell)
+        def broken(reason: str) -> None:
+            if not handle.retired:
+                opened.broken.set()
+            # A closed loop has nobody left who could be told.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(tell, reason)
+
+        handle.undo += watch_close(handle.connection, broken)
 
     async def _replace(self, opened: Opened, handle: Handle) -> None:
-        replacing = detached(lambda: _connect(opened.uri), name="libvirt-replace")
+        replacing = detached(lambda: connect(opened.uri), name="libvirt-replace")
         try:
             async with asyncio.timeout(OPEN_LIMIT_S):
-                connection = await asyncio.shield(replacing)
+                new = await asyncio.shield(replacing)
         except libvirt.libvirtError as error:
             _log.warning("libvirt connection not replaced", uri=opened.uri, error=str(error))
             return
@@ -229,34 +221,33 @@ class Session:
             raise
         finally:
             self._replacing.discard(handle)
-        loop = asyncio.get_running_loop()
-        watch_close(connection, lambda reason: self._broken(loop, opened, reason))
-        unused: libvirt.virConnect | None = connection
+        self._watch(asyncio.get_running_loop(), opened, new)
         with self._lock:
+            unused: Handle | None = new
             if self._opened is opened:
-                opened.handles[opened.handles.index(handle)] = Handle(connection)
-                unused = handle.connection if self._retire(handle) else None
+                opened.handles[opened.handles.index(handle)] = new
+                unused = handle if self._retire(handle) else None
         if unused is not None:
-            _close_detached(unused)
+            detached(unused.close, name="libvirt-close")
         _log.warning("libvirt connection replaced: a call on it hangs", uri=opened.uri)
 
     def _retire(self, handle: Handle) -> bool:
-        """Have whoever leaves last close the connection; true where nobody is there. With the lock held."""
+        """Have the call that leaves last close the connection; true where none is there. With the lock held."""
         handle.retired = True
         return not handle.calls
 
     def _close_all(self, opened: Opened) -> asyncio.Future[None]:
         """Close what no call uses, leave the rest to its calls: libvirt must not free a connection under them."""
         with self._lock:
-            idle = [handle.connection for handle in opened.handles if self._retire(handle)]
+            idle = [handle for handle in (opened.events, *opened.handles) if self._retire(handle)]
 
         def close() -> None:
-            for connection in (opened.events, *idle):
-                _close(connection)
+            for handle in idle:
+                handle.close()
 
         return detached(close, name="libvirt-close")
 
-    def _close_late(self, opening: asyncio.Future[Opened]) -> None:
+    def _close_opened(self, opening: asyncio.Future[Opened]) -> None:
         if not opening.cancelled() and opening.exception() is None:
             self._close_all(opening.result())
 
@@ -268,37 +259,6 @@ class Session:
         self._last_error = message
 
 
-def _connect(uri: str) -> libvirt.virConnect:
-    connection = libvirt.open(uri)
-    try:
-        connection.setKeepAlive(KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT)
-    except libvirt.libvirtError as error:
-        # libvirt's test driver runs in this process and has nothing to keep alive.
-        if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
-            raise
-    return connection
-
-
-def _close(connection: libvirt.virConnect) -> None:
-    try:
-        connection.close()
-    except libvirt.libvirtError as error:
-        _log.debug("libvirt connection did not close well", error=str(error))
-
-
-def _close_detached(connection: libvirt.virConnect) -> None:
-    detached(lambda: _close(connection), name="libvirt-close")
-
-
-def _close_late(future: asyncio.Future[libvirt.virConnect]) -> None:
-    if not future.cancelled() and future.exception() is None:
-        _close_detached(future.result())
-
-
-def _dotted(version: int) -> str:
-    return f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}"
-
-
-def client_version() -> str:
-    """libvirt's library in this process."""
-    return _dotted(libvirt.getVersion())
+def _close_late(opening: asyncio.Future[Handle]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        detached(opening.result().close, name="libvirt-close")

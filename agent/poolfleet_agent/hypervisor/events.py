@@ -5,7 +5,8 @@ loop, and not asyncio's.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import libvirt
 import structlog
@@ -13,6 +14,9 @@ import structlog
 from poolfleet_agent.model.ports import DomainEvent, HypervisorEvent, PoolEvent, PoolEventKind
 
 Deliver = Callable[[HypervisorEvent], None]
+
+Undo = Sequence[Callable[[], object]]
+"""What takes a registration back. Each holds on to its connection, which is not closed before all are called."""
 
 _log = structlog.get_logger(__name__)
 
@@ -32,6 +36,13 @@ _DOMAIN_EVENTS = (
     libvirt.VIR_DOMAIN_EVENT_ID_DISK_CHANGE,
     libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2,
 )
+
+_CLOSE_REASONS = {
+    libvirt.VIR_CONNECT_CLOSE_REASON_ERROR: "error",
+    libvirt.VIR_CONNECT_CLOSE_REASON_EOF: "end of file",
+    libvirt.VIR_CONNECT_CLOSE_REASON_KEEPALIVE: "no answer to keepalive",
+    libvirt.VIR_CONNECT_CLOSE_REASON_CLIENT: "closed by us",
+}
 
 _STOP_LIMIT_S = 5.0
 
@@ -89,7 +100,7 @@ class EventThread:
 EVENT_THREAD = EventThread()
 
 
-def watch_pools(connection: libvirt.virConnect, deliver: Deliver) -> None:
+def watch_pools(connection: libvirt.virConnect, deliver: Deliver) -> Undo:
     """Have pool events of a connection delivered, in the event thread."""
 
     def lifecycle(_connection: object, pool: libvirt.virStoragePool, event: int, _detail: int, _opaque: None) -> None:
@@ -99,33 +110,32 @@ def watch_pools(connection: libvirt.virConnect, deliver: Deliver) -> None:
     def refreshed(_connection: object, pool: libvirt.virStoragePool, _opaque: None) -> None:
         deliver(PoolEvent(kind=PoolEventKind.REFRESHED, pool=pool.name()))
 
-    connection.storagePoolEventRegisterAny(None, libvirt.VIR_STORAGE_POOL_EVENT_ID_LIFECYCLE, lifecycle, None)
-    connection.storagePoolEventRegisterAny(None, libvirt.VIR_STORAGE_POOL_EVENT_ID_REFRESH, refreshed, None)
+    register = connection.storagePoolEventRegisterAny
+    registered = (
+        register(None, libvirt.VIR_STORAGE_POOL_EVENT_ID_LIFECYCLE, lifecycle, None),
+        register(None, libvirt.VIR_STORAGE_POOL_EVENT_ID_REFRESH, refreshed, None),
+    )
+    return [partial(connection.storagePoolEventDeregisterAny, one) for one in registered]
 
 
-def watch_domains(connection: libvirt.virConnect, deliver: Deliver) -> None:
+def watch_domains(connection: libvirt.virConnect, deliver: Deliver) -> Undo:
     """Have events that may change what domains refer to delivered, in the event thread."""
 
     def changed(_connection: object, domain: libvirt.virDomain, *_details: object) -> None:
         deliver(DomainEvent(domain=domain.name()))
 
-    for event in _DOMAIN_EVENTS:
-        connection.domainEventRegisterAny(None, event, changed, None)
+    registered = [connection.domainEventRegisterAny(None, event, changed, None) for event in _DOMAIN_EVENTS]
+    return [partial(connection.domainEventDeregisterAny, one) for one in registered]
 
 
-def watch_close(connection: libvirt.virConnect, closed: Callable[[str], None]) -> None:
+def watch_close(connection: libvirt.virConnect, closed: Callable[[str], None]) -> Undo:
     """Have `closed` called with a reason when the connection breaks, in the event thread."""
-    reasons = {
-        libvirt.VIR_CONNECT_CLOSE_REASON_ERROR: "error",
-        libvirt.VIR_CONNECT_CLOSE_REASON_EOF: "end of file",
-        libvirt.VIR_CONNECT_CLOSE_REASON_KEEPALIVE: "no answer to keepalive",
-        libvirt.VIR_CONNECT_CLOSE_REASON_CLIENT: "closed by us",
-    }
 
     def broken(_connection: object, reason: int, _opaque: None) -> None:
-        closed(reasons.get(reason, str(reason)))
+        closed(_CLOSE_REASONS.get(reason, str(reason)))
 
     connection.registerCloseCallback(broken, None)
+    return [connection.unregisterCloseCallback]
 
 
 def _ignore(*_arguments: object) -> None:
