@@ -36,11 +36,16 @@ class SqliteAgent:
 
         def work(connection: sqlite3.Connection) -> AgentIdentity:
             machine_id = _content(self._machine_id_file)
+            boot_id = _content(self._boot_id_file)
             host = os.uname()
+            row: tuple[str] | None = connection.execute("SELECT boot_id FROM agent").fetchone()
+            agent_id = _agent_id(connection, machine_id)
+            connection.execute("UPDATE agent SET boot_id = ?", (boot_id,))
             return AgentIdentity(
-                agent_id=_agent_id(connection, machine_id),
+                agent_id=agent_id,
                 machine_id=machine_id,
-                boot_id=_content(self._boot_id_file),
+                boot_id=boot_id,
+                previous_boot_id=row[0] if row is not None else "",
                 host_name=host.nodename,
                 kernel=host.release,
             )
@@ -58,7 +63,7 @@ def _agent_id(connection: sqlite3.Connection, machine_id: str) -> str:
     else:
         agent_id = row[0]
     connection.execute("DELETE FROM agent")
-    connection.execute("INSERT INTO agent VALUES (?, ?)", (agent_id, machine_id))
+    connection.execute("INSERT INTO agent (agent_id, machine_id) VALUES (?, ?)", (agent_id, machine_id))
     return agent_id
 
 

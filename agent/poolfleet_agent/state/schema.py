@@ -22,6 +22,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE snapshot_pool (documents BLOB NOT NULL)",
         "CREATE TABLE agent (agent_id TEXT NOT NULL, machine_id TEXT NOT NULL)",
     ),
+    ("ALTER TABLE agent ADD COLUMN boot_id TEXT NOT NULL DEFAULT ''",),
 )
 
 

@@ -39,6 +39,17 @@ async def test_the_id_stays_over_restarts(directory: Path, machine_id_file: Path
     assert len(ids) == 1
 
 
+async def test_it_knows_in_which_boot_it_last_ran(database: Database, machine_id_file: Path, tmp_path: Path) -> None:
+    boot_id_file = tmp_path / "boot_id"
+    store = SqliteAgent(database, machine_id_file=machine_id_file, boot_id_file=boot_id_file)
+    seen = []
+    for boot_id in ("first", "first", "second"):
+        boot_id_file.write_text(boot_id)
+        identity = await store.identity()
+        seen.append((identity.previous_boot_id, identity.boot_id))
+    assert seen == [("", "first"), ("first", "first"), ("first", "second")]
+
+
 async def test_another_machine_id_brings_another_id_and_then_keeps_it(
     database: Database, machine_id_file: Path
 ) -> None:
@@ -71,4 +82,5 @@ async def test_a_machine_id_that_can_not_be_read_is_an_error_and_changes_nothing
     with pytest.raises(ModelError) as caught:
         await SqliteAgent(database, machine_id_file=tmp_path).identity()
     assert caught.value.reason is Reason.PATH_NOT_USABLE
-    assert await SqliteAgent(database, machine_id_file=machine_id_file).identity() == before
+    after = await SqliteAgent(database, machine_id_file=machine_id_file).identity()
+    assert (after.agent_id, after.machine_id) == (before.agent_id, before.machine_id)

@@ -20,7 +20,7 @@ def rows(connection: sqlite3.Connection) -> list[str]:
 
 
 def write_a(connection: sqlite3.Connection) -> None:
-    connection.execute("INSERT INTO agent VALUES ('a', '')")
+    connection.execute("INSERT INTO agent (agent_id, machine_id) VALUES ('a', '')")
 
 
 async def test_nobody_else_can_read_it(directory: Path, database: Database) -> None:
@@ -87,7 +87,7 @@ async def test_a_full_disk_is_named_and_what_fits_still_works(database: Database
         connection.execute("PRAGMA max_page_count = 1")
 
     def write_much(connection: sqlite3.Connection) -> None:
-        connection.execute("INSERT INTO agent VALUES (hex(zeroblob(1000000)), '')")
+        connection.execute("INSERT INTO agent (agent_id, machine_id) VALUES (hex(zeroblob(1000000)), '')")
 
     await database.run(leave_no_room)
     with pytest.raises(ModelError) as caught:
@@ -151,7 +151,7 @@ async def test_a_damaged_file_is_moved_aside_with_a_loud_log(directory: Path, be
 async def test_damage_among_the_rows_is_found_at_the_start(directory: Path) -> None:
     def write_much(connection: sqlite3.Connection) -> None:
         for _ in range(1000):
-            connection.execute("INSERT INTO agent VALUES (hex(randomblob(100)), '')")
+            connection.execute("INSERT INTO agent (agent_id, machine_id) VALUES (hex(randomblob(100)), '')")
 
     database = await Database.open(directory)
     await database.run(write_much)
