@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import poolfleet
-from poolfleet import PoolSpec, VolumeSpec
-from poolfleet.types.pool import PoolState
+from poolfleet import Pool, PoolSpec, VolumeSpec
+from poolfleet.types.pool import NetfsSource, PoolState
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.standin import NetfsStandIn
 
@@ -32,9 +32,13 @@ if os.geteuid() == 0:
                 assert set(agent.pools.ensure(spec).changes) >= {"defined", "started"}
                 assert agent.pools.ensure(spec).changes == ()
                 pools.append(agent.pools.get("vm_data"))
-            assert pools[0].source.host == share.host
-            assert pools[0].mount.options == ("noatime",)
-            assert pools[0].storage.id == pools[1].storage.id
+            one_pool, other_pool = pools
+            assert isinstance(one_pool.source, NetfsSource)
+            assert one_pool.source.host == share.host
+            assert one_pool.mount
+            assert one_pool.mount.options == ("noatime",)
+            assert one_pool.storage
+            assert one_pool.storage == other_pool.storage
 
             first.volumes.create("vm_data", VolumeSpec(name="a", capacity_bytes=1 << 20, allocation_bytes=0))
             second.pools.refresh("vm_data")
@@ -63,4 +67,5 @@ else:
         with EmbeddedHost("user", short_dir) as host, poolfleet.AgentClient(host.agent.target) as agent:
             target = str(host.pools_dir / "vm_data")
             defined = agent.pools.define(PoolSpec.netfs("vm_data", host="nfs.test", path="/export", target=target))
-            assert defined.result.source.host == "nfs.test"
+            assert isinstance(defined.result, Pool)
+            assert defined.result.source == NetfsSource(host="nfs.test", path="/export", format="nfs")

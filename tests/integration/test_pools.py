@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 import poolfleet
-from poolfleet import PoolSpec
+from poolfleet import Operation, Pool, PoolSpec
 from poolfleet.types.pool import Desired, HealthStatus, PoolState
 from scripts.embedded.host import EmbeddedHost
+from scripts.embedded.libvirtd import EmbeddedLibvirtd
 
 
 @pytest.fixture(scope="module")
-def module_host(short_dir, libvirtd) -> Iterator[EmbeddedHost]:
+def module_host(short_dir: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[EmbeddedHost]:
     new = EmbeddedHost("pools", short_dir)
     new.libvirtd.learn_emulators_from(libvirtd)
     with new:
@@ -48,23 +50,32 @@ def spec(host: EmbeddedHost, name: str) -> PoolSpec:
     return PoolSpec.dir(name, target=str(host.pools_dir / name))
 
 
-def test_a_pool_is_defined_built_started_stopped_and_forgotten(module_host, agent):
+def pool_of(operation: Operation) -> Pool:
+    assert isinstance(operation.result, Pool)
+    return operation.result
+
+
+def test_a_pool_is_defined_built_started_stopped_and_forgotten(
+    module_host: EmbeddedHost, agent: poolfleet.AgentClient
+) -> None:
     defined = agent.pools.define(spec(module_host, "life"))
     assert defined.changed
-    assert defined.result.state is PoolState.INACTIVE
+    assert pool_of(defined).state is PoolState.INACTIVE
     assert "life" in virsh(module_host, "pool-list", "--all", "--name").split()
 
     with pytest.raises(poolfleet.FailedPrecondition) as missing:
         agent.pools.start("life")
     assert missing.value.reason == "PATH_NOT_USABLE"
     agent.pools.build("life")
-    started = agent.pools.start("life").result
+    started = pool_of(agent.pools.start("life"))
     assert started.state is PoolState.RUNNING
+    assert started.health
     assert started.health.status is HealthStatus.HEALTHY
-    assert started.capacity_bytes > started.available_bytes > 0
+    assert (started.capacity_bytes or 0) > (started.available_bytes or 0) > 0
+    assert started.desired_state
     assert started.desired_state.desired is Desired.STARTED
 
-    assert agent.pools.stop("life").result.state is PoolState.INACTIVE
+    assert pool_of(agent.pools.stop("life")).state is PoolState.INACTIVE
     agent.pools.undefine("life")
     assert "life" not in virsh(module_host, "pool-list", "--all", "--name").split()
     with pytest.raises(poolfleet.NotFound):
@@ -72,7 +83,7 @@ def test_a_pool_is_defined_built_started_stopped_and_forgotten(module_host, agen
     assert (module_host.pools_dir / "life").is_dir()
 
 
-def test_what_already_is_as_asked_is_not_changed(module_host, agent):
+def test_what_already_is_as_asked_is_not_changed(module_host: EmbeddedHost, agent: poolfleet.AgentClient) -> None:
     assert set(agent.pools.ensure(spec(module_host, "same")).changes) == {"defined", "built", "started", "autostart"}
     assert agent.pools.ensure(spec(module_host, "same")).changes == ()
     assert not agent.pools.define(spec(module_host, "same")).changed
@@ -84,7 +95,9 @@ def test_what_already_is_as_asked_is_not_changed(module_host, agent):
     assert not agent.pools.erase("same", allow_missing=True).changed
 
 
-def test_a_pool_of_the_name_that_differs_is_refused_with_the_fields(module_host, agent):
+def test_a_pool_of_the_name_that_differs_is_refused_with_the_fields(
+    module_host: EmbeddedHost, agent: poolfleet.AgentClient
+) -> None:
     agent.pools.define(spec(module_host, "other"))
     with pytest.raises(poolfleet.AlreadyExists) as exists:
         agent.pools.define(PoolSpec.dir("other", target=str(module_host.pools_dir / "elsewhere")))
@@ -92,7 +105,9 @@ def test_a_pool_of_the_name_that_differs_is_refused_with_the_fields(module_host,
     assert exists.value.metadata["fields"] == "target.path"
 
 
-def test_typed_and_xml_forms_of_a_pool_give_the_same_pool(module_host, agent):
+def test_typed_and_xml_forms_of_a_pool_give_the_same_pool(
+    module_host: EmbeddedHost, agent: poolfleet.AgentClient
+) -> None:
     target = module_host.pools_dir / "twice"
     xml = f"<pool type='dir'><name>twice</name><target><path>{target}//</path></target></pool>"
     agent.pools.define(PoolSpec.from_xml(xml))
@@ -101,7 +116,9 @@ def test_typed_and_xml_forms_of_a_pool_give_the_same_pool(module_host, agent):
 
 
 @pytest.mark.parametrize("target", ["taken", "taken/below", ""], ids=["the same", "one inside", "one around"])
-def test_the_place_of_another_pool_is_refused(module_host, agent, target):
+def test_the_place_of_another_pool_is_refused(
+    module_host: EmbeddedHost, agent: poolfleet.AgentClient, target: str
+) -> None:
     agent.pools.define(spec(module_host, "taken"))
     with pytest.raises(poolfleet.PoolfleetError) as refused:
         agent.pools.define(PoolSpec.dir("second", target=str(module_host.pools_dir / target)))
@@ -109,9 +126,9 @@ def test_the_place_of_another_pool_is_refused(module_host, agent, target):
     assert refused.value.metadata["existing_pool"] == "taken"
 
 
-def test_a_transient_pool_goes_with_its_stop(module_host, agent):
+def test_a_transient_pool_goes_with_its_stop(module_host: EmbeddedHost, agent: poolfleet.AgentClient) -> None:
     (module_host.pools_dir / "brief").mkdir()
-    pool = agent.pools.define(spec(module_host, "brief"), transient=True).result
+    pool = pool_of(agent.pools.define(spec(module_host, "brief"), transient=True))
     assert pool.state is PoolState.RUNNING
     assert not pool.persistent
     with pytest.raises(poolfleet.FailedPrecondition) as transient:
@@ -122,20 +139,24 @@ def test_a_transient_pool_goes_with_its_stop(module_host, agent):
         agent.pools.get("brief")
 
 
-def test_what_waits_for_the_next_start_is_pending(module_host, agent):
+def test_what_waits_for_the_next_start_is_pending(module_host: EmbeddedHost, agent: poolfleet.AgentClient) -> None:
     agent.pools.ensure(spec(module_host, "moved"))
     agent.pools.update(
         "moved", spec=PoolSpec.dir("moved", target=str(module_host.pools_dir / "there")), mask=["spec.target.path"]
     )
     pool = agent.pools.get("moved")
+    assert pool.pending
     assert pool.pending.fields == ("target.path",)
+    assert pool.target
     assert pool.target.path.endswith("/moved")
     agent.pools.stop("moved")
     assert agent.pools.get("moved").pending is None
-    assert agent.pools.get("moved").target.path.endswith("/there")
+    moved = agent.pools.get("moved")
+    assert moved.target
+    assert moved.target.path.endswith("/there")
 
 
-def test_autostart_is_changed_and_shown(module_host, agent):
+def test_autostart_is_changed_and_shown(module_host: EmbeddedHost, agent: poolfleet.AgentClient) -> None:
     agent.pools.define(spec(module_host, "auto"))
     agent.pools.update("auto", autostart=True)
     assert "Autostart:      yes" in virsh(module_host, "pool-info", "auto")
@@ -143,9 +164,11 @@ def test_autostart_is_changed_and_shown(module_host, agent):
     assert not agent.pools.get("auto").autostart
 
 
-def test_an_etag_covers_the_definition_and_not_the_usage(module_host, agent):
+def test_an_etag_covers_the_definition_and_not_the_usage(
+    module_host: EmbeddedHost, agent: poolfleet.AgentClient
+) -> None:
     before = agent.pools.ensure(spec(module_host, "tagged")).pool
-    subprocess.run(["fallocate", "-l", "8M", f"{before.target.path}/file"], check=True)
+    (module_host.pools_dir / "tagged" / "file").write_bytes(bytes(1 << 20))
     agent.pools.refresh("tagged")
     after = agent.pools.get("tagged")
     assert after.etag == before.etag
@@ -156,7 +179,7 @@ def test_an_etag_covers_the_definition_and_not_the_usage(module_host, agent):
     assert stale.value.reason == "ETAG_MISMATCH"
 
 
-def test_what_anybody_does_on_the_host_is_seen(module_host, agent):
+def test_what_anybody_does_on_the_host_is_seen(module_host: EmbeddedHost, agent: poolfleet.AgentClient) -> None:
     agent.pools.ensure(spec(module_host, "shared"))
     virsh(module_host, "pool-destroy", "shared")
     assert agent.pools.get("shared", max_staleness_s=0).state is PoolState.INACTIVE
@@ -165,7 +188,9 @@ def test_what_anybody_does_on_the_host_is_seen(module_host, agent):
     assert agent.pools.get("theirs").state is PoolState.INACTIVE
 
 
-def test_erasing_destroys_an_empty_directory_and_keeps_the_definition(module_host, agent):
+def test_erasing_destroys_an_empty_directory_and_keeps_the_definition(
+    module_host: EmbeddedHost, agent: poolfleet.AgentClient
+) -> None:
     agent.pools.ensure(spec(module_host, "erased"))
     with pytest.raises(poolfleet.FailedPrecondition) as active:
         agent.pools.erase("erased")
@@ -176,10 +201,12 @@ def test_erasing_destroys_an_empty_directory_and_keeps_the_definition(module_hos
     assert agent.pools.get("erased").state is PoolState.INACTIVE
 
 
-def test_a_type_without_typed_form_is_defined_listed_and_shown(module_host, agent):
+def test_a_type_without_typed_form_is_defined_listed_and_shown(
+    module_host: EmbeddedHost, agent: poolfleet.AgentClient
+) -> None:
     xml = (
-        "<pool type='iscsi'><name>blocks</name><source><host name='127.0.0.1'/><device path='iqn.2013-06.com.example:t'/>"
-        "</source><target><path>/dev/disk/by-path</path></target></pool>"
+        "<pool type='iscsi'><name>blocks</name><source><host name='127.0.0.1'/>"
+        "<device path='iqn.2013-06.com.example:t'/></source><target><path>/dev/disk/by-path</path></target></pool>"
     )
     agent.pools.define(PoolSpec.from_xml(xml))
     pool = agent.pools.get("blocks", full=True)

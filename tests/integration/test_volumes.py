@@ -10,16 +10,17 @@ from pathlib import Path
 import pytest
 
 import poolfleet
-from poolfleet import PoolSpec, VolumeSpec
+from poolfleet import Operation, PoolSpec, Volume, VolumeSpec
 from poolfleet.types.disk import DiskRole, DomainState
 from poolfleet.types.volume import BackingStore, Permissions
 from scripts.embedded.host import EmbeddedHost
+from scripts.embedded.libvirtd import EmbeddedLibvirtd
 
 GIB = 1 << 30
 
 
 @pytest.fixture(scope="module")
-def module_host(short_dir, libvirtd) -> Iterator[EmbeddedHost]:
+def module_host(short_dir: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[EmbeddedHost]:
     new = EmbeddedHost("volumes", short_dir)
     new.libvirtd.learn_emulators_from(libvirtd)
     with new:
@@ -60,7 +61,12 @@ def undefine_guest(host: EmbeddedHost, name: str) -> None:
     )  # fmt: skip
 
 
-def test_a_raw_volume_is_created_found_listed_and_deleted(agent, folder):
+def volume_of(operation: Operation) -> Volume:
+    assert isinstance(operation.result, Volume)
+    return operation.result
+
+
+def test_a_raw_volume_is_created_found_listed_and_deleted(agent: poolfleet.AgentClient, folder: Path) -> None:
     made = agent.volumes.create("vms", VolumeSpec(name="disk.raw", capacity_bytes=GIB, allocation_bytes=0))
     assert made.changed
     volume = agent.volumes.get("vms", "disk.raw")
@@ -80,8 +86,8 @@ def test_a_raw_volume_is_created_found_listed_and_deleted(agent, folder):
     assert not agent.volumes.delete("vms", "disk.raw", allow_missing=True).changed
 
 
-def test_a_qcow2_volume_lies_on_its_backing_store(agent, folder):
-    base = agent.volumes.create("vms", VolumeSpec(name="base.qcow2", capacity_bytes=GIB, format="qcow2")).result
+def test_a_qcow2_volume_lies_on_its_backing_store(agent: poolfleet.AgentClient, folder: Path) -> None:
+    base = volume_of(agent.volumes.create("vms", VolumeSpec(name="base.qcow2", capacity_bytes=GIB, format="qcow2")))
     spec = VolumeSpec(
         name="top.qcow2",
         capacity_bytes=2 * GIB,
@@ -89,9 +95,10 @@ def test_a_qcow2_volume_lies_on_its_backing_store(agent, folder):
         backing_store=BackingStore(path=base.path, format="qcow2"),
         permissions=Permissions(mode=0o640, owner=os.getuid(), group=os.getgid()),
     )
-    top = agent.volumes.create("vms", spec).result
+    top = volume_of(agent.volumes.create("vms", spec))
     assert top.backing_store == BackingStore(path=base.path, format="qcow2")
     assert top.capacity_bytes == 2 * GIB
+    assert top.permissions
     assert top.permissions.mode == 0o640
     assert not agent.volumes.create("vms", spec).changed
     with pytest.raises(poolfleet.FailedPrecondition) as used:
@@ -100,7 +107,9 @@ def test_a_qcow2_volume_lies_on_its_backing_store(agent, folder):
     assert "vms/top.qcow2" in used.value.metadata["users"]
 
 
-def test_a_volume_that_exists_and_differs_is_refused_with_the_fields(agent, folder):
+def test_a_volume_that_exists_and_differs_is_refused_with_the_fields(
+    agent: poolfleet.AgentClient, folder: Path
+) -> None:
     agent.volumes.create("vms", VolumeSpec(name="a", capacity_bytes=GIB, allocation_bytes=0))
     with pytest.raises(poolfleet.AlreadyExists) as exists:
         agent.volumes.create("vms", VolumeSpec(name="a", capacity_bytes=2 * GIB, format="qcow2"))
@@ -108,14 +117,14 @@ def test_a_volume_that_exists_and_differs_is_refused_with_the_fields(agent, fold
     assert exists.value.metadata["fields"] == "format,capacity_bytes"
 
 
-def test_a_file_that_libvirt_has_not_seen_is_not_overwritten(agent, folder):
+def test_a_file_that_libvirt_has_not_seen_is_not_overwritten(agent: poolfleet.AgentClient, folder: Path) -> None:
     (folder / "unseen").write_bytes(b"a neighbour's bytes")
     with pytest.raises(poolfleet.AlreadyExists):
         agent.volumes.create("vms", VolumeSpec(name="unseen", capacity_bytes=GIB, format="qcow2"))
     assert (folder / "unseen").read_bytes() == b"a neighbour's bytes"
 
 
-def test_what_would_not_fit_is_refused_before_anything_is_written(agent, folder):
+def test_what_would_not_fit_is_refused_before_anything_is_written(agent: poolfleet.AgentClient, folder: Path) -> None:
     with pytest.raises(poolfleet.ResourceExhausted) as full:
         agent.volumes.create("vms", VolumeSpec(name="huge", capacity_bytes=1 << 50))
     assert full.value.reason == "NO_SPACE"
@@ -124,7 +133,9 @@ def test_what_would_not_fit_is_refused_before_anything_is_written(agent, folder)
     assert agent.volumes.create("vms", sparse).changed
 
 
-def test_special_files_are_shown_on_request_and_never_counted_or_deleted(agent, folder):
+def test_special_files_are_shown_on_request_and_never_counted_or_deleted(
+    agent: poolfleet.AgentClient, folder: Path
+) -> None:
     (folder / "folder").mkdir()
     (folder / ".hidden").write_bytes(b"")
     agent.pools.refresh("vms")
@@ -137,8 +148,10 @@ def test_special_files_are_shown_on_request_and_never_counted_or_deleted(agent, 
         assert special.value.reason == "NOT_A_VOLUME"
 
 
-def test_guests_that_are_defined_use_their_volumes(module_host, agent, folder):
-    base = agent.volumes.create("vms", VolumeSpec(name="base", capacity_bytes=GIB, format="qcow2")).result
+def test_guests_that_are_defined_use_their_volumes(
+    module_host: EmbeddedHost, agent: poolfleet.AgentClient, folder: Path
+) -> None:
+    base = volume_of(agent.volumes.create("vms", VolumeSpec(name="base", capacity_bytes=GIB, format="qcow2")))
     agent.volumes.create(
         "vms",
         VolumeSpec(
@@ -183,7 +196,7 @@ def test_guests_that_are_defined_use_their_volumes(module_host, agent, folder):
     agent.volumes.delete("vms", "data")
 
 
-def test_lists_of_many_volumes_are_paged_and_give_each_once(agent, folder):
+def test_lists_of_many_volumes_are_paged_and_give_each_once(agent: poolfleet.AgentClient, folder: Path) -> None:
     names = {f"v{number:04d}" for number in range(250)}
     for name in names:
         (folder / name).touch()
