@@ -1,0 +1,58 @@
+"""What the inside needs of the outside: implemented by the adapters, wired by server/app.py.
+
+Every method raises ModelError and nothing else (beside CancelledError). `server` names the network server that a call
+may hang on (PoolDefinition.server); None: a local call. It decides under which cap the call runs.
+"""
+
+from poolfleet_agent.model.ports.clock import Clock
+from poolfleet_agent.model.ports.encoder import Encoder
+from poolfleet_agent.model.ports.files import FileFacts, FileKind, Files, FileSystemFacts
+from poolfleet_agent.model.ports.hypervisor import (
+    BuildMode,
+    ConnectionEvent,
+    Documents,
+    DomainEvent,
+    Hypervisor,
+    HypervisorEvent,
+    HypervisorFacts,
+    PoolEvent,
+    PoolEventKind,
+)
+from poolfleet_agent.model.ports.stores import (
+    AgentIdentity,
+    AgentStore,
+    IntentStore,
+    OperationStore,
+    PoolIntent,
+    RequestRecord,
+    SnapshotStore,
+    StoredPool,
+    StoredSnapshot,
+)
+
+__all__ = [
+    "AgentIdentity",
+    "AgentStore",
+    "BuildMode",
+    "Clock",
+    "ConnectionEvent",
+    "Documents",
+    "DomainEvent",
+    "Encoder",
+    "FileFacts",
+    "FileKind",
+    "FileSystemFacts",
+    "Files",
+    "Hypervisor",
+    "HypervisorEvent",
+    "HypervisorFacts",
+    "IntentStore",
+    "OperationStore",
+    "PoolEvent",
+    "PoolEventKind",
+    "PoolIntent",
+    "RequestRecord",
+    "SnapshotStore",
+    "StoredPool",
+    "StoredSnapshot",
+]

@@ -1,0 +1,73 @@
+"""Looking at paths of the host."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class FileKind(StrEnum):
+    """What a path is."""
+
+    FILE = "FILE"
+    DIRECTORY = "DIRECTORY"
+    SYMLINK = "SYMLINK"
+    BLOCK = "BLOCK"
+    OTHER = "OTHER"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFacts:
+    """lstat or stat of a path."""
+
+    kind: FileKind
+    device: int
+    inode: int
+    size_bytes: int
+    allocated_bytes: int
+    mode: int
+    uid: int
+    gid: int
+    modified_at_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSystemFacts:
+    """statvfs of a path, and an id of the file system that is stable over reboots where there is one."""
+
+    id: str
+    capacity_bytes: int
+    available_bytes: int
+    read_only: bool
+
+
+class Files(Protocol):
+    """Looks at paths, in a child process that may be lost. Missing paths are None; all else raises ModelError."""
+
+    async def stat(self, path: str, *, timeout_s: float = 5.0) -> FileFacts | None:
+        """Follow symbolic links."""
+        ...
+
+    async def lstat(self, path: str, *, timeout_s: float = 5.0) -> FileFacts | None:
+        """Do not follow the last symbolic link."""
+        ...
+
+    async def real_path(self, path: str, *, timeout_s: float = 5.0) -> str:
+        """Resolve every symbolic link, as far as the path exists."""
+        ...
+
+    async def file_system(self, path: str, *, timeout_s: float = 5.0) -> FileSystemFacts | None:
+        """The file system that a path lies on."""
+        ...
+
+    async def names(self, path: str, *, timeout_s: float = 10.0) -> Sequence[bytes]:
+        """Names in a directory, as bytes, unordered; empty where it is missing."""
+        ...
+
+    async def head(self, path: str, length_bytes: int, *, timeout_s: float = 5.0) -> bytes | None:
+        """The beginning of a regular file."""
+        ...
+
+    async def unlink_if(self, path: str, *, inode: int, timeout_s: float = 5.0) -> bool:
+        """Remove a file only if it still is that inode; the answer says whether it did."""
+        ...

@@ -1,0 +1,170 @@
+"""libvirt: its connection, events, XML, pools, volumes and domains."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from poolfleet_agent.model.domain_disk import DomainReading
+from poolfleet_agent.model.pool import PoolDefinition, PoolFacts
+from poolfleet_agent.model.volume import VolumeDefinition, VolumeFacts, VolumeListing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HypervisorFacts:
+    """What the connection says of itself. Empty strings and tuples: not known."""
+
+    connected: bool
+    storage_uri: str
+    domain_uris: tuple[str, ...]
+    libvirt_version: str = ""
+    client_version: str = ""
+    host_uuid: str = ""
+    pool_types: tuple[str, ...] = ()
+
+
+class PoolEventKind(StrEnum):
+    """libvirt's pool events, and the two of the connection."""
+
+    DEFINED = "DEFINED"
+    UNDEFINED = "UNDEFINED"
+    STARTED = "STARTED"
+    STOPPED = "STOPPED"
+    CREATED = "CREATED"
+    DELETED = "DELETED"
+    REFRESHED = "REFRESHED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolEvent:
+    """Something happened to a pool, by whomever."""
+
+    kind: PoolEventKind
+    pool: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionEvent:
+    """The storage connection came or went."""
+
+    connected: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainEvent:
+    """A domain was defined, undefined, started, stopped, or its devices changed: its disks must be read again."""
+
+    domain: str
+
+
+HypervisorEvent = PoolEvent | ConnectionEvent | DomainEvent
+
+
+class BuildMode(StrEnum):
+    """What a build may do to what is there."""
+
+    NEW = "NEW"
+    OVERWRITE = "OVERWRITE"
+    NO_OVERWRITE = "NO_OVERWRITE"
+
+
+class Documents(Protocol):
+    """libvirt's XML, both ways. Pure; malformed, oversized or hostile documents raise INVALID_FIELD."""
+
+    def parse_pool(self, xml: str) -> PoolDefinition:
+        """Read a pool document."""
+        ...
+
+    def render_pool(self, definition: PoolDefinition) -> str:
+        """Write a pool document."""
+        ...
+
+    def edit_pool(self, xml: str, definition: PoolDefinition) -> str:
+        """Write into an existing document what the definition states, and keep all else."""
+        ...
+
+    def parse_volume(self, xml: str) -> VolumeDefinition:
+        """Read a volume document."""
+        ...
+
+    def render_volume(self, definition: VolumeDefinition) -> str:
+        """Write a volume document."""
+        ...
+
+
+class Hypervisor(Protocol):
+    """libvirt. Every call runs in a bounded worker thread; a caller's end never ends the call itself."""
+
+    documents: Documents
+
+    def facts(self) -> HypervisorFacts:
+        """What is known of the connection, at once."""
+        ...
+
+    def subscribe(self, listener: Callable[[HypervisorEvent], None]) -> None:
+        """Have events told on the event loop, in order. The listener must not block."""
+        ...
+
+    async def pool_names(self) -> Sequence[str]:
+        """Names of all pools; a connection-wide call, never on a request's path."""
+        ...
+
+    async def read_pool(self, pool: str, *, server: str | None) -> PoolFacts:
+        """Read one pool: POOL_NOT_FOUND."""
+        ...
+
+    async def define_pool(self, xml: str) -> str:
+        """Store a definition; the answer is its name."""
+        ...
+
+    async def create_pool(self, xml: str, *, server: str | None) -> str:
+        """Start a transient pool; the answer is its name."""
+        ...
+
+    async def undefine_pool(self, pool: str, *, server: str | None) -> None:
+        """Forget the stored definition."""
+        ...
+
+    async def start_pool(self, pool: str, *, server: str | None) -> None:
+        """Start."""
+        ...
+
+    async def stop_pool(self, pool: str, *, server: str | None) -> None:
+        """Stop (libvirt's destroy)."""
+        ...
+
+    async def build_pool(self, pool: str, mode: BuildMode, *, server: str | None) -> None:
+        """Build."""
+        ...
+
+    async def erase_pool(self, pool: str, *, server: str | None) -> None:
+        """Destroy what is stored (libvirt's delete)."""
+        ...
+
+    async def refresh_pool(self, pool: str, *, server: str | None) -> None:
+        """Have libvirt read the volumes anew."""
+        ...
+
+    async def set_pool_autostart(self, pool: str, *, autostart: bool, server: str | None) -> None:
+        """Set autostart."""
+        ...
+
+    async def list_volumes(self, pool: str, *, server: str | None) -> VolumeListing:
+        """Read all volumes of a pool: POOL_NOT_FOUND, POOL_NOT_ACTIVE."""
+        ...
+
+    async def read_volume(self, pool: str, volume: str, *, server: str | None) -> VolumeFacts:
+        """Read one volume, with its XML: VOLUME_NOT_FOUND."""
+        ...
+
+    async def create_volume(self, pool: str, xml: str, *, server: str | None) -> VolumeFacts:
+        """Create a volume: VOLUME_EXISTS, FULL, …"""
+        ...
+
+    async def delete_volume(self, pool: str, volume: str, *, server: str | None) -> None:
+        """Delete a volume: VOLUME_NOT_FOUND."""
+        ...
+
+    async def read_domains(self) -> DomainReading:
+        """Read what the domains refer to, on every domain URI; never raises for a URI that fails: `missing` says it."""
+        ...
