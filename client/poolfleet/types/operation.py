@@ -78,7 +78,7 @@ class Operation:
     volume: str
     """Empty for operations on pools."""
     caller: str
-    """A client certificate's subject, or `uid:N`."""
+    """`tls:` and the name in the client's certificate, `unix`, or `loopback`."""
     state: OperationState
     progress: Progress | None = None
     attempts: tuple[Attempt, ...] = ()
