@@ -92,10 +92,11 @@ class PoolServicer(pool_service_pb2_grpc.PoolServiceServicer):
     async def UpdatePool(self, request: _PB.UpdatePoolRequest, context: Context) -> _PB.UpdatePoolResponse:
         """Change definition, autostart or supervision."""
         check_known_name("pool", request.pool)
-        update = request.update
+        update, mask = request.update, frozenset(request.update_mask.paths)
+        xml = update.xml if "xml" in mask else ""
         definition = None
-        if update.xml:
-            definition = self._host.hypervisor.documents.parse_pool(update.xml)
+        if xml:
+            definition = self._host.hypervisor.documents.parse_pool(xml)
         elif update.HasField("spec"):
             entry = await self._host.find_pool(request.pool)
             definition = partial_definition_from(request.pool, entry.pool.definition.type, update.spec)
@@ -103,9 +104,9 @@ class PoolServicer(pool_service_pb2_grpc.PoolServiceServicer):
             host=self._host,
             pool=request.pool,
             etag=request.etag,
-            mask=frozenset(request.update_mask.paths),
+            mask=mask,
             definition=definition,
-            xml=update.xml,
+            xml=xml,
             autostart=update.autostart,
             supervised=update.supervised,
         )

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
-from poolfleet_agent.control.pools.definitions import check_place, check_shape, differs
+from poolfleet_agent.control.pools.definitions import check_place, check_shape, check_supported, differs
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.compare import pool_differences
 from poolfleet_agent.model.desired_state import Desired
@@ -30,11 +30,12 @@ class DefinePool(Mutation):
         return self.definition.name, ""
 
     async def check(self) -> Outcome | Work:
-        """POOL_EXISTS, SOURCE_IN_USE, TARGET_IN_USE, PATH_NOT_ALLOWED, INVALID_FIELD."""
+        """POOL_EXISTS, SOURCE_IN_USE, TARGET_IN_USE, PATH_NOT_ALLOWED, NOT_SUPPORTED_HERE, INVALID_FIELD."""
         check_shape(self.definition)
         existing = await self.host.find_pool_or_none(self.definition.name)
         if existing is not None:
             return self._compare(existing)
+        check_supported(self.definition, self.host)
         await check_place(self.definition, self.host)
         timeout_s = self.host.rules.start_timeout_s if self.transient else self.host.rules.operation_timeout_s
         return Work(perform=self._perform, timeout_s=timeout_s)

@@ -3,7 +3,7 @@
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.model.allowed_paths import overlap
 from poolfleet_agent.model.compare import clean_path, same_source
-from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.errors import ModelError, Reason, invalid_field
 from poolfleet_agent.model.mount_options import check_mount_options
 from poolfleet_agent.model.names import check_new_name, check_uuid
 from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES, NetfsSource, PoolDefinition
@@ -17,7 +17,17 @@ def check_shape(definition: PoolDefinition) -> None:
         check_uuid("uuid", definition.uuid)
     if isinstance(definition.source, NetfsSource):
         check_netfs_source(definition.source)
+    if definition.type in DIRECTORY_POOL_TYPES and not definition.target_path:
+        raise invalid_field("target.path", "must not be empty")
     check_mount_options(definition.mount_options or (), definition.protocol_version or "")
+
+
+def check_supported(definition: PoolDefinition, host: Host) -> None:
+    """Refuse a type that this libvirt has no backend for, where it says so: NOT_SUPPORTED_HERE."""
+    types = host.hypervisor.facts().pool_types
+    if types and definition.type not in types:
+        what = f"pools of type {definition.type!r}; this libvirt has {', '.join(types)}"
+        raise ModelError(Reason.NOT_SUPPORTED_HERE, f"no support for {what}", metadata={"what": what})
 
 
 async def check_place(definition: PoolDefinition, host: Host) -> None:
@@ -25,6 +35,7 @@ async def check_place(definition: PoolDefinition, host: Host) -> None:
 
     POOL_EXISTS (the UUID is another pool's), SOURCE_IN_USE, TARGET_IN_USE, PATH_NOT_ALLOWED.
     """
+    await host.check_definition_paths(definition)
     for entry in host.registry.snapshot.pools.values():
         other = entry.pool
         if other.name == definition.name:
@@ -44,7 +55,6 @@ async def check_place(definition: PoolDefinition, host: Host) -> None:
                     other.name,
                     "target.path",
                 )
-    await host.check_definition_paths(definition)
 
 
 def _targets_overlap(one: PoolDefinition, other: PoolDefinition) -> bool:

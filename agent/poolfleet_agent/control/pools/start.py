@@ -31,13 +31,23 @@ class StartPool(Mutation):
         entry = await self.host.looker.pool_facts(self.pool)
         check_etag(self.etag, entry.pool.etag)
         if entry.pool.active:
-            await self.host.intents.want(entry.pool.facts, Desired.STARTED, "StartPool")
-            return Outcome.of_pool(entry, changed=False)
+            return self._as_it_is(entry)
 
         async def perform() -> Outcome:
             return await self._start(entry)
 
         return Work(perform=perform, timeout_s=self.host.rules.start_timeout_s)
+
+    def _as_it_is(self, entry: PoolEntry) -> Outcome | Work:
+        desired = entry.pool.desired
+        if desired is not None and desired.desired is Desired.STARTED:
+            return Outcome.of_pool(entry, changed=False)
+
+        async def perform() -> Outcome:
+            await self.host.intents.want(entry.pool.facts, Desired.STARTED, "StartPool")
+            return Outcome.of_pool(await self.host.looker.pool_facts(self.pool), changed=False)
+
+        return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s)
 
     async def _start(self, entry: PoolEntry) -> Outcome:
         await self.host.intents.want(entry.pool.facts, Desired.STARTED, "StartPool")

@@ -33,14 +33,24 @@ class StopPool(Mutation):
         entry = await self.host.looker.pool_facts(self.pool)
         check_etag(self.etag, entry.pool.etag)
         if not entry.pool.active:
-            await self.host.intents.want(entry.pool.facts, Desired.STOPPED, "StopPool")
-            return Outcome.of_pool(entry, changed=False)
+            return self._as_it_is(entry)
         warnings = () if self.allow_in_use else await check_pool_not_in_use(self.host, entry)
 
         async def perform() -> Outcome:
             return await self._stop(entry)
 
         return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s, warnings=warnings)
+
+    def _as_it_is(self, entry: PoolEntry) -> Outcome | Work:
+        desired = entry.pool.desired
+        if desired is not None and desired.desired is Desired.STOPPED:
+            return Outcome.of_pool(entry, changed=False)
+
+        async def perform() -> Outcome:
+            await self.host.intents.want(entry.pool.facts, Desired.STOPPED, "StopPool")
+            return Outcome.of_pool(await self.host.looker.pool_facts(self.pool), changed=False)
+
+        return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s)
 
     async def _stop(self, entry: PoolEntry) -> Outcome:
         await self.host.intents.want(entry.pool.facts, Desired.STOPPED, "StopPool")

@@ -7,7 +7,6 @@ from poolfleet_agent.control.host import Host, check_etag
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.pools.definitions import check_place, check_shape, differs
 from poolfleet_agent.inventory.snapshot import PoolEntry
-from poolfleet_agent.model.compare import pool_differences
 from poolfleet_agent.model.errors import ModelError, Reason, invalid_field
 from poolfleet_agent.model.operation import OperationKind
 from poolfleet_agent.model.pool import PoolDefinition
@@ -21,6 +20,7 @@ _SPEC_FIELDS: dict[str, tuple[str, ...]] = {
     "spec.mount.options": ("mount_options",),
     "spec.mount.protocol_version": ("protocol_version",),
 }
+_NEEDED = frozenset({"source", "target_path"})
 UPDATE_MASK_PATHS = frozenset({"autostart", "supervised", "xml", *_SPEC_FIELDS})
 
 
@@ -90,29 +90,35 @@ class UpdatePool(Mutation):
 
     async def _new_document(self, entry: PoolEntry) -> str:
         """The document to store; empty where the stored one already says all that is asked."""
-        stored = entry.pool.stored
         if "xml" in self.mask:
-            if self.definition is None:
-                raise invalid_field("update.xml", "must not be empty")
-            if self.definition.name != self.pool:
-                raise differs(self.pool, ("name",))
-            if self.definition.uuid not in {None, entry.pool.facts.uuid}:
-                raise differs(self.pool, ("uuid",))
-            wanted = self.definition
-        else:
-            parts = {part for path in self.mask for part in _SPEC_FIELDS.get(path, ())}
-            if not parts:
-                return ""
-            if self.definition is None:
-                raise invalid_field("update.spec", "must be set, for update_mask names parts of it")
-            if "source" in parts and self.definition.type != stored.type:
-                raise invalid_field("update.spec.source", f"must be of the pool's type, {stored.type}")
-            wanted = replace(stored, **{part: getattr(self.definition, part) for part in parts})
-            if not pool_differences(wanted, stored) and wanted == stored:
-                return ""
+            await self._check_storable(self._stated_by_xml(entry), entry)
+            return self.xml
+        parts = {part for path in self.mask for part in _SPEC_FIELDS.get(path, ())}
+        if not parts or (wanted := self._stated_by_spec(entry.pool.stored, parts)) == entry.pool.stored:
+            return ""
+        await self._check_storable(wanted, entry)
+        return self.host.hypervisor.documents.edit_pool(entry.pool.facts.inactive_xml, wanted)
+
+    async def _check_storable(self, wanted: PoolDefinition, entry: PoolEntry) -> None:
         wanted = replace(wanted, uuid=entry.pool.facts.uuid)
         check_shape(wanted)
         await check_place(wanted, self.host)
-        if "xml" in self.mask:
-            return self.xml
-        return self.host.hypervisor.documents.edit_pool(entry.pool.facts.inactive_xml, wanted)
+
+    def _stated_by_xml(self, entry: PoolEntry) -> PoolDefinition:
+        if self.definition is None:
+            raise invalid_field("update.xml", "must not be empty")
+        if self.definition.name != self.pool:
+            raise differs(self.pool, ("name",))
+        if self.definition.uuid not in {None, entry.pool.facts.uuid}:
+            raise differs(self.pool, ("uuid",))
+        return self.definition
+
+    def _stated_by_spec(self, stored: PoolDefinition, parts: set[str]) -> PoolDefinition:
+        if self.definition is None:
+            raise invalid_field("update.spec", "must be set, for update_mask names parts of it")
+        stated = {part: value for part in parts if (value := getattr(self.definition, part)) is not None}
+        if missing := sorted(parts & _NEEDED - stated.keys()):
+            raise invalid_field("update.spec", f"lacks what update_mask names: {', '.join(missing)}")
+        if "source" in parts and self.definition.type != stored.type:
+            raise invalid_field("update.spec.source", f"must be of the pool's type, {stored.type}")
+        return replace(stored, **stated)

@@ -8,16 +8,15 @@ from typing import ClassVar
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.pools.refresh import require_active
+from poolfleet_agent.control.volumes.place import file_in_pool
 from poolfleet_agent.control.volumes.space import Promises
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
-from poolfleet_agent.model.allowed_paths import is_within
 from poolfleet_agent.model.capacity import bytes_at_once, check_fits, check_overcommit
 from poolfleet_agent.model.compare import volume_differences
 from poolfleet_agent.model.errors import ModelError, Reason, invalid_field
 from poolfleet_agent.model.names import check_new_volume_name
 from poolfleet_agent.model.operation import OperationKind
-from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES
-from poolfleet_agent.model.ports import FileKind
+from poolfleet_agent.model.ports import FileFacts, FileKind
 from poolfleet_agent.model.volume import VolumeDefinition
 
 
@@ -43,7 +42,8 @@ class CreateVolume(Mutation):
         await self.host.find_pool(self.pool)
         entry = await self.host.looker.pool_facts(self.pool)
         require_active(entry)
-        if (record := await self._existing(entry)) is not None:
+        there = await file_in_pool(self.host, entry, self.definition.name)
+        if (record := await self._existing(entry, there)) is not None:
             return self._compare(record)
         await self._check_backing_store()
         self._check_space(entry)
@@ -54,42 +54,26 @@ class CreateVolume(Mutation):
         debris = json.dumps({"pool": self.pool, "volume": self.definition.name})
         return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s, debris=debris)
 
-    async def _existing(self, entry: PoolEntry) -> VolumeRecord | None:
+    async def _existing(self, entry: PoolEntry, there: FileFacts | None) -> VolumeRecord | None:
         """The volume of that name, also where libvirt has not yet seen its file."""
         try:
             return await self.host.looker.volume(self.pool, self.definition.name)
         except ModelError as error:
             if error.reason is not Reason.VOLUME_NOT_FOUND:
                 raise
-        if not await self._file_in_the_way(entry):
+        if there is None:
             return None
+        await self._check_can_be_volume(entry, there)
         await self.host.hypervisor.refresh_pool(self.pool, server=entry.pool.definition.server)
         return await self.host.looker.volume(self.pool, self.definition.name)
 
-    async def _file_in_the_way(self, entry: PoolEntry) -> bool:
-        """Whether a file of that name is there; what can be no volume is refused."""
-        target = entry.pool.definition.target_path
-        local = entry.pool.definition.server is None
-        if not (target and local and entry.pool.definition.type in DIRECTORY_POOL_TYPES):
-            return False
-        path = posixpath.join(target, self.definition.name)
-        facts = await self.host.files.lstat(path)
-        if facts is None:
-            return False
-        metadata = {"pool": self.pool, "volume": self.definition.name, "path": path}
-        if facts.kind is FileKind.SYMLINK:
-            real = await self.host.files.real_path(path)
-            if not is_within(real, await self.host.files.real_path(target)):
-                raise ModelError(
-                    Reason.SYMLINK_LEAVES_POOL,
-                    f"{path} is a symbolic link to {real}, outside the pool",
-                    metadata=metadata,
-                )
-            if await self.host.files.stat(path) is None:
-                raise ModelError(Reason.NOT_A_VOLUME, f"{path} is a symbolic link to nothing", metadata=metadata)
-        elif facts.kind is not FileKind.FILE:
-            raise ModelError(Reason.NOT_A_VOLUME, f"{path} exists and is no regular file", metadata=metadata)
-        return True
+    async def _check_can_be_volume(self, entry: PoolEntry, there: FileFacts) -> None:
+        path = posixpath.join(entry.pool.definition.target_path or "", self.definition.name)
+        followed = await self.host.files.stat(path) if there.kind is FileKind.SYMLINK else there
+        if followed is None or followed.kind is not FileKind.FILE:
+            what = "is a symbolic link to nothing" if followed is None else "exists and is no regular file"
+            metadata = {"pool": self.pool, "volume": self.definition.name, "path": path}
+            raise ModelError(Reason.NOT_A_VOLUME, f"{path} {what}", metadata=metadata)
 
     def _compare(self, record: VolumeRecord) -> Outcome:
         metadata = {"pool": self.pool, "volume": self.definition.name}

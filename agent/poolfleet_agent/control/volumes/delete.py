@@ -7,13 +7,11 @@ from poolfleet_agent.control.host import Host, check_etag
 from poolfleet_agent.control.in_use import check_volume_not_in_use
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.pools.refresh import require_active
-from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
-from poolfleet_agent.model.allowed_paths import is_within
+from poolfleet_agent.control.volumes.place import file_in_pool
+from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.names import check_known_name
 from poolfleet_agent.model.operation import OperationKind
-from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES
-from poolfleet_agent.model.ports import FileKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +44,13 @@ class DeleteVolume(Mutation):
                 return Outcome(changed=False)
             raise
         check_etag(self.etag, record.etag)
-        await self._check_is_volume(entry, record)
+        if record.facts.special:
+            raise ModelError(
+                Reason.NOT_A_VOLUME,
+                f"{self.volume!r} is a directory or begins with a dot; it is no volume",
+                metadata={"pool": self.pool, "volume": self.volume, "path": record.facts.path},
+            )
+        await file_in_pool(self.host, entry, self.volume)
         if not self.allow_in_use:
             await check_volume_not_in_use(self.host, entry, record)
 
@@ -54,27 +58,6 @@ class DeleteVolume(Mutation):
             return await self._delete(entry)
 
         return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s)
-
-    async def _check_is_volume(self, entry: PoolEntry, record: VolumeRecord) -> None:
-        metadata = {"pool": self.pool, "volume": self.volume, "path": record.facts.path}
-        if record.facts.special:
-            raise ModelError(
-                Reason.NOT_A_VOLUME,
-                f"{self.volume!r} is a directory or begins with a dot; it is no volume",
-                metadata=metadata,
-            )
-        definition = entry.pool.definition
-        if definition.server is not None or definition.type not in DIRECTORY_POOL_TYPES or not definition.target_path:
-            return
-        facts = await self.host.files.lstat(record.facts.path)
-        if facts is not None and facts.kind is FileKind.SYMLINK:
-            real = await self.host.files.real_path(record.facts.path)
-            if not is_within(real, await self.host.files.real_path(definition.target_path)):
-                raise ModelError(
-                    Reason.SYMLINK_LEAVES_POOL,
-                    f"{record.facts.path} is a symbolic link to {real}, outside the pool",
-                    metadata=metadata,
-                )
 
     async def _delete(self, entry: PoolEntry) -> Outcome:
         changed = True

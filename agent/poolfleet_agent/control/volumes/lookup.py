@@ -3,6 +3,7 @@
 import posixpath
 
 from poolfleet_agent.control.host import Host
+from poolfleet_agent.control.volumes.place import file_in_pool
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
 from poolfleet_agent.model.compare import clean_path
 from poolfleet_agent.model.errors import ModelError, Reason, invalid_field
@@ -13,7 +14,10 @@ Found = tuple[PoolEntry, VolumeRecord]
 
 
 async def find_volume_by_path(host: Host, path: str) -> Found:
-    """Find by path, symbolic links followed; a name that the snapshot lacks is looked for once. VOLUME_NOT_FOUND."""
+    """Find by path, symbolic links followed: VOLUME_NOT_FOUND, SYMLINK_LEAVES_POOL, PATH_NOT_ALLOWED.
+
+    A name that the snapshot lacks is looked for once.
+    """
     check_absolute_path("path", path)
     host.registry.snapshot.require_loaded()
     path = clean_path(path)
@@ -45,6 +49,7 @@ async def _at(host: Host, path: str) -> Found | None:
     for entry in host.registry.snapshot.pools.values():
         if _holds(entry, path):
             name = posixpath.basename(path)
+            await file_in_pool(host, entry, name)
             record = entry.volumes.get(name)
             if record is None and entry.pool.active:
                 try:

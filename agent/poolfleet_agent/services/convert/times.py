@@ -26,6 +26,7 @@ def seconds(field: str, value: Duration) -> float:
     if (
         not -_LONGEST_DURATION_S <= value.seconds <= _LONGEST_DURATION_S
         or not -999_999_999 <= value.nanos <= 999_999_999
+        or value.seconds * value.nanos < 0
     ):
         raise invalid_field(field, "is not a duration")
     total_s = value.seconds + value.nanos / 1e9
