@@ -1,0 +1,73 @@
+"""Mounts of the host: reading them, probing a server, one attempt to mount, getting rid of one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from poolfleet_agent.model.mount_table import MountTable
+from poolfleet_agent.model.pool import NetfsSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MountRequest:
+    """What to mount: the source, the target, and the pool's own options and protocol version."""
+
+    source: NetfsSource
+    target: str
+    options: tuple[str, ...] = ()
+    protocol_version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerResult:
+    """One layer of a server's diagnosis: `dns`, `tcp`, `rpc`, `export`; `failure` is a MountFailure or empty."""
+
+    layer: str
+    duration_s: float
+    failure: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerProbe:
+    """What was found out of a server, layer by layer, up to the first that failed; `addresses`: what its name means."""
+
+    layers: tuple[LayerResult, ...]
+    addresses: tuple[str, ...]
+
+    @property
+    def failed(self) -> LayerResult | None:
+        """The layer that failed; None: all is well."""
+        return next((layer for layer in self.layers if layer.failure), None)
+
+
+class Mounts(Protocol):
+    """The host's mounts. Nothing here touches a path on a network mount from the agent's own process."""
+
+    def shares_host_namespace(self) -> bool:
+        """Whether what the agent mounts is seen by libvirt: both are in one mount namespace."""
+        ...
+
+    async def table(self) -> MountTable:
+        """What is mounted, now."""
+        ...
+
+    async def addresses(self, host: str) -> Sequence[str]:
+        """What a server's name means, asked of the resolver with a limit; empty: unknown or no answer."""
+        ...
+
+    async def probe_server(self, request: MountRequest) -> ServerProbe:
+        """Name, TCP, NFS NULL call, and for v3 the export; at most 3 s for a silent server."""
+        ...
+
+    async def mount(self, request: MountRequest, *, timeout_s: float) -> None:
+        """One attempt, as libvirt would mount, ended with its limit: MountError."""
+        ...
+
+    async def unmount(self, target: str, *, timeout_s: float = 10.0) -> None:
+        """Unmount as umount does: ModelError RESOURCE_BUSY, POOL_UNRESPONSIVE."""
+        ...
+
+    async def force_unmount(self, target: str) -> None:
+        """Get rid of a dead share: MNT_FORCE several times, only then MNT_DETACH; the calls hang in a child."""
+        ...
