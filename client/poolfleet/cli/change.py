@@ -171,16 +171,16 @@ def _summed_up(cli: Session, change: Change, result: FleetResult[Operation | Ens
                 "duration_s": outcome.duration_s,
             }
         )
-        _print_id(outcome.error, value, several=len(result) > 1, host=name, no_wait=flags.no_wait)
-    cli.complain(
-        {name: each.error for name, each in result.items() if each.error is not None and each.status != "skipped"}
-    )
+        if not flags.for_programs:
+            _print_id(outcome.error, value, several=len(result) > 1, host=name, no_wait=flags.no_wait)
+    cli.complain({name: each.error for name, each in result.items() if each.error is not None})
     if flags.for_programs:
         from poolfleet.cli.output import written
 
         typer.echo(written(Answer(document={"hosts": entries}), flags, width=None))
     elif not flags.quiet and not flags.no_wait and (len(result) > 1 or not counts["failed"]):
-        typer.echo(_line(change, counts, several=len(result) > 1, dry_run=flags.dry_run))
+        steps = [step for outcome in result.values() for step in getattr(outcome.value, "changes", ())]
+        typer.echo(_line(change, counts, steps, several=len(result) > 1, dry_run=flags.dry_run))
     return exit_codes.of_hosts(codes)
 
 
@@ -192,13 +192,10 @@ def _print_id(
         typer.echo(f"{printable(host)} {still}" if several else still)
 
 
-def _line(change: Change, counts: dict[str, int], *, several: bool, dry_run: bool) -> str:
-    said = [
-        (count, f"would be {word}" if dry_run and word == change.done else word)
-        for word, count in counts.items()
-        if count
-    ]
+def _line(change: Change, counts: dict[str, int], steps: list[str], *, several: bool, dry_run: bool) -> str:
+    would = f"would be {change.done}" if dry_run else change.done
+    said = [(count, would if word == change.done else word) for word, count in counts.items() if count]
     if several:
         return ", ".join(f"{count} {word}" for count, word in said)
     what = change.doing.partition(" ")[2]
-    return printable(f"{what} {said[0][1]}")
+    return printable(f"{what} {', '.join(steps) or said[0][1]}")

@@ -20,7 +20,7 @@ from poolfleet.cli.output import Answer
 from poolfleet.cli.parsing import volume_word
 from poolfleet.cli.session import Session, say
 from poolfleet.cli.show import xml_documents
-from poolfleet.cli.verbs import reads
+from poolfleet.cli.verbs import given, reads
 from poolfleet.cli.volumes import VolumeArgument, app
 from poolfleet.types.errors import FailedPrecondition, NotFound
 
@@ -54,13 +54,13 @@ async def disk_xml(
     /,
     *,
     volume: VolumeArgument,
-    target: Annotated[str, typer.Option("--target", help="The guest's device.")] = "vda",
-    bus: Annotated[str, typer.Option("--bus", help="virtio, scsi, sata, ….")] = "virtio",
+    target: Annotated[str, given("--target", about="The guest's device: vda, or sda for a CD.")] = "",
+    bus: Annotated[str, given("--bus", about="virtio, scsi, sata, …: virtio, or sata for a CD.")] = "",
     cache: Annotated[str, typer.Option("--cache", help="none, writeback, writethrough, directsync, unsafe.")] = "none",
     discard: Annotated[str, typer.Option("--discard", help="unmap or ignore.")] = "unmap",
     as_: Annotated[As, typer.Option("--as", help="By path, or by pool and volume.")] = As.FILE,
 ) -> ExitCode:
-    """Write the XML that gives a volume to a guest, with its real format."""
+    """Write the XML that gives a volume to a guest. Its format is the real one."""
     word = volume_word(volume)
 
     async def read(client: AgentClient) -> Volume:
@@ -111,7 +111,9 @@ def _document(volume: Volume, target: str, bus: str, driver: dict[str, str], as_
         ET.SubElement(disk, "source", pool=volume.pool, volume=volume.name)
     else:
         ET.SubElement(disk, "source", {"dev" if kind == "block" else "file": volume.path})
-    ET.SubElement(disk, "target", dev=target, bus=bus)
+    # No guest has a CD drive on virtio.
+    dev, on = ("sda", "sata") if is_cdrom else ("vda", "virtio")
+    ET.SubElement(disk, "target", dev=target or dev, bus=bus or on)
     if is_cdrom:
         ET.SubElement(disk, "readonly")
     ET.indent(disk)

@@ -115,7 +115,7 @@ class _Flag:
             rich_help_panel=self.panel,
             hidden=self.panel not in panels,
         )
-        kind: Any = Annotated[self.kind, option]  # type: ignore[name-defined]  # made as it runs
+        kind: Any = Annotated[self.kind, option]
         return inspect.Parameter(self.field, inspect.Parameter.KEYWORD_ONLY, default=self.default, annotation=kind)
 
 

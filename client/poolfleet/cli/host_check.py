@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from poolfleet.cli.advice import sentence
 from poolfleet.cli.exit_codes import ExitCode
 from poolfleet.cli.output import Answer, Column, Kind, Table
 
@@ -60,7 +59,7 @@ def findings(result: FleetResult[Reached]) -> list[Finding]:
     found = []
     for host, outcome in result.items():
         if outcome.value is None:
-            problems = [sentence(outcome.error).rstrip(".")] if outcome.error else ["not asked"]
+            problems = [outcome.error.message.rstrip(".")] if outcome.error else ["not asked"]
         else:
             problems = _problems(outcome.value, usual)
             if host in twins:

@@ -94,7 +94,8 @@ def written(answer: Answer, flags: Flags, *, width: int | None, colour: bool = F
     from poolfleet.cli.table import drawn
 
     parts = [text.printable(answer.first_line)] if answer.first_line and not flags.no_headers else []
-    for table in answer.tables:
+    # Where nobody answered there is no empty list either: standard error says why.
+    for table in answer.tables if answer.code is ExitCode.OK or any(each.rows for each in answer.tables) else ():
         wide = flags.output is Output.WIDE
         columns = [column for column in table.columns if wide or not column.wide]
         cells = [[shown(column, column.value(row), flags) for column in columns] for row in _sorted(table, flags)]

@@ -74,7 +74,7 @@ async def stop_pool(cli: Session, /, *, pool: PoolWord, allow_in_use: AllowInUse
 
 @changes(app, "restart", "poolfleet pool restart vm_data", "poolfleet pool restart vm_data -A --batch 5%")
 async def restart_pool(cli: Session, /, *, pool: PoolWord, allow_in_use: AllowInUse = False) -> ExitCode:
-    """Stop a pool and start it again, so that a changed definition counts."""
+    """Stop a pool and start it again. A changed definition counts from then on."""
     if cli.flags.no_wait:
         raise UsageError("stopping and starting are two steps, which nobody would go on with: leave --no-wait out")
 
@@ -96,7 +96,7 @@ async def restart_pool(cli: Session, /, *, pool: PoolWord, allow_in_use: AllowIn
 async def build_pool(
     cli: Session, /, *, pool: PoolWord, overwrite: Overwrite = False, no_overwrite: NoOverwrite = False
 ) -> ExitCode:
-    """Make what a pool needs before its first start: for directories and mount points the target."""
+    """Make what a pool lies on. For directories and mount points that is the target."""
     _one_of(overwrite, no_overwrite)
 
     async def ask(client: AgentClient, asked: Asked) -> Operation:
@@ -130,7 +130,7 @@ async def autostart_pool(cli: Session, /, *, pool: PoolWord, off: Off = False) -
 
 @changes(app, "supervise", "poolfleet pool supervise vm_data", "poolfleet pool supervise vm_data --off")
 async def supervise_pool(cli: Session, /, *, pool: PoolWord, off: Off = False) -> ExitCode:
-    """Have the agent bring a pool to the state that it is meant to have."""
+    """Have the agent keep a pool as it is meant to be."""
 
     async def ask(client: AgentClient, asked: Asked) -> Operation:
         return await client.pools.update(await pool_name(client, pool), supervised=not off, **asked)

@@ -77,7 +77,10 @@ async def ensure_pool(
     ] = "name",
     **given: Any,
 ) -> ExitCode:
-    """Bring a pool about, whatever is there now: define it, build its target if missing, set autostart, start it."""
+    """Bring a pool about, whatever is there now.
+
+    It is defined, its target built if that is missing, autostart set, and started: each only where it is needed.
+    """
     if match not in ("name", "source"):
         raise UsageError(f"--match is name or source, not {match!r}")
     if cli.flags.no_wait:
@@ -115,7 +118,10 @@ async def undefine_pool(
 async def erase_pool(
     cli: Session, /, *, pool: PoolWord, allow_missing: AllowMissing = False, allow_in_use: AllowInUse = False
 ) -> ExitCode:
-    """Destroy what a stopped pool is made of: libvirt's delete. A directory is removed where it is empty."""
+    """Destroy what a stopped pool lies on.
+
+    This is libvirt's delete. A directory is removed where it is empty. The definition stays.
+    """
 
     async def ask(client: AgentClient, asked: Asked) -> Operation:
         name = await pool_name(client, pool)

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 app = group("pool")
 
-_WORD = typer.Argument(
-    metavar="POOL", help="Name or UUID of the pool.", autocompletion=completion.pools, show_default=False
-)
+_WORD = typer.Argument(help="Name or UUID of the pool.", autocompletion=completion.pools, show_default=False)
 PoolWord = Annotated[str, _WORD]
 
 

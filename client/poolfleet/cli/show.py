@@ -35,7 +35,11 @@ def in_full(
     tables = [
         Table(
             _COLUMNS,
-            [(name, shown(Column(name, _nothing, kind), value, flags)) for name, value, kind in fields],
+            [
+                (name, shown(Column(name, _nothing, kind), value, flags))
+                for name, value, kind in fields
+                if value not in (None, "")
+            ],
             name=lambda row: row[1],
             heading=host if len(lines) > 1 else "",
         )

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _GAP = 2
-_LEAST = 10
+# How narrow columns become, one kind after the other: names and states stay whole as long as anything else gives way.
+_ROUNDS = (((Kind.TEXT,), 24), ((Kind.PATH, Kind.MESSAGE), 16), ((Kind.TEXT, Kind.PATH, Kind.MESSAGE), 10))
 _STYLES = {
     **dict.fromkeys(("running", "healthy", "succeeded", "ok"), "green"),
     **dict.fromkeys(("suspect", "degraded", "building", "pending", "cancelled", "skipped", "stale"), "yellow"),
@@ -69,12 +70,12 @@ def _colours() -> Console:
 
 
 def fitted(columns: Sequence[Column[Any]], needed: Sequence[int], width: int) -> list[int]:
-    """Make columns narrower until all fit, the widest first: texts, then messages and paths; numbers never."""
+    """Make columns narrower until all fit, the widest first: long texts, then paths and messages; numbers never."""
     widths = list(needed)
-    for kinds in ((Kind.TEXT,), (Kind.MESSAGE, Kind.PATH)):
+    for kinds, fewest in _ROUNDS:
         flexible = [i for i, column in enumerate(columns) if column.kind in kinds]
         while sum(widths) + _GAP * (len(widths) - 1) > width:
-            least = {i: max(_LEAST, len(columns[i].title)) for i in flexible}
+            least = {i: max(fewest, len(columns[i].title)) for i in flexible}
             wide = [i for i in flexible if widths[i] > least[i]]
             if not wide:
                 break

@@ -96,7 +96,12 @@ def _write_examples(command: Any, formatter: Any) -> None:
 def group(name: str, *, no_args_is_help: bool = True) -> typer.Typer:
     """Make a group; the shared flags are accepted before its verb too."""
     app = typer.Typer(
-        name=name, help=GROUPS[name].about, cls=Group, no_args_is_help=no_args_is_help, rich_markup_mode=None
+        name=name,
+        help=GROUPS[name].about,
+        cls=Group,
+        add_completion=False,
+        no_args_is_help=no_args_is_help,
+        rich_markup_mode=None,
     )
     group_callback(app, Group, panels=())
     return app

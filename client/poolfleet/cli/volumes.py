@@ -49,7 +49,7 @@ async def list_volumes(
     ] = False,
     fresh: Fresh = False,
 ) -> ExitCode:
-    """List volumes: each volume of a storage that several hosts share once."""
+    """List volumes. Those of a storage that several hosts share stand there once."""
     if fresh and not pool:
         raise UsageError("--fresh needs a POOL: one pool is looked at at a time")
 
@@ -129,7 +129,7 @@ async def find_volume(
     ],
     field: FieldOption = None,
 ) -> ExitCode:
-    """Find the volume that has a path or a key, on each host that has it."""
+    """Find a volume by path or key. Each host that has it is listed."""
 
     async def look() -> Answer:
         result = await cli.read(lambda client: found_anywhere(client, path_or_key))
@@ -164,7 +164,7 @@ async def _pools_of(cli: Session, found: dict[str, Volume]) -> dict[str, object]
 
 @reads(app, "users", "poolfleet volume users vm_data/web1.qcow2")
 async def volume_users(cli: Session, /, *, volume: VolumeArgument) -> ExitCode:
-    """List the guests that refer to a volume: as a disk, in a backing chain, in a snapshot."""
+    """List the guests that use a volume. A backing chain or a snapshot is use, too."""
     word = volume_word(volume)
 
     async def read(client: AgentClient) -> DomainDisks:

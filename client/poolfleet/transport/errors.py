@@ -27,7 +27,8 @@ def from_call(error: grpc.aio.AioRpcError, *, host: str | None, target: str) -> 
         return from_status(status, host=host)
     code, text = error.code().name, error.details() or "no details"
     if code == "UNAVAILABLE":
-        text = f"The agent at {target} cannot be reached: {text}"
+        # gRPC strings together every layer that it passed; the system's own words stand at the end.
+        text = f"The agent at {target} cannot be reached: {text.rpartition(': ')[2]}"
     elif code == "DEADLINE_EXCEEDED":
         text = f"The agent at {target} did not answer in time."
     return _make(code, text, status_pb2.Status().details, host=host, operation_id=None)
