@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -122,3 +123,23 @@ async def test_two_at_once_and_one_after_the_other(daemon: EmbeddedLibvirtd) -> 
         await until(lambda: third.facts().connected)
         await third.undefine_pool("p", server=None)
         await until(lambda: PoolEvent(kind=PoolEventKind.UNDEFINED, pool="p") in events)
+
+
+def sockets() -> int:
+    links = (os.readlink(entry) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink())
+    return sum(link.startswith("socket:") for link in links)
+
+
+async def test_nothing_stays_open_after_an_end_or_a_loss(daemon: EmbeddedLibvirtd) -> None:
+    before = sockets()
+    async with connecting(daemon) as (libvirt, _):
+        await until(lambda: libvirt.facts().connected)
+        while_connected = sockets()
+        assert while_connected > before
+        for _ in range(2):
+            daemon.kill9()
+            await until(lambda: not libvirt.facts().connected)
+            await asyncio.to_thread(daemon.restart)
+            await until(lambda: libvirt.facts().connected)
+        await until(lambda: sockets() == while_connected)
+    await until(lambda: sockets() == before)

@@ -5,6 +5,7 @@ which that would matter are refused, so that what is checked here is what libvir
 """
 
 import re
+from functools import lru_cache
 from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element
 
@@ -77,12 +78,18 @@ def permissions(parent: Element | None) -> Permissions | None:
     element = only(parent, "permissions")
     if element is None:
         return None
-    return Permissions(
+    return _shared_permissions(
         mode=_mode(text(element, "mode")),
         owner=_id(text(element, "owner"), "owner"),
         group=_id(text(element, "group"), "group"),
         label=text(element, "label") or "",
     )
+
+
+@lru_cache(maxsize=1024)
+def _shared_permissions(*, mode: int | None, owner: int | None, group: int | None, label: str) -> Permissions:
+    """One object for all that are alike: a pool has thousands of volumes, and few kinds of permissions."""
+    return Permissions(mode=mode, owner=owner, group=group, label=label)
 
 
 def append_permissions(parent: Element, stated: Permissions) -> None:

@@ -1,6 +1,7 @@
 """Volume documents: what a caller asks for, and what libvirt says of a volume."""
 
 import re
+import sys
 from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element
 
@@ -65,8 +66,8 @@ def parse_facts(pool: str, xml: str) -> VolumeFacts:
         # One string for both: there may be ten thousand of them.
         key=path if key == path else key,
         path=path,
-        type=root.get("type", ""),
-        format=attribute(target, "format", "type") or "",
+        type=sys.intern(root.get("type", "")),
+        format=sys.intern(attribute(target, "format", "type") or ""),
         capacity_bytes=_size_bytes(root, "capacity"),
         allocation_bytes=_size_bytes(root, "allocation"),
         physical_bytes=_size_bytes(root, "physical"),
