@@ -47,10 +47,10 @@ async def test_tasks_end_with_the_agent_and_that_is_no_breaking() -> None:
 
 async def test_operations_are_forgotten_once_they_ended_long_ago(tmp_path: Path) -> None:
     database, clock = await Database.open(tmp_path / "state"), SystemClock()
-    journal = Journal(store=SqliteOperations(database))
+    store = SqliteOperations(database)
     for name, age_s in (("old", 100), ("new", 10)):
         ended_at_s = clock.now_s() - age_s
-        await journal.record(
+        await store.save(
             Operation(
                 id=name,
                 kind=OperationKind.START_POOL,
@@ -60,6 +60,8 @@ async def test_operations_are_forgotten_once_they_ended_long_ago(tmp_path: Path)
                 ended_at_s=ended_at_s,
             )
         )
+    journal = Journal(store=store)
+    await journal.load()
     background = Background()
     background.start("forget", forget_old_operations(journal, clock, retention_s=50))
     async with asyncio.timeout(WIDE_S):
