@@ -16,7 +16,7 @@ from types import FrameType
 from poolfleet import PoolfleetError
 from scripts.embedded.fleet import EmbeddedFleet
 from scripts.embedded.process import NotReadyError
-from scripts.tour import POOLFLEET, Tour, TourError, title
+from scripts.embedded.tour import POOLFLEET, Tour, TourError, title
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
