@@ -27,18 +27,22 @@ def _rules(*rules: tuple[str, Reason] | tuple[str, Reason, str]) -> Sequence[Tex
 
 _MOUNT = r"Child process \(\S*mount -\S* "
 _UMOUNT = r"Child process \(\S*umount "
+_STORAGE_TOOL = r"Child process \(\S*/(?:pv|vg|lv|mkfs|parted|iscsiadm|dmsetup)|iscsiadm failed"
 _QEMU_IMG = r"Child process \(\S*(?:qemu-img|scrub) .*"
 
 TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
     libvirt.VIR_ERR_INTERNAL_ERROR: _rules(
-        (r"missing backend for pool type", Reason.NOT_SUPPORTED_HERE),
+        (r"missing backend for pool type|cannot execute binary|with status '127'", Reason.NOT_SUPPORTED_HERE),
         (r"pool has no config file", Reason.POOL_TRANSIENT),
         (r"asynchronous jobs running", Reason.RESOURCE_BUSY),
         (r"client socket is closed|End of file while reading data|keepalive timeout", Reason.LIBVIRT_UNAVAILABLE),
         (_UMOUNT + r".*(?:busy)", Reason.RESOURCE_BUSY),
         (_MOUNT + r".* (?P<path>/\S+): mount point (?:does not exist|is not a directory)", Reason.PATH_NOT_USABLE),
         (_MOUNT + r".* mount point (?P<path>/\S+) (?:does not exist|is not a directory)", Reason.PATH_NOT_USABLE),
+        (_MOUNT + r".* special device (?P<path>/\S+) does not exist", Reason.PATH_NOT_USABLE),
+        (_MOUNT + r".* (?P<path>/\S+) is not a block device", Reason.PATH_NOT_USABLE),
         (_MOUNT, Reason.MOUNT_FAILED),
+        (_STORAGE_TOOL, Reason.WRONG_STATE),
         (_QEMU_IMG + r"No space left on device", Reason.FULL),
         (_QEMU_IMG + r"[Qq]uota exceeded", Reason.QUOTA_EXCEEDED),
         (_QEMU_IMG + r"Read-only file system", Reason.READ_ONLY),
@@ -64,8 +68,12 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
         (r"volume name .* cannot contain", Reason.INVALID_FIELD, "name"),
         (r"[Nn]o source device specified when formatting", Reason.NOT_SUPPORTED_HERE),
     ),
+    libvirt.VIR_ERR_INVALID_ARG: _rules(
+        (r"device path '(?P<path>.*)' doesn't exist", Reason.PATH_NOT_USABLE),
+    ),
     libvirt.VIR_ERR_SYSTEM_ERROR: _rules(
         (r"cannot execute binary", Reason.NOT_SUPPORTED_HERE),
+        (r"directory '.*File name too long", Reason.INVALID_FIELD, "target.path"),
         (r"File name too long", Reason.INVALID_FIELD, "name"),
     ),
 }

@@ -62,6 +62,8 @@ def test_whatever_fails_on_a_broken_connection_says_that_libvirt_is_away() -> No
     assert error.retry_delay_s
 
 
+# One line for each text, however long.
+# ruff: noqa: E501
 @pytest.mark.parametrize(
     ("code", "message", "reason"),
     [
@@ -84,6 +86,10 @@ def test_whatever_fails_on_a_broken_connection_says_that_libvirt_is_away() -> No
         (1, "internal error: missing backend for pool type 12 (zfs)", Reason.NOT_SUPPORTED_HERE),
         (1, "internal error: pool has no config file", Reason.POOL_TRANSIENT),
         (1, "internal error: the moon is full", Reason.INTERNAL),
+        (1, "internal error: Child process (/sbin/pvs) unexpected exit status 127: libvirt: error : cannot execute binary /sbin/pvs", Reason.NOT_SUPPORTED_HERE),
+        (1, "internal error: /usr/bin/iscsiadm failed new mode for target 'iqn.2000-01.x:y' with status '127'", Reason.NOT_SUPPORTED_HERE),
+        (1, "internal error: Child process (/sbin/vgcreate novg) unexpected exit status 5: no such device", Reason.WRONG_STATE),
+        (8, "invalid argument: device path '/dev/nope' doesn't exist", Reason.PATH_NOT_USABLE),
         (27, "XML error: malformed octal mode", Reason.INVALID_FIELD),
         (35, "(storage_pool_definition):1: Document is empty\n(null)\n^", Reason.INVALID_FIELD),
         (8, "invalid argument: unknown suffix 'zork'", Reason.INVALID_FIELD),
@@ -138,6 +144,7 @@ def test_by_what_qemu_img_says(said: str, reason: Reason) -> None:
         (errno.EFBIG, "cannot extend file '/x/v': File too large", Reason.TOO_LARGE),
         (errno.ENAMETOOLONG, "Failed to create file '/etc/nnn': File name too long", Reason.INVALID_FIELD),
         (errno.ENOTEMPTY, "failed to remove pool '/x': Directory not empty", Reason.WRONG_STATE),
+        (errno.EEXIST, "failed to create directory '/x': File exists", Reason.PATH_NOT_USABLE),
         (errno.ENOENT, "cannot open directory '/x': No such file or directory", Reason.PATH_NOT_USABLE),
         (errno.ENOTDIR, "cannot open directory '/x': Not a directory", Reason.PATH_NOT_USABLE),
         (errno.EACCES, "inaccessible backing store volume /x: Permission denied", Reason.PATH_NOT_USABLE),
@@ -194,9 +201,11 @@ def test_a_mount_without_its_mount_point_asks_for_a_build() -> None:
         "mount: /x: mount point does not exist.",
         "mount: mount point /x does not exist",
         "mount: /x: mount point is not a directory.",
+        "mount: /target: special device /x does not exist.",
+        "mount: /target: /x is not a block device.",
     ],
 )
-def test_a_missing_mount_point_is_a_path_that_cannot_be_used(stderr: str) -> None:
+def test_a_mount_that_lacks_a_path_names_it(stderr: str) -> None:
     error = model_error(1, MOUNT + stderr, domain=NONE)
     assert (error.reason, error.metadata["path"]) == (Reason.PATH_NOT_USABLE, "/x")
 
