@@ -188,8 +188,12 @@ def _with_flags(
 ) -> Callable[..., None]:
     def command(ctx: typer.Context, **values: Any) -> None:
         flags = {field: values.pop(field) for field in shared.NAMES}
-        earlier = ctx.parent.obj if ctx.parent is not None and isinstance(ctx.parent.obj, Flags) else Flags()
-        call(ctx, earlier.merged(flags), **values)
+        if ctx.parent is None or not isinstance(ctx.parent.obj, Flags):
+            call(ctx, Flags().merged(flags), **values)
+            return
+        # The program itself has read the environment: read once more here, it would win over a flag before the verb.
+        nearer = {field: value for field, value in flags.items() if not _of_environment(ctx, field)}
+        call(ctx, ctx.parent.obj.merged(nearer), **values)
 
     context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
     keywords = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
@@ -197,3 +201,8 @@ def _with_flags(
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command
+
+
+def _of_environment(ctx: typer.Context, field: str) -> bool:
+    source = ctx.get_parameter_source(field)
+    return source is not None and source.name == "ENVIRONMENT"
