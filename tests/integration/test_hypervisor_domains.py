@@ -120,6 +120,19 @@ async def test_a_domain_that_comes_and_goes_is_told_of(libvirtd: EmbeddedLibvirt
         await hypervisor.close()
 
 
+async def test_a_connection_to_domains_that_comes_asks_for_a_reading(libvirtd: EmbeddedLibvirtd) -> None:
+    hypervisor = Libvirt(HypervisorSettings(storage_uri=libvirtd.uri, domain_uris=(libvirtd.uri,)))
+    told = asyncio.Event()
+    hypervisor.subscribe(lambda event: told.set() if event == DomainEvent(domain="") else None)
+    await hypervisor.start()
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            await told.wait()
+        assert (await hypervisor.read_domains()).missing == ()
+    finally:
+        await hypervisor.close()
+
+
 async def test_the_hosts_uuid_is_learnt(libvirtd: EmbeddedLibvirtd) -> None:
     hypervisor = Libvirt(HypervisorSettings(storage_uri=libvirtd.uri, domain_uris=(libvirtd.uri,)))
     await hypervisor.start()

@@ -21,7 +21,14 @@ from poolfleet_agent.hypervisor.handle import client_version
 from poolfleet_agent.model.domain_disk import DomainReading, DomainReference
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import PoolFacts
-from poolfleet_agent.model.ports import BuildMode, ConnectionEvent, Documents, HypervisorEvent, HypervisorFacts
+from poolfleet_agent.model.ports import (
+    BuildMode,
+    ConnectionEvent,
+    Documents,
+    DomainEvent,
+    HypervisorEvent,
+    HypervisorFacts,
+)
 from poolfleet_agent.model.volume import VolumeFacts, VolumeListing
 
 T = TypeVar("T")
@@ -216,6 +223,7 @@ class Libvirt:
 
     def _domain_session(self, uri: str) -> Session:
         def changed(connected: bool) -> None:
+            self._tell(DomainEvent(domain=""))
             if connected and not self._host_uuid and self._learning is None:
                 self._learning = asyncio.create_task(self._learn_host(session), name="learn the host's uuid")
 

@@ -190,7 +190,7 @@ class Session:
         return opened
 
     def _watch(self, loop: asyncio.AbstractEventLoop, opened: Opened, handle: Handle) -> None:
-        """Give all of `opened` up when one of its connections breaks, but for one that was replaced."""
+        """Give all of `opened` up when one of its connections breaks, but for one that was replaced. In a thread."""
 
         def tell(reason: str) -> None:
             if self._opened is opened and not handle.retired:
@@ -207,7 +207,14 @@ class Session:
         handle.undo += watch_close(handle.connection, broken)
 
     async def _replace(self, opened: Opened, handle: Handle) -> None:
-        replacing = detached(lambda: connect(opened.uri), name="libvirt-replace")
+        loop = asyncio.get_running_loop()
+
+        def connect_and_watch() -> Handle:
+            new = connect(opened.uri)
+            self._watch(loop, opened, new)
+            return new
+
+        replacing = detached(connect_and_watch, name="libvirt-replace")
         try:
             async with asyncio.timeout(OPEN_LIMIT_S):
                 new = await asyncio.shield(replacing)
@@ -221,7 +228,6 @@ class Session:
             raise
         finally:
             self._replacing.discard(handle)
-        self._watch(asyncio.get_running_loop(), opened, new)
         with self._lock:
             unused: Handle | None = new
             if self._opened is opened:

@@ -52,7 +52,10 @@ class ConnectionEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DomainEvent:
-    """A domain was defined, undefined, started, stopped, or its devices changed: its disks must be read again."""
+    """A domain was defined, undefined, started, stopped, or its devices changed: its disks must be read again.
+
+    An empty name: the connection to some domains came or went.
+    """
 
     domain: str
 
