@@ -91,7 +91,7 @@ _MOUNT_FAILURES = tuple(
         (r"[Pp]rotocol not supported|version .* not supported", "VERSION_NOT_SUPPORTED"),
         (r"incorrect mount option|bad option|[Ii]nvalid argument", "BAD_OPTION"),
         (r"[Ss]tale file handle", "STALE"),
-        (r"fstab options|must be superuser|only root", "NOT_PRIVILEGED"),
+        (r"fstab options|must be superuser|only root|drop permissions", "NOT_PRIVILEGED"),
     )
 )
 

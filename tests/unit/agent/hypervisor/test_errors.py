@@ -181,6 +181,8 @@ MOUNT = "internal error: Child process (/bin/mount -o nodev,nosuid,noexec -t nfs
         ("mount.nfs: access denied by server while mounting h:/e", "ACCESS_DENIED"),
         ("mount.nfs: mounting h:/e failed, reason given by server: No such file or directory", "NO_SUCH_EXPORT"),
         ("mount: /x: unknown filesystem type 'nfs'.", "HELPER_MISSING"),
+        ("mount: /x: must be superuser to use mount.", "NOT_PRIVILEGED"),
+        ("mount.nfs: failed to apply fstab options", "NOT_PRIVILEGED"),
         ("mount.nfs: the moon is full", "UNKNOWN"),
     ],
 )
