@@ -87,10 +87,15 @@ def volume_differences(asked: VolumeDefinition, have: VolumeFacts) -> tuple[str,
     return tuple(_volume_differences(asked, have))
 
 
+def _made_capacities(asked_bytes: int) -> tuple[int, ...]:
+    """What a volume of that capacity may have: qemu-img is given whole KiB by libvirt, rounded up."""
+    return asked_bytes, -(-asked_bytes // 1024) * 1024
+
+
 def _volume_differences(asked: VolumeDefinition, have: VolumeFacts) -> Iterator[str]:
     if asked.format is not None and asked.format != have.format:
         yield "format"
-    if asked.capacity_bytes is not None and asked.capacity_bytes != have.capacity_bytes:
+    if asked.capacity_bytes is not None and have.capacity_bytes not in _made_capacities(asked.capacity_bytes):
         yield "capacity_bytes"
     if asked.backing_store is not None:
         path = have.backing_store.path if have.backing_store else ""
