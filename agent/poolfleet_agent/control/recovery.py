@@ -17,8 +17,11 @@ from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.lanes import Claim, Lanes
 from poolfleet_agent.control.operations import failure_of
+from poolfleet_agent.control.volumes.place import file_in_pool
+from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationKind, OperationState
+from poolfleet_agent.model.ports import FileKind
 
 SETTLE_S = 5.0
 """How long, from libvirt's answering on, a volume may still appear that a dead agent asked for."""
@@ -103,10 +106,12 @@ class Recovery:
         try:
             facts = await self.host.hypervisor.read_volume(pool, volume, server=server)
         except ModelError as error:
-            if error.reason in {Reason.VOLUME_NOT_FOUND, Reason.POOL_NOT_FOUND, Reason.POOL_NOT_ACTIVE}:
+            if error.reason in {Reason.POOL_NOT_FOUND, Reason.POOL_NOT_ACTIVE}:
                 return settled.over()
+            if error.reason is Reason.VOLUME_NOT_FOUND:
+                return await self._nothing_hidden(operation, entry) and settled.over()
             raise
-        if facts.modified_at_s is not None and facts.modified_at_s < operation.created_at_s - CLOCK_SLACK_S:
+        if facts.modified_at_s is not None and not _made_by(operation, facts.modified_at_s):
             log.warning("volume is older than the operation that was cut off; it stays", pool=pool, volume=volume)
             return True
         disks = await self.host.fresh_disks()
@@ -119,6 +124,26 @@ class Recovery:
         log.info("debris removed", pool=pool, volume=volume, operation=operation.id)
         await self.host.looker.pool(pool)
         return settled.over()
+
+    async def _nothing_hidden(self, operation: Operation, entry: PoolEntry | None) -> bool:
+        """Whether what libvirt does not describe is not there indeed. RESOURCE_BUSY while libvirt is creating it."""
+        server = entry.pool.definition.server if entry else None
+        try:
+            # One whose file is still to come is not described, and yet cannot be deleted either.
+            await self.host.hypervisor.delete_volume(operation.pool, operation.volume, server=server)
+        except ModelError as error:
+            if error.reason is not Reason.VOLUME_NOT_FOUND:
+                raise
+        file = await file_in_pool(self.host, entry, operation.volume) if entry else None
+        if file is None or file.kind is not FileKind.FILE or not _made_by(operation, file.modified_at_s):
+            return True
+        # libvirt was restarted too, and has not seen what its own child went on to write.
+        await self.host.hypervisor.refresh_pool(operation.pool, server=server)
+        return False
+
+
+def _made_by(operation: Operation, modified_at_s: float) -> bool:
+    return modified_at_s >= operation.created_at_s - CLOCK_SLACK_S
 
 
 @dataclass

@@ -117,16 +117,33 @@ class CreateVolume(Mutation):
         )
 
     async def _create(self, entry: PoolEntry) -> Outcome:
-        hypervisor = self.host.hypervisor
-        xml = self.xml or hypervisor.documents.render_volume(self.definition)
         with self.promises.hold(self.pool, bytes_at_once(self.definition)):
             try:
-                await hypervisor.create_volume(self.pool, xml, server=entry.pool.definition.server)
+                await self._have_created(entry)
             except ModelError as error:
-                if error.reason is Reason.VOLUME_EXISTS:
-                    # Somebody created it between our look and libvirt's: compare as if it had been there before.
-                    return self._compare(await self.host.looker.volume(self.pool, self.definition.name))
+                if error.reason is not Reason.VOLUME_EXISTS:
+                    raise
+                return await self._compare_or_replace(entry)
+        return await self._created()
+
+    async def _compare_or_replace(self, entry: PoolEntry) -> Outcome:
+        """libvirt knows such a volume, although we found none before."""
+        try:
+            # Somebody created it between our look and libvirt's: compare as if it had been there before.
+            return self._compare(await self.host.looker.volume(self.pool, self.definition.name))
+        except ModelError as error:
+            if error.reason is not Reason.VOLUME_NOT_FOUND:
                 raise
+        # Somebody removed its file, and libvirt has not seen that yet; or it is only being made, then this is refused.
+        await self.host.hypervisor.refresh_pool(self.pool, server=entry.pool.definition.server)
+        await self._have_created(entry)
+        return await self._created()
+
+    async def _have_created(self, entry: PoolEntry) -> None:
+        xml = self.xml or self.host.hypervisor.documents.render_volume(self.definition)
+        await self.host.hypervisor.create_volume(self.pool, xml, server=entry.pool.definition.server)
+
+    async def _created(self) -> Outcome:
         record = await self.host.looker.volume(self.pool, self.definition.name)
         await self.host.looker.pool_facts(self.pool)
         return Outcome.of_volume(record, changed=True)
