@@ -1,0 +1,59 @@
+"""A qemu-img for an embedded libvirtd that stands still in the middle, for as long as a test wants: a long creation."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+
+from scripts.embedded.host import EmbeddedHost
+from scripts.embedded.process import wait_until
+
+_SCRIPT = """\
+#!/bin/sh
+# Stands still before, or after, the real work, while it is told to.
+stand_still() {{
+    if [ -e {gate}/$1 ]; then
+        : >{gate}/standing
+        while [ -e {gate}/$1 ]; do sleep 0.05; done
+        rm -f {gate}/standing
+    fi
+}}
+stand_still before
+{real} "$@"
+status=$?
+stand_still after
+exit $status
+"""
+
+LIMIT_S = 20.0
+
+
+class SlowQemuImg:
+    """What libvirtd of a host runs for qemu-img, if this is made before that is started."""
+
+    def __init__(self, host: EmbeddedHost) -> None:
+        self._gate = host.root / "gate"
+        self._gate.mkdir(parents=True)
+        programs = host.root / "programs"
+        programs.mkdir()
+        real = shutil.which("qemu-img")
+        assert real is not None
+        script = programs / "qemu-img"
+        script.write_text(_SCRIPT.format(gate=shlex.quote(str(self._gate)), real=shlex.quote(real)))
+        script.chmod(0o755)
+        env = host.libvirtd.surroundings.env
+        env["PATH"] = f"{programs}:{env.get('PATH', os.defpath)}"
+
+    def hold(self, where: str) -> None:
+        """Let the next ones stand still `before` or `after` their work."""
+        (self._gate / where).touch()
+
+    def wait_standing(self) -> None:
+        """Return when one stands still."""
+        wait_until((self._gate / "standing").exists, limit_s=LIMIT_S, what="qemu-img stands still")
+
+    def let_go(self) -> None:
+        """Let all go on."""
+        for where in ("before", "after"):
+            (self._gate / where).unlink(missing_ok=True)

@@ -1,0 +1,172 @@
+"""kill -9 of the agent during a volume's creation: the record says so, nothing is left, and the next call succeeds."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import grpc
+import pytest
+from google.protobuf.duration_pb2 import Duration
+
+from poolfleet.v1 import operation_pb2
+from poolfleet.v1.operation_service_pb2 import GetOperationRequest
+from poolfleet.v1.pool_service_pb2 import GetPoolRequest, RefreshPoolRequest
+from poolfleet.v1.volume_pb2 import VolumeSpec
+from poolfleet.v1.volume_service_pb2 import CreateVolumeRequest, ListVolumesRequest
+from scripts.embedded.host import EmbeddedHost
+from scripts.embedded.libvirtd import EmbeddedLibvirtd
+from tests.faults.slow_qemu_img import SlowQemuImg
+from tests.made_pools import MIB, folder, raw_volume, start_dir_pool
+from tests.raw_agent import RawAgent, Refused, eventually, raw_agent, refused
+
+RUNNING, SUCCEEDED, FAILED = (
+    operation_pb2.OPERATION_STATE_RUNNING,
+    operation_pb2.OPERATION_STATE_SUCCEEDED,
+    operation_pb2.OPERATION_STATE_FAILED,
+)
+# The agent watches out for late debris for some seconds.
+CLEAN_LIMIT_S = 30.0
+# Longer than that.
+LATE_S = 7.0
+
+
+@pytest.fixture
+def slow_host(short_dir: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[tuple[EmbeddedHost, SlowQemuImg]]:
+    """A host whose libvirt creates qcow2 volumes as slowly as a test wants."""
+    with tempfile.TemporaryDirectory(dir=short_dir, prefix="h") as path:
+        Path(path).chmod(0o755)
+        host = EmbeddedHost("h", Path(path))
+        host.libvirtd.learn_emulators_from(libvirtd)
+        slow = SlowQemuImg(host)
+        with host:
+            yield host, slow
+            slow.let_go()
+
+
+def qcow2(request_id: str = "") -> CreateVolumeRequest:
+    spec = VolumeSpec(name="v.qcow2", format="qcow2", capacity_bytes=64 * MIB)
+    return CreateVolumeRequest(pool="p", spec=spec, request_id=request_id)
+
+
+async def volumes(agent: RawAgent) -> list[str]:
+    listed = await agent.ask(ListVolumesRequest(pool="p", max_staleness=Duration()))
+    return [volume.name for volume in listed.volumes]
+
+
+async def creations_of(agent: RawAgent) -> dict[str, operation_pb2.Operation]:
+    return {operation.volume: operation for operation in (await agent.operations()).values() if operation.volume}
+
+
+async def create_as_soon_as_possible(agent: RawAgent, request: CreateVolumeRequest) -> operation_pb2.Operation:
+    """As a client does that is told to come again."""
+    created: list[operation_pb2.Operation] = []
+
+    async def done() -> bool:
+        try:
+            created.append(await agent.done(request))
+        except Refused as error:
+            if error.reason not in {"OPERATION_IN_PROGRESS", "LIBVIRT_UNAVAILABLE"} or error.retry_s is None:
+                raise
+            return False
+        return True
+
+    took_s = await eventually(done, limit_s=CLEAN_LIMIT_S, what="the volume can be created")
+    print(f"created again after {took_s:.1f} s")
+    return created[0]
+
+
+@pytest.mark.parametrize(("where", "late"), [("before", False), ("before", True), ("after", True)])
+async def test_a_creation_that_was_cut_off_leaves_nothing(
+    where: str, late: bool, slow_host: tuple[EmbeddedHost, SlowQemuImg]
+) -> None:
+    host, slow = slow_host
+    request_id = str(uuid.uuid4())
+    async with raw_agent(host.agent.target) as agent:
+        await start_dir_pool(host, agent, "p", "other")
+        slow.hold(where)
+        running = (await agent.ask(qcow2(request_id))).operation
+        assert running.state == RUNNING
+        await asyncio.to_thread(slow.wait_standing)
+        file = folder(host, "p") / "v.qcow2"
+        assert file.exists() == (where == "after")
+        await asyncio.to_thread(host.agent.kill9)
+    await asyncio.to_thread(host.agent.start)
+    async with raw_agent(host.agent.target) as agent:
+        ended = (await agent.ask(GetOperationRequest(operation=running.id))).operation
+        assert ended.state == FAILED
+        failure = refused(ended.error)
+        assert (failure.code, failure.reason) == ("UNAVAILABLE", "AGENT_RESTARTED")
+        assert failure.retry_s
+        # The same id says the same, and begins nothing.
+        again = (await agent.ask(qcow2(request_id))).operation
+        assert (again.id, again.state) == (running.id, FAILED)
+        if late:
+            await asyncio.sleep(LATE_S)
+        slow.let_go()
+        created = await create_as_soon_as_possible(agent, qcow2(str(uuid.uuid4())))
+        assert created.changed
+        assert created.id != running.id
+        assert await volumes(agent) == ["other", "v.qcow2"]
+        assert sorted(path.name for path in folder(host, "p").iterdir()) == ["other", "v.qcow2"]
+
+
+async def test_without_another_call_nothing_is_left_either(slow_host: tuple[EmbeddedHost, SlowQemuImg]) -> None:
+    host, slow = slow_host
+    async with raw_agent(host.agent.target) as agent:
+        await start_dir_pool(host, agent, "p")
+        slow.hold("after")
+        await agent.ask(qcow2())
+        await asyncio.to_thread(slow.wait_standing)
+        await asyncio.to_thread(host.agent.kill9)
+    slow.let_go()
+    await asyncio.to_thread(host.agent.start)
+    async with raw_agent(host.agent.target) as agent:
+
+        async def clean() -> bool:
+            return not list(folder(host, "p").iterdir()) and not await volumes(agent)
+
+        await eventually(clean, limit_s=CLEAN_LIMIT_S, what="the debris is gone")
+        assert (await agent.ask(GetPoolRequest(pool="p"))).pool.volume_count == 0
+
+
+async def test_what_libvirt_does_only_after_the_agent_is_back_leaves_nothing(
+    host: EmbeddedHost, agent: RawAgent
+) -> None:
+    """libvirtd stands still in the midst of many creations, the agent dies and comes back, then libvirtd goes on."""
+    await start_dir_pool(host, agent, "p")
+    names = [f"v{number:02d}" for number in range(60)]
+    creations = [asyncio.create_task(agent.ask(raw_volume("p", name))) for name in names]
+
+    async def amid() -> bool:
+        return len(await creations_of(agent)) > 25
+
+    await eventually(amid, limit_s=20, what="some volumes are being created")
+    host.libvirtd.sigstop()
+    # What was on its way back from libvirt is recorded meanwhile.
+    await asyncio.sleep(0.5)
+    before = await creations_of(agent)
+    await asyncio.to_thread(host.agent.kill9)
+    for creation in creations:
+        with suppress(grpc.aio.AioRpcError, Refused):
+            await creation
+    await asyncio.to_thread(host.agent.start)
+    host.libvirtd.sigcont()
+    cut_off = {volume for volume, operation in before.items() if operation.state == RUNNING}
+    kept = sorted(volume for volume, operation in before.items() if operation.state == SUCCEEDED)
+    assert cut_off
+    print(f"{len(kept)} created, {len(cut_off)} cut off, {len(names) - len(before)} not begun")
+    async with raw_agent(host.agent.target) as again:
+        after = await creations_of(again)
+        assert {refused(after[volume].error).reason for volume in cut_off} <= {"AGENT_RESTARTED"}
+        assert {volume for volume, operation in after.items() if operation.state == FAILED} == cut_off
+        for volume in sorted(cut_off):
+            created = await create_as_soon_as_possible(again, raw_volume("p", volume))
+            assert created.changed
+        await again.done(RefreshPoolRequest(pool="p"))
+        assert await volumes(again) == sorted({*kept, *cut_off})
+        assert sorted(path.name for path in folder(host, "p").iterdir()) == sorted({*kept, *cut_off})
