@@ -130,11 +130,14 @@ def _sorted(table: Table[Row], flags: Flags) -> list[Row]:
         titles = ", ".join(each.title.lower() for each in table.columns)
         raise typer.BadParameter(f"--sort {flags.sort}: there is no such column; there are {titles}")
 
-    def key(row: Row) -> tuple[bool, bool, Any]:
-        value = column.value(row)
-        return value is None, isinstance(value, str), value or 0 if not isinstance(value, str) else value
+    known = [row for row in table.rows if column.value(row) not in (None, "")]
+    unknown = [row for row in table.rows if column.value(row) in (None, "")]
 
-    return sorted(table.rows, key=key, reverse=flags.sort.startswith("-"))
+    def key(row: Row) -> tuple[bool, Value]:
+        value = column.value(row)
+        return isinstance(value, str), value
+
+    return [*sorted(known, key=key, reverse=flags.sort.startswith("-")), *unknown]
 
 
 def _csv(table: Table[Any], flags: Flags) -> str:

@@ -81,6 +81,7 @@ async def update_pool(
             return await client.pools.update(name, xml=xml, **switches, **asked)
         now = await client.pools.get(name)
         spec, mask = _merged(now, wanted)
+        mask += tuple(name for name, value in switches.items() if value is not None)
         return await client.pools.update(name, spec=spec, mask=mask, etag=now.etag, **switches, **asked)
 
     return await carry_out(

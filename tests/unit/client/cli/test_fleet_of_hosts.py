@@ -1,0 +1,184 @@
+"""Several hosts, from a fleet file: who is asked, how answers are put together, and what the codes say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import grpc
+
+from poolfleet.v1 import domain_disk_pb2, operation_pb2, pool_pb2, snapshot_pb2
+from tests.unit.client.cli.conftest import Hosts, Ran, Terminal
+from tests.unit.client.cli.living_agent import LivingAgent
+from tests.unit.client.stub_agent import Refusal
+
+SHARE = "nfs:nfs.example.com/share"
+
+
+def table(ran: Ran) -> list[list[str]]:
+    return [line.split() for line in ran.lines]
+
+
+def share_a_volume(agents: Sequence[LivingAgent]) -> None:
+    for agent in agents:
+        storage = snapshot_pb2.Storage(id=SHARE, source=snapshot_pb2.Storage.SOURCE_CONFIGURED)
+        agent.has_pool("vm_data", storage=storage)
+        agent.has_volume("vm_data", "web1.qcow2", format="qcow2")
+
+
+async def test_alike_pools_stand_in_one_line_and_bad_ones_first_with_their_reason(hosts: Hosts) -> None:
+    for agent in hosts.agents:
+        agent.has_pool("a")
+        agent.has_pool("vm_data")
+    bad = hosts.agents[2].pools["vm_data"].health
+    bad.status, bad.reason = pool_pb2.PoolHealth.STATUS_UNRESPONSIVE, "POOL_UNRESPONSIVE"
+    bad.message = "it does not answer"
+    lines = table(await hosts.poolfleet("pool", "list"))
+    assert [line[:5] for line in lines[1:4]] == [
+        ["vm_data", "dir", "1/3", "running", "unresponsive"],
+        ["a", "dir", "3/3", "running", "healthy"],
+        ["vm_data", "dir", "2/3", "running", "healthy"],
+    ]
+    assert lines[-1] == ["kvm3", "POOL_UNRESPONSIVE", "-", "it", "does", "not", "answer"]
+
+
+async def test_by_host_each_host_has_its_line(hosts: Hosts) -> None:
+    for agent in hosts.agents:
+        agent.has_pool("a")
+    lines = table(await hosts.poolfleet("pool", "list", "--by-host", "--no-headers"))
+    assert [line[:2] for line in lines] == [["kvm1", "a"], ["kvm2", "a"], ["kvm3", "a"]]
+
+
+async def test_hosts_are_chosen_by_glob_and_label(hosts: Hosts) -> None:
+    hosts.agents[0].has_pool("one")
+    hosts.agents[2].has_pool("three")
+    assert (await hosts.poolfleet("pool", "list", "-o", "name", "-H", "kvm*", "-H", "!kvm1")).lines == ["three"]
+    assert (await hosts.poolfleet("pool", "list", "-o", "name", "-l", "rack=r1")).lines == ["one"]
+
+
+async def test_a_change_names_its_hosts(hosts: Hosts) -> None:
+    for agent in hosts.agents:
+        agent.has_pool("p")
+    unnamed = await hosts.poolfleet("pool", "stop", "p")
+    assert unnamed.code == 2
+    assert "--all-hosts" in unnamed.err
+    assert not any("StopPool" in agent.called for agent in hosts.agents)
+
+
+async def test_a_change_on_several_hosts_is_asked_about_and_without_a_terminal_refused(hosts: Hosts) -> None:
+    for agent in hosts.agents:
+        agent.has_pool("p")
+    unanswered = await hosts.poolfleet("pool", "stop", "p", "-A")
+    assert unanswered.code == 2
+    assert "Stop pool p on 3 hosts?" in unanswered.err
+    one = await hosts.poolfleet("pool", "stop", "p", "-H", "kvm2")
+    assert (one.code, one.out) == (0, "pool p stopped\n")
+    agreed = await hosts.poolfleet("pool", "stop", "p", "-A", "--yes")
+    assert (agreed.code, agreed.out) == (0, "2 stopped, 1 already inactive\n")
+
+
+async def test_failures_are_told_by_host_and_batches_stop_after_the_first(hosts: Hosts) -> None:
+    for agent in hosts.agents:
+        agent.has_pool("p", state=pool_pb2.POOL_STATE_INACTIVE)
+    refusal = Refusal(grpc.StatusCode.FAILED_PRECONDITION, "MOUNT_FAILED", "access denied by server")
+    hosts.agents[0].on("StartPool", refusal)
+    ran = await hosts.poolfleet("pool", "start", "p", "-A", "-y", "--batch", "1")
+    assert (ran.code, ran.out) == (1, "1 failed, 2 skipped\n")
+    assert ran.err.startswith("kvm1: access denied by server;")
+    at_once = await hosts.poolfleet("pool", "start", "p", "-A", "-y", "-o", "json")
+    statuses = [host["status"] for host in json.loads(at_once.out)["hosts"]]
+    assert statuses == ["failed", "changed", "changed"]
+
+
+async def test_an_unreachable_host_leaves_a_read_whole_and_its_lack_is_told(hosts: Hosts) -> None:
+    hosts.agents[0].has_pool("p")
+    await hosts.agents[2].stop()
+    ran = await hosts.poolfleet("pool", "list", "-o", "json")
+    document = json.loads(ran.out)
+    assert ran.code == 0
+    assert document["complete"] is False
+    assert [host["status"] for host in document["hosts"]] == ["ok", "ok", "unreachable"]
+    assert ran.err.startswith("kvm3: ")
+    assert (await hosts.poolfleet("pool", "list", "--require-complete")).code == 1
+    for agent in hosts.agents:
+        await agent.stop()
+    assert (await hosts.poolfleet("pool", "list")).code == 3
+
+
+async def test_a_pool_that_only_some_hosts_have_is_found_there(hosts: Hosts) -> None:
+    hosts.agents[1].has_pool("p")
+    ran = await hosts.poolfleet("pool", "show", "p", "-o", "json")
+    assert (ran.code, ran.err) == (0, "")
+    assert [pool["host"] for pool in json.loads(ran.out)["pools"]] == ["kvm2"]
+    assert (await hosts.poolfleet("pool", "show", "nix")).code == 4
+
+
+async def test_a_volume_of_a_shared_storage_is_listed_once_and_named_on_one_host(hosts: Hosts) -> None:
+    share_a_volume(hosts.agents)
+    disk = domain_disk_pb2.DomainDisk(domain="web1", pool="vm_data", volume="web1.qcow2")
+    hosts.agents[1].disks.append(disk)
+    [row] = table(await hosts.poolfleet("volume", "list", "vm_data", "--no-headers"))
+    assert (row[0], row[4]) == ("web1.qcow2", "web1")
+    assert (await hosts.poolfleet("volume", "show", "kvm2:vm_data/web1.qcow2", "--field", "path")).lines == [
+        "/srv/vm_data/web1.qcow2"
+    ]
+    assert (await hosts.poolfleet("volume", "delete", "kvm3:vm_data/web1.qcow2")).code == 0
+    assert [len(agent.volumes) for agent in hosts.agents] == [1, 1, 0]
+
+
+async def test_the_inventory_has_each_storage_once(hosts: Hosts) -> None:
+    share_a_volume(hosts.agents)
+    hosts.agents[0].has_pool("local")
+    ran = await hosts.poolfleet("inventory")
+    assert ran.lines[0] == "complete: 3 hosts, 2 storages, 1 volume, oldest 4 s"
+    assert " ".join(ran.lines[2].split()) == "STORAGE TYPE HOSTS VOLUMES CAPACITY USED% ORPHANS AS-OF"
+    assert [SHARE, "dir", "3", "1", "100.0GiB", "25%", "-", "4s"] in table(ran)
+    document = json.loads((await hosts.poolfleet("inventory", "show", "-o", "json")).out)
+    assert list(document) == ["complete", "hosts", "storages", "volumes"]
+    [volume] = document["volumes"]
+    assert [place["host"] for place in volume["hosts"]] == ["kvm1", "kvm2", "kvm3"]
+    await hosts.agents[1].stop()
+    partial = await hosts.poolfleet("inventory", "--require-complete")
+    assert partial.code == 1
+    assert partial.lines[0].startswith("INCOMPLETE: 2 of 3 hosts")
+
+
+async def test_hosts_are_listed_and_checked(hosts: Hosts) -> None:
+    hosts.agents[0].has_pool("p")
+    lines = table(await hosts.poolfleet("host", "list"))
+    assert " ".join(lines[0]) == "HOST STATUS LIBVIRT POOLS UNHEALTHY OPS AGENT LAST-SEEN"
+    assert lines[1] == ["kvm1", "ok", "9.0.0", "1", "0", "0", "0.1.0", "4s"]
+    assert (await hosts.poolfleet("host", "check")).code == 0
+    hosts.agents[0].agent.agent_id = hosts.agents[1].agent.agent_id
+    hosts.agents[2].clock_offset_s = 90
+    hosts.agents[2].agent.libvirt_connected = False
+    ran = await hosts.poolfleet("host", "check", "-o", "json")
+    problems = {host["name"]: " ".join(host["problems"]) for host in json.loads(ran.out)["hosts"]}
+    assert ran.code == 1
+    assert "the same agent as kvm2" in problems["kvm1"]
+    assert "s ahead" in problems["kvm3"]
+    assert "libvirt does not answer" in problems["kvm3"]
+
+
+async def test_an_operation_is_found_on_whichever_host_has_it(hosts: Hosts) -> None:
+    running = hosts.agents[1].has_operation(operation_pb2.OPERATION_STATE_RUNNING, pool="p")
+    assert (await hosts.poolfleet("operation", "cancel", running.id)).code == 0
+    assert "CancelOperation" in hosts.agents[1].called
+    assert (await hosts.poolfleet("operation", "cancel", "nix")).code == 4
+
+
+async def test_a_fleet_file_is_shown_and_validated(hosts: Hosts, tmp_path: Path) -> None:
+    assert [row[0] for row in table(await hosts.poolfleet("config", "show", "--no-headers"))] == [
+        "kvm1",
+        "kvm2",
+        "kvm3",
+    ]
+    assert (await hosts.poolfleet("config", "validate")).code == 0
+    bad = tmp_path / "bad.toml"
+    bad.write_text('[[host]]\nname = "a"\ntarget = "a:1"\ncolour = "red"\n')
+    ran = await Terminal()("config", "validate", str(bad))
+    assert ran.code == 2
+    assert "colour" in ran.err
+    bad.write_text('[defaults]\ntls = { ca = "ca", cert = "c", key = "k" }\n[[host]]\nname = "a"\ntarget = "a:1"\n')
+    assert "cannot read" in (await Terminal()("config", "validate", str(bad))).err

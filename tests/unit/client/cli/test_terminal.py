@@ -1,0 +1,135 @@
+"""What is different where a person sits at a terminal: questions, colours, widths."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import pty
+import signal
+import struct
+import termios
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from rich.cells import cell_len
+from rich.text import Text
+
+from poolfleet.v1 import operation_pb2, pool_pb2, pool_service_pb2
+from tests.unit.client.cli.conftest import POOLFLEET, Hosts, Terminal
+from tests.unit.client.cli.living_agent import LivingAgent
+from tests.unit.client.stub_agent import Refusal
+
+
+class Person:
+    """Someone at a terminal of 90 columns, who reads and types."""
+
+    def __init__(self) -> None:
+        self.master, self.slave = pty.openpty()
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 90, 0, 0))
+        self.seen = ""
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def starts(self, poolfleet: Terminal, *words: str) -> asyncio.subprocess.Process:
+        environment = {**poolfleet.environment, "TERM": "xterm-256color"}
+        end = self.slave
+        self.process = await asyncio.create_subprocess_exec(
+            POOLFLEET, *words, stdin=end, stdout=end, stderr=end, env=environment
+        )
+        asyncio.get_running_loop().add_reader(self.master, self._read)
+        return self.process
+
+    def _read(self) -> None:
+        self.seen += os.read(self.master, 65536).decode(errors="replace")
+
+    async def reads(self, is_there: Callable[[str], bool]) -> None:
+        async with asyncio.timeout(60):
+            while not is_there(self.seen):
+                await asyncio.sleep(0.01)
+
+    def types(self, words: str) -> None:
+        os.write(self.master, words.encode())
+
+    async def sees_the_end(self) -> int:
+        assert self.process is not None
+        return await asyncio.wait_for(self.process.wait(), 60)
+
+
+@pytest.fixture
+def person() -> Iterator[Person]:
+    at_it = Person()
+    yield at_it
+    os.close(at_it.master)
+    os.close(at_it.slave)
+
+
+@pytest.mark.parametrize(("answer", "code", "state"), [("y", 0, 1), ("n", 1, 3)])
+async def test_a_change_on_several_hosts_waits_for_a_yes(
+    hosts: Hosts, person: Person, answer: str, code: int, state: int
+) -> None:
+    for agent in hosts.agents:
+        agent.has_pool("p")
+    await person.starts(hosts.poolfleet, "pool", "stop", "p", "-A")
+    await person.reads(lambda seen: "Stop pool p on 3 hosts? [y/N]" in seen)
+    person.types(f"{answer}\n")
+    assert await person.sees_the_end() == code
+    assert {agent.pools["p"].state for agent in hosts.agents} == {state}
+
+
+@pytest.mark.parametrize(("answer", "cancelled"), [("c", True), ("d", False)])
+async def test_ctrl_c_asks_whether_to_detach_or_to_cancel(
+    agent: LivingAgent, poolfleet: Terminal, person: Person, answer: str, cancelled: bool
+) -> None:
+    running = agent.has_operation(operation_pb2.OPERATION_STATE_RUNNING, pool="p")
+    agent.on("StartPool", pool_service_pb2.StartPoolResponse(operation=running))
+    process = await person.starts(poolfleet, "pool", "start", "p")
+    await agent.was_called("WatchOperations")
+    await person.reads(lambda seen: "ATTEMPT" in seen)
+    process.send_signal(signal.SIGINT)
+    await person.reads(lambda seen: "[d/c]" in seen)
+    person.types(f"{answer}\n")
+    assert await person.sees_the_end() == 130
+    assert running.id in person.seen
+    assert ("CancelOperation" in agent.called) is cancelled
+
+
+async def test_states_have_colours_and_lines_keep_to_the_width(
+    agent: LivingAgent, poolfleet: Terminal, person: Person
+) -> None:
+    agent.has_pool("p", target=pool_pb2.PoolTarget(path="/a/very/long/path/" * 5))
+    await person.starts(poolfleet, "pool", "list")
+    assert await person.sees_the_end() == 0
+    await person.reads(lambda seen: "…" in seen)
+    assert "\x1b[32mrunning" in person.seen
+    assert all(cell_len(Text.from_ansi(line).plain) <= 90 for line in person.seen.splitlines())
+
+
+async def test_a_watch_shows_what_changes_until_it_is_interrupted(
+    agent: LivingAgent, poolfleet: Terminal, person: Person
+) -> None:
+    agent.has_pool("first")
+    process = await person.starts(poolfleet, "pool", "list", "-w")
+    await person.reads(lambda seen: "first" in seen)
+    agent.has_pool("second")
+    await person.reads(lambda seen: "second" in seen)
+    process.send_signal(signal.SIGINT)
+    assert await person.sees_the_end() == 130
+
+
+async def test_an_edit_that_is_refused_can_be_mended(
+    agent: LivingAgent, poolfleet: Terminal, person: Person, tmp_path: Path
+) -> None:
+    agent.has_pool("p")
+    refusal = Refusal(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", "the XML is malformed")
+    agent.on("UpdatePool", refusal, agent.UpdatePool)
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\necho "<!-- again -->" >> "$1"\n')
+    editor.chmod(0o755)
+    poolfleet.environment["VISUAL"] = str(editor)
+    await person.starts(poolfleet, "pool", "edit", "p")
+    await person.reads(lambda seen: "Edit it again?" in seen)
+    person.types("y\n")
+    assert await person.sees_the_end() == 0
+    assert agent.sent("UpdatePool")[-1].update.xml.count("again") == 2

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+import typer
+
+from poolfleet.cli import virsh
+from poolfleet.cli.groups import GROUPS
+
+
+def new_form(words: str) -> str:
+    return " ".join(virsh.translated(words.split(), announce=False))
+
+
+@pytest.mark.parametrize(
+    ("virsh_words", "expected"),
+    [
+        ("pool-start vm_data", "pool start vm_data"),
+        ("pool-start --pool vm_data --build", "pool start vm_data --build"),
+        ("pool-destroy --pool=vm_data", "pool stop vm_data"),
+        ("pool-delete vm_data", "pool erase vm_data"),
+        ("pool-list", "pool list --active"),
+        ("pool-list --all --details", "pool list -o wide"),
+        ("pool-list --inactive --type dir,netfs", "pool list --inactive --type dir,netfs"),
+        ("pool-list --all --uuid", "pool list --field uuid"),
+        ("pool-info vm_data --bytes", "pool show vm_data --bytes"),
+        ("pool-dumpxml vm_data --inactive", "pool show vm_data --xml --inactive"),
+        ("pool-autostart vm_data --disable", "pool autostart vm_data --off"),
+        ("pool-define pool.xml", "pool define --file pool.xml"),
+        ("pool-create pool.xml", "pool define --transient --file pool.xml"),
+        (
+            "pool-define-as vm_data netfs nfs.example.com /share - - /vm_data",
+            "pool define vm_data --type netfs --source-host nfs.example.com --source-path /share --target /vm_data",
+        ),
+        (
+            "pool-define-as --name v --type netfs --source-protocol-ver 4.2 --target /v",
+            "pool define v --type netfs --target /v --protocol-version 4.2",
+        ),
+        ("pool-name 0000", "pool show 0000 --field name"),
+        ("vol-list vm_data --details", "volume list vm_data -o wide"),
+        ("vol-info web1 --pool vm_data", "volume show vm_data/web1"),
+        ("vol-info web1 vm_data", "volume show vm_data/web1"),
+        ("vol-info /vm_data/web1", "volume show /vm_data/web1"),
+        ("vol-delete --pool vm_data web1", "volume delete vm_data/web1"),
+        (
+            "vol-create-as vm_data web1 20G --format qcow2 --backing-vol base",
+            "volume create vm_data/web1 20G --format qcow2 --backing base",
+        ),
+        ("vol-create vm_data vol.xml", "volume create vm_data --file vol.xml"),
+        ("vol-path web1 --pool vm_data", "volume show vm_data/web1 --field path"),
+        ("vol-name /vm_data/web1", "volume find /vm_data/web1 --field name"),
+        ("vol-pool /vm_data/web1 --uuid", "volume find /vm_data/web1 --field pool_uuid"),
+        ("pool-start vm_data -H kvm1 --yes", "pool start vm_data -H kvm1 --yes"),
+        ("pool-start --help", "pool start --help"),
+        ("pool list", "pool list"),
+    ],
+)
+def test_virsh_words_become_ours(virsh_words: str, expected: str) -> None:
+    assert new_form(virsh_words) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("pool-start", "needs --pool"),
+        ("pool-start a b", "unexpected word 'b'"),
+        ("vol-info web1", "in which pool"),
+        ("vol-create-as vm_data web1 20G --prealloc-metadata", "has no counterpart"),
+        ("pool-start --pool", "needs a value"),
+    ],
+)
+def test_what_virsh_would_refuse_or_we_cannot_do_is_said(words: str, complaint: str) -> None:
+    with pytest.raises(typer.BadParameter, match=complaint):
+        new_form(words)
+
+
+@pytest.mark.parametrize("command", virsh.TABLE.values(), ids=lambda command: command.name)
+def test_each_row_leads_to_a_verb_that_is_there(command: virsh.Command) -> None:
+    group, verb, *_ = command.verb.split()
+    verbs = {each.name for each in GROUPS[group].load().registered_commands}
+    assert verb in verbs
