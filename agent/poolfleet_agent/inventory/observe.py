@@ -142,3 +142,10 @@ class Observer:
         if snapshot.loaded and snapshot.revision.sequence != self._saved_sequence:
             await store_snapshot(snapshot, self.store)
             self._saved_sequence = snapshot.revision.sequence
+
+    async def save_at_end(self) -> None:
+        """Store what the agent's own changes led to since the last look; where that fails, the look before it stays."""
+        try:
+            await self.save()
+        except ModelError as error:
+            log.warning("the last snapshot was not stored", reason=error.reason, error=error.message)

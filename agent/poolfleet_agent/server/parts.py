@@ -64,6 +64,7 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
         recovery = Recovery(host=host, journal=journal, lanes=lanes)
         debris = await recovery.fail_unfinished(await journal.load())
         held = [(operation, recovery.claim(operation)) for operation in debris]
+        ends.push_async_callback(host.observer.save_at_end)
         ends.push_async_callback(background.close)
         background.start("observe", host.observer.run())
         background.start("remove debris", recovery.clean(held))
