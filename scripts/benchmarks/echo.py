@@ -35,7 +35,7 @@ async def _echo(request: bytes, _context: grpc.aio.ServicerContext[bytes, bytes]
 
 async def _serve(socket: str) -> None:
     server = grpc.aio.server()
-    handlers = {RPC: grpc.unary_unary_rpc_method_handler(_echo)}
+    handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {RPC: grpc.unary_unary_rpc_method_handler(_echo)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
     server.add_insecure_port(f"unix:{socket}")
     await server.start()

@@ -11,6 +11,7 @@ from pathlib import Path
 from poolfleet import AgentClient, PoolSpec
 from scripts.benchmarks.report import Result, say
 from scripts.embedded.host import EmbeddedHost
+from scripts.embedded.process import NotReadyError
 
 POOL = "many"
 LOOKS = 3
@@ -29,14 +30,15 @@ def measure(host: EmbeddedHost, *, volumes: int) -> Result:
     taken_mb = []
     for look in range(LOOKS):
         _in_a_process_that_ends(host.agent.target, folder)
-        assert host.agent.pid is not None
         taken_mb.append(pss_bytes(host.agent.pid) / 1e6)
         say(f"agent_memory: look {look + 1} of {LOOKS} at {volumes} volumes: {taken_mb[-1]:.1f} MB")
     return Result.of("agent_memory", "poolfleet", "pss_with_children", "MB", taken_mb)
 
 
-def pss_bytes(pid: int) -> int:
-    """Proportional set size of a process and all its descendants."""
+def pss_bytes(pid: int | None) -> int:
+    """Proportional set size of a process and all its descendants; raises NotReadyError where it does not run."""
+    if pid is None:
+        raise NotReadyError("the agent has ended; its memory cannot be measured")
     total_kib = 0
     for member in _family(pid):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):

@@ -39,8 +39,10 @@ async def _latencies(host: EmbeddedHost, echo_target: str, calls: int) -> list[R
     try:
         async with AgentClient(host.agent.target) as agent, grpc.aio.insecure_channel(echo_target) as channel:
             await agent.pools.ensure(PoolSpec.dir(POOL, target=str(host.pools_dir / POOL)))
+            # At its first connections libvirtd asks every emulator what it can do, which keeps the machine busy.
+            connection.getCapabilities()
             await agent.volumes.create(POOL, VolumeSpec(VOLUME, capacity_bytes=VOLUME_BYTES, format="qcow2"))
-            echo = channel.unary_unary(METHOD)
+            echo: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(METHOD)
             contenders = [
                 *_contenders(
                     "get_pool",

@@ -1,5 +1,6 @@
 """Pools: the blocking calls, each on a connection that the caller holds. They raise libvirtError and ModelError."""
 
+from functools import lru_cache
 from typing import Any
 
 import libvirt
@@ -10,6 +11,9 @@ from poolfleet_agent.model.pool import PoolFacts, PoolState
 from poolfleet_agent.model.ports import BuildMode
 
 _log = structlog.get_logger(__name__)
+
+# Definitions seldom change, and parsing one takes longer than some of libvirt's calls.
+_parsed = lru_cache(maxsize=512)(parse_pool)
 
 _STATES = {
     libvirt.VIR_STORAGE_POOL_INACTIVE: PoolState.INACTIVE,
@@ -47,14 +51,11 @@ def read(connection: libvirt.virConnect, name: str) -> PoolFacts:
     autostart = bool(pool.autostart())
     xml = pool.XMLDesc(0)
     inactive_xml = _stored_xml(pool, xml) if persistent else ""
-    definition = parse_pool(xml)
-    stored = None
-    if persistent:
-        stored = definition if inactive_xml == xml else parse_pool(inactive_xml)
+    definition = _parsed(xml)
     active = state not in {libvirt.VIR_STORAGE_POOL_INACTIVE, libvirt.VIR_STORAGE_POOL_BUILDING}
     return PoolFacts(
         definition=definition,
-        stored_definition=stored,
+        stored_definition=_parsed(inactive_xml) if persistent else None,
         uuid=definition.uuid or "",
         state=_STATES.get(state, PoolState.INACTIVE),
         autostart=autostart,

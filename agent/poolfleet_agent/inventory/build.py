@@ -51,24 +51,26 @@ def pool_entry(
     seen: VolumesSeen,
     target: TargetFacts,
     intent: PoolIntent,
-    previous: Pool | None,
+    previous: PoolEntry | None,
     now_s: float,
     encoder: Encoder,
 ) -> PoolEntry:
     """Make a pool's entry."""
-    counted = [record.facts for record in seen.records.values() if not record.facts.special]
-    known = facts.active and seen.as_of_s is not None
+    before = previous.pool if previous else None
+    provisioned_bytes, volume_count = None, None
+    if facts.active and seen.as_of_s is not None:
+        provisioned_bytes, volume_count = _totals(seen.records, previous)
     pool = Pool(
         facts=facts,
         etag=pool_etag(facts, supervised=intent.supervised),
         desired=intent.desired,
         supervised=intent.supervised,
-        health=_health(facts, seen, previous, now_s),
+        health=_health(facts, seen, before, now_s),
         storage=target.storage,
         filesystem_id=target.filesystem_id,
         pending_fields=pending_fields(facts.definition, facts.stored_definition) if facts.active else (),
-        provisioned_bytes=sum(volume.capacity_bytes or 0 for volume in counted) if known else None,
-        volume_count=len(counted) if known else None,
+        provisioned_bytes=provisioned_bytes,
+        volume_count=volume_count,
         unaddressable_count=seen.unaddressable_count,
         unaddressable_names=seen.unaddressable_names,
         volumes_as_of_s=seen.as_of_s,
@@ -77,6 +79,14 @@ def pool_entry(
         as_of_s=now_s,
     )
     return PoolEntry(pool=pool, encoded=encoder.pool(pool), volumes=seen.records)
+
+
+def _totals(records: Mapping[str, VolumeRecord], previous: PoolEntry | None) -> tuple[int | None, int | None]:
+    """Sum up capacities and number; known already where the volumes are those of before, which may be thousands."""
+    if previous is not None and records is previous.volumes and previous.pool.volume_count is not None:
+        return previous.pool.provisioned_bytes, previous.pool.volume_count
+    counted = [record.facts for record in records.values() if not record.facts.special]
+    return sum(volume.capacity_bytes or 0 for volume in counted), len(counted)
 
 
 def _health(facts: PoolFacts, seen: VolumesSeen, previous: Pool | None, now_s: float) -> PoolHealth | None:

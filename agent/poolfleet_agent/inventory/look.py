@@ -226,7 +226,7 @@ class Looker:
             seen=seen,
             target=target,
             intent=intent,
-            previous=before,
+            previous=previous,
             now_s=self.clock.now_s(),
             encoder=self.encoder,
         )

@@ -1,10 +1,12 @@
 """Holds the newest snapshot. All changes go through here, on the event loop: each makes exactly one revision."""
 
 import uuid
-from dataclasses import replace
+from dataclasses import fields, replace
+from operator import attrgetter
 
 from poolfleet_agent.inventory.snapshot import PoolEntry, Revision, Snapshot
 from poolfleet_agent.model.domain_disk import DomainDisks
+from poolfleet_agent.model.pool import Pool, PoolHealth
 
 
 class Registry:
@@ -59,17 +61,21 @@ class Registry:
         return replace(self.snapshot.revision, sequence=self.snapshot.revision.sequence + 1)
 
 
+_LASTING = attrgetter(*({field.name for field in fields(Pool)} - {"as_of_s", "volumes_as_of_s", "health"}))
+_LASTING_HEALTH = attrgetter(*({field.name for field in fields(PoolHealth)} - {"probed_at_s"}))
+
+
 def _differs(before: PoolEntry, after: PoolEntry) -> bool:
-    if before is after:
-        return False
-    if _timeless(before) != _timeless(after) or before.volumes.keys() != after.volumes.keys():
+    """Whether there is more to tell than that it was looked at again."""
+    if _lasting(before.pool) != _lasting(after.pool):
         return True
-    return any(
+    if before.volumes is after.volumes:
+        return False
+    return before.volumes.keys() != after.volumes.keys() or any(
         record is not before.volumes[name] and record.encoded != before.volumes[name].encoded
         for name, record in after.volumes.items()
     )
 
 
-def _timeless(entry: PoolEntry) -> object:
-    health = replace(entry.pool.health, probed_at_s=0.0) if entry.pool.health else None
-    return replace(entry.pool, as_of_s=0.0, volumes_as_of_s=None, health=health)
+def _lasting(pool: Pool) -> object:
+    return _LASTING(pool), pool.health and _LASTING_HEALTH(pool.health)

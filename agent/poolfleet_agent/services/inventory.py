@@ -10,9 +10,8 @@ from poolfleet_agent.inventory.pages import page_of
 from poolfleet_agent.model.domain_disk import DomainDisk
 from poolfleet_agent.model.errors import invalid_field
 from poolfleet_agent.services.convert.disks import disk_to
-from poolfleet_agent.services.convert.times import duration, timestamp
 from poolfleet_agent.services.pool_filter import question_of
-from poolfleet_agent.services.reading import revision_to, too_old, wanted_staleness_s
+from poolfleet_agent.services.reading import date, too_old, wanted_staleness_s
 
 Context = grpc.aio.ServicerContext[Any, Any]
 _PB = inventory_service_pb2
@@ -38,21 +37,20 @@ class InventoryServicer(inventory_service_pb2_grpc.InventoryServiceServicer):
         if disks is None or too_old(disks.as_of_s, host.clock.now_s(), staleness_s):
             disks = await host.fresh_disks()
         page = page_of(
-            ((_key(index, disk), disk) for index, disk in enumerate(disks.disks) if _fits(disk, request.filter)),
+            ((disk.place_in_order, disk) for disk in disks.disks if _fits(disk, request.filter)),
             asked_size=request.page_size,
             token=request.page_token,
             question=question_of(request.filter),
             size_bytes=lambda disk: 256 + len(disk.path),
         )
-        return _PB.ListDomainDisksResponse(
+        answer = _PB.ListDomainDisksResponse(
             disks=[disk_to(disk) for disk in page.items],
             next_page_token=page.next_token,
             complete=disks.complete,
             missing=disks.missing,
-            revision=revision_to(host.registry.snapshot),
-            as_of=timestamp(disks.as_of_s),
-            age=duration(host.clock.now_s() - disks.as_of_s),
         )
+        date(answer, host.registry.snapshot, as_of_s=disks.as_of_s, now_s=host.clock.now_s())
+        return answer
 
 
 def _fits(disk: DomainDisk, wanted: _PB.DomainDiskFilter) -> bool:
@@ -61,8 +59,3 @@ def _fits(disk: DomainDisk, wanted: _PB.DomainDiskFilter) -> bool:
         and (not wanted.volume or disk.volume == wanted.volume)
         and (not wanted.domain or disk.reference.domain == wanted.domain)
     )
-
-
-def _key(index: int, disk: DomainDisk) -> tuple[str, ...]:
-    reference = disk.reference
-    return (reference.domain, reference.target, f"{reference.depth:04d}", reference.role, disk.path, f"{index:08d}")

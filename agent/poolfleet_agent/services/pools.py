@@ -21,10 +21,9 @@ from poolfleet_agent.model.errors import invalid_field
 from poolfleet_agent.model.names import check_known_name
 from poolfleet_agent.model.ports import BuildMode
 from poolfleet_agent.services.convert.pools import definition_from, partial_definition_from
-from poolfleet_agent.services.convert.times import duration, timestamp
 from poolfleet_agent.services.mutating import submit
 from poolfleet_agent.services.pool_filter import filtered_pools, question_of
-from poolfleet_agent.services.reading import revision_to, too_old, wanted_staleness_s
+from poolfleet_agent.services.reading import date, too_old, wanted_staleness_s
 
 Context = grpc.aio.ServicerContext[Any, Any]
 _PB = pool_service_pb2
@@ -62,12 +61,10 @@ class PoolServicer(pool_service_pb2_grpc.PoolServiceServicer):
             entry = await host.looker.pool(request.pool)
         elif too_old(entry.pool.as_of_s, host.clock.now_s(), staleness_s):
             entry = await host.looker.pool_facts(request.pool)
-        return _PB.GetPoolResponse(
-            pool=_pool_message(entry, request.view),
-            revision=revision_to(host.registry.snapshot),
-            as_of=timestamp(entry.pool.as_of_s),
-            age=duration(host.clock.now_s() - entry.pool.as_of_s),
-        )
+        answer = _PB.GetPoolResponse()
+        _write_pool(answer.pool, entry, request.view)
+        date(answer, host.registry.snapshot, as_of_s=entry.pool.as_of_s, now_s=host.clock.now_s())
+        return answer
 
     async def ListPools(self, request: _PB.ListPoolsRequest, context: Context) -> _PB.ListPoolsResponse:
         """List pools."""
@@ -81,13 +78,11 @@ class PoolServicer(pool_service_pb2_grpc.PoolServiceServicer):
             size_bytes=lambda entry: _size_bytes(entry, request.view),
         )
         as_of_s = min((entry.pool.as_of_s for entry in page.items), default=snapshot.as_of_s)
-        return _PB.ListPoolsResponse(
-            pools=[_pool_message(entry, request.view) for entry in page.items],
-            next_page_token=page.next_token,
-            revision=revision_to(snapshot),
-            as_of=timestamp(as_of_s),
-            age=duration(self._host.clock.now_s() - as_of_s),
-        )
+        answer = _PB.ListPoolsResponse(next_page_token=page.next_token)
+        for entry in page.items:
+            _write_pool(answer.pools.add(), entry, request.view)
+        date(answer, snapshot, as_of_s=as_of_s, now_s=self._host.clock.now_s())
+        return answer
 
     async def UpdatePool(self, request: _PB.UpdatePoolRequest, context: Context) -> _PB.UpdatePoolResponse:
         """Change definition, autostart or supervision."""
@@ -168,12 +163,11 @@ class PoolServicer(pool_service_pb2_grpc.PoolServiceServicer):
         return _PB.RefreshPoolResponse(operation=await submit(self._operations, request, mutation))
 
 
-def _pool_message(entry: PoolEntry, view: snapshot_pb2.View.ValueType) -> pool_pb2.Pool:
-    message = pool_pb2.Pool.FromString(entry.encoded)
+def _write_pool(message: pool_pb2.Pool, entry: PoolEntry, view: snapshot_pb2.View.ValueType) -> None:
+    message.MergeFromString(entry.encoded)
     if view == snapshot_pb2.VIEW_FULL:
         message.xml = entry.pool.facts.xml
         message.inactive_xml = entry.pool.facts.inactive_xml
-    return message
 
 
 def _size_bytes(entry: PoolEntry, view: snapshot_pb2.View.ValueType) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 
 import grpc
 
-from poolfleet.v1 import snapshot_pb2, volume_pb2, volume_service_pb2, volume_service_pb2_grpc
+from poolfleet.v1 import snapshot_pb2, volume_service_pb2, volume_service_pb2_grpc
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.operations import Operations
 from poolfleet_agent.control.volumes.create import CreateVolume
@@ -16,11 +16,10 @@ from poolfleet_agent.inventory.pages import page_of
 from poolfleet_agent.inventory.snapshot import PoolEntry, Snapshot, VolumeRecord, volume_not_found
 from poolfleet_agent.model.errors import Reason, invalid_field
 from poolfleet_agent.model.names import check_known_name
-from poolfleet_agent.services.convert.times import duration, timestamp
 from poolfleet_agent.services.convert.volumes import definition_from
 from poolfleet_agent.services.mutating import submit
 from poolfleet_agent.services.pool_filter import question_of
-from poolfleet_agent.services.reading import revision_to, too_old, wanted_staleness_s
+from poolfleet_agent.services.reading import date, too_old, wanted_staleness_s
 
 Context = grpc.aio.ServicerContext[Any, Any]
 _PB = volume_service_pb2
@@ -69,14 +68,11 @@ class VolumeServicer(volume_service_pb2_grpc.VolumeServiceServicer):
                 raise volume_not_found(request.pool, request.volume)
             record = await host.looker.volume(request.pool, request.volume)
             as_of_s = host.clock.now_s()
-        volume = volume_pb2.Volume.FromString(record.encoded)
-        volume.xml = xml
-        return _PB.GetVolumeResponse(
-            volume=volume,
-            revision=revision_to(host.registry.snapshot),
-            as_of=timestamp(as_of_s),
-            age=duration(host.clock.now_s() - as_of_s),
-        )
+        answer = _PB.GetVolumeResponse()
+        answer.volume.MergeFromString(record.encoded)
+        answer.volume.xml = xml
+        date(answer, host.registry.snapshot, as_of_s=as_of_s, now_s=host.clock.now_s())
+        return answer
 
     async def ListVolumes(self, request: _PB.ListVolumesRequest, context: Context) -> _PB.ListVolumesResponse:
         """List volumes."""
@@ -99,14 +95,13 @@ class VolumeServicer(volume_service_pb2_grpc.VolumeServiceServicer):
             size_bytes=lambda record: len(record.encoded),
         )
         as_of_s = min((entry.pool.volumes_as_of_s or entry.pool.as_of_s for entry in entries), default=snapshot.as_of_s)
-        return _PB.ListVolumesResponse(
-            volumes=[volume_pb2.Volume.FromString(record.encoded) for record in page.items],
-            next_page_token=page.next_token,
-            revision=revision_to(snapshot),
-            as_of=timestamp(as_of_s),
-            age=duration(host.clock.now_s() - as_of_s),
-            unread_pools=[] if request.page_token else list(_unread(entries)),
+        answer = _PB.ListVolumesResponse(
+            next_page_token=page.next_token, unread_pools=[] if request.page_token else list(_unread(entries))
         )
+        for record in page.items:
+            answer.volumes.add().MergeFromString(record.encoded)
+        date(answer, snapshot, as_of_s=as_of_s, now_s=host.clock.now_s())
+        return answer
 
     async def LookupVolume(self, request: _PB.LookupVolumeRequest, context: Context) -> _PB.LookupVolumeResponse:
         """Find a volume by path or key."""
@@ -119,12 +114,10 @@ class VolumeServicer(volume_service_pb2_grpc.VolumeServiceServicer):
                 raise invalid_field("by", "needs path or key")
         snapshot: Snapshot = self._host.registry.snapshot
         as_of_s = entry.pool.volumes_as_of_s or entry.pool.as_of_s
-        return _PB.LookupVolumeResponse(
-            volume=volume_pb2.Volume.FromString(record.encoded),
-            revision=revision_to(snapshot),
-            as_of=timestamp(as_of_s),
-            age=duration(self._host.clock.now_s() - as_of_s),
-        )
+        answer = _PB.LookupVolumeResponse()
+        answer.volume.MergeFromString(record.encoded)
+        date(answer, snapshot, as_of_s=as_of_s, now_s=self._host.clock.now_s())
+        return answer
 
     async def DeleteVolume(self, request: _PB.DeleteVolumeRequest, context: Context) -> _PB.DeleteVolumeResponse:
         """Delete a volume."""

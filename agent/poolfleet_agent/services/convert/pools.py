@@ -1,23 +1,26 @@
 """Pools between API and model."""
 
-from google.protobuf.message import Message
-
 from poolfleet.v1 import pool_pb2, snapshot_pb2
 from poolfleet_agent.model.errors import invalid_field
 from poolfleet_agent.model.pool import (
     DirSource,
+    HealthStatus,
     NetfsSource,
     Permissions,
     Pool,
     PoolDefinition,
     PoolHealth,
     PoolSource,
+    PoolState,
     Storage,
 )
-from poolfleet_agent.services.convert.times import timestamp
+from poolfleet_agent.services.convert.times import timestamp, write_timestamp
 
 MOST_MODE_BITS = 0o7777
 LARGEST_ID = 2**32 - 2
+
+_STATES = {state: pool_pb2.PoolState.Value(f"POOL_STATE_{state}") for state in PoolState}
+_HEALTH = {status: pool_pb2.PoolHealth.Status.Value(f"STATUS_{status}") for status in HealthStatus}
 
 
 def permissions_from(field: str, message: snapshot_pb2.Permissions) -> Permissions:
@@ -117,13 +120,14 @@ def _mount_to(definition: PoolDefinition) -> pool_pb2.PoolMount | None:
 
 
 def _health_to(health: PoolHealth) -> pool_pb2.PoolHealth:
-    return pool_pb2.PoolHealth(
-        status=pool_pb2.PoolHealth.Status.Value(f"STATUS_{health.status}"),
+    message = pool_pb2.PoolHealth(
+        status=_HEALTH[health.status],
         reason=health.reason,
         message=health.message,
-        since=timestamp(health.since_s),
-        probed_at=timestamp(health.probed_at_s),
     )
+    write_timestamp(message.since, health.since_s)
+    write_timestamp(message.probed_at, health.probed_at_s)
+    return message
 
 
 def _storage_to(storage: Storage) -> snapshot_pb2.Storage:
@@ -141,8 +145,10 @@ def pool_to(pool: Pool) -> pool_pb2.Pool:
         name=facts.name,
         uuid=facts.uuid,
         type=facts.definition.type,
-        state=pool_pb2.PoolState.Value(f"POOL_STATE_{facts.state}"),
+        state=_STATES[facts.state],
+        desired_state=_desired_to(pool),
         supervised=pool.supervised,
+        health=_health_to(pool.health) if pool.health else None,
         autostart=facts.autostart,
         persistent=facts.persistent,
         capacity_bytes=facts.capacity_bytes,
@@ -151,23 +157,17 @@ def pool_to(pool: Pool) -> pool_pb2.Pool:
         provisioned_bytes=pool.provisioned_bytes,
         volume_count=pool.volume_count,
         target=_target_to(facts.definition),
+        mount=_mount_to(facts.definition),
+        storage=_storage_to(pool.storage) if pool.storage else None,
         filesystem_id=pool.filesystem_id,
+        pending=_pending_to(pool),
         etag=pool.etag,
         unaddressable_count=pool.unaddressable_count,
         unaddressable_names=pool.unaddressable_names,
     )
     _source_to(facts.definition, message)
-    parts: list[tuple[str, Message | None]] = [
-        ("mount", _mount_to(facts.definition)),
-        ("health", _health_to(pool.health) if pool.health else None),
-        ("storage", _storage_to(pool.storage) if pool.storage else None),
-        ("volumes_as_of", timestamp(pool.volumes_as_of_s) if pool.volumes_as_of_s is not None else None),
-        ("pending", _pending_to(pool)),
-        ("desired_state", _desired_to(pool)),
-    ]
-    for name, part in parts:
-        if part is not None:
-            getattr(message, name).CopyFrom(part)
+    if pool.volumes_as_of_s is not None:
+        write_timestamp(message.volumes_as_of, pool.volumes_as_of_s)
     return message
 
 
