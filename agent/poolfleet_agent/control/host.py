@@ -91,13 +91,13 @@ def check_etag(asked: str, have: str) -> None:
         )
 
 
-def require_complete(disks: DomainDisks, what: str) -> None:
-    """Refuse to say "not in use" while some domains could not be read: LIBVIRT_UNAVAILABLE."""
-    if not disks.complete:
-        missing = "; ".join(disks.missing)[:1000]
+def require_complete(missing: Sequence[str], what: str) -> None:
+    """Refuse to say "not in use" while something could not be read: LIBVIRT_UNAVAILABLE."""
+    if missing:
+        told = "; ".join(missing)[:1000]
         raise ModelError(
             Reason.LIBVIRT_UNAVAILABLE,
-            f"whether {what} is in use cannot be told: {missing}; allow_in_use passes over this",
-            metadata={"missing": missing},
+            f"whether {what} is in use cannot be told: {told}; allow_in_use passes over this",
+            metadata={"missing": told},
             retry_delay_s=2.0,
         )

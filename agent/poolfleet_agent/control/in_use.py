@@ -1,8 +1,10 @@
 """Who uses a pool or a volume on this host, and what to say of it."""
 
+import posixpath
 from collections.abc import Iterable
 
 from poolfleet_agent.control.host import Host, require_complete
+from poolfleet_agent.inventory.places import Place, Places
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
 from poolfleet_agent.model.domain_disk import DomainDisk, DomainState
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -16,7 +18,7 @@ async def check_pool_not_in_use(host: Host, entry: PoolEntry, *, stopped_count: 
     The answer warns of defined domains that are not running.
     """
     disks = await host.fresh_disks()
-    require_complete(disks, f"pool {entry.pool.name!r}")
+    require_complete(disks.missing, f"pool {entry.pool.name!r}")
     users = disks.users_of_pool(entry.pool.name)
     blocking = [disk for disk in users if stopped_count or disk.reference.domain_state is DomainState.ACTIVE]
     if blocking:
@@ -39,14 +41,9 @@ async def check_volume_not_in_use(host: Host, entry: PoolEntry, record: VolumeRe
     """Refuse while any domain, running or not, or another volume's backing chain uses the volume: VOLUME_IN_USE."""
     facts = record.facts
     disks = await host.fresh_disks()
-    require_complete(disks, f"volume {facts.name!r}")
+    require_complete(disks.missing, f"volume {facts.name!r}")
     users = [_described(disk) for disk in disks.users_of_volume(entry.pool.name, facts.name)]
-    users += [
-        f"volume {other.facts.pool}/{other.facts.name} (backing)"
-        for pool in host.registry.snapshot.pools.values()
-        for other in pool.volumes.values()
-        if other.facts.backing_store is not None and other.facts.backing_store.path == facts.path
-    ]
+    users += await _lying_on(host, Place(pool=entry.pool.name, volume=facts.name))
     if users:
         shown = _shortened(sorted(set(users)))
         raise ModelError(
@@ -54,6 +51,29 @@ async def check_volume_not_in_use(host: Host, entry: PoolEntry, record: VolumeRe
             f"volume {entry.pool.name}/{facts.name} is used by {shown}",
             metadata={"pool": entry.pool.name, "volume": facts.name, "users": shown},
         )
+
+
+async def _lying_on(host: Host, base: Place) -> list[str]:
+    """The volumes whose backing file is at a place, by whatever path they name it."""
+    pools = host.registry.snapshot.pools
+    upper: dict[str, list[str]] = {}
+    for entry in pools.values():
+        for record in entry.volumes.values():
+            if (backing := record.facts.backing_store) is not None:
+                path = posixpath.join(posixpath.dirname(record.facts.path), backing.path)
+                upper.setdefault(path, []).append(f"volume {entry.pool.name}/{record.facts.name} (backing)")
+    places = Places(pools, host.files)
+    missing = await places.look() if upper else []
+    users: list[str] = []
+    for path, names in upper.items():
+        try:
+            found = (await places.find(path)).places
+        except ModelError as error:
+            missing.append(error.message)
+        else:
+            users += names if base in found else []
+    require_complete(() if users else missing, f"volume {base.volume!r}")
+    return users
 
 
 def _described(disk: DomainDisk) -> str:

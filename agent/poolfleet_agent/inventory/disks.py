@@ -1,177 +1,138 @@
-"""Resolves what domains refer to into pools and volumes of this host: by path, through symbolic links, `<disk
-type='volume'>`, other mounts of the same file system, and down the backing chains that the volumes themselves state."""
+"""Resolves what domains refer to into pools and volumes of this host, down the backing chains.
+
+What a file lies on is read from its own header: libvirt knows that only as it was at its last refresh, and only of
+files in started pools.
+"""
 
 import posixpath
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field, replace
 
+from poolfleet_agent.inventory.places import Found, Place, Places
 from poolfleet_agent.inventory.snapshot import PoolEntry, Snapshot
+from poolfleet_agent.model.disk_header import HEADER_BYTES, DiskHeader, read_disk_header
 from poolfleet_agent.model.domain_disk import DiskRole, DomainDisk, DomainDisks, DomainReading, DomainReference
 from poolfleet_agent.model.errors import ModelError
 from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES
-from poolfleet_agent.model.ports import Files
+from poolfleet_agent.model.ports import FileKind, Files
 
 LONGEST_CHAIN = 200
 """Depth at which a backing chain is taken for a circle."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """Where a volume is: pool and volume name."""
-
-    pool: str
-    volume: str
-
-
 async def resolve_disks(reading: DomainReading, snapshot: Snapshot, files: Files, now_s: float) -> DomainDisks:
     """Resolve every reference. What cannot be looked at is told in `missing`, never left out."""
-    index = _Index(snapshot.pools)
-    missing = list(reading.missing)
-    await index.find_targets(files)
-    disks: list[DomainDisk] = []
-    for reference in reading.references:
-        path, place, trouble = await _locate(reference, index, files)
-        if trouble:
-            missing.append(f"domain {reference.domain}: {trouble}")
-        disk = DomainDisk(
-            reference=reference,
-            path=path,
-            pool=place.pool if place else "",
-            volume=place.volume if place else "",
-            storage_id=index.storage_id(place),
-        )
-        disks.append(disk)
-        if place:
-            disks.extend(index.chain_below(disk))
-    unread = [entry.pool for entry in snapshot.pools.values() if entry.pool.unread_reason]
-    missing.extend(f"pool {pool.name}: {pool.unread_message}" for pool in unread)
-    unique = {_identity(disk): disk for disk in reversed(disks)}
-    ordered = sorted(
-        unique.values(), key=lambda disk: (disk.reference.domain, disk.reference.target, disk.reference.depth)
-    )
-    return DomainDisks(disks=tuple(ordered), missing=tuple(missing), as_of_s=now_s)
-
-
-def _identity(disk: DomainDisk) -> tuple[str, ...]:
-    reference = disk.reference
-    return (
-        reference.domain_uuid,
-        reference.domain,
-        reference.target,
-        reference.role,
-        disk.path,
-        disk.pool,
-        disk.volume,
+    places = Places(snapshot.pools, files)
+    resolver = _Resolver(snapshot=snapshot, files=files, places=places)
+    resolver.missing = [*reading.missing, *await places.look(), *_unread(snapshot)]
+    disks = [disk for reference in reading.references async for disk in resolver.resolve(reference)]
+    # What the document itself says of a chain comes before what the headers say again.
+    unique = {disk.identity: disk for disk in reversed(disks)}
+    return DomainDisks(
+        disks=tuple(sorted(unique.values(), key=lambda disk: disk.place_in_order)),
+        missing=tuple(dict.fromkeys(resolver.missing)),
+        as_of_s=now_s,
     )
 
 
-async def _locate(reference: DomainReference, index: "_Index", files: Files) -> tuple[str, _Place | None, str]:
-    if reference.pool:
-        place = _Place(pool=reference.pool, volume=reference.volume)
-        return index.path_of(place), place, ""
-    if not reference.path:
-        return "", None, ""
-    if known := index.at(reference.path):
-        return reference.path, known, ""
-    try:
-        real = await files.real_path(reference.path)
-        found = index.at(real) or await index.same_file(real, files)
-    except ModelError as error:
-        return reference.path, None, f"{reference.path} cannot be looked at: {error.message}"
-    return reference.path, found, ""
+def _unread(snapshot: Snapshot) -> Iterator[str]:
+    """Pools whose volumes are known by nothing but libvirt's list, which could not be read."""
+    for entry in snapshot.pools.values():
+        pool = entry.pool
+        if pool.unread_reason and (pool.definition.type not in DIRECTORY_POOL_TYPES or pool.definition.server):
+            yield f"pool {pool.name}: {pool.unread_message}"
 
 
-class _Index:
-    """The host's volumes by path, and its pools' targets."""
+@dataclass(kw_only=True)
+class _Resolver:
+    snapshot: Snapshot
+    files: Files
+    places: Places
+    missing: list[str] = field(default_factory=list)
+    _headers: dict[str, DiskHeader | None] = field(default_factory=dict)
 
-    def __init__(self, pools: Mapping[str, PoolEntry]) -> None:
-        self._pools = pools
-        self._by_path: dict[str, _Place] = {}
-        self._devices: dict[str, int] = {}
-        self._targets: dict[str, str] = {}
-        for entry in pools.values():
-            for record in entry.volumes.values():
-                place = _Place(pool=entry.pool.name, volume=record.facts.name)
-                self._by_path.setdefault(record.facts.path, place)
+    async def resolve(self, reference: DomainReference) -> AsyncIterator[DomainDisk]:
+        """A reference, and what it lies on."""
+        stated = (Place(pool=reference.pool, volume=reference.volume),) if reference.pool else ()
+        path = self.places.of_volume(stated[0]) if stated else reference.path
+        seen: set[str] = set()
+        pending = [replace(reference, path=path)]
+        while pending:
+            current = pending.pop()
+            found = await self._find(current)
+            for disk in self._disks(current, tuple(dict.fromkeys((*stated, *found.places)))):
+                yield disk
+            stated = ()
+            if found.path and found.path not in seen and len(seen) < LONGEST_CHAIN:
+                seen.add(found.path)
+                pending += await self._below(current, found)
 
-    async def find_targets(self, files: Files) -> None:
-        """Learn where the targets of local directory pools really are."""
-        for name, entry in self._pools.items():
-            definition = entry.pool.definition
-            target = definition.target_path
-            if not (
-                target and entry.pool.active and definition.type in DIRECTORY_POOL_TYPES and definition.server is None
-            ):
-                continue
-            facts = await files.stat(target)
-            if facts is not None:
-                self._devices[name] = facts.device
-                self._targets[await files.real_path(target)] = name
-
-    def at(self, path: str) -> _Place | None:
-        """The volume at a path, also where only its folder is known by another name."""
-        if place := self._by_path.get(path):
-            return place
-        pool = self._targets.get(posixpath.dirname(path))
-        name = posixpath.basename(path)
-        return _Place(pool=pool, volume=name) if pool and name in self._pools[pool].volumes else None
-
-    async def same_file(self, path: str, files: Files) -> _Place | None:
-        """The volume that is the same file through another mount: same name, device and inode."""
-        facts = await files.stat(path)
-        if facts is None:
-            return None
-        name = posixpath.basename(path)
-        for pool, device in self._devices.items():
-            record = self._pools[pool].volumes.get(name)
-            if device == facts.device and record is not None:
-                other = await files.stat(record.facts.path)
-                if other is not None and other.inode == facts.inode:
-                    return _Place(pool=pool, volume=name)
-        return None
-
-    def path_of(self, place: _Place) -> str:
-        """Path of a volume; empty where the pool or the volume is not known."""
-        entry = self._pools.get(place.pool)
-        record = entry.volumes.get(place.volume) if entry else None
-        return record.facts.path if record else ""
-
-    def storage_id(self, place: _Place | None) -> str:
-        """Storage of a place; empty: not known."""
-        entry = self._pools.get(place.pool) if place else None
-        return entry.pool.storage.id if entry and entry.pool.storage else ""
-
-    def chain_below(self, disk: DomainDisk) -> Iterator[DomainDisk]:
-        """The volumes below a disk, as the volumes' own headers state them."""
-        place = _Place(pool=disk.pool, volume=disk.volume)
-        seen = {place}
-        for depth in range(disk.reference.depth + 1, disk.reference.depth + LONGEST_CHAIN):
-            entry = self._pools.get(place.pool)
-            record = entry.volumes.get(place.volume) if entry else None
-            if record is None or record.facts.backing_store is None or not record.facts.backing_store.path:
-                return
-            backing = record.facts.backing_store
-            path = posixpath.normpath(posixpath.join(posixpath.dirname(record.facts.path), backing.path))
-            below = self.at(path)
-            reference = replace(
-                disk.reference,
-                role=DiskRole.BACKING,
-                source_kind="file",
-                path=path,
-                pool="",
-                volume="",
-                read_only=True,
-                format=backing.format,
-                depth=depth,
-            )
+    def _disks(self, reference: DomainReference, places: tuple[Place, ...]) -> Iterator[DomainDisk]:
+        for place in places or (Place(pool="", volume=""),):
+            entry = self.snapshot.pools.get(place.pool)
             yield DomainDisk(
                 reference=reference,
-                path=path,
-                pool=below.pool if below else "",
-                volume=below.volume if below else "",
-                storage_id=self.storage_id(below),
+                path=reference.path,
+                pool=place.pool,
+                volume=place.volume,
+                storage_id=entry.pool.storage.id if entry and entry.pool.storage else "",
             )
-            if below is None or below in seen:
-                return
-            seen.add(below)
-            place = below
+
+    async def _find(self, reference: DomainReference) -> Found:
+        path = reference.path
+        if not path.startswith("/"):
+            return Found(path="", places=(), local=False)
+        try:
+            return await self.places.find(path)
+        except ModelError as error:
+            self.missing.append(f"domain {reference.domain}: {path} cannot be looked at: {error.message}")
+            return Found(path=path, places=self.places.by_name(path), local=False)
+
+    async def _below(self, reference: DomainReference, found: Found) -> list[DomainReference]:
+        """What a file lies on, next to be resolved. A raw disk's content is its guest's, and says nothing."""
+        if reference.format == "raw":
+            return []
+        header = await self._header(reference, found)
+        if header is None:
+            return []
+        below = replace(
+            reference, source_kind="file", pool="", volume="", read_only=True, depth=reference.depth + 1, format=""
+        )
+        folder = posixpath.dirname(found.path)
+        next_ones = []
+        if header.backing_path:
+            path = posixpath.join(folder, header.backing_path)
+            next_ones.append(replace(below, role=DiskRole.BACKING, path=path, format=header.backing_format))
+        if header.data_path:
+            path = posixpath.join(folder, header.data_path)
+            next_ones.append(replace(below, role=DiskRole.DATA_FILE, path=path, format="raw", depth=reference.depth))
+        return next_ones
+
+    async def _header(self, reference: DomainReference, found: Found) -> DiskHeader | None:
+        if found.path not in self._headers:
+            try:
+                self._headers[found.path] = await self._read_header(found)
+            except ModelError as error:
+                self.missing.append(f"domain {reference.domain}: {found.path} cannot be read: {error.message}")
+                self._headers[found.path] = self._known_to_libvirt(found)
+        return self._headers[found.path]
+
+    async def _read_header(self, found: Found) -> DiskHeader | None:
+        if not found.local:
+            return self._known_to_libvirt(found)
+        facts = await self.files.stat(found.path)
+        if facts is None:
+            return None
+        if facts.kind is not FileKind.FILE:
+            return self._known_to_libvirt(found)
+        head = await self.files.head(found.path, HEADER_BYTES)
+        return (read_disk_header(head) if head else None) or self._known_to_libvirt(found)
+
+    def _known_to_libvirt(self, found: Found) -> DiskHeader | None:
+        for place in found.places:
+            entry: PoolEntry | None = self.snapshot.pools.get(place.pool)
+            record = entry.volumes.get(place.volume) if entry else None
+            if record is not None and record.facts.backing_store is not None:
+                backing = record.facts.backing_store
+                return DiskHeader(backing_path=backing.path, backing_format=backing.format)
+        return None

@@ -60,7 +60,10 @@ class DomainReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DomainDisk:
-    """A reference resolved to this host's pools; `pool`, `volume`, `storage_id` are empty where no pool has it."""
+    """A reference resolved to this host's pools; `pool`, `volume`, `storage_id` are empty where no pool has it.
+
+    What several pools have is a disk in each of them.
+    """
 
     reference: DomainReference
     path: str
@@ -68,10 +71,23 @@ class DomainDisk:
     volume: str = ""
     storage_id: str = ""
 
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What tells it from every other: domain, device, role and place."""
+        reference = self.reference
+        whose = (reference.domain, reference.domain_uuid, reference.target, reference.role)
+        return (*whose, self.path, self.pool, self.volume)
+
+    @property
+    def place_in_order(self) -> tuple[str, ...]:
+        """What lists are sorted by: domain, device, depth, then all that tells it from others."""
+        reference = self.reference
+        return (reference.domain, reference.target, f"{reference.depth:04d}", *self.identity)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DomainDisks:
-    """All resolved disks of one reading, ordered by domain, target and depth."""
+    """All resolved disks of one reading, in their order."""
 
     disks: tuple[DomainDisk, ...]
     missing: tuple[str, ...]

@@ -1,5 +1,8 @@
 """Rules for a definition that is about to be stored: names, paths, and who else has its source or target."""
 
+import contextlib
+from collections.abc import Collection, Iterable
+
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.model.allowed_paths import overlap
 from poolfleet_agent.model.compare import clean_path, same_source
@@ -36,6 +39,7 @@ async def check_place(definition: PoolDefinition, host: Host) -> None:
     POOL_EXISTS (the UUID is another pool's), SOURCE_IN_USE, TARGET_IN_USE, PATH_NOT_ALLOWED.
     """
     await host.check_definition_paths(definition)
+    target = await _names_of_target(definition, host)
     for entry in host.registry.snapshot.pools.values():
         other = entry.pool
         if other.name == definition.name:
@@ -47,7 +51,7 @@ async def check_place(definition: PoolDefinition, host: Host) -> None:
                 raise _taken(
                     Reason.SOURCE_IN_USE, f"pool {other.name!r} has this source", definition, other.name, "source"
                 )
-            if _targets_overlap(definition, stated):
+            if _overlap_anywhere(target, await _names_of_target(stated, host)):
                 raise _taken(
                     Reason.TARGET_IN_USE,
                     f"{definition.target_path} overlaps {stated.target_path}, the target of pool {other.name!r}",
@@ -57,10 +61,19 @@ async def check_place(definition: PoolDefinition, host: Host) -> None:
                 )
 
 
-def _targets_overlap(one: PoolDefinition, other: PoolDefinition) -> bool:
-    if not {one.type, other.type} <= DIRECTORY_POOL_TYPES or one.target_path is None or other.target_path is None:
-        return False
-    return overlap(clean_path(one.target_path), clean_path(other.target_path))
+async def _names_of_target(definition: PoolDefinition, host: Host) -> set[str]:
+    """The target of a pool of files as it is written, and with symbolic links resolved where it is no server's."""
+    if definition.type not in DIRECTORY_POOL_TYPES or not definition.target_path:
+        return set()
+    names = {clean_path(definition.target_path)}
+    if definition.server is None:
+        with contextlib.suppress(ModelError):  # what cannot be looked at is compared by its name
+            names.add(await host.files.real_path(definition.target_path))
+    return names
+
+
+def _overlap_anywhere(ones: Iterable[str], others: Collection[str]) -> bool:
+    return any(overlap(one, other) for one in ones for other in others)
 
 
 def _taken(reason: Reason, message: str, definition: PoolDefinition, existing: str, field: str) -> ModelError:

@@ -1,0 +1,80 @@
+"""What the header of a qcow2 file says that it lies on. Pure: the caller reads the file's beginning."""
+
+import json
+import re
+import struct
+from dataclasses import dataclass
+
+HEADER_BYTES = 64 * 1024
+"""Enough of a file: the header, its extensions and the backing file's name lie in the first cluster."""
+
+_MAGIC = b"QFI\xfb"
+_BACKING_FORMAT = 0xE2792ACA
+_DATA_FILE = 0x44415441
+_LENGTH_OF_V2 = 72
+_PROTOCOL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskHeader:
+    """What lies below: paths as they are written, relative to the file's own folder; empty: none, or none on a path."""
+
+    backing_path: str = ""
+    backing_format: str = ""
+    data_path: str = ""
+
+
+def read_disk_header(head: bytes) -> DiskHeader | None:
+    """Read the beginning of a file; None where it is no qcow2 (or qcow) file. What is damaged is left out."""
+    if len(head) < _LENGTH_OF_V2 or not head.startswith(_MAGIC):
+        return None
+    version, name_offset, name_length = struct.unpack_from(">IQI", head, 4)
+    extensions = _extensions(head) if version >= 2 else {}
+    return DiskHeader(
+        backing_path=_path_in(head[name_offset : name_offset + name_length] if name_offset else b""),
+        backing_format=extensions.get(_BACKING_FORMAT, b"").decode(errors="replace"),
+        data_path=_path_in(extensions.get(_DATA_FILE, b"")),
+    )
+
+
+def _extensions(head: bytes) -> dict[int, bytes]:
+    version, length = struct.unpack_from(">I", head, 4)[0], _LENGTH_OF_V2
+    if version >= 3 and len(head) >= 104:
+        (length,) = struct.unpack_from(">I", head, 100)
+    found: dict[int, bytes] = {}
+    while length + 8 <= len(head):
+        kind, size = struct.unpack_from(">II", head, length)
+        if kind == 0:
+            break
+        found[kind] = head[length + 8 : length + 8 + size]
+        length += 8 + (size + 7) // 8 * 8
+    return found
+
+
+def _path_in(name: bytes) -> str:
+    """The path in qemu's name of a file: plain, `file:…`, or `json:…`; empty where it names no file of the host.
+
+    A name that is not UTF-8 is none of a volume.
+    """
+    try:
+        text = name.decode()
+    except UnicodeDecodeError:
+        return ""
+    if "\0" in text:
+        return ""
+    if text.startswith("json:"):
+        try:
+            return _file_name(json.loads(text.removeprefix("json:")))
+        except (ValueError, RecursionError):
+            return ""
+    text = text.removeprefix("file:")
+    return "" if _PROTOCOL.match(text) else text
+
+
+def _file_name(node: object) -> str:
+    if not isinstance(node, dict):
+        return ""
+    for key in ("filename", "file.filename"):
+        if isinstance(name := node.get(key), str):
+            return name
+    return _file_name(node.get("file"))
