@@ -216,6 +216,15 @@ async def test_an_agent_that_is_not_there_ends_with_3(tmp_path: Path) -> None:
     assert "poolfleet-agent" in ran.err
 
 
+async def test_the_program_itself_prints_and_ends_so(agent: LivingAgent, poolfleet: Terminal) -> None:
+    agent.has_pool("p")
+    listed = await poolfleet.as_process("pool", "list", "-o", "name")
+    assert (listed.code, listed.out, listed.err) == (0, "p\n", "")
+    missing = await poolfleet.as_process("pool", "show", "nix")
+    assert (missing.code, missing.out) == (4, "")
+    assert "Traceback" not in missing.err
+
+
 async def test_an_operation_is_waited_for(agent: LivingAgent, poolfleet: Terminal) -> None:
     agent.has_pool("p")
     running = agent.has_operation(operation_pb2.OPERATION_STATE_RUNNING, pool="p")
@@ -295,7 +304,7 @@ async def test_completion_knows_pools_and_volumes(agent: LivingAgent, poolfleet:
     for words, expected in (("poolfleet pool start v", "vm_data"), ("poolfleet volume show vm_data/w", "vm_data/web1")):
         asked = {"_POOLFLEET_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "3"}
         terminal = Terminal(**{**poolfleet.environment, **asked})
-        assert (await terminal()).lines == [expected]
+        assert (await terminal.as_process()).lines == [expected]
 
 
 def _change(operation: operation_pb2.Operation) -> operation_service_pb2.WatchOperationsResponse:
