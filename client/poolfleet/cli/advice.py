@@ -56,6 +56,8 @@ def next_step(error: PoolfleetError) -> str:
     """What a person may do about it; empty where there is nothing to say."""
     if error.reason == "STILL_RUNNING":
         return f"it goes on; `poolfleet operation wait {error.operation_id}` waits for its end"
+    if error.reason == "UNREACHABLE" and "ermission denied" in error.message:
+        return _BY_CODE["PERMISSION_DENIED"]
     return _BY_REASON.get(error.reason) or _BY_CODE.get(error.code, "")
 
 

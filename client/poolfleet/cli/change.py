@@ -11,12 +11,13 @@ import typer
 
 from poolfleet.cli import exit_codes
 from poolfleet.cli.exit_codes import ExitCode
+from poolfleet.cli.following import LONGEST_S, followed
 from poolfleet.cli.output import Answer
 from poolfleet.cli.parsing import batch
 from poolfleet.cli.progress import Progress
 from poolfleet.cli.session import Session
 from poolfleet.cli.text import printable
-from poolfleet.types.errors import PoolfleetError, StillRunning, Unavailable
+from poolfleet.types.errors import PoolfleetError, StillRunning
 
 if TYPE_CHECKING:
     from poolfleet.agent.client import AgentClient
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from poolfleet.types.pool import EnsureResult
 
 Asked = dict[str, Any]
-# A change of several steps is waited for this long where nobody says how long: the longest that agents work at one.
-_LONGEST_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,33 +57,20 @@ class _Run:
         flags, host = self.cli.flags, _host(client)
         asked: Asked = {"validate_only": flags.dry_run}
         if self.change.several_steps:
-            return await self.change.ask(client, {**asked, "timeout_s": flags.timeout_s or _LONGEST_S})
+            return await self.change.ask(client, {**asked, "timeout_s": flags.timeout_s or LONGEST_S})
         value = await self.change.ask(client, {**asked, "wait": False})
         operation: Operation = value  # type: ignore[assignment]  # what has one step answers with an operation
         if not operation.ended and not flags.no_wait and not flags.dry_run:
             self.running[host] = (client, operation.id)
-            operation = await self._followed(client, operation)
+            operation = await followed(
+                client, operation, timeout_s=flags.timeout_s, seen=lambda now: self.progress.attempt(host, now)
+            )
             del self.running[host]
         if operation.error is not None:
             raise operation.error
         for warning in operation.warnings:
             self.cli.note(f"{printable(host)}: {printable(warning)}")
         return operation
-
-    async def _followed(self, client: AgentClient, operation: Operation) -> Operation:
-        try:
-            async with asyncio.timeout(self.cli.flags.timeout_s):
-                async for now in client.operations.watch((operation.id,)):
-                    self.progress.attempt(_host(client), now)
-                    if now.ended:
-                        return now
-        except TimeoutError:
-            words = f"{self.change.doing}: still running when the time was up"
-            raise StillRunning(words, operation=operation, host=client.name) from None
-        except Unavailable:
-            # The connection was lost, the operation is not: waiting finds the agent again.
-            return await client.operations.wait(operation.id, timeout_s=self.cli.flags.timeout_s or _LONGEST_S)
-        return await client.operations.get(operation.id)
 
 
 def _host(client: AgentClient) -> str:

@@ -54,8 +54,11 @@ class Flags:
         """Refuse what cannot be read; raises typer.BadParameter."""
         for word in self.label:
             parsing.label(word)
-        if self.timeout is not None:
-            parsing.duration_s(self.timeout)
+        if self.timeout is not None and not parsing.duration_s(self.timeout):
+            raise typer.BadParameter("--timeout 0 leaves no time for an answer")
+        for name, number in (("parallel", self.parallel), ("max-failures", self.max_failures)):
+            if number is not None and number < 1:
+                raise typer.BadParameter(f"--{name} is at least 1, not {number}")
         if self.batch is not None:
             parsing.batch(self.batch)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from poolfleet.cli import operation_tables
 from poolfleet.cli.exit_codes import ExitCode
+from poolfleet.cli.following import followed
 from poolfleet.cli.operation_tables import HostOperation
 from poolfleet.cli.output import Answer, Table, plain
 from poolfleet.cli.session import Session, UsageError
@@ -95,16 +95,12 @@ async def wait_operation(cli: Session, /, *, operation: Id) -> ExitCode:
     Ends with 6 where it still runs when --timeout is over, and as the change itself would have where it failed.
     """
     client = await _client_of(cli, operation)
-
+    found = await client.operations.get(operation)
     try:
-        async with asyncio.timeout(cli.flags.timeout_s):
-            async for now in client.operations.watch((operation,)):
-                if now.ended:
-                    break
-    except TimeoutError:
+        now = await followed(client, found, timeout_s=cli.flags.timeout_s, seen=lambda now: None)
+    except StillRunning:
         typer.echo(operation)
-        words = f"operation {operation} is still {now.state}"
-        raise StillRunning(words, operation=now, host=client.name) from None
+        raise
     if now.error is not None:
         raise now.error
     if not cli.flags.quiet:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -12,7 +13,7 @@ import yaml
 from poolfleet.v1 import domain_disk_pb2, operation_pb2, operation_service_pb2, pool_pb2, pool_service_pb2
 from tests.unit.client.cli.conftest import Terminal
 from tests.unit.client.cli.living_agent import GIB, LivingAgent
-from tests.unit.client.stub_agent import Refusal
+from tests.unit.client.stub_agent import Bare, Refusal
 
 
 async def test_pools_are_listed_in_a_table(agent: LivingAgent, poolfleet: Terminal) -> None:
@@ -131,6 +132,8 @@ async def test_xml_of_a_file_is_passed_on_untouched(agent: LivingAgent, poolflee
         ("volume", "create", "p/v", "-5G"),
         ("pool", "start", "p", "--timeout", "soon"),
         ("pool", "start", "p", "--batch", "0"),
+        ("pool", "start", "p", "--parallel", "0"),
+        ("pool", "start", "p", "--timeout", "0"),
         ("pool", "update", "p"),
         ("operation", "list", "--state", "flying"),
         ("pool", "delete", "p"),
@@ -235,6 +238,20 @@ async def test_an_operation_is_waited_for(agent: LivingAgent, poolfleet: Termina
     assert (await poolfleet("pool", "start", "p")).out == "pool p started\n"
 
 
+async def test_an_operation_survives_a_lost_watch(agent: LivingAgent, poolfleet: Terminal) -> None:
+    running = agent.has_operation(operation_pb2.OPERATION_STATE_RUNNING, pool="p")
+    agent.on("StartPool", pool_service_pb2.StartPoolResponse(operation=running))
+
+    async def ended(request: object) -> operation_service_pb2.WaitOperationResponse:
+        running.state = operation_pb2.OPERATION_STATE_SUCCEEDED
+        running.changed = True
+        return operation_service_pb2.WaitOperationResponse(operation=running)
+
+    agent.on("WaitOperation", ended)
+    agent.on("WatchOperations", LostAtOnce())
+    assert (await poolfleet("pool", "start", "p")).out == "pool p started\n"
+
+
 async def test_no_wait_prints_the_id(agent: LivingAgent, poolfleet: Terminal) -> None:
     running = agent.has_operation(operation_pb2.OPERATION_STATE_RUNNING, pool="p")
     agent.on("StartPool", pool_service_pb2.StartPoolResponse(operation=running))
@@ -305,6 +322,13 @@ async def test_completion_knows_pools_and_volumes(agent: LivingAgent, poolfleet:
         asked = {"_POOLFLEET_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "3"}
         terminal = Terminal(**{**poolfleet.environment, **asked})
         assert (await terminal.as_process()).lines == [expected]
+
+
+class LostAtOnce:
+    """A stream whose connection is lost before anything came."""
+
+    def __iter__(self) -> Iterator[operation_service_pb2.WatchOperationsResponse]:
+        raise Bare(grpc.StatusCode.UNAVAILABLE)
 
 
 def _change(operation: operation_pb2.Operation) -> operation_service_pb2.WatchOperationsResponse:
