@@ -90,7 +90,7 @@ class StubAgent:
 
     `requests` has what came, in order; `left` is set when a held stream has lost its reader. An answer is a message, a
     Refusal, a Bare, or a coroutine function of the request; for streams a list of messages, where `...` holds the
-    stream open for ever.
+    stream open for ever and a Bare ends it.
     """
 
     def __init__(self) -> None:
@@ -154,6 +154,8 @@ class StubAgent:
             servicer: Any, request: Any, context: grpc.aio.ServicerContext[Any, Any]
         ) -> AsyncIterator[Any]:
             for answer in self._next(name, request):
+                if isinstance(answer, Bare):
+                    await context.abort(answer.code, "of gRPC's own saying")
                 if answer is ...:
                     try:
                         await asyncio.Event().wait()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -248,7 +247,7 @@ async def test_an_operation_survives_a_lost_watch(agent: LivingAgent, poolfleet:
         return operation_service_pb2.WaitOperationResponse(operation=running)
 
     agent.on("WaitOperation", ended)
-    agent.on("WatchOperations", LostAtOnce())
+    agent.on("WatchOperations", [Bare(grpc.StatusCode.UNAVAILABLE)])
     assert (await poolfleet("pool", "start", "p")).out == "pool p started\n"
 
 
@@ -322,13 +321,6 @@ async def test_completion_knows_pools_and_volumes(agent: LivingAgent, poolfleet:
         asked = {"_POOLFLEET_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "3"}
         terminal = Terminal(**{**poolfleet.environment, **asked})
         assert (await terminal.as_process()).lines == [expected]
-
-
-class LostAtOnce:
-    """A stream whose connection is lost before anything came."""
-
-    def __iter__(self) -> Iterator[operation_service_pb2.WatchOperationsResponse]:
-        raise Bare(grpc.StatusCode.UNAVAILABLE)
 
 
 def _change(operation: operation_pb2.Operation) -> operation_service_pb2.WatchOperationsResponse:
