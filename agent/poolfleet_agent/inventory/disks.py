@@ -37,6 +37,7 @@ async def resolve_disks(reading: DomainReading, snapshot: Snapshot, files: Files
 
 def _unread(snapshot: Snapshot) -> Iterator[str]:
     """Pools whose volumes are known by nothing but libvirt's list, which could not be read."""
+    yield from (f"pool {name}: {error.message}" for name, error in snapshot.never_read.items())
     for entry in snapshot.pools.values():
         pool = entry.pool
         if pool.unread_reason and (pool.definition.type not in DIRECTORY_POOL_TYPES or pool.definition.server):

@@ -33,12 +33,14 @@ class Intents:
         await self._keep(intent)
         return intent
 
-    async def want(self, facts: PoolFacts, desired: Desired, why: str) -> None:
-        """Remember that somebody wants a pool started or stopped."""
+    async def want(self, facts: PoolFacts, desired: Desired, why: str) -> bool:
+        """Remember that somebody wants a pool started or stopped; True: it was meant to be otherwise."""
         intent = await self.of(facts)
-        if intent.desired.desired is not desired:
-            state = DesiredState(desired=desired, since_s=self.clock.now_s(), why=why)
-            await self._keep(replace(intent, desired=state))
+        if intent.desired.desired is desired:
+            return False
+        state = DesiredState(desired=desired, since_s=self.clock.now_s(), why=why)
+        await self._keep(replace(intent, desired=state))
+        return True
 
     async def supervise(self, facts: PoolFacts, *, supervised: bool) -> None:
         """Remember whether the agent may bring the pool to its desired state."""
@@ -46,9 +48,13 @@ class Intents:
         if intent.supervised != supervised:
             await self._keep(replace(intent, supervised=supervised))
 
-    async def forget_all_but(self, uuids: AbstractSet[str]) -> None:
+    def known(self) -> set[str]:
+        """UUIDs of the pools that something is kept of."""
+        return set(self._known)
+
+    async def forget(self, uuids: AbstractSet[str]) -> None:
         """Forget pools that are no more."""
-        for gone in self._known.keys() - uuids:
+        for gone in uuids & self._known.keys():
             del self._known[gone]
             await self.store.remove(gone)
 

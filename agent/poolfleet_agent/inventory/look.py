@@ -1,11 +1,12 @@
 """Looks: read a pool, a volume or all pools from libvirt and publish what was seen.
 
-Looks at one pool are serial, so that an older one never overwrites a newer; who asks while one runs shares the next.
+A look at a pool alone, or at one volume, is short, and those of one pool are serial. A listing of its volumes may take
+long: it holds nobody up, and what was seen of single volumes meanwhile is newer, and stays.
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -19,7 +20,8 @@ from poolfleet_agent.inventory.build import (
 )
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.registry import Registry
-from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
+from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord, pool_not_found
+from poolfleet_agent.inventory.turns import Locks, Turns
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES, PoolFacts
 from poolfleet_agent.model.ports import Clock, Encoder, Files, Hypervisor
@@ -43,107 +45,111 @@ class Looker:
     clock: Clock
     agent_id: str
     configured_storages: Sequence[ConfiguredStorage] = ()
-    _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
-    _coming: dict[str, "asyncio.Task[PoolEntry]"] = field(default_factory=dict)
-    _coming_all: "asyncio.Task[None] | None" = None
-    _all_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _tasks: "set[asyncio.Task[PoolEntry] | asyncio.Task[None]]" = field(default_factory=set)
+    locks: Locks = field(default_factory=Locks)
+    _seen_since: dict[str, dict[str, VolumeRecord | None]] = field(default_factory=dict)
+    """For each listing that runs: what was seen of single volumes since it began; None: gone."""
+
+    def __post_init__(self) -> None:
+        """Nothing is looked at yet."""
+        self._pools: Turns[PoolEntry] = Turns("look at pool", self._look_at_pool)
+        self._everything: Turns[None] = Turns("look at all pools", self._look_at_all)
 
     async def pool(self, name: str) -> PoolEntry:
         """Look at a pool and all its volumes: POOL_NOT_FOUND (and forget it), LIBVIRT_UNAVAILABLE."""
-        task = self._coming.get(name)
-        if task is None:
-            task = asyncio.create_task(self._pool_in_turn(name), name=f"look at pool {name}")
-            self._coming[name] = task
-            self._own(task)
-        return await asyncio.shield(task)
+        return await self._pools.ask(name)
 
     async def pool_facts(self, name: str) -> PoolEntry:
         """Look at a pool alone and keep what is known of its volumes: what a fresh GetPool costs."""
-        async with self._lock(name):
-            previous = self.registry.snapshot.pools.get(name)
-            server = previous.pool.definition.server if previous else None
-            facts = await self._read_facts(name, server)
-            seen = self._seen_before(previous) if facts.active else _NOTHING_SEEN
-            return await self._publish(facts, seen, previous, look_at_target=previous is None)
+        async with self.locks.of(name):
+            return await self._look_at_facts(name, look_at_target=False)
 
     async def volume(self, pool: str, name: str) -> VolumeRecord:
         """Look at one volume: POOL_NOT_FOUND, POOL_NOT_ACTIVE, VOLUME_NOT_FOUND (and forget it)."""
-        async with self._lock(pool):
+        async with self.locks.of(pool):
             entry = self.registry.snapshot.entry(pool)
             try:
                 facts = await self.hypervisor.read_volume(pool, name, server=entry.pool.definition.server)
             except ModelError as error:
-                if error.reason is Reason.VOLUME_NOT_FOUND and name in entry.volumes:
-                    volumes = {known: record for known, record in entry.volumes.items() if known != name}
-                    await self._publish_volumes(entry, volumes)
+                if error.reason is Reason.VOLUME_NOT_FOUND:
+                    await self._publish_volume(entry, name, None)
                 raise
             record = volume_record(facts, self.encoder)
-            if (known := entry.volumes.get(name)) is None or known.encoded != record.encoded:
-                volumes = dict(entry.volumes)
-                volumes[name] = record
-                await self._publish_volumes(entry, volumes if known else dict(sorted(volumes.items())))
+            await self._publish_volume(entry, name, record)
             return record
 
     async def all_pools(self) -> None:
         """Look at all pools; a connection-wide call, so never on a request's path. LIBVIRT_UNAVAILABLE."""
-        task = self._coming_all
-        if task is None:
-            task = asyncio.create_task(self._all_in_turn(), name="look at all pools")
-            self._coming_all = task
-            self._own(task)
-        await asyncio.shield(task)
+        await self._everything.ask()
 
     async def close(self) -> None:
         """End what runs and wait for it."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._everything.close()
+        await self._pools.close()
 
-    def _own(self, task: "asyncio.Task[PoolEntry] | asyncio.Task[None]") -> None:
-        self._tasks.add(task)
-        task.add_done_callback(self._disown)
+    async def _look_at_facts(self, name: str, *, look_at_target: bool) -> PoolEntry:
+        previous = self.registry.snapshot.pools.get(name)
+        facts = await self._read_facts(name, previous.pool.definition.server if previous else None)
+        seen = self._seen_before(previous) if facts.active else _NOTHING_SEEN
+        return await self._publish(facts, seen, previous, look_at_target=look_at_target or previous is None)
 
-    def _disown(self, task: "asyncio.Task[PoolEntry] | asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, ModelError):
-            log.error("look failed", task=task.get_name(), error=repr(error))
+    async def _look_at_pool(self, name: str) -> PoolEntry:
+        async with self.locks.of(name):
+            entry = await self._look_at_facts(name, look_at_target=True)
+        if not entry.pool.active:
+            return entry
+        seen_since = self._seen_since[name] = {}
+        try:
+            seen = await self._read_volumes(entry)
+            async with self.locks.of(name):
+                return await self._publish_listing(entry, seen, seen_since)
+        finally:
+            del self._seen_since[name]
 
-    def _lock(self, pool: str) -> asyncio.Lock:
-        return self._locks.setdefault(pool, asyncio.Lock())
+    async def _publish_listing(
+        self, before: PoolEntry, seen: VolumesSeen, seen_since: Mapping[str, VolumeRecord | None]
+    ) -> PoolEntry:
+        entry: PoolEntry | None = before
+        if self.registry.snapshot.loaded:
+            entry = self.registry.snapshot.pools.get(before.pool.name)
+        if entry is None:
+            raise pool_not_found(before.pool.name)
+        if not entry.pool.active or entry.pool.facts.uuid != before.pool.facts.uuid:
+            return entry
+        if seen_since:
+            volumes = {**seen.records, **seen_since}
+            kept = {name: record for name, record in sorted(volumes.items()) if record is not None}
+            seen = replace(seen, records=kept)
+        return await self._publish(entry.pool.facts, seen, entry, look_at_target=False)
 
-    async def _pool_in_turn(self, name: str) -> PoolEntry:
-        async with self._lock(name):
-            self._coming.pop(name, None)  # who comes from here on needs a newer look
-            previous = self.registry.snapshot.pools.get(name)
-            facts = await self._read_facts(name, previous.pool.definition.server if previous else None)
-            return await self._publish(facts, await self._read_volumes(facts, previous), previous, look_at_target=True)
+    async def _look_at_all(self, _: str) -> None:
+        known = self.intents.known()
+        names = await self.hypervisor.pool_names()
+        turns = asyncio.Semaphore(LOOKS_AT_ONCE)
+        unread: dict[str, ModelError] = {}
 
-    async def _all_in_turn(self) -> None:
-        async with self._all_lock:
-            self._coming_all = None
-            names = await self.hypervisor.pool_names()
-            turns = asyncio.Semaphore(LOOKS_AT_ONCE)
-
-            async def one(name: str) -> PoolEntry | None:
-                async with turns:
-                    try:
-                        return await self.pool(name)
-                    except ModelError as error:
-                        if error.reason is Reason.POOL_NOT_FOUND:
-                            return None
+        async def one(name: str) -> PoolEntry | None:
+            async with turns:
+                try:
+                    return await self.pool(name)
+                except ModelError as error:
+                    if not self.hypervisor.facts().connected:
                         raise
+                    if error.reason is not Reason.POOL_NOT_FOUND:
+                        log.warning("pool cannot be read", pool=name, reason=error.reason, error=error.message)
+                        unread[name] = error
+                    return None
 
-            # Names that vanished from the listing are looked at too: the look itself finds them gone and forgets them.
-            wanted = sorted({*names, *self.registry.snapshot.pools})
-            looks = [asyncio.create_task(one(name)) for name in wanted]
-            try:
-                entries = [entry for entry in await asyncio.gather(*looks) if entry is not None]
-            finally:
-                for look in looks:
-                    look.cancel()
-            self.registry.looked_at_all(entries, self.clock.now_s())
-            await self.intents.forget_all_but({entry.pool.facts.uuid for entry in entries})
+        # Names that vanished from the listing are looked at too: the look itself finds them gone and forgets them.
+        wanted = sorted({*names, *self.registry.snapshot.pools})
+        looks = [asyncio.create_task(one(name)) for name in wanted]
+        try:
+            entries = [entry for entry in await asyncio.gather(*looks) if entry is not None]
+        finally:
+            for look in looks:
+                look.cancel()
+        self.registry.looked_at_all(entries, unread, self.clock.now_s())
+        if not unread:
+            await self.intents.forget(known - {entry.pool.facts.uuid for entry in entries})
 
     async def _read_facts(self, name: str, server: str | None) -> PoolFacts:
         try:
@@ -153,21 +159,14 @@ class Looker:
                 self.registry.remove(name)
             raise
 
-    async def _read_volumes(self, facts: PoolFacts, previous: PoolEntry | None) -> VolumesSeen:
-        if not facts.active:
-            return _NOTHING_SEEN
+    async def _read_volumes(self, entry: PoolEntry) -> VolumesSeen:
+        facts = entry.pool.facts
         try:
             listing = await self.hypervisor.list_volumes(facts.name, server=facts.definition.server)
         except ModelError as error:
             if error.reason in {Reason.POOL_NOT_ACTIVE, Reason.POOL_NOT_FOUND}:
                 return _NOTHING_SEEN
-            seen = self._seen_before(previous)
-            return VolumesSeen(
-                records=seen.records,
-                as_of_s=seen.as_of_s,
-                unread_reason=error.reason,
-                unread_message=error.message,
-            )
+            return replace(self._seen_before(entry), unread_reason=error.reason, unread_message=error.message)
         names: tuple[str, ...] = ()
         if (
             listing.unaddressable_count
@@ -194,14 +193,16 @@ class Looker:
             unread_message=previous.pool.unread_message,
         )
 
-    async def _publish_volumes(self, entry: PoolEntry, volumes: dict[str, VolumeRecord]) -> None:
-        previous = self._seen_before(entry)
-        seen = VolumesSeen(
-            records=volumes,
-            as_of_s=previous.as_of_s or self.clock.now_s(),
-            unaddressable_count=previous.unaddressable_count,
-            unaddressable_names=previous.unaddressable_names,
-        )
+    async def _publish_volume(self, entry: PoolEntry, name: str, record: VolumeRecord | None) -> None:
+        if (seen_since := self._seen_since.get(entry.pool.name)) is not None:
+            seen_since[name] = record
+        known = entry.volumes.get(name)
+        if (known and known.encoded) == (record and record.encoded):
+            return
+        volumes = {other: there for other, there in entry.volumes.items() if other != name or record is not None}
+        if record is not None:
+            volumes[name] = record
+        seen = replace(self._seen_before(entry), records=volumes if known else dict(sorted(volumes.items())))
         await self._publish(entry.pool.facts, seen, entry, look_at_target=False)
 
     async def _publish(

@@ -1,6 +1,7 @@
 """Keeps the snapshot fresh: after libvirt's events, after reconnections, and periodically. One task owns it all."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -10,6 +11,8 @@ from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.look import Looker
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.restore import store_snapshot
+from poolfleet_agent.inventory.snapshot import PoolEntry
+from poolfleet_agent.inventory.turns import Turns
 from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.domain_disk import DomainDisks
 from poolfleet_agent.model.errors import ModelError
@@ -49,7 +52,10 @@ class Observer:
     _domains: bool = True
     _others: list[PoolEvent] = field(default_factory=list)
     _saved_sequence: int = -1
-    _disks_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        """Nothing is looked at yet."""
+        self._disks: Turns[DomainDisks] = Turns("look at domains", self._look_at_domains)
 
     def hear(self, event: HypervisorEvent) -> None:
         """Take an event from the hypervisor; work is only noted here."""
@@ -101,15 +107,15 @@ class Observer:
             await self.looker.all_pools()
         else:
             for pool in sorted(pools):
-                await self._look_at(pool)
+                await self._look_at(pool, self.looker.pool)
         await self._note_others()
         if domains or everything:
             await self.look_at_domains()
         await self.save()
 
-    async def _look_at(self, pool: str) -> None:
+    async def _look_at(self, pool: str, look: Callable[[str], Awaitable[PoolEntry]]) -> None:
         try:
-            await self.looker.pool(pool)
+            await look(pool)
         except ModelError as error:
             log.info("look at pool failed", pool=pool, reason=error.reason, error=error.message)
 
@@ -124,23 +130,33 @@ class Observer:
             if entry.pool.active != started or (not started and entry.pool.definition.server is not None):
                 continue
             wanted = Desired.STARTED if started else Desired.STOPPED
-            await self.intents.want(
-                entry.pool.facts, wanted, "started on the host" if started else "stopped on the host"
-            )
+            why = "started on the host" if started else "stopped on the host"
+            if await self.intents.want(entry.pool.facts, wanted, why):
+                await self._look_at(event.pool, self.looker.pool_facts)
 
     async def look_at_domains(self) -> DomainDisks:
         """Read what the domains use and publish it."""
-        async with self._disks_lock:
-            reading = await self.hypervisor.read_domains()
-            disks = await resolve_disks(reading, self.registry.snapshot, self.files, self.clock.now_s())
-            self.registry.put_disks(disks)
-            return disks
+        return await self._disks.ask()
+
+    async def close(self) -> None:
+        """End what runs and wait for it."""
+        await self._disks.close()
+
+    async def _look_at_domains(self, _: str) -> DomainDisks:
+        reading = await self.hypervisor.read_domains()
+        disks = await resolve_disks(reading, self.registry.snapshot, self.files, self.clock.now_s())
+        self.registry.put_disks(disks)
+        return disks
 
     async def save(self) -> None:
-        """Store the snapshot where it changed since it was last stored."""
+        """Store the snapshot where it changed since it was last stored; a failure is logged, and tried again later."""
         snapshot = self.registry.snapshot
         if snapshot.loaded and snapshot.revision.sequence != self._saved_sequence:
-            await store_snapshot(snapshot, self.store)
+            try:
+                await store_snapshot(snapshot, self.store)
+            except ModelError as error:
+                log.warning("snapshot cannot be stored", reason=error.reason, error=error.message)
+                return
             self._saved_sequence = snapshot.revision.sequence
 
     async def save_at_end(self) -> None:

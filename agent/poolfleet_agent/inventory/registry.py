@@ -1,11 +1,13 @@
 """Holds the newest snapshot. All changes go through here, on the event loop: each makes exactly one revision."""
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from operator import attrgetter
 
 from poolfleet_agent.inventory.snapshot import PoolEntry, Revision, Snapshot
 from poolfleet_agent.model.domain_disk import DomainDisks
+from poolfleet_agent.model.errors import ModelError
 from poolfleet_agent.model.pool import Pool, PoolHealth
 
 
@@ -20,12 +22,17 @@ class Registry:
         """Begin with what was known before a restart, marked with its age."""
         self._replace(entries, as_of_s)
 
-    def looked_at_all(self, entries: list[PoolEntry], as_of_s: float) -> None:
-        """Publish that all pools were looked at: the first time these, later each was published already."""
-        if self.snapshot.loaded:
-            self.snapshot = replace(self.snapshot, as_of_s=as_of_s)
-        else:
+    def looked_at_all(self, entries: list[PoolEntry], unread: Mapping[str, ModelError], as_of_s: float) -> None:
+        """Publish that all pools were looked at: the first time these, later each was published already.
+
+        `unread` are those that could not be: what was known of them stays, with its age.
+        """
+        if not self.snapshot.loaded:
             self._replace(entries, as_of_s)
+        elif not unread:
+            self.snapshot = replace(self.snapshot, as_of_s=as_of_s)
+        never_read = {name: error for name, error in sorted(unread.items()) if name not in self.snapshot.pools}
+        self.snapshot = replace(self.snapshot, never_read=never_read)
 
     def put(self, entry: PoolEntry) -> None:
         """Publish a look at one pool."""
@@ -38,6 +45,9 @@ class Registry:
         self.snapshot = replace(
             self.snapshot, pools=pools, revision=self._next() if changed else self.snapshot.revision
         )
+        if entry.pool.name in self.snapshot.never_read:
+            never_read = {name: error for name, error in self.snapshot.never_read.items() if name not in pools}
+            self.snapshot = replace(self.snapshot, never_read=never_read)
 
     def remove(self, pool: str) -> None:
         """Publish that a pool is gone."""

@@ -37,13 +37,17 @@ class Revision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """All pools, in the order of their names, and all domain disks. `as_of_s`: when all pools were last looked at."""
+    """All pools, in the order of their names, and all domain disks.
+
+    `as_of_s`: when all pools were last looked at; `never_read`: why pools are missing that libvirt has.
+    """
 
     revision: Revision
     loaded: bool = False
     as_of_s: float = 0.0
     pools: Mapping[str, PoolEntry] = field(default_factory=dict)
     disks: DomainDisks | None = None
+    never_read: Mapping[str, ModelError] = field(default_factory=dict)
 
     def entry(self, pool: str) -> PoolEntry:
         """Find a pool: REGISTRY_NOT_LOADED, POOL_NOT_FOUND."""

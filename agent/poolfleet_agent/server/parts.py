@@ -59,6 +59,7 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
         ends.push_async_callback(hypervisor.close)
         host = await _host(settings, identity, database, LocalFiles(channel), hypervisor, clock)
         ends.push_async_callback(host.looker.close)
+        ends.push_async_callback(host.observer.close)
         journal = Journal(store=SqliteOperations(database), longest_watchers=settings.limits.watchers)
         lanes = Lanes()
         recovery = Recovery(host=host, journal=journal, lanes=lanes)

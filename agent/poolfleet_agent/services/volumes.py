@@ -98,6 +98,9 @@ class VolumeServicer(volume_service_pb2_grpc.VolumeServiceServicer):
         answer = _PB.ListVolumesResponse(
             next_page_token=page.next_token, unread_pools=[] if request.page_token else list(_unread(entries))
         )
+        if not request.pool and not request.page_token:
+            for name, error in snapshot.never_read.items():
+                answer.unread_pools.add(pool=name, reason=error.reason, message=error.message)
         for record in page.items:
             answer.volumes.add().MergeFromString(record.encoded)
         date(answer, snapshot, as_of_s=as_of_s, now_s=host.clock.now_s())

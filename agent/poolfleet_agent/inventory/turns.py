@@ -1,0 +1,71 @@
+"""Looks at one thing are serial, and who asks while one runs shares the next: none began before it was asked for.
+
+A look belongs to nobody who asked: it goes on when they leave, and ends with `close`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+from weakref import WeakValueDictionary
+
+import structlog
+
+from poolfleet_agent.model.errors import ModelError
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+class Locks:
+    """A lock for each key, for as long as somebody holds it or waits for it."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def of(self, key: str) -> asyncio.Lock:
+        """The key's lock; to be entered at once."""
+        return self._locks.setdefault(key, asyncio.Lock())
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._locks)
+
+
+class Turns(Generic[T]):
+    """Does `work` for keys: for each key one at a time, and once for all who wait."""
+
+    def __init__(self, name: str, work: Callable[[str], Awaitable[T]]) -> None:
+        """`name` is for the log."""
+        self._name = name
+        self._work = work
+        self._locks = Locks()
+        self._coming: dict[str, asyncio.Task[T]] = {}
+        self._tasks: set[asyncio.Task[T]] = set()
+
+    async def ask(self, key: str = "") -> T:
+        """What `work` gives or raises, once it began after this call."""
+        task = self._coming.get(key)
+        if task is None:
+            task = asyncio.create_task(self._in_turn(key), name=f"{self._name} {key}")
+            self._coming[key] = task
+            self._tasks.add(task)
+            task.add_done_callback(self._done)
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """End what runs and wait for it."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _in_turn(self, key: str) -> T:
+        async with self._locks.of(key):
+            self._coming.pop(key, None)  # who comes from here on needs a newer one
+            return await self._work(key)
+
+    def _done(self, task: "asyncio.Task[T]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, ModelError):
+            log.error("look failed", task=task.get_name(), error=repr(error))

@@ -1,0 +1,208 @@
+"""A host in memory: libvirt, files, stores and clock, as small as their ports allow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from poolfleet_agent.hypervisor.documents import LibvirtDocuments
+from poolfleet_agent.inventory.intents import Intents
+from poolfleet_agent.inventory.look import Looker
+from poolfleet_agent.inventory.registry import Registry
+from poolfleet_agent.model.domain_disk import DomainReading
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.pool import DirSource, Pool, PoolDefinition, PoolFacts, PoolState
+from poolfleet_agent.model.ports import (
+    FileFacts,
+    FileSystemFacts,
+    HypervisorEvent,
+    HypervisorFacts,
+    PoolIntent,
+)
+from poolfleet_agent.model.volume import VolumeFacts, VolumeListing
+
+MIB = 1 << 20
+
+
+def pool_facts(name: str, *, active: bool = True, uuid: str = "", target: str = "") -> PoolFacts:
+    definition = PoolDefinition(
+        name=name,
+        type="dir",
+        uuid=uuid or f"uuid of {name}",
+        source=DirSource(),
+        target_path=target or f"/pools/{name}",
+    )
+    return PoolFacts(
+        definition=definition, stored_definition=definition, uuid=definition.uuid or "",
+        state=PoolState.RUNNING if active else PoolState.INACTIVE, autostart=False, persistent=True,
+        capacity_bytes=1000 * MIB, allocation_bytes=0, available_bytes=1000 * MIB,
+        xml=f"<pool><name>{name}</name></pool>", inactive_xml=f"<pool><name>{name}</name></pool>",
+    )  # fmt: skip
+
+
+def volume_facts(pool: str, name: str, *, capacity_bytes: int = MIB, kind: str = "file") -> VolumeFacts:
+    path = f"/pools/{pool}/{name}"
+    return VolumeFacts(
+        pool=pool, name=name, key=path, path=path, type=kind, format="raw", capacity_bytes=capacity_bytes,
+        allocation_bytes=0, physical_bytes=0, backing_store=None, permissions=None, modified_at_s=None,
+    )  # fmt: skip
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.time_s = 1000.0
+
+    def now_s(self) -> float:
+        return self.time_s
+
+    def monotonic_s(self) -> float:
+        return self.time_s
+
+
+class PlainEncoder:
+    def pool(self, pool: Pool) -> bytes:
+        return repr(pool).encode()
+
+    def volume(self, volume: VolumeFacts, etag: str) -> bytes:
+        return repr((volume, etag)).encode()
+
+
+@dataclass
+class FakeHypervisor:
+    """Pools and volumes by name; a call in `held` waits for its event, after it has read what it will answer."""
+
+    pools: dict[str, PoolFacts] = field(default_factory=dict)
+    volumes: dict[str, dict[str, VolumeFacts]] = field(default_factory=dict)
+    failing: dict[str, ModelError] = field(default_factory=dict)
+    held: dict[str, asyncio.Event] = field(default_factory=dict)
+    called: list[str] = field(default_factory=list)
+    connected: bool = True
+    documents = LibvirtDocuments()
+
+    def hold(self, call: str) -> asyncio.Event:
+        return self.held.setdefault(call, asyncio.Event())
+
+    def add(self, facts: PoolFacts, *volumes: str) -> None:
+        self.pools[facts.name] = facts
+        self.volumes[facts.name] = {name: volume_facts(facts.name, name) for name in volumes}
+
+    def facts(self) -> HypervisorFacts:
+        return HypervisorFacts(connected=self.connected, storage_uri="test:///", domain_uris=())
+
+    def subscribe(self, listener: Callable[[HypervisorEvent], None]) -> None:
+        self.listener = listener
+
+    async def _answer(self, call: str, answer: object) -> None:
+        self.called.append(call)
+        if call in self.held:
+            await self.held[call].wait()
+        if call in self.failing:
+            raise self.failing[call]
+
+    async def pool_names(self) -> Sequence[str]:
+        names = sorted(self.pools)
+        await self._answer("pool_names", names)
+        return names
+
+    async def read_pool(self, pool: str, *, server: str | None) -> PoolFacts:
+        facts = self.pools.get(pool)
+        await self._answer(f"read_pool {pool}", facts)
+        if facts is None:
+            raise ModelError(Reason.POOL_NOT_FOUND, f"no pool {pool}")
+        return facts
+
+    async def list_volumes(self, pool: str, *, server: str | None) -> VolumeListing:
+        listing = VolumeListing(volumes=tuple(self.volumes[pool].values()))
+        await self._answer(f"list_volumes {pool}", listing)
+        return listing
+
+    async def read_volume(self, pool: str, volume: str, *, server: str | None) -> VolumeFacts:
+        facts = self.volumes.get(pool, {}).get(volume)
+        await self._answer(f"read_volume {pool} {volume}", facts)
+        if facts is None:
+            raise ModelError(Reason.VOLUME_NOT_FOUND, f"no volume {volume}")
+        return facts
+
+    async def start_pool(self, pool: str, *, server: str | None) -> None:
+        await self._answer(f"start_pool {pool}", None)
+        self.pools[pool] = replace(self.pools[pool], state=PoolState.RUNNING)
+
+    async def stop_pool(self, pool: str, *, server: str | None) -> None:
+        await self._answer(f"stop_pool {pool}", None)
+        self.pools[pool] = replace(self.pools[pool], state=PoolState.INACTIVE)
+
+    async def create_volume(self, pool: str, xml: str, *, server: str | None) -> VolumeFacts:
+        definition = self.documents.parse_volume(xml)
+        await self._answer(f"create_volume {pool} {definition.name}", None)
+        made = volume_facts(pool, definition.name, capacity_bytes=definition.capacity_bytes or 0)
+        self.volumes[pool][definition.name] = made
+        return made
+
+    async def delete_volume(self, pool: str, volume: str, *, server: str | None) -> None:
+        await self._answer(f"delete_volume {pool} {volume}", None)
+        del self.volumes[pool][volume]
+
+    async def read_domains(self) -> DomainReading:
+        await self._answer("read_domains", None)
+        return DomainReading(references=())
+
+
+class FakeFiles:
+    """A file system on which everything asked for is missing, and no path is a link."""
+
+    async def stat(self, path: str, *, timeout_s: float = 5.0) -> FileFacts | None:
+        return None
+
+    async def lstat(self, path: str, *, timeout_s: float = 5.0) -> FileFacts | None:
+        return None
+
+    async def real_path(self, path: str, *, timeout_s: float = 5.0) -> str:
+        return path
+
+    async def file_system(self, path: str, *, timeout_s: float = 5.0) -> FileSystemFacts | None:
+        return None
+
+    async def names(self, path: str, *, timeout_s: float = 10.0) -> Sequence[bytes]:
+        return ()
+
+    async def head(self, path: str, length_bytes: int, *, timeout_s: float = 5.0) -> bytes | None:
+        return None
+
+
+class FakeIntentStore:
+    def __init__(self) -> None:
+        self.kept: dict[str, PoolIntent] = {}
+
+    async def load_all(self) -> Sequence[PoolIntent]:
+        return list(self.kept.values())
+
+    async def save(self, intent: PoolIntent) -> None:
+        self.kept[intent.pool_uuid] = intent
+
+    async def remove(self, pool_uuid: str) -> None:
+        self.kept.pop(pool_uuid, None)
+
+
+@dataclass
+class FakeHost:
+    """The inventory over the fakes."""
+
+    hypervisor: FakeHypervisor = field(default_factory=FakeHypervisor)
+    files: FakeFiles = field(default_factory=FakeFiles)
+    clock: FakeClock = field(default_factory=FakeClock)
+    registry: Registry = field(default_factory=Registry)
+
+    def __post_init__(self) -> None:
+        self.intents = Intents(store=FakeIntentStore(), clock=self.clock)
+        self.looker = Looker(
+            hypervisor=self.hypervisor, files=self.files, registry=self.registry, encoder=PlainEncoder(),
+            intents=self.intents, clock=self.clock, agent_id="agent",
+        )  # type: ignore[arg-type]  # fmt: skip
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop run until something is so; fails after some seconds."""
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0)

@@ -1,0 +1,210 @@
+"""Looks at pools and volumes: none is delayed by a long one, and none is lost to an older one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from poolfleet_agent.model.desired_state import Desired
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.pool import HealthStatus, PoolState
+from tests.unit.agent.fake_host import FakeHost, pool_facts, until, volume_facts
+
+SOON_S = 5.0
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[FakeHost]:
+    host = FakeHost()
+    host.hypervisor.add(pool_facts("p"), "a", "b")
+    await host.looker.all_pools()
+    host.hypervisor.called.clear()
+    yield host
+    await host.looker.close()
+
+
+def volumes(host: FakeHost) -> list[str]:
+    return list(host.registry.snapshot.pools["p"].volumes)
+
+
+async def test_a_long_listing_delays_neither_a_look_at_the_pool_nor_one_at_a_volume(host):
+    held = host.hypervisor.hold("list_volumes p")
+    listing = asyncio.create_task(host.looker.pool("p"))
+    await until(lambda: "list_volumes p" in host.hypervisor.called)
+    async with asyncio.timeout(SOON_S):
+        assert (await host.looker.pool_facts("p")).pool.active
+        assert (await host.looker.volume("p", "a")).facts.name == "a"
+    held.set()
+    await listing
+
+
+async def test_what_a_volume_became_during_a_listing_is_not_undone_by_it(host):
+    held = host.hypervisor.hold("list_volumes p")
+    listing = asyncio.create_task(host.looker.pool("p"))
+    await until(lambda: "list_volumes p" in host.hypervisor.called)
+    async with asyncio.timeout(SOON_S):
+        del host.hypervisor.volumes["p"]["a"]
+        with pytest.raises(ModelError):
+            await host.looker.volume("p", "a")
+        host.hypervisor.volumes["p"] |= {"c": volume_facts("p", "c"), "b": volume_facts("p", "b", capacity_bytes=7)}
+        await host.looker.volume("p", "c")
+        await host.looker.volume("p", "b")
+    held.set()
+    await listing
+    assert volumes(host) == ["b", "c"]
+    assert host.registry.snapshot.pools["p"].volumes["b"].facts.capacity_bytes == 7
+
+
+async def test_a_pool_that_stops_during_a_listing_stays_stopped_and_without_volumes(host):
+    held = host.hypervisor.hold("list_volumes p")
+    listing = asyncio.create_task(host.looker.pool("p"))
+    await until(lambda: "list_volumes p" in host.hypervisor.called)
+    host.hypervisor.pools["p"] = pool_facts("p", active=False)
+    async with asyncio.timeout(SOON_S):
+        await host.looker.pool_facts("p")
+    held.set()
+    await listing
+    assert host.registry.snapshot.pools["p"].pool.facts.state is PoolState.INACTIVE
+    assert volumes(host) == []
+
+
+async def test_a_pool_that_goes_during_a_listing_stays_gone(host):
+    held = host.hypervisor.hold("list_volumes p")
+    listing = asyncio.create_task(host.looker.pool("p"))
+    await until(lambda: "list_volumes p" in host.hypervisor.called)
+    del host.hypervisor.pools["p"]
+    async with asyncio.timeout(SOON_S):
+        with pytest.raises(ModelError):
+            await host.looker.pool_facts("p")
+    held.set()
+    with pytest.raises(ModelError) as gone:
+        await listing
+    assert gone.value.reason is Reason.POOL_NOT_FOUND
+    assert "p" not in host.registry.snapshot.pools
+
+
+async def test_who_asks_while_a_look_runs_gets_one_that_began_later_and_shares_it(host):
+    held = host.hypervisor.hold("list_volumes p")
+    first = asyncio.create_task(host.looker.pool("p"))
+    await until(lambda: "list_volumes p" in host.hypervisor.called)
+    later = [asyncio.create_task(host.looker.pool("p")) for _ in range(5)]
+    await asyncio.sleep(0)
+    host.hypervisor.volumes["p"]["c"] = volume_facts("p", "c")
+    held.set()
+    await first
+    entries = await asyncio.gather(*later)
+    assert [list(entry.volumes) for entry in entries] == [["a", "b", "c"]] * 5
+    assert host.hypervisor.called.count("list_volumes p") == 2
+
+
+async def test_one_caller_who_leaves_does_not_end_the_look_of_the_others(host):
+    held = host.hypervisor.hold("list_volumes p")
+    leaving, staying = (asyncio.create_task(host.looker.pool("p")) for _ in range(2))
+    await until(lambda: "list_volumes p" in host.hypervisor.called)
+    leaving.cancel()
+    held.set()
+    assert list((await staying).volumes) == ["a", "b"]
+
+
+async def test_volumes_that_were_never_listed_stay_unread_after_a_look_at_one_of_them(host):
+    host.hypervisor.add(pool_facts("q", active=False), "x", "y")
+    await host.looker.pool("q")
+    host.hypervisor.pools["q"] = pool_facts("q")
+    await host.looker.pool_facts("q")
+    await host.looker.volume("q", "x")
+    pool = host.registry.snapshot.pools["q"].pool
+    assert (pool.volumes_as_of_s, pool.volume_count) == (None, None)
+
+
+async def test_a_pool_whose_volumes_cannot_be_read_stays_faulty_after_a_look_at_one_of_them(host):
+    host.hypervisor.failing["list_volumes p"] = ModelError(Reason.PATH_NOT_USABLE, "no")
+    await host.looker.pool("p")
+    host.hypervisor.volumes["p"]["a"] = volume_facts("p", "a", capacity_bytes=9)
+    await host.looker.volume("p", "a")
+    pool = host.registry.snapshot.pools["p"].pool
+    assert pool.health is not None
+    assert (pool.health.status, pool.unread_reason) == (HealthStatus.FAULTY, Reason.PATH_NOT_USABLE)
+
+
+async def test_a_pool_that_cannot_be_read_keeps_the_others_from_nothing(host):
+    host.hypervisor.add(pool_facts("q"), "x")
+    await host.looker.pool("q")
+    host.hypervisor.failing["read_pool p"] = ModelError(Reason.POOL_UNRESPONSIVE, "hangs")
+    host.hypervisor.volumes["q"]["y"] = volume_facts("q", "y")
+    before = host.registry.snapshot.as_of_s
+    host.clock.time_s += 60
+    await host.looker.all_pools()
+    snapshot = host.registry.snapshot
+    assert list(snapshot.pools["q"].volumes) == ["x", "y"]
+    assert list(snapshot.pools) == ["p", "q"]
+    assert snapshot.pools["p"].pool.as_of_s == before
+
+
+async def test_a_pool_that_never_could_be_read_is_named_and_keeps_the_host_from_nothing():
+    host = FakeHost()
+    host.hypervisor.add(pool_facts("p"), "a")
+    host.hypervisor.add(pool_facts("q"))
+    host.hypervisor.failing["read_pool p"] = ModelError(Reason.POOL_UNRESPONSIVE, "hangs")
+    await host.looker.all_pools()
+    assert host.registry.snapshot.loaded
+    assert list(host.registry.snapshot.pools) == ["q"]
+    assert list(host.registry.snapshot.never_read) == ["p"]
+    host.hypervisor.failing.clear()
+    await host.looker.pool("p")
+    assert list(host.registry.snapshot.pools) == ["p", "q"]
+    assert not host.registry.snapshot.never_read
+    await host.looker.close()
+
+
+async def test_a_host_whose_libvirt_goes_during_the_first_look_was_not_read():
+    host = FakeHost()
+    host.hypervisor.add(pool_facts("p"), "a")
+    host.hypervisor.failing["read_pool p"] = ModelError(Reason.LIBVIRT_UNAVAILABLE, "gone")
+    host.hypervisor.connected = False
+    with pytest.raises(ModelError):
+        await host.looker.all_pools()
+    assert not host.registry.snapshot.loaded
+    await host.looker.close()
+
+
+async def test_an_intent_of_a_pool_that_is_defined_during_a_look_at_all_is_kept(host):
+    held = host.hypervisor.hold("list_volumes p")
+    look = asyncio.create_task(host.looker.all_pools())
+    await until(lambda: "list_volumes p" in host.hypervisor.called)
+    host.hypervisor.add(pool_facts("new"))
+    entry = await host.looker.pool("new")
+    await host.intents.supervise(entry.pool.facts, supervised=False)
+    held.set()
+    await look
+    assert not (await host.intents.of(entry.pool.facts)).supervised
+
+
+async def test_intents_of_pools_that_are_gone_are_forgotten(host):
+    entry = host.registry.snapshot.pools["p"]
+    await host.intents.want(entry.pool.facts, Desired.STOPPED, "somebody")
+    host.hypervisor.pools.clear()
+    await host.looker.all_pools()
+    assert (await host.intents.of(entry.pool.facts)).desired.desired is Desired.STARTED
+
+
+async def test_names_that_are_asked_for_in_vain_leave_nothing_behind(host):
+    for number in range(50):
+        with pytest.raises(ModelError):
+            await host.looker.pool(f"none-{number}")
+        with pytest.raises(ModelError):
+            await host.looker.pool_facts(f"none-{number}")
+    assert len(host.looker.locks) == 0
+
+
+async def test_a_look_that_finds_nothing_new_makes_no_new_revision(host):
+    revision = host.registry.snapshot.revision
+    host.clock.time_s += 5
+    await host.looker.pool("p")
+    assert host.registry.snapshot.revision == revision
+    assert host.registry.snapshot.pools["p"].pool.as_of_s == host.clock.time_s
+    host.hypervisor.pools["p"] = replace(host.hypervisor.pools["p"], available_bytes=1)
+    await host.looker.pool("p")
+    assert host.registry.snapshot.revision != revision

@@ -1,0 +1,122 @@
+"""The task that looks: what it hears is seen soon, and what others do on the host becomes what is meant."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from poolfleet_agent.inventory.observe import Observer
+from poolfleet_agent.model.desired_state import Desired
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.pool import PoolState
+from poolfleet_agent.model.ports import ConnectionEvent, PoolEvent, PoolEventKind, StoredSnapshot
+from tests.unit.agent.fake_host import FakeHost, pool_facts, until, volume_facts
+
+
+@dataclass
+class FullStore:
+    """A snapshot store on a disk that may be full."""
+
+    full: bool = False
+    saved: list[StoredSnapshot] = field(default_factory=list)
+
+    async def load(self) -> StoredSnapshot | None:
+        return None
+
+    async def save(self, snapshot: StoredSnapshot) -> None:
+        if self.full:
+            raise ModelError(Reason.NO_SPACE, "full")
+        self.saved.append(snapshot)
+
+
+@dataclass
+class Observed:
+    host: FakeHost
+    observer: Observer
+    store: FullStore
+
+    def desired(self, pool: str) -> Desired | None:
+        state = self.host.registry.snapshot.pools[pool].pool.desired
+        return state.desired if state else None
+
+
+@pytest.fixture
+async def observed() -> AsyncIterator[Observed]:
+    host, store = FakeHost(), FullStore()
+    host.hypervisor.add(pool_facts("p"), "a")
+    observer = Observer(
+        looker=host.looker, hypervisor=host.hypervisor, registry=host.registry, intents=host.intents,
+        files=host.files, store=store, clock=host.clock, staleness_s=3600,
+    )  # type: ignore[arg-type]  # fmt: skip
+    task = asyncio.create_task(observer.run())
+    await until(lambda: bool(store.saved))
+    yield Observed(host, observer, store)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await observer.close()
+    await host.looker.close()
+
+
+async def test_what_is_stopped_or_started_on_the_host_is_meant_to_be_and_shown_at_once(observed):
+    pools = observed.host.hypervisor.pools
+    assert observed.desired("p") is Desired.STARTED
+    for state, kind, desired in (
+        (PoolState.INACTIVE, PoolEventKind.STOPPED, Desired.STOPPED),
+        (PoolState.RUNNING, PoolEventKind.STARTED, Desired.STARTED),
+    ):
+        pools["p"] = replace(pools["p"], state=state)
+        observed.observer.hear(PoolEvent(kind=kind, pool="p"))
+        await until(lambda desired=desired: observed.desired("p") is desired)
+
+
+async def test_a_refresh_that_is_heard_of_is_looked_at(observed):
+    observed.host.hypervisor.volumes["p"]["b"] = volume_facts("p", "b")
+    observed.observer.hear(PoolEvent(kind=PoolEventKind.REFRESHED, pool="p"))
+    await until(lambda: list(observed.host.registry.snapshot.pools["p"].volumes) == ["a", "b"])
+
+
+async def test_what_is_heard_during_a_look_is_looked_at_after_it(observed):
+    hypervisor = observed.host.hypervisor
+    hypervisor.called.clear()
+    held = hypervisor.hold("list_volumes p")
+    observed.observer.hear(PoolEvent(kind=PoolEventKind.REFRESHED, pool="p"))
+    await until(lambda: "list_volumes p" in hypervisor.called)
+    hypervisor.volumes["p"]["b"] = volume_facts("p", "b")
+    observed.observer.hear(PoolEvent(kind=PoolEventKind.REFRESHED, pool="p"))
+    held.set()
+    await until(lambda: list(observed.host.registry.snapshot.pools["p"].volumes) == ["a", "b"])
+
+
+async def test_after_a_reconnection_everything_is_looked_at(observed):
+    observed.host.hypervisor.add(pool_facts("q"))
+    observed.observer.hear(ConnectionEvent(connected=True))
+    await until(lambda: "q" in observed.host.registry.snapshot.pools)
+
+
+async def test_a_snapshot_that_cannot_be_stored_costs_no_looks_and_is_stored_later(observed):
+    observed.store.full = True
+    observed.host.hypervisor.called.clear()
+    observed.host.hypervisor.volumes["p"]["b"] = volume_facts("p", "b")
+    observed.observer.hear(PoolEvent(kind=PoolEventKind.REFRESHED, pool="p"))
+    await until(lambda: len(observed.host.registry.snapshot.pools["p"].volumes) == 2)
+    await observed.observer.save()
+    assert "pool_names" not in observed.host.hypervisor.called
+    observed.store.full = False
+    await observed.observer.save()
+    assert observed.store.saved[-1].pools[0].volumes[-1].name == "b"
+
+
+async def test_who_asks_for_the_domains_while_they_are_read_shares_the_next_reading(observed):
+    hypervisor = observed.host.hypervisor
+    hypervisor.called.clear()
+    held = hypervisor.hold("read_domains")
+    first = asyncio.create_task(observed.observer.look_at_domains())
+    await until(lambda: "read_domains" in hypervisor.called)
+    others = [asyncio.create_task(observed.observer.look_at_domains()) for _ in range(5)]
+    await asyncio.sleep(0)
+    held.set()
+    await asyncio.gather(first, *others)
+    assert hypervisor.called == ["read_domains"] * 2
