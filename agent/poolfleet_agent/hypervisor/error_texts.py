@@ -77,25 +77,3 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
         (r"File name too long", Reason.INVALID_FIELD, "name"),
     ),
 }
-
-_MOUNT_FAILURES = tuple(
-    (re.compile(pattern), failure)
-    for pattern, failure in (
-        (r"[Cc]onnection refused", "CONNECTION_REFUSED"),
-        (r"[Tt]imed out", "TIMED_OUT"),
-        (r"[Nn]o route to host|[Nn]etwork is unreachable", "NO_ROUTE"),
-        (r"[Nn]ame or service not known|[Tt]emporary failure in name|[Ff]ailed to resolve", "NAME_UNKNOWN"),
-        (r"access denied by server|[Pp]ermission denied", "ACCESS_DENIED"),
-        (r"reason given by server: No such file|No such file or directory", "NO_SUCH_EXPORT"),
-        (r"unknown filesystem type|[Bb]ad superblock|helper program", "HELPER_MISSING"),
-        (r"[Pp]rotocol not supported|version .* not supported", "VERSION_NOT_SUPPORTED"),
-        (r"incorrect mount option|bad option|[Ii]nvalid argument", "BAD_OPTION"),
-        (r"[Ss]tale file handle", "STALE"),
-        (r"fstab options|must be superuser|only root|drop permissions", "NOT_PRIVILEGED"),
-    )
-)
-
-
-def mount_failure(stderr: str) -> str:
-    """The kind of failure that mount's words tell of."""
-    return next((failure for pattern, failure in _MOUNT_FAILURES if pattern.search(stderr)), "UNKNOWN")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import libvirt
 
-from poolfleet_agent.hypervisor.error_texts import TEXT_RULES, mount_failure
+from poolfleet_agent.hypervisor.error_texts import TEXT_RULES
 from poolfleet_agent.model.errors import ModelError, Reason, Violation
+from poolfleet_agent.model.mount_texts import mount_failure
 
 BUSY_RETRY_DELAY_S = 1.0
 AWAY_RETRY_DELAY_S = 2.0

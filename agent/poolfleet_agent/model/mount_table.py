@@ -39,44 +39,53 @@ class MountEntry:
 
     @property
     def network(self) -> bool:
-        """Whether calls on it may hang on a server. A source like `host:/path` tells it too: stand-ins have it."""
-        return self.fs_type in NETWORK_FS_TYPES or ":/" in self.source
+        """Whether calls on it may hang on a server. Sources like `host:/path` and `//host/share` tell it too."""
+        return self.fs_type in NETWORK_FS_TYPES or ":/" in self.source or self.source.startswith("//")
 
     @property
     def address(self) -> str:
         """The server's address, where the kernel states it (`addr=`); else the host that the source names."""
-        stated = self.option("addr")
-        if stated:
-            return stated
-        host, _, _ = self.source.rpartition(":/")
-        return host.strip("[]")
+        return self.option("addr") or _split(self.source)[0].strip("[]")
 
     @property
     def export(self) -> str:
         """The export's path, with the directory below it that a bind or a shared superblock shows."""
-        _, _, path = self.source.rpartition(":/")
-        export = clean_path("/" + path)
-        return export if self.root in {"", "/"} else clean_path(f"{export}/{self.root.lstrip('/')}")
+        export = clean_path("/" + _split(self.source)[1])
+        # NFS names the directory in the source already: of `server:/` with fsid 0, `/export` is shown as
+        # `server:/export` with the root `/export`.
+        if self.fs_type in {"nfs", "nfs4"} or self.root in {"", "/"}:
+            return export
+        return clean_path(f"{export}/{self.root.lstrip('/')}")
 
 
 @dataclass(frozen=True, slots=True)
 class MountTable:
-    """All mounts, in the kernel's order: of several on one target the last is on top."""
+    """All mounts of a namespace, in any order."""
 
     entries: Sequence[MountEntry]
 
     def on(self, target: str) -> MountEntry | None:
-        """What is mounted on exactly this target, the top one."""
+        """What is mounted on exactly this target, and to be seen there: the top one."""
         wanted = clean_path(target)
-        return next((entry for entry in reversed(self.entries) if entry.target == wanted), None)
+        found = self.holding(wanted)
+        return found if found is not None and found.target == wanted else None
+
+    def all_on(self, target: str) -> tuple[MountEntry, ...]:
+        """Everything that is mounted on exactly this target, hidden ones too."""
+        wanted = clean_path(target)
+        return tuple(entry for entry in self.entries if entry.target == wanted)
 
     def holding(self, path: str) -> MountEntry | None:
-        """The mount that a path lies on."""
-        best: MountEntry | None = None
-        for entry in self.entries:
-            if is_within(path, entry.target) and (best is None or len(entry.target) >= len(best.target)):
-                best = entry
-        return best
+        """The mount that a path lies on, found as the kernel walks: what another mount hides is not met."""
+        wanted = clean_path(path)
+        ids = {entry.mount_id for entry in self.entries}
+        # In a chroot, the mount that the root lies on is not listed.
+        here = [entry for entry in self.entries if entry.parent_id not in ids or entry.parent_id == entry.mount_id]
+        found = None
+        while met := [entry for entry in here if is_within(wanted, entry.target) and entry is not found]:
+            found = min(met, key=lambda entry: len(entry.target))
+            here = [entry for entry in self.entries if entry.parent_id == found.mount_id]
+        return found
 
     def network(self) -> tuple[MountEntry, ...]:
         """All network mounts."""
@@ -94,19 +103,28 @@ class Proof(StrEnum):
 def prove(table: MountTable, target: str, source: NetfsSource, addresses: Collection[str]) -> Proof:
     """Decide whether the pool's share is on its target: by export path and server address, never by spelling.
 
-    `addresses`: what the source's host resolves to; the host's own spelling always counts too.
+    `addresses`: what the source's host resolves to, and what the kernel stated when this source was mounted: a
+    server with two addresses may be known to it by the other one. The host's own spelling always counts too.
     """
     entry = table.on(target)
     if entry is None:
         return Proof.UNMOUNTED
     if not entry.network:
         return Proof.WRONG_SHARE
+    export, wanted = entry.export, clean_path("/" + source.path)
     if source.format == "cifs":
-        wanted = f"//{source.host.lower()}/{source.path.strip('/')}"
-        return Proof.RIGHT if clean_path(entry.source.lower()) == clean_path(wanted.lower()) else Proof.WRONG_SHARE
-    known = {normal_address(address) for address in (*addresses, source.host.strip("[]"))}
-    same_server = normal_address(entry.address) in known
-    return Proof.RIGHT if same_server and entry.export == clean_path(source.path) else Proof.WRONG_SHARE
+        export, wanted = export.lower(), wanted.lower()
+    known = {normal_address(address) for address in (*addresses, source.host)}
+    return Proof.RIGHT if export == wanted and normal_address(entry.address) in known else Proof.WRONG_SHARE
+
+
+def _split(source: str) -> tuple[str, str]:
+    """Server and path of `host:/path`, `[address]:/path`, `//host/share`; no server in anything else."""
+    if source.startswith("//"):
+        host, _, path = source.removeprefix("//").partition("/")
+        return host, path
+    host, colon, path = source.partition(":/")
+    return (host, path) if colon else ("", source)
 
 
 def normal_address(address: str) -> str:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import PIPE, Process, SubprocessStreamProtocol
 from collections.abc import Sequence
 
 import structlog
@@ -19,22 +19,47 @@ from poolfleet_agent.model.errors import ModelError, Reason
 _log = structlog.get_logger(__name__)
 
 
-class Child:
-    """A started program; its standard input and output are pipes, its standard error is the agent's."""
+_STREAM_LIMIT_BYTES = 64 << 10
 
-    def __init__(self, process: Process, *, reap_timeout_s: float) -> None:
+
+class _Protocol(SubprocessStreamProtocol):
+    """Knows when the program has ended: Process.wait() waits for its pipes too, which others may hold."""
+
+    def __init__(self) -> None:
+        super().__init__(limit=_STREAM_LIMIT_BYTES, loop=asyncio.get_running_loop())
+        self.ended = asyncio.Event()
+
+    def process_exited(self) -> None:
+        super().process_exited()
+        self.ended.set()
+
+
+class Child:
+    """A started program; its standard input and output are pipes, its standard error is where it was said."""
+
+    def __init__(
+        self, process: Process, *, ended: asyncio.Event, transport: asyncio.SubprocessTransport, reap_timeout_s: float
+    ) -> None:
         if process.stdin is None or process.stdout is None:
             raise ValueError("a child needs pipes for its standard input and output")
         self._process = process
+        self._ended = ended
+        self._transport = transport
         self._reap_timeout_s = reap_timeout_s
         self._overdue = False
         self.stdin = process.stdin
         self.stdout = process.stdout
+        self.stderr = process.stderr
 
     @property
     def pid(self) -> int:
         """Process id, and the id of its group."""
         return self._process.pid
+
+    @property
+    def status(self) -> int | None:
+        """Its exit status, negative for a signal; None: it was not reaped yet."""
+        return self._process.returncode
 
     @property
     def running(self) -> bool:
@@ -66,10 +91,14 @@ class Child:
         """Wait for its end; the answer says whether it came."""
         try:
             async with asyncio.timeout(timeout_s):
-                await self._process.wait()
+                await self._ended.wait()
         except TimeoutError:
             return False
         return True
+
+    def close_pipes(self) -> None:
+        """Read no more of what others write that have its pipes still; for one that is gone, or killed."""
+        self._transport.close()
 
     def _note_stuck(self) -> None:
         if self.running and not self._overdue:
@@ -90,11 +119,30 @@ class Children:
         return sum(child.stuck for child in self._running)
 
     async def start(self, program: str, arguments: Sequence[str], *, folder: str = "/") -> Child:
-        """Start a program, in the C locale, at `folder`: INTERNAL where it can not be started."""
+        """Start a program, in the C locale, at `folder`: INTERNAL where it can not be started.
+
+        Its standard error is the agent's.
+        """
+        return await self._start(program, arguments, folder, stderr=None)
+
+    async def start_heard(self, program: str, arguments: Sequence[str], *, folder: str = "/") -> Child:
+        """As `start`, with a pipe for its standard error too, which somebody has to read."""
+        return await self._start(program, arguments, folder, stderr=PIPE)
+
+    async def _start(self, program: str, arguments: Sequence[str], folder: str, *, stderr: int | None) -> Child:
+        loop = asyncio.get_running_loop()
         environment = {**os.environ, "LC_ALL": "C.UTF-8", "MALLOC_ARENA_MAX": "1"}
         try:
-            process = await asyncio.create_subprocess_exec(
-                program, *arguments, stdin=PIPE, stdout=PIPE, cwd=folder, env=environment, process_group=0
+            transport, protocol = await loop.subprocess_exec(
+                _Protocol,
+                program,
+                *arguments,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=stderr,
+                cwd=folder,
+                env=environment,
+                process_group=0,
             )
         except OSError as error:
             raise ModelError(
@@ -103,7 +151,12 @@ class Children:
                 metadata={"program": program, "error": str(error.strerror)},
                 retry_delay_s=5.0,
             ) from error
-        child = Child(process, reap_timeout_s=self._reap_timeout_s)
+        child = Child(
+            Process(transport, protocol, loop),
+            ended=protocol.ended,
+            transport=transport,
+            reap_timeout_s=self._reap_timeout_s,
+        )
         self._running = [*(one for one in self._running if one.running), child]
         return child
 

@@ -1,0 +1,91 @@
+"""Gets rid of a mount: as umount does, or by force where its server is dead. What counts is the mount table."""
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import structlog
+
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.mount_table import MountTable
+from poolfleet_agent.mounts import umount
+from poolfleet_agent.processes.child import Children
+from poolfleet_agent.processes.run import Finished, run
+
+_log = structlog.get_logger(__name__)
+
+_PROGRAM = (sys.executable, "-I", "-S", str(Path(umount.__file__).resolve()))
+_NOT_MOUNTED = {0, errno.EINVAL, errno.ENOENT, errno.ENOTDIR}
+
+
+class Unmounter:
+    """`table` reads the mounts of the namespace in which `program` unmounts."""
+
+    def __init__(
+        self,
+        children: Children,
+        table: Callable[[], MountTable],
+        *,
+        program: Sequence[str] = _PROGRAM,
+        force_timeout_s: float = 15.0,
+    ) -> None:
+        self._children = children
+        self._table = table
+        self._program = program
+        self._force_timeout_s = force_timeout_s
+
+    async def unmount(self, target: str, *, timeout_s: float) -> None:
+        """Unmount the top mount of a target; with none there, do nothing.
+
+        RESOURCE_BUSY: something on it is in use; POOL_UNRESPONSIVE: it hangs on its server; AGENT_NOT_AUTHORIZED,
+        PATH_NOT_USABLE.
+        """
+        if self._table().on(target) is None:
+            return
+        finished = await run(self._children, (*self._program, "ordinary", target), timeout_s=timeout_s)
+        if finished.status is None:
+            raise _unresponsive(target, f"unmounting did not end within {timeout_s:g} s")
+        number = _last_errno(finished)
+        if number not in _NOT_MOUNTED:
+            raise _refused(target, number)
+
+    async def force_unmount(self, target: str) -> None:
+        """Get rid of the top mount of a target, whatever hangs on it: POOL_UNRESPONSIVE where it is there still.
+
+        It takes up to 5 s; what has hung on the server until then has failed, what was open is lost.
+        """
+        top = self._table().on(target)
+        if top is None:
+            return
+        finished = await run(self._children, (*self._program, "force", target), timeout_s=self._force_timeout_s)
+        _log.info("unmounted by force", target=target, source=top.source, steps=_steps(finished))
+        # The last call may hang on, with the mount gone from the table.
+        if any(entry.mount_id == top.mount_id for entry in self._table().entries):
+            raise _unresponsive(target, f"it could not be unmounted by force ({_steps(finished)})")
+
+
+def _steps(finished: Finished) -> str:
+    return ", ".join(finished.stdout.decode(errors="replace").splitlines()) or finished.words[-200:]
+
+
+def _last_errno(finished: Finished) -> int:
+    """What the last call said; the script's own failure is none of the kernel's."""
+    last = finished.stdout.split()[-1:]
+    if finished.status != 0 or not last:
+        raise ModelError(Reason.INTERNAL, f"unmounting failed: {finished.words[-500:]}")
+    return int(last[0])
+
+
+def _refused(target: str, number: int) -> ModelError:
+    text = os.strerror(number)
+    metadata = {"path": target, "error": text}
+    if number == errno.EBUSY:
+        return ModelError(Reason.RESOURCE_BUSY, f"{target} is in use", metadata=metadata, retry_delay_s=1.0)
+    reason = Reason.AGENT_NOT_AUTHORIZED if number == errno.EPERM else Reason.PATH_NOT_USABLE
+    return ModelError(reason, f"{target} can not be unmounted: {text}", metadata=metadata)
+
+
+def _unresponsive(target: str, message: str) -> ModelError:
+    return ModelError(Reason.POOL_UNRESPONSIVE, f"{target}: {message}", metadata={"path": target}, retry_delay_s=5.0)

@@ -1,0 +1,68 @@
+"""The host's mounts, as the model's port has them."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from poolfleet_agent.model.mount_failure import MountError
+from poolfleet_agent.model.mount_table import MountTable
+from poolfleet_agent.model.ports.mounts import MountRequest, ServerProbe
+from poolfleet_agent.mounts.detach import Unmounter
+from poolfleet_agent.mounts.mount import Mounter
+from poolfleet_agent.mounts.mountinfo import read_mount_table
+from poolfleet_agent.mounts.namespace import shares_namespace_with_libvirt
+from poolfleet_agent.mounts.probe import ProbeLimits, ServerProber
+from poolfleet_agent.mounts.resolve import Resolver
+from poolfleet_agent.processes.child import Children
+
+
+class HostMounts:
+    """Implements model.ports.Mounts by /proc, sockets and children; holds nothing open between calls.
+
+    `libvirt_sockets`: where libvirt may listen (namespace.libvirt_sockets); `allowed_options`: harmful mount options
+    that the configuration lets pools have.
+    """
+
+    def __init__(
+        self,
+        children: Children,
+        *,
+        libvirt_sockets: Sequence[Path],
+        allowed_options: Collection[str] = (),
+        probe_limits: ProbeLimits | None = None,
+    ) -> None:
+        self._libvirt_sockets = libvirt_sockets
+        self._resolver = Resolver(children)
+        self._prober = ServerProber(self._resolver, probe_limits)
+        self._mounter = Mounter(children, allowed_options=allowed_options)
+        self._unmounter = Unmounter(children, read_mount_table)
+
+    def shares_host_namespace(self) -> bool:
+        """Whether what the agent mounts is seen by libvirt: both are in one mount namespace."""
+        return shares_namespace_with_libvirt(self._libvirt_sockets)
+
+    async def table(self) -> MountTable:
+        """What is mounted, now."""
+        return read_mount_table()
+
+    async def addresses(self, host: str) -> Sequence[str]:
+        """What a server's name means, asked of the resolver with a limit; empty: unknown or no answer."""
+        try:
+            return await self._resolver.addresses(host)
+        except MountError:
+            return ()
+
+    async def probe_server(self, request: MountRequest) -> ServerProbe:
+        """Name, TCP, NFS NULL call, and for v3 the export; at most 3 s for a silent server."""
+        return await self._prober.probe(request)
+
+    async def mount(self, request: MountRequest, *, timeout_s: float) -> None:
+        """One attempt, as libvirt would mount, ended with its limit: MountError."""
+        await self._mounter.mount(request, timeout_s=timeout_s)
+
+    async def unmount(self, target: str, *, timeout_s: float = 10.0) -> None:
+        """Unmount as umount does: ModelError RESOURCE_BUSY, POOL_UNRESPONSIVE."""
+        await self._unmounter.unmount(target, timeout_s=timeout_s)
+
+    async def force_unmount(self, target: str) -> None:
+        """Get rid of a dead share: MNT_FORCE several times, only then MNT_DETACH; the calls hang in a child."""
+        await self._unmounter.force_unmount(target)
