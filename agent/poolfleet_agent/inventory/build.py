@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
 from poolfleet_agent.model.compare import pending_fields
@@ -33,9 +34,18 @@ class VolumesSeen:
     unread_message: str = ""
 
 
-def volume_records(volumes: Iterable[VolumeFacts], encoder: Encoder) -> dict[str, VolumeRecord]:
-    """Make the records of volumes, in the order of their names."""
-    return {facts.name: volume_record(facts, encoder) for facts in sorted(volumes, key=lambda volume: volume.name)}
+def volume_records(
+    volumes: Iterable[VolumeFacts], encoder: Encoder, known: Mapping[str, VolumeRecord] = MappingProxyType({})
+) -> dict[str, VolumeRecord]:
+    """Make the records of volumes, in the order of their names; those of `known` that are right are kept.
+
+    To encode ten thousand takes half a second, in which nobody is answered.
+    """
+    records: dict[str, VolumeRecord] = {}
+    for facts in sorted(volumes, key=lambda volume: volume.name):
+        there = known.get(facts.name)
+        records[facts.name] = there if there and there.facts == facts else volume_record(facts, encoder)
+    return records
 
 
 def volume_record(facts: VolumeFacts, encoder: Encoder) -> VolumeRecord:

@@ -175,7 +175,7 @@ class Looker:
         ):
             names = unaddressable(await self.files.names(facts.definition.target_path))
         return VolumesSeen(
-            records=volume_records(listing.volumes, self.encoder),
+            records=volume_records(listing.volumes, self.encoder, entry.volumes),
             as_of_s=self.clock.now_s(),
             unaddressable_count=listing.unaddressable_count,
             unaddressable_names=names,

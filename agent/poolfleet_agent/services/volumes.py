@@ -83,7 +83,8 @@ class VolumeServicer(volume_service_pb2_grpc.VolumeServiceServicer):
         host.registry.snapshot.require_loaded()
         if request.pool:
             entry = await host.find_pool(request.pool)
-            if entry.pool.active and too_old(entry.pool.volumes_as_of_s, host.clock.now_s(), staleness_s):
+            stale = too_old(entry.pool.volumes_as_of_s, host.clock.now_s(), staleness_s)
+            if entry.pool.active and stale and not request.page_token:  # one look for all pages
                 await host.looker.pool(request.pool)
         snapshot = host.registry.snapshot
         entries = [snapshot.entry(request.pool)] if request.pool else list(snapshot.pools.values())

@@ -208,3 +208,11 @@ async def test_a_look_that_finds_nothing_new_makes_no_new_revision(host):
     host.hypervisor.pools["p"] = replace(host.hypervisor.pools["p"], available_bytes=1)
     await host.looker.pool("p")
     assert host.registry.snapshot.revision != revision
+
+
+async def test_volumes_that_did_not_change_are_not_encoded_again(host):
+    before = host.registry.snapshot.pools["p"].volumes
+    host.hypervisor.volumes["p"]["b"] = volume_facts("p", "b", capacity_bytes=7)
+    after = (await host.looker.pool("p")).volumes
+    assert after["a"] is before["a"]
+    assert after["b"] is not before["b"]
