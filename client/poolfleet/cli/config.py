@@ -48,7 +48,7 @@ async def validate_config(
     /,
     *,
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="Fleet file; else that of --fleet.", show_default=False)
+        Path | None, typer.Argument(metavar="FILE", help="Fleet file; else that of --fleet.", show_default=False)
     ] = None,
 ) -> ExitCode:
     """Check a fleet file: its form, its names, and that the files it points to can be read. Nobody is asked."""

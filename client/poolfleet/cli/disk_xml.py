@@ -11,8 +11,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 from xml.etree import ElementTree as ET
 
-import typer
-
 from poolfleet.cli import text
 from poolfleet.cli.addressing import volume_at
 from poolfleet.cli.exit_codes import ExitCode
@@ -20,7 +18,7 @@ from poolfleet.cli.output import Answer
 from poolfleet.cli.parsing import volume_word
 from poolfleet.cli.session import Session, say
 from poolfleet.cli.show import xml_documents
-from poolfleet.cli.verbs import given, reads
+from poolfleet.cli.verbs import choice, reads
 from poolfleet.cli.volumes import VolumeArgument, app
 from poolfleet.types.errors import FailedPrecondition, NotFound
 
@@ -54,11 +52,13 @@ async def disk_xml(
     /,
     *,
     volume: VolumeArgument,
-    target: Annotated[str, given("--target", about="The guest's device: vda, or sda for a CD.")] = "",
-    bus: Annotated[str, given("--bus", about="virtio, scsi, sata, …: virtio, or sata for a CD.")] = "",
-    cache: Annotated[str, typer.Option("--cache", help="none, writeback, writethrough, directsync, unsafe.")] = "none",
-    discard: Annotated[str, typer.Option("--discard", help="unmap or ignore.")] = "unmap",
-    as_: Annotated[As, typer.Option("--as", help="By path, or by pool and volume.")] = As.FILE,
+    target: Annotated[str, choice("--target", about="The guest's device: vda, or sda for a CD.")] = "",
+    bus: Annotated[str, choice("--bus", about="virtio, scsi, sata, …: virtio, or sata for a CD.")] = "",
+    cache: Annotated[
+        str, choice("--cache", about="none (unless said), writeback, writethrough, directsync, unsafe.")
+    ] = "none",
+    discard: Annotated[str, choice("--discard", about="unmap (unless said) or ignore.")] = "unmap",
+    as_: Annotated[As, choice("--as", about="By path, or by pool and volume.", metavar="file|volume")] = As.FILE,
 ) -> ExitCode:
     """Write the XML that gives a volume to a guest. Its format is the real one."""
     word = volume_word(volume)

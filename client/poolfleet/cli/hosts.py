@@ -13,7 +13,7 @@ from poolfleet.cli.exit_codes import ExitCode
 from poolfleet.cli.output import Answer, Column, Kind, Table, Value, plain
 from poolfleet.cli.session import Session
 from poolfleet.cli.show import FieldOption, Fresh
-from poolfleet.cli.verbs import group, reads
+from poolfleet.cli.verbs import choice, group, reads
 from poolfleet.types.operation import OperationState
 from poolfleet.types.pool import HealthStatus
 
@@ -90,7 +90,7 @@ async def list_hosts(cli: Session) -> ExitCode:
     return await cli.show(look)
 
 
-_HostName = Annotated[str | None, typer.Argument(metavar="[HOST]", help="Name of the host.", show_default=False)]
+_HostName = Annotated[str | None, typer.Argument(metavar="HOST", help="Name of the host.", show_default=False)]
 
 
 @reads(app, "show", "poolfleet host show kvm1", "poolfleet host show kvm1 --field agent_id")
@@ -159,8 +159,8 @@ async def host_disks(
     /,
     *,
     name: _HostName = None,
-    domain: Annotated[str, typer.Option("--domain", help="Of this guest only.", show_default=False)] = "",
-    pool: Annotated[str, typer.Option("--pool", help="In this pool only.", show_default=False)] = "",
+    domain: Annotated[str, choice("--domain", about="Of this guest only.")] = "",
+    pool: Annotated[str, choice("--pool", about="In this pool only.")] = "",
     fresh: Fresh = False,
 ) -> ExitCode:
     """List what guests refer to on storage: disks, backing chains, snapshots, firmware."""

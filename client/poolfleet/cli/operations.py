@@ -13,7 +13,7 @@ from poolfleet.cli.operation_tables import HostOperation
 from poolfleet.cli.output import Answer, Table, plain
 from poolfleet.cli.session import Session, UsageError
 from poolfleet.cli.text import printable
-from poolfleet.cli.verbs import given, group, reads
+from poolfleet.cli.verbs import choice, group, reads
 from poolfleet.types.errors import NotFound, PoolfleetError, StillRunning
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ app = group("operation")
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="Id of the operation.", show_default=False)]
 
-_IDS = typer.Argument(metavar="[ID]...", help="Only these; ends when they have.", show_default=False)
-_STATE = given("--state", about="pending, running, succeeded, failed, cancelled. Repeatable.")
-_KIND = given("--kind", about="Such as start-pool. Repeatable.")
-_POOL = given("--pool", about="Of this pool. Repeatable.")
+_IDS = typer.Argument(metavar="ID", help="Only these; ends when they have.", show_default=False)
+_STATE = choice("--state", about="pending, running, succeeded, failed, cancelled. Repeatable.")
+_KIND = choice("--kind", about="Such as start-pool. Repeatable.")
+_POOL = choice("--pool", about="Of this pool. Repeatable.")
 
 
 @reads(

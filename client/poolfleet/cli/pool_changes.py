@@ -13,7 +13,7 @@ from poolfleet.cli.exit_codes import ExitCode
 from poolfleet.cli.pool_options import AllowInUse, AllowMissing, File, Name
 from poolfleet.cli.pools import PoolWord, app
 from poolfleet.cli.session import Session, UsageError
-from poolfleet.cli.verbs import changes
+from poolfleet.cli.verbs import changes, choice
 
 if TYPE_CHECKING:
     from poolfleet.agent.client import AgentClient
@@ -73,7 +73,8 @@ async def ensure_pool(
         bool, typer.Option("--autostart/--no-autostart", help="Start it with the host from now on.")
     ] = True,
     match: Annotated[
-        str, typer.Option("--match", help="name, or source: a pool of that source is taken whatever its name.")
+        str,
+        choice("--match", about="name, or source: one of that source is taken whatever its name.", metavar="HOW"),
     ] = "name",
     **given: Any,
 ) -> ExitCode:

@@ -43,7 +43,7 @@ DEFINITION = [
 
 _FILE = typer.Option("--file", metavar="FILE", help="libvirt's XML; `-`: standard input.", show_default=False)
 File = Annotated[str | None, _FILE]
-Name = Annotated[str | None, typer.Argument(metavar="[POOL]", help="Name of the pool.", show_default=False)]
+Name = Annotated[str | None, typer.Argument(metavar="POOL", help="Name of the pool.", show_default=False)]
 AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="An absent one is fine.")]
 AllowInUse = Annotated[bool, typer.Option("--allow-in-use", help="Users of it are no reason to refuse.")]
 

@@ -14,7 +14,7 @@ from poolfleet.cli.output import Answer, Kind, plain
 from poolfleet.cli.pool_tables import HostPool
 from poolfleet.cli.session import Session, UsageError
 from poolfleet.cli.show import FieldOption, Fresh
-from poolfleet.cli.verbs import given, group, reads
+from poolfleet.cli.verbs import choice, group, reads
 
 if TYPE_CHECKING:
     from poolfleet.agent.client import AgentClient
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 app = group("pool")
 
-_WORD = typer.Argument(help="Name or UUID of the pool.", autocompletion=completion.pools, show_default=False)
+_WORD = typer.Argument(
+    metavar="POOL", help="Name or UUID of the pool.", autocompletion=completion.pools, show_default=False
+)
 PoolWord = Annotated[str, _WORD]
 
 
@@ -37,10 +39,10 @@ async def list_pools(
     cli: Session,
     /,
     *,
-    active: Annotated[bool | None, given("--active/--inactive", about="Only those.")] = None,
-    type_: Annotated[list[str] | None, given("--type", about="Only this type, such as netfs. Repeatable.")] = None,
-    autostart: Annotated[bool | None, given("--autostart/--no-autostart", about="Only those.")] = None,
-    persistent: Annotated[bool | None, given("--persistent/--transient", about="Only those.")] = None,
+    active: Annotated[bool | None, choice("--active/--inactive", about="Only those.")] = None,
+    type_: Annotated[list[str] | None, choice("--type", about="Only this type, such as netfs. Repeatable.")] = None,
+    autostart: Annotated[bool | None, choice("--autostart/--no-autostart", about="Only those.")] = None,
+    persistent: Annotated[bool | None, choice("--persistent/--transient", about="Only those.")] = None,
     field: FieldOption = None,
 ) -> ExitCode:
     """List pools. Alike ones of several hosts stand in one line, those that are not well first."""

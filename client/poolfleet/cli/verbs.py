@@ -78,7 +78,9 @@ def _write_panels(command: Any, ctx: Any, formatter: Any) -> None:
         record = parameter.get_help_record(ctx)
         if record is not None:
             kind = "Options" if parameter.param_type_name == "option" else "Arguments"
-            panels.setdefault(getattr(parameter, "rich_help_panel", None) or kind, []).append(record)
+            # Typer writes the Python type of an argument beside its name.
+            shown = (record[0].partition(" <")[0] if kind == "Arguments" else record[0], record[1])
+            panels.setdefault(getattr(parameter, "rich_help_panel", None) or kind, []).append(shown)
     last = [HOSTS, ANSWERS, CHANGES]
     first = [panel for panel in ("Arguments", "Options") if panel in panels]
     for panel in (*first, *(p for p in panels if p not in first + last), *(p for p in last if p in panels)):
@@ -147,13 +149,15 @@ def changes(
 
 def option(field: str, kind: Any, about: str, *, default: Any = None, **more: Any) -> inspect.Parameter:
     """Make one option `--field` for `changes(…, options=…)`."""
-    info = typer.Option(f"--{field.replace('_', '-')}", help=about, show_default=False, **more)
+    metavar = field.rpartition("_")[2].upper()
+    info = typer.Option(f"--{field.replace('_', '-')}", help=about, metavar=metavar, show_default=False, **more)
     return inspect.Parameter(field, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info])
 
 
-def given(*names: str, about: str, metavar: str | None = None) -> Any:
+def choice(*names: str, about: str, metavar: str | None = None) -> Any:
     """Make the `Annotated` part of an option of one verb."""
-    return typer.Option(*names, help=about, metavar=metavar, show_default=False)
+    own = None if "/" in names[0] else names[0].rpartition("-")[2].upper()
+    return typer.Option(*names, help=about, metavar=metavar or own, show_default=False)
 
 
 def _add(

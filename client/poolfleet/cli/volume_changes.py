@@ -14,7 +14,7 @@ from poolfleet.cli.parsing import mode_bits, size_bytes, volume_word
 from poolfleet.cli.pool_definitions import document
 from poolfleet.cli.pool_options import AllowMissing, File
 from poolfleet.cli.session import Session, UsageError
-from poolfleet.cli.verbs import changes
+from poolfleet.cli.verbs import changes, choice
 from poolfleet.cli.volumes import VolumeArgument, app
 
 if TYPE_CHECKING:
@@ -25,12 +25,7 @@ if TYPE_CHECKING:
 _WORD = typer.Argument(
     metavar="VOLUME", help="POOL/VOLUME, or HOST:POOL/VOLUME; with --file POOL is enough.", show_default=False
 )
-_SIZE = typer.Argument(metavar="[CAPACITY]", help="Size that a guest sees, such as 20G.", show_default=False)
-
-
-def _text(name: str, about: str, metavar: str | None = None) -> typer.models.OptionInfo:
-    info: typer.models.OptionInfo = typer.Option(name, help=about, metavar=metavar, show_default=False)
-    return info
+_SIZE = typer.Argument(metavar="CAPACITY", help="Size that a guest sees, such as 20G.", show_default=False)
 
 
 @changes(
@@ -46,17 +41,17 @@ async def create_volume(
     *,
     volume: Annotated[str, _WORD],
     capacity: Annotated[str | None, _SIZE] = None,
-    format_: Annotated[str, _text("--format", "raw or qcow2; others by --file.")] = "raw",
+    format_: Annotated[str, choice("--format", about="raw or qcow2; others by --file.")] = "raw",
     allocation: Annotated[
-        str | None, _text("--allocation", "Bytes to take at once; left out: all of a raw one.", "SIZE")
+        str | None, choice("--allocation", about="Bytes to take at once; left out: all of a raw one.", metavar="SIZE")
     ] = None,
     backing: Annotated[
-        str | None, _text("--backing", "What it lies on: a path, POOL/VOLUME, or a volume of its pool.")
+        str | None, choice("--backing", about="What it lies on: a path, POOL/VOLUME, or a volume of its pool.")
     ] = None,
-    backing_format: Annotated[str, _text("--backing-format", "Format of that; left out: the volume's own.")] = "",
-    mode: Annotated[str | None, _text("--mode", "Permissions in octal, such as 0600.")] = None,
-    owner: Annotated[int | None, _text("--owner", "User id.")] = None,
-    group: Annotated[int | None, _text("--group", "Group id.")] = None,
+    backing_format: Annotated[str, choice("--backing-format", about="Format of that; left out: its own.")] = "",
+    mode: Annotated[str | None, choice("--mode", about="Permissions in octal, such as 0600.")] = None,
+    owner: Annotated[int | None, choice("--owner", about="User id.")] = None,
+    group: Annotated[int | None, choice("--group", about="Group id.")] = None,
     file: File = None,
     print_xml: Annotated[bool, typer.Option("--print-xml", help="Print libvirt's XML and create nothing.")] = False,
 ) -> ExitCode:
@@ -64,6 +59,8 @@ async def create_volume(
     from poolfleet.types.volume import BackingStore, Permissions, VolumeSpec
 
     if file is not None:
+        if capacity or allocation or backing or mode:
+            raise UsageError("--file holds the whole description: leave the other options out")
         spec = VolumeSpec.from_xml(document(file))
         volume = volume if "/" in volume else f"{volume}/{spec.name}"
     word = volume_word(volume)
@@ -72,8 +69,8 @@ async def create_volume(
     if file is None:
         if capacity is None:
             raise UsageError("say how large: CAPACITY, such as 20G")
-        given = mode is not None or owner is not None or group is not None
-        rights = Permissions(mode=mode_bits(mode) if mode else None, owner=owner, group=group) if given else None
+        is_limited = mode is not None or owner is not None or group is not None
+        rights = Permissions(mode=mode_bits(mode) if mode else None, owner=owner, group=group) if is_limited else None
         spec = VolumeSpec(
             word.volume,
             capacity_bytes=size_bytes(capacity),

@@ -43,7 +43,7 @@ async def list_volumes(
     cli: Session,
     /,
     *,
-    pool: Annotated[str, typer.Argument(metavar="[POOL]", help="Of this pool only.", show_default=False)] = "",
+    pool: Annotated[str, typer.Argument(metavar="POOL", help="Of this pool only.", show_default=False)] = "",
     special: Annotated[
         bool, typer.Option("--special", help="Also directories, and names that begin with a dot.")
     ] = False,

@@ -12,7 +12,8 @@ def test_every_reason_that_is_advised_on_is_one_of_the_contract() -> None:
 
 def test_a_sentence_says_what_happened_and_what_to_do_next() -> None:
     error = FailedPrecondition("Pool vm_data is active.", reason="POOL_ACTIVE")
-    assert advice.sentence(error) == "Pool vm_data is active; stop it first: `poolfleet pool stop`."
+    assert advice.sentence(error) == f"Pool vm_data is active; {advice.next_step(error)}."
+    assert "`poolfleet pool stop`" in advice.next_step(error)
 
 
 def test_fields_that_are_wrong_are_named_unless_the_message_says_so_already() -> None:
