@@ -82,7 +82,11 @@ def leave_as_found(demo: EmbeddedFleet) -> None:
         fleet.map(lambda agent: agent.pools.refresh("shared")).raise_for_failures()
 
 
-@pytest.mark.parametrize(("page", "words"), list(command_lines()), ids=lambda value: shlex.join([*value])[:60])
+@pytest.mark.parametrize(
+    ("page", "words"),
+    list(command_lines()),
+    ids=lambda value: shlex.join(value)[:60] if isinstance(value, list) else value,
+)
 def test_a_command_line_is_understood(page: str, words: list[str]) -> None:
     understood(typer.main.get_command(app), "poolfleet", words)
 

@@ -16,7 +16,7 @@ _BY_REASON = {
     "POOL_EXISTS": "compare it with `poolfleet pool show`; `poolfleet pool update` changes it",
     "VOLUME_EXISTS": "compare it with `poolfleet volume show`, or choose another name",
     "SOURCE_IN_USE": "use that pool",
-    "PATH_NOT_ALLOWED": "choose another path, or extend `allowed_paths` in the agent's configuration",
+    "PATH_NOT_ALLOWED": "or choose another path",
     "TARGET_IN_USE": "choose another --target",
     "POOL_IN_USE": "move the guests away, or say --allow-in-use",
     "VOLUME_IN_USE": "`poolfleet volume users` shows who uses it; --allow-in-use overrides",

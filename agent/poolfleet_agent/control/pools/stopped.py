@@ -7,11 +7,11 @@ from poolfleet_agent.model.errors import ModelError, Reason
 
 async def find_stopped(host: Host, pool: str, etag: str, *, allow_missing: bool) -> PoolEntry | None:
     """Find an inactive pool; None: it is missing, and may be. POOL_NOT_FOUND, ETAG_MISMATCH, POOL_ACTIVE."""
-    if await host.find_pool_or_none(pool) is None:
+    entry = await host.fresh_pool_or_none(pool)
+    if entry is None:
         if allow_missing:
             return None
         raise pool_not_found(pool)
-    entry = await host.looker.pool_facts(pool)
     check_etag(etag, entry.pool.etag)
     require_inactive(entry)
     return entry
@@ -28,4 +28,4 @@ def require_inactive(entry: PoolEntry) -> None:
             f"pool {name!r} has no stored definition; StopPool makes it go",
             metadata={"pool": name},
         )
-    raise ModelError(Reason.POOL_ACTIVE, f"pool {name!r} is active; stop it first", metadata={"pool": name})
+    raise ModelError(Reason.POOL_ACTIVE, f"pool {name!r} is active", metadata={"pool": name})
