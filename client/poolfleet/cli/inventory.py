@@ -24,7 +24,7 @@ async def show_inventory(cli: Session) -> ExitCode:
     """
 
     async def look() -> Answer:
-        found = await cli.readers().inventory()
+        found = await cli.readers().inventory(timeout_s=cli.flags.timeout_s)
         storage_tables.tell_missing(cli, found)
         return Answer(
             tables=[storage_tables.inventory_table(storage_tables.rows(found))],

@@ -31,7 +31,7 @@ async def list_storages(cli: Session) -> ExitCode:
     """List storages, each once."""
 
     async def look() -> Answer:
-        found = await cli.readers().inventory()
+        found = await cli.readers().inventory(timeout_s=cli.flags.timeout_s)
         storage_tables.tell_missing(cli, found)
         table = storage_tables.table(storage_tables.rows(found))
         return Answer(tables=[table], document=_document(found), code=storage_tables.code(cli, found))
@@ -44,7 +44,7 @@ async def show_storage(cli: Session, /, *, storage: Annotated[str, _WORD]) -> Ex
     """Show one storage, and each pool that lies on it."""
 
     async def look() -> Answer:
-        found = await cli.readers().inventory()
+        found = await cli.readers().inventory(timeout_s=cli.flags.timeout_s)
         storage_tables.tell_missing(cli, found)
         code = storage_tables.code(cli, found)
         row = _chosen(found, storage)

@@ -137,9 +137,12 @@ class Fleet:
         """What the domains of each host refer to."""
         return await self.map(lambda client: client.inventory.disks(pool=pool, volume=volume, domain=domain))
 
-    async def inventory(self) -> Inventory:
-        """Pools, volumes and disks of all hosts as one: each volume of a shared storage once, with who uses it."""
-        return merge(seen(await self.map(look), {host.name: host.site for host in self.hosts}))
+    async def inventory(self, *, timeout_s: float | None = None) -> Inventory:
+        """Pools, volumes and disks of all hosts as one: each volume of a shared storage once, with who uses it.
+
+        timeout_s: how long one host may take; None: as long as its single calls may.
+        """
+        return merge(seen(await self.map(look, timeout_s=timeout_s), {host.name: host.site for host in self.hosts}))
 
     async def close(self) -> None:
         """Close every connection. A selection closes none: they belong to the fleet that it was selected from."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -182,3 +184,13 @@ async def test_a_fleet_file_is_shown_and_validated(hosts: Hosts, tmp_path: Path)
     assert "colour" in ran.err
     bad.write_text('[defaults]\ntls = { ca = "ca", cert = "c", key = "k" }\n[[host]]\nname = "a"\ntarget = "a:1"\n')
     assert "cannot read" in (await Terminal()("config", "validate", str(bad))).err
+
+
+async def test_an_inventory_waits_for_no_host_longer_than_it_was_told(hosts: Hosts) -> None:
+    async def never(request: object) -> Any:
+        await asyncio.Event().wait()
+
+    hosts.agents[0].has_pool("p")
+    hosts.agents[2].on("ListVolumes", never)
+    ran = await hosts.poolfleet("inventory", "--timeout", "0.5s", "-o", "json")
+    assert [host["status"] for host in json.loads(ran.out)["hosts"]] == ["ok", "ok", "failed"]
