@@ -35,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return EXIT_OK
         # gRPC's own lines are not in the log's form: only what is grave.
         os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+        # gRPC's newer way of listening, its default since 1.80, hands each request to one thread more: a tenth slower.
+        os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_listener")
         from poolfleet_agent.server.app import run
 
         return run(settings)

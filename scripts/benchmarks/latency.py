@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -10,13 +11,13 @@ from scripts.benchmarks.report import Result, say
 
 Call = Callable[[], Awaitable[object]]
 
-BLOCK = 10
-"""Calls of one case in a row: the first of them finds caches as the others left them, as single calls do."""
+WARM_UP_CALLS = 20
+SLOW_EVERY = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
-    """One system at one case. One that is slow is called in every `every`th block only, once."""
+    """One system at one case. A slow one is called in every tenth round only."""
 
     case: str
     system: str
@@ -25,24 +26,23 @@ class Contender:
 
 
 async def compare(contenders: Sequence[Contender], *, calls: int) -> list[Result]:
-    """Call each `calls` times (slow ones a tenth of it) after a warm-up, and sum up in the order given."""
-    block = min(BLOCK, calls)
+    """Call each once a round, in `calls` rounds after a warm-up; summed up in the order given.
+
+    Each round has its own order: otherwise who comes after whom, and finds whose caches, would count.
+    """
     for contender in contenders:
-        await _timed_ms(contender, block)
-    taken_ms: dict[tuple[str, str], list[float]] = {(one.case, one.system): [] for one in contenders}
-    rounds = -(-calls // block)
-    for number in range(rounds):
-        if number % max(1, rounds // 10) == 0:
-            say(f"calls: {number * block} of {calls} of each kind")
-        for contender in contenders:
-            taken_ms[contender.case, contender.system] += await _timed_ms(contender, block)
-    return [Result.of(case, system, "latency", "ms", values) for (case, system), values in taken_ms.items()]
-
-
-async def _timed_ms(contender: Contender, block: int) -> list[float]:
-    taken_ms = []
-    for _ in range(1 if contender.slow else block):
-        began_s = time.perf_counter()
-        await contender.call()
-        taken_ms.append((time.perf_counter() - began_s) * 1000)
-    return taken_ms
+        for _ in range(1 if contender.slow else WARM_UP_CALLS):
+            await contender.call()
+    taken_ms: list[list[float]] = [[] for _ in contenders]
+    for number in range(calls):
+        if number % max(1, calls // 10) == 0:
+            say(f"calls: {number} of {calls} of each kind")
+        for index in random.sample(range(len(contenders)), len(contenders)):
+            if number % SLOW_EVERY == 0 or not contenders[index].slow:
+                began_s = time.perf_counter()
+                await contenders[index].call()
+                taken_ms[index].append((time.perf_counter() - began_s) * 1000)
+    return [
+        Result.of(one.case, one.system, "latency", "ms", values)
+        for one, values in zip(contenders, taken_ms, strict=True)
+    ]
