@@ -62,14 +62,14 @@ class _Run:
         operation: Operation = value  # type: ignore[assignment]  # what has one step answers with an operation
         if not operation.ended and not flags.no_wait and not flags.dry_run:
             self.running[host] = (client, operation.id)
-            operation = await followed(
-                client, operation, timeout_s=flags.timeout_s, seen=lambda now: self.progress.attempt(host, now)
-            )
-            del self.running[host]
+            try:
+                operation = await followed(
+                    client, operation, timeout_s=flags.timeout_s, seen=lambda now: self.progress.attempt(host, now)
+                )
+            finally:
+                del self.running[host]
         if operation.error is not None:
             raise operation.error
-        for warning in operation.warnings:
-            self.cli.note(f"{printable(host)}: {printable(warning)}")
         return operation
 
 
@@ -82,7 +82,7 @@ async def carry_out(cli: Session, change: Change, *, host: str | None = None) ->
     flags = cli.flags
     fleet = cli.changers(host)
     cli.agree(change.doing, len(fleet.hosts))
-    with Progress(cli, change.done, hosts=len(fleet.hosts)) as progress:
+    with Progress(cli) as progress:
         going = _Run(cli, change, progress)
         work = asyncio.ensure_future(
             fleet.map(
@@ -92,14 +92,12 @@ async def carry_out(cli: Session, change: Change, *, host: str | None = None) ->
             )
         )
         result = await _unless_interrupted(going, work)
-    if result is None:
-        return ExitCode.INTERRUPTED
     return _summed_up(cli, change, result)
 
 
 async def _unless_interrupted(
     going: _Run, work: asyncio.Future[FleetResult[Operation | EnsureResult]]
-) -> FleetResult[Operation | EnsureResult] | None:
+) -> FleetResult[Operation | EnsureResult]:
     """Wait for the work; Ctrl-C asks once whether the agents shall go on by themselves or stop."""
     try:
         return await asyncio.shield(work)
@@ -146,6 +144,8 @@ def _summed_up(cli: Session, change: Change, result: FleetResult[Operation | Ens
             word = change.done if _was_changed(value) else change.already
         else:
             code = ExitCode.FAILED
+        for warning in getattr(value, "warnings", ()):
+            cli.note(printable(f"{name}: {warning}" if len(result) > 1 else warning))
         counts[word] += 1
         codes.append(code)
         entries.append(

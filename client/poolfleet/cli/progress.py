@@ -28,10 +28,8 @@ _MOST_ROWS = 20
 class Progress:
     """The hosts that still work, as they are heard of. A context manager; `stop` takes the live table away."""
 
-    def __init__(self, session: Session, done: str, *, hosts: int) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
-        self._hosts = hosts
-        self._done = done
         self._rows: dict[str, Operation] = {}
         self._said: dict[str, tuple[int, str]] = {}
         self._live: Live | None = None

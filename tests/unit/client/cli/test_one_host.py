@@ -251,6 +251,17 @@ async def test_an_operation_survives_a_lost_watch(agent: LivingAgent, poolfleet:
     assert (await poolfleet("pool", "start", "p")).out == "pool p started\n"
 
 
+async def test_warnings_are_told(agent: LivingAgent, poolfleet: Terminal) -> None:
+    words = "guest web1 uses the pool and is only defined"
+    done = operation_pb2.Operation(
+        id="op-1", state=operation_pb2.OPERATION_STATE_SUCCEEDED, changed=True, warnings=[words]
+    )
+    agent.on("StopPool", pool_service_pb2.StopPoolResponse(operation=done))
+    ran = await poolfleet("pool", "stop", "p")
+    assert (ran.code, ran.out, ran.err) == (0, "pool p stopped\n", f"{words}\n")
+    assert (await poolfleet("pool", "stop", "p", "-q")).err == ""
+
+
 async def test_no_wait_prints_the_id(agent: LivingAgent, poolfleet: Terminal) -> None:
     running = agent.has_operation(operation_pb2.OPERATION_STATE_RUNNING, pool="p")
     agent.on("StartPool", pool_service_pb2.StartPoolResponse(operation=running))
