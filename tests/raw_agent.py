@@ -156,10 +156,15 @@ async def _answered(call: Awaitable[Any]) -> Any:
     try:
         return await call
     except grpc.aio.AioRpcError as error:
-        details = dict(error.trailing_metadata() or ()).get("grpc-status-details-bin")
-        if not isinstance(details, bytes):
-            raise Refused(error.code().name, "", error.details() or "", {}, None) from error
-        raise refused(Status.FromString(details)) from error
+        raise refusal_of(error) from error
+
+
+def refusal_of(error: grpc.aio.AioRpcError) -> Refused:
+    """What an error of gRPC says."""
+    details = dict(error.trailing_metadata() or ()).get("grpc-status-details-bin")
+    if isinstance(details, bytes):
+        return refused(Status.FromString(details))
+    return Refused(error.code().name, "", error.details() or "", {}, None)
 
 
 @asynccontextmanager
