@@ -1,0 +1,62 @@
+"""scripts/bench prints one JSON object, in the form that every benchmark shares."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CALLS = 11
+LATENCY_CASES = ("get_pool", "get_pool_fresh", "get_volume")
+
+
+@pytest.fixture(scope="module")
+def report() -> dict[str, Any]:
+    done = subprocess.run(
+        [ROOT / "scripts/bench", "rpc", f"--calls={CALLS}", "--volumes=30"], capture_output=True, text=True, timeout=110
+    )
+    assert done.returncode == 0, done.stderr
+    printed: dict[str, Any] = json.loads(done.stdout)
+    return printed
+
+
+def test_it_says_what_was_measured_where_and_with_what(report: dict[str, Any]) -> None:
+    assert report.keys() == {"name", "machine", "versions", "results"}
+    assert report["name"] == "rpc"
+    assert report["machine"]["cores"] > 0
+    assert {"poolfleet", "grpcio", "libvirt"} <= report["versions"].keys()
+
+
+def test_each_case_has_its_peers_and_all_were_called_as_often_as_asked(report: dict[str, Any]) -> None:
+    counted = {(row["case"], row["system"]): row["n"] for row in report["results"]}
+    assert counted == {
+        **{(case, system): CALLS for case in LATENCY_CASES for system in ("poolfleet", "libvirt-python")},
+        # In every tenth round: the first and the eleventh.
+        **{(case, "virsh"): 2 for case in LATENCY_CASES},
+        ("echo", "grpc.aio"): CALLS,
+        ("agent_memory", "poolfleet"): 3,
+    }
+
+
+def test_figures_have_units_and_make_sense(report: dict[str, Any]) -> None:
+    for row in report["results"]:
+        assert row.keys() == {"case", "system", "metric", "unit", "n", "median", "p99"}
+        assert 0 < row["median"] <= row["p99"]
+    units = Counter((row["metric"], row["unit"]) for row in report["results"])
+    assert units == {("latency", "ms"): 10, ("pss_with_children", "MB"): 1}
+
+
+def test_the_memory_is_that_of_the_agent_and_its_children(report: dict[str, Any]) -> None:
+    (memory,) = (row for row in report["results"] if row["case"] == "agent_memory")
+    # A Python process with gRPC has tens of megabytes; neither pages nor kilobytes would fit.
+    assert 20 < memory["median"] < 1000
+
+
+def test_an_unknown_benchmark_is_wrong_usage() -> None:
+    done = subprocess.run([ROOT / "scripts/bench", "nonsense"], capture_output=True, text=True, timeout=110)
+    assert (done.returncode, done.stdout) == (2, "")
