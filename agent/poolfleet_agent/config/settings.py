@@ -88,6 +88,21 @@ class Libvirt(_Section):
     """How long a call to libvirt is waited for, in seconds."""
 
 
+class Mount(_Section):
+    """How network shares are mounted; a call may say otherwise for itself."""
+
+    deadline_s: Annotated[float, Field(gt=0)] = 120.0
+    """How long a start goes on trying, in seconds."""
+    attempts: Annotated[int, Field(ge=0)] = 0
+    """How often it tries at most; 0 is as often as the deadline allows."""
+    first_delay_s: Annotated[float, Field(gt=0)] = 0.5
+    """The wait after the first attempt, in seconds; it doubles, with jitter."""
+    longest_delay_s: Annotated[float, Field(gt=0)] = 15.0
+    """The longest wait between two attempts, in seconds."""
+    allowed_options: tuple[Literal["bg", "suid", "exec", "dev"], ...] = ()
+    """Harmful mount options that pools may have all the same."""
+
+
 class PoolOverride(_Section):
     """What differs for one pool."""
 
@@ -173,6 +188,7 @@ class Settings(BaseSettings):
     listen: Listen = Listen()
     tls: Tls = Tls()
     libvirt: Libvirt = Libvirt()
+    mount: Mount = Mount()
     log: Log = Log()
     metrics: Metrics = Metrics()
     limits: Limits = Limits()

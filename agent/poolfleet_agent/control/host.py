@@ -1,19 +1,22 @@
 """What every use case works with: the ports, the inventory, and the rules of this host."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from poolfleet_agent.control.mounted import MountBook
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.look import Looker
 from poolfleet_agent.inventory.observe import Observer
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.snapshot import PoolEntry
-from poolfleet_agent.model.allowed_paths import check_allowed
+from poolfleet_agent.model.allowed_paths import check_allowed, is_within
+from poolfleet_agent.model.compare import clean_path
 from poolfleet_agent.model.domain_disk import DomainDisks
 from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.mount_failure import RetryPolicy
 from poolfleet_agent.model.names import check_absolute_path, check_known_name
-from poolfleet_agent.model.pool import PoolDefinition
-from poolfleet_agent.model.ports import Clock, Encoder, Files, Hypervisor
+from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES, PoolDefinition
+from poolfleet_agent.model.ports import Clock, Encoder, Files, Hypervisor, Mounts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +29,8 @@ class HostRules:
     overcommit_ratios: Mapping[str, float] = field(default_factory=dict)
     operation_timeout_s: float = 600.0
     start_timeout_s: float = 300.0
+    mount_retries: RetryPolicy = field(default_factory=RetryPolicy)
+    allowed_mount_options: Collection[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,21 +43,30 @@ class Host:
     looker: Looker
     observer: Observer
     intents: Intents
+    mounts: Mounts
+    book: MountBook
     encoder: Encoder
     clock: Clock
     rules: HostRules
 
     async def find_pool(self, pool: str) -> PoolEntry:
-        """Find a pool to change: a name that the snapshot lacks is looked for once. POOL_NOT_FOUND."""
+        """Find a pool as it was last seen: a name that the snapshot lacks is looked for once. POOL_NOT_FOUND."""
         check_known_name("pool", pool)
         entry = self.registry.snapshot.pools.get(pool)
         self.registry.snapshot.require_loaded()
         return entry if entry is not None else await self.looker.pool(pool)
 
-    async def find_pool_or_none(self, pool: str) -> PoolEntry | None:
-        """As find_pool; None where there is none."""
+    async def fresh_pool(self, pool: str) -> PoolEntry:
+        """Find a pool as it is now, to change it: POOL_NOT_FOUND."""
+        check_known_name("pool", pool)
+        self.registry.snapshot.require_loaded()
+        known = pool in self.registry.snapshot.pools
+        return await (self.looker.pool_facts(pool) if known else self.looker.pool(pool))
+
+    async def fresh_pool_or_none(self, pool: str) -> PoolEntry | None:
+        """As fresh_pool; None where there is none."""
         try:
-            return await self.find_pool(pool)
+            return await self.fresh_pool(pool)
         except ModelError as error:
             if error.reason is Reason.POOL_NOT_FOUND:
                 return None
@@ -62,10 +76,12 @@ class Host:
         """Refuse a path that is malformed or, with its symbolic links resolved, outside allowed_paths."""
         check_absolute_path(field, path)
         check_allowed(field, path, self.rules.allowed_paths)
-        check_allowed(field, await self.files.real_path(path), self.rules.allowed_paths)
+        # The folders of the configuration may be links themselves.
+        allowed = [*self.rules.allowed_paths, *[await self.files.real_path(one) for one in self.rules.allowed_paths]]
+        check_allowed(field, await self.files.real_path(path), allowed)
 
     async def check_definition_paths(self, definition: PoolDefinition) -> None:
-        """Refuse a pool whose target, or whose source where it is a path of the host, is not allowed."""
+        """Refuse a pool whose target is not allowed. Devices that a source names are not asked about."""
         if definition.target_path is not None and not _is_device_folder(definition):
             await self.check_path("target.path", definition.target_path)
 
@@ -76,8 +92,8 @@ class Host:
 
 def _is_device_folder(definition: PoolDefinition) -> bool:
     """Device pools have their target under /dev, which libvirt fills; no files are written there."""
-    return definition.type not in {"dir", "fs", "netfs", "vstorage"} and (definition.target_path or "").startswith(
-        "/dev"
+    return definition.type not in DIRECTORY_POOL_TYPES | {"vstorage"} and is_within(
+        clean_path(definition.target_path or ""), "/dev"
     )
 
 

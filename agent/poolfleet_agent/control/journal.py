@@ -4,9 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+import structlog
+
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation
 from poolfleet_agent.model.ports import OperationStore, RequestRecord
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(eq=False)
@@ -35,7 +39,8 @@ class Journal:
 
     async def begin(self, operation: Operation, request: RequestRecord | None) -> None:
         """Store a new operation, then show it."""
-        await self._record(operation, request)
+        await self.store.save(operation, request)
+        self._show(operation)
 
     async def change(
         self, operation_id: str, change: Callable[[Operation], Operation], request: RequestRecord | None = None
@@ -46,11 +51,17 @@ class Journal:
             changed = change(operation)
             if operation.state.ended:
                 changed = replace(operation, request_ids=changed.request_ids)
-            await self._record(changed, request)
+            try:
+                await self.store.save(changed, request)
+            except ModelError as error:
+                if request is not None or not changed.state.ended:
+                    raise
+                # Who waits must hear of the end all the same; after a restart it will be called cut off.
+                log.warning("end of operation cannot be stored", operation=operation_id, error=error.message)
+            self._show(changed)
             return changed
 
-    async def _record(self, operation: Operation, request: RequestRecord | None) -> None:
-        await self.store.save(operation, request)
+    def _show(self, operation: Operation) -> None:
         self._operations[operation.id] = operation
         if operation.state.ended and (waiter := self._waiters.pop(operation.id, None)):
             waiter.set()
@@ -77,7 +88,7 @@ class Journal:
 
     def newest_first(self) -> Iterable[Operation]:
         """All of them."""
-        return sorted(self._operations.values(), key=lambda operation: (-operation.created_at_s, operation.id))
+        return sorted(self._operations.values(), key=lambda operation: operation.place_in_order)
 
     async def wait(self, operation_id: str, timeout_s: float) -> Operation:
         """Wait for the end, up to a limit; the operation as it then stands. OPERATION_NOT_FOUND."""

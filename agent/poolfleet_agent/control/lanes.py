@@ -13,7 +13,10 @@ from poolfleet_agent.model.operation import Operation, OperationKind
 
 @dataclass(eq=False, kw_only=True)
 class Claim:
-    """A lane that is held. `decided` ends with the operation, or with the refusal of the checks before it."""
+    """A lane that is held. `decided` ends with the operation, or with the refusal of the checks before it.
+
+    `joinable` ends with the operation, while a call that hangs may hold the lane for longer.
+    """
 
     kind: OperationKind
     pool: str
@@ -21,6 +24,8 @@ class Claim:
     fingerprint: str
     decided: "asyncio.Future[Operation]"
     operation_id: str = ""
+    joinable: bool = True
+    released: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass
@@ -35,7 +40,7 @@ class Lanes:
         for claim in held:
             if volume and claim.volume and claim.volume != volume:
                 continue
-            if (claim.kind, claim.volume, claim.fingerprint) == (kind, volume, fingerprint):
+            if claim.joinable and (claim.kind, claim.volume, claim.fingerprint) == (kind, volume, fingerprint):
                 return claim, False
             raise _in_progress(claim)
         new = Claim(
@@ -48,8 +53,14 @@ class Lanes:
         self._claims.setdefault(pool, []).append(new)
         return new, True
 
+    def holder(self, kind: OperationKind, pool: str, volume: str) -> Claim | None:
+        """Who holds this very object with an operation of a kind."""
+        held = self._claims.get(pool, [])
+        return next((claim for claim in held if (claim.kind, claim.volume) == (kind, volume)), None)
+
     def release(self, claim: Claim) -> None:
         """Give a lane back."""
+        claim.released.set()
         held = self._claims[claim.pool]
         held.remove(claim)
         if not held:

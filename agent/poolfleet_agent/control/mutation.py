@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from poolfleet_agent.control.report import Report
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
 from poolfleet_agent.model.operation import OperationKind
 
@@ -36,7 +37,7 @@ class Work:
     `debris`: what a restart has to remove if the agent dies meanwhile (see control/recovery).
     """
 
-    perform: Callable[[], Awaitable[Outcome]]
+    perform: Callable[[Report], Awaitable[Outcome]]
     timeout_s: float
     warnings: tuple[str, ...] = ()
     cancellable: bool = False
@@ -56,6 +57,11 @@ class Mutation(ABC):
     @abstractmethod
     def target(self) -> tuple[str, str]:
         """Names of the pool and of the volume (empty: the pool itself) that it changes."""
+
+    @property
+    def interrupts(self) -> OperationKind | None:
+        """The kind of operation on the same object that this one ends while it waits for its next attempt."""
+        return None
 
     @property
     def fingerprint(self) -> str:

@@ -12,6 +12,7 @@ import structlog
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.lanes import Claim, Lanes
 from poolfleet_agent.control.mutation import Caller, Mutation, Outcome, Work
+from poolfleet_agent.control.report import Report
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.names import check_uuid
 from poolfleet_agent.model.operation import Failure, Operation, OperationState
@@ -19,6 +20,8 @@ from poolfleet_agent.model.ports import Clock, RequestRecord
 
 ANSWER_WITHIN_S = 1.0
 """Work that ends within this time is answered finished."""
+
+INTERRUPTED_WITHIN_S = 10.0
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +52,7 @@ class Operations:
         if validate_only:
             return await self._validated(mutation, caller)
         pool, volume = mutation.target
+        await self._interrupt(mutation)
         claim, taken = self.lanes.claim(kind=mutation.kind, pool=pool, volume=volume, fingerprint=mutation.fingerprint)
         if taken:
             if len(self._tasks) >= self.most_at_once:
@@ -85,6 +89,19 @@ class Operations:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+
+    async def _interrupt(self, mutation: Mutation) -> None:
+        """End what the mutation may end while that waits for its next attempt: nothing is at work then."""
+        kind = mutation.interrupts
+        held = self.lanes.holder(kind, *mutation.target) if kind is not None else None
+        if held is None or held.operation_id not in self._works:
+            return
+        attempts = self.journal.get(held.operation_id).attempts
+        if attempts and attempts[-1].retry_delay_s is not None:
+            log.info("interrupted while waiting", operation=held.operation_id, by=mutation.kind)
+            self._works[held.operation_id].cancel()
+            async with asyncio.timeout(INTERRUPTED_WITHIN_S):
+                await held.released.wait()
 
     def _own(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -150,7 +167,7 @@ class Operations:
         claim.decided.set_result(operation)
         try:
             if work is not None:
-                await self._perform(operation.id, work)
+                await self._perform(claim, work)
         finally:
             self.lanes.release(claim)
 
@@ -173,13 +190,15 @@ class Operations:
         await self.journal.begin(operation, _request(caller, operation.id))
         return operation, decision
 
-    async def _perform(self, operation_id: str, work: Work) -> None:
+    async def _perform(self, claim: Claim, work: Work) -> None:
         """Work until the end. A deadline ends the operation, not a call that hangs: that keeps its lane."""
-        task = asyncio.ensure_future(work.perform())
+        operation_id = claim.operation_id
+        task = asyncio.ensure_future(work.perform(Report(journal=self.journal, operation_id=operation_id)))
         self._works[operation_id] = task
         try:
             done, _ = await asyncio.wait({task}, timeout=work.timeout_s)
             if not done:
+                claim.joinable = False
                 await self._fail(operation_id, _timed_out(work.timeout_s))
                 await asyncio.wait({task})
             await self._end(operation_id, task)

@@ -3,8 +3,9 @@
 It reads requests from standard input and writes answers to standard output, each a frame: the length of its body (four
 bytes, big end first), then the body: fields, each with its length before it. Names are bytes, numbers decimal.
 A request is (id, name of the operation, arguments…), an answer (id, errno or 0, what it found…). Answers come in any
-order: several threads work, so that one slow directory does not hold up the others. No descriptor is held between
-requests, or the share could not be unmounted. The end of its input is its own end, whatever its threads hang on.
+order: several threads work, so that one slow directory does not hold up the others, and a probe has one of its own. No
+descriptor is held between requests, or the share could not be unmounted. The end of its input is its own end, whatever
+its threads hang on.
 
 Room is left for exclusive create, link, read and write: an operation is a function and a line in OPERATIONS.
 """
@@ -22,6 +23,9 @@ from typing import BinaryIO
 THREADS = 4
 LONGEST_FRAME_BYTES = 32 * 1024 * 1024
 PING = b"ping"
+PROBE = b"probe"
+
+_MOST_LINKS = 40
 
 _STACK_BYTES = 256 * 1024
 _LONGEST_HEAD_BYTES = 1024 * 1024
@@ -116,6 +120,46 @@ def _names(path: bytes) -> _Fields:
     return names
 
 
+def _probe(path: bytes) -> _Fields:
+    facts = os.statvfs(path)
+    return _numbers(bool(facts.f_flag & os.ST_RDONLY), facts.f_blocks, facts.f_bavail)
+
+
+def _first_name(path: bytes) -> _Fields:
+    with os.scandir(path) as entries:
+        return [entry.name for entry, _ in zip(entries, "1", strict=False)]
+
+
+def _leads_to(path: bytes, *borders: bytes) -> _Fields:
+    """Follow symbolic links until the path enters one of the folders `borders`, which are not touched."""
+    left = path.split(b"/")[::-1]
+    at = b""
+    links = 0
+    while left:
+        name = left.pop()
+        if name in {b"", b"."}:
+            continue
+        if name == b"..":
+            at = at.rpartition(b"/")[0]
+            continue
+        step = at + b"/" + name
+        if step in borders:
+            return [b"/".join((step, *reversed(left)))]
+        try:
+            link = os.readlink(step)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                return [b"/".join((step, *reversed(left)))]
+            at = step
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            raise OSError(errno.ELOOP, "too many links")
+        at = b"" if link.startswith(b"/") else at
+        left.extend(reversed(link.split(b"/")))
+    return [at or b"/"]
+
+
 def _head(path: bytes, length: bytes) -> _Fields:
     # Opened for nothing but its name first: to open a pipe or a device for reading may block, or do something.
     found = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -147,6 +191,9 @@ OPERATIONS: dict[bytes, Callable[..., _Fields]] = {
     b"file_system": _file_system,
     b"names": _names,
     b"head": _head,
+    PROBE: _probe,
+    b"first_name": _first_name,
+    b"leads_to": _leads_to,
     b"unlink_if": _unlink_if,
 }
 
@@ -193,14 +240,15 @@ def main() -> None:
     threading.excepthook = _end_with_trace
     threading.stack_size(_STACK_BYTES)
     requests: queue.SimpleQueue[list[bytes]] = queue.SimpleQueue()
+    probes: queue.SimpleQueue[list[bytes]] = queue.SimpleQueue()
     answers = _Answers(sys.stdout.buffer)
-    for _ in range(THREADS):
-        threading.Thread(target=_work, args=(requests, answers), daemon=True).start()
+    for taken in (probes, *[requests] * THREADS):
+        threading.Thread(target=_work, args=(taken, answers), daemon=True).start()
     for request in _requests(sys.stdin.buffer):
         if request[1] == PING:
             answers.write(request[0], b"0")
         else:
-            requests.put(request)
+            (probes if request[1] == PROBE else requests).put(request)
     # A thread that hangs must not keep the process.
     os._exit(0)
 

@@ -96,3 +96,8 @@ class Operation:
     changed: bool = False
     debris: str = ""
     """What a restart has to remove if the operation never ended: a JSON document that its use case understands."""
+
+    @property
+    def place_in_order(self) -> tuple[str, str]:
+        """What lists are sorted by: the newest first."""
+        return f"{10**18 - round(self.created_at_s * 1_000_000):020d}", self.id

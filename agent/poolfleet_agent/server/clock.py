@@ -13,3 +13,7 @@ class SystemClock:
     def monotonic_s(self) -> float:
         """Seconds since some point; never goes back."""
         return time.monotonic()
+
+    def uptime_s(self) -> float:
+        """Seconds since the host was booted."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)

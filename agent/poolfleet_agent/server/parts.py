@@ -9,18 +9,22 @@ from poolfleet_agent.config.settings import Settings
 from poolfleet_agent.control.host import Host, HostRules
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.lanes import Lanes
+from poolfleet_agent.control.mounted import MountBook
 from poolfleet_agent.control.operations import Operations
 from poolfleet_agent.control.recovery import Recovery
 from poolfleet_agent.files.channel import Channel
-from poolfleet_agent.files.local import LocalFiles
+from poolfleet_agent.files.routed import RoutedFiles
 from poolfleet_agent.hypervisor import HypervisorSettings, Libvirt
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.look import Looker
 from poolfleet_agent.inventory.observe import Observer
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.restore import restore_snapshot
+from poolfleet_agent.model.mount_failure import RetryPolicy
 from poolfleet_agent.model.ports import AgentIdentity
 from poolfleet_agent.model.storage import ConfiguredStorage
+from poolfleet_agent.mounts.host import HostMounts
+from poolfleet_agent.mounts.namespace import libvirt_sockets
 from poolfleet_agent.processes.child import Children
 from poolfleet_agent.server.clock import SystemClock
 from poolfleet_agent.server.upkeep import Background, forget_old_operations
@@ -28,6 +32,7 @@ from poolfleet_agent.services.convert.encoder import MessageEncoder
 from poolfleet_agent.state.agent import SqliteAgent
 from poolfleet_agent.state.database import Database
 from poolfleet_agent.state.intents import SqliteIntents
+from poolfleet_agent.state.mounts import SqliteMounts
 from poolfleet_agent.state.operations import SqliteOperations
 from poolfleet_agent.state.snapshot import SqliteSnapshot
 
@@ -57,7 +62,7 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
         ends.push_async_callback(channel.close)
         hypervisor = Libvirt(_hypervisor_settings(settings))
         ends.push_async_callback(hypervisor.close)
-        host = await _host(settings, identity, database, LocalFiles(channel), hypervisor, clock)
+        host = await _host(settings, identity, database, RoutedFiles(channel), hypervisor, children, clock)
         ends.push_async_callback(host.looker.close)
         ends.push_async_callback(host.observer.close)
         journal = Journal(store=SqliteOperations(database), longest_watchers=settings.limits.watchers)
@@ -86,11 +91,14 @@ async def _host(
     settings: Settings,
     identity: AgentIdentity,
     database: Database,
-    files: LocalFiles,
+    files: RoutedFiles,
     hypervisor: Libvirt,
+    children: Children,
     clock: SystemClock,
 ) -> Host:
     """The inventory, as it was stored, and the rules."""
+    book = MountBook(store=SqliteMounts(database), boot_id=identity.boot_id)
+    await book.load()
     encoder = MessageEncoder()
     snapshots = SqliteSnapshot(database)
     intents = Intents(store=SqliteIntents(database), clock=clock)
@@ -126,9 +134,22 @@ async def _host(
         looker=looker,
         observer=observer,
         intents=intents,
+        mounts=HostMounts(
+            children,
+            libvirt_sockets=libvirt_sockets(hypervisor.facts().storage_uri),
+            allowed_options=settings.mount.allowed_options,
+        ),
+        book=book,
         encoder=encoder,
         clock=clock,
         rules=HostRules(
+            mount_retries=RetryPolicy(
+                deadline_s=settings.mount.deadline_s,
+                attempts=settings.mount.attempts,
+                first_delay_s=settings.mount.first_delay_s,
+                longest_delay_s=settings.mount.longest_delay_s,
+            ),
+            allowed_mount_options=settings.mount.allowed_options,
             allowed_paths=settings.allowed_paths,
             observe_only=settings.mode == "observe",
             overcommit_ratio=settings.overcommit_ratio,

@@ -37,7 +37,7 @@ class OperationServicer(operation_service_pb2_grpc.OperationServiceServicer):
         """List, newest first."""
         wanted = _Wanted(request.filter)
         page = page_of(
-            ((_newest_first(operation), operation) for operation in self._journal.newest_first() if wanted(operation)),
+            ((operation.place_in_order, operation) for operation in self._journal.newest_first() if wanted(operation)),
             asked_size=request.page_size,
             token=request.page_token,
             question=question_of(request.filter),
@@ -100,8 +100,3 @@ def _state_name(value: operation_pb2.OperationState.ValueType) -> str:
 def _kind_name(value: operation_pb2.OperationKind.ValueType) -> str:
     known = operation_pb2.OperationKind.DESCRIPTOR.values_by_number.get(value)
     return known.name.removeprefix("OPERATION_KIND_") if known else str(value)
-
-
-def _newest_first(operation: Operation) -> tuple[str, str]:
-    """A key that grows as operations get older."""
-    return f"{int((2**40 - operation.created_at_s) * 1_000_000):020d}", operation.id

@@ -21,6 +21,7 @@ from poolfleet_agent.model.errors import invalid_field
 from poolfleet_agent.model.names import check_known_name
 from poolfleet_agent.model.ports import BuildMode
 from poolfleet_agent.services.convert.pools import definition_from, partial_definition_from
+from poolfleet_agent.services.convert.retries import retry_policy_from
 from poolfleet_agent.services.mutating import submit
 from poolfleet_agent.services.pool_filter import filtered_pools, question_of
 from poolfleet_agent.services.reading import date, too_old, wanted_staleness_s
@@ -134,7 +135,8 @@ class PoolServicer(pool_service_pb2_grpc.PoolServiceServicer):
     async def StartPool(self, request: _PB.StartPoolRequest, context: Context) -> _PB.StartPoolResponse:
         """Start a pool."""
         check_known_name("pool", request.pool)
-        mutation = StartPool(host=self._host, pool=request.pool, etag=request.etag)
+        retry = retry_policy_from(request.retry, self._host.rules.mount_retries) if request.HasField("retry") else None
+        mutation = StartPool(host=self._host, pool=request.pool, etag=request.etag, retry=retry)
         return _PB.StartPoolResponse(operation=await submit(self._operations, request, mutation))
 
     async def StopPool(self, request: _PB.StopPoolRequest, context: Context) -> _PB.StopPoolResponse:

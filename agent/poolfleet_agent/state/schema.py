@@ -23,6 +23,11 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE agent (agent_id TEXT NOT NULL, machine_id TEXT NOT NULL)",
     ),
     ("ALTER TABLE agent ADD COLUMN boot_id TEXT NOT NULL DEFAULT ''",),
+    (
+        """CREATE TABLE mount (
+            target TEXT NOT NULL PRIMARY KEY, source TEXT NOT NULL, owner TEXT NOT NULL, boot_id TEXT NOT NULL)
+            WITHOUT ROWID""",
+    ),
 )
 
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 from poolfleet_agent.control.host import Host, check_etag
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.pools.stopped import require_inactive
+from poolfleet_agent.control.report import Report
 from poolfleet_agent.model.operation import OperationKind
 from poolfleet_agent.model.ports import BuildMode
 
@@ -27,13 +28,12 @@ class BuildPool(Mutation):
 
     async def check(self) -> Outcome | Work:
         """POOL_NOT_FOUND, ETAG_MISMATCH, POOL_ACTIVE, PATH_NOT_ALLOWED."""
-        await self.host.find_pool(self.pool)
-        entry = await self.host.looker.pool_facts(self.pool)
+        entry = await self.host.fresh_pool(self.pool)
         check_etag(self.etag, entry.pool.etag)
         require_inactive(entry)
         await self.host.check_definition_paths(entry.pool.definition)
 
-        async def perform() -> Outcome:
+        async def perform(report: Report) -> Outcome:
             await self.host.hypervisor.build_pool(self.pool, self.mode, server=entry.pool.definition.server)
             return Outcome.of_pool(await self.host.looker.pool(self.pool), changed=True)
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.pools.definitions import check_place, check_shape, check_supported, differs
+from poolfleet_agent.control.report import Report
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.compare import pool_differences
 from poolfleet_agent.model.desired_state import Desired
@@ -31,8 +32,8 @@ class DefinePool(Mutation):
 
     async def check(self) -> Outcome | Work:
         """POOL_EXISTS, SOURCE_IN_USE, TARGET_IN_USE, PATH_NOT_ALLOWED, NOT_SUPPORTED_HERE, INVALID_FIELD."""
-        check_shape(self.definition)
-        existing = await self.host.find_pool_or_none(self.definition.name)
+        check_shape(self.definition, self.host.rules.allowed_mount_options)
+        existing = await self.host.fresh_pool_or_none(self.definition.name)
         if existing is not None:
             return self._compare(existing)
         check_supported(self.definition, self.host)
@@ -50,7 +51,7 @@ class DefinePool(Mutation):
             raise differs(self.definition.name, ("state",))
         return Outcome.of_pool(existing, changed=False)
 
-    async def _perform(self) -> Outcome:
+    async def _perform(self, report: Report) -> Outcome:
         hypervisor = self.host.hypervisor
         xml = self.xml or hypervisor.documents.render_pool(self.definition)
         try:

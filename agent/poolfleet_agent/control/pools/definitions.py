@@ -13,7 +13,7 @@ from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES, NetfsSource, PoolDe
 from poolfleet_agent.model.sources import check_netfs_source
 
 
-def check_shape(definition: PoolDefinition) -> None:
+def check_shape(definition: PoolDefinition, allowed_options: Collection[str] = ()) -> None:
     """Refuse a definition that is malformed in itself: INVALID_FIELD."""
     check_new_name("name", definition.name)
     if definition.uuid is not None:
@@ -22,7 +22,8 @@ def check_shape(definition: PoolDefinition) -> None:
         check_netfs_source(definition.source)
     if definition.type in DIRECTORY_POOL_TYPES and not definition.target_path:
         raise invalid_field("target.path", "must not be empty")
-    check_mount_options(definition.mount_options or (), definition.protocol_version or "")
+    version = definition.protocol_version or ""
+    check_mount_options(definition.mount_options or (), version, allowed=allowed_options)
 
 
 def check_supported(definition: PoolDefinition, host: Host) -> None:

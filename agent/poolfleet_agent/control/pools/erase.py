@@ -7,6 +7,7 @@ from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.in_use import check_pool_not_in_use
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.pools.stopped import find_stopped
+from poolfleet_agent.control.report import Report
 from poolfleet_agent.model.operation import OperationKind
 
 
@@ -35,7 +36,7 @@ class ErasePool(Mutation):
             await check_pool_not_in_use(self.host, entry, stopped_count=True)
         await self.host.check_definition_paths(entry.pool.definition)
 
-        async def perform() -> Outcome:
+        async def perform(report: Report) -> Outcome:
             await self.host.hypervisor.erase_pool(self.pool, server=entry.pool.definition.server)
             return Outcome.of_pool(await self.host.looker.pool(self.pool), changed=True)
 

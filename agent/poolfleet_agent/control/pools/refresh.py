@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from poolfleet_agent.control.host import Host, check_etag
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
+from poolfleet_agent.control.report import Report
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import OperationKind
@@ -26,12 +27,11 @@ class RefreshPool(Mutation):
 
     async def check(self) -> Outcome | Work:
         """POOL_NOT_FOUND, ETAG_MISMATCH, POOL_NOT_ACTIVE."""
-        await self.host.find_pool(self.pool)
-        entry = await self.host.looker.pool_facts(self.pool)
+        entry = await self.host.fresh_pool(self.pool)
         check_etag(self.etag, entry.pool.etag)
         require_active(entry)
 
-        async def perform() -> Outcome:
+        async def perform(report: Report) -> Outcome:
             try:
                 await self.host.hypervisor.refresh_pool(self.pool, server=entry.pool.definition.server)
             finally:

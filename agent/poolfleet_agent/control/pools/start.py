@@ -1,13 +1,16 @@
-"""StartPool: start a pool, or find that it is started."""
+"""StartPool: start a pool, or find that it is started. A network share is mounted first, with retries."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from poolfleet_agent.control.host import Host, check_etag
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
+from poolfleet_agent.control.pools.mounting import ATTEMPT_LIMIT_S, Mounting, mount_request
+from poolfleet_agent.control.report import Report
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.mount_failure import RetryPolicy
 from poolfleet_agent.model.operation import OperationKind
 
 
@@ -19,6 +22,7 @@ class StartPool(Mutation):
     host: Host = field(repr=False)
     pool: str
     etag: str = ""
+    retry: RetryPolicy | None = None
 
     @property
     def target(self) -> tuple[str, str]:
@@ -27,35 +31,55 @@ class StartPool(Mutation):
 
     async def check(self) -> Outcome | Work:
         """POOL_NOT_FOUND, ETAG_MISMATCH."""
-        await self.host.find_pool(self.pool)
-        entry = await self.host.looker.pool_facts(self.pool)
+        entry = await self.host.fresh_pool(self.pool)
         check_etag(self.etag, entry.pool.etag)
         if entry.pool.active:
             return self._as_it_is(entry)
 
-        async def perform() -> Outcome:
-            return await self._start(entry)
+        async def perform(report: Report) -> Outcome:
+            return await self._start(entry, report)
 
-        return Work(perform=perform, timeout_s=self.host.rules.start_timeout_s)
+        policy = self.retry or self.host.rules.mount_retries
+        timeout_s = max(self.host.rules.start_timeout_s, policy.deadline_s + 2 * ATTEMPT_LIMIT_S)
+        return Work(perform=perform, timeout_s=timeout_s)
 
     def _as_it_is(self, entry: PoolEntry) -> Outcome | Work:
         desired = entry.pool.desired
         if desired is not None and desired.desired is Desired.STARTED:
             return Outcome.of_pool(entry, changed=False)
 
-        async def perform() -> Outcome:
+        async def perform(report: Report) -> Outcome:
             await self.host.intents.want(entry.pool.facts, Desired.STARTED, "StartPool")
             return Outcome.of_pool(await self.host.looker.pool_facts(self.pool), changed=False)
 
         return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s)
 
-    async def _start(self, entry: PoolEntry) -> Outcome:
+    async def _start(self, entry: PoolEntry, report: Report) -> Outcome:
         await self.host.intents.want(entry.pool.facts, Desired.STARTED, "StartPool")
+        definition = entry.pool.definition
         changed = True
-        try:
-            await self.host.hypervisor.start_pool(self.pool, server=entry.pool.definition.server)
-        except ModelError as error:
-            if error.reason is not Reason.POOL_ACTIVE:
-                raise
-            changed = False
+
+        async def start() -> None:
+            nonlocal changed
+            try:
+                await self.host.hypervisor.start_pool(self.pool, server=definition.server)
+            except ModelError as error:
+                if error.reason is not Reason.POOL_ACTIVE:
+                    raise
+                changed = False
+
+        request = mount_request(definition)
+        if request is not None and self.host.mounts.shares_host_namespace():
+            mounting = Mounting(
+                mounts=self.host.mounts,
+                book=self.host.book,
+                clock=self.host.clock,
+                pool=self.pool,
+                request=request,
+                policy=self.retry or self.host.rules.mount_retries,
+                told=report.attempts,
+            )
+            await mounting.run(start)
+        else:
+            await start()
         return Outcome.of_pool(await self.host.looker.pool(self.pool), changed=changed)

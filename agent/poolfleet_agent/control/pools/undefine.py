@@ -7,6 +7,7 @@ from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.in_use import check_pool_not_in_use
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.pools.stopped import find_stopped
+from poolfleet_agent.control.report import Report
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import OperationKind
@@ -35,7 +36,7 @@ class UndefinePool(Mutation):
             return Outcome(changed=False)
         warnings = () if self.allow_in_use else await check_pool_not_in_use(self.host, entry)
 
-        async def perform() -> Outcome:
+        async def perform(report: Report) -> Outcome:
             return await self._undefine(entry)
 
         return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s, warnings=warnings)

@@ -6,6 +6,7 @@ from typing import ClassVar
 from poolfleet_agent.control.host import Host, check_etag
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.pools.definitions import check_place, check_shape, differs
+from poolfleet_agent.control.report import Report
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError, Reason, invalid_field
 from poolfleet_agent.model.operation import OperationKind
@@ -51,8 +52,7 @@ class UpdatePool(Mutation):
     async def check(self) -> Outcome | Work:
         """POOL_NOT_FOUND, POOL_TRANSIENT, ETAG_MISMATCH, and what a definition can be refused for."""
         self._check_mask()
-        entry = await self.host.find_pool(self.pool)
-        entry = await self.host.looker.pool_facts(entry.pool.name)
+        entry = await self.host.fresh_pool(self.pool)
         check_etag(self.etag, entry.pool.etag)
         if not entry.pool.facts.persistent and self.mask != {"supervised"}:
             raise ModelError(
@@ -66,7 +66,7 @@ class UpdatePool(Mutation):
         if not xml and (autostart, supervised) == (entry.pool.facts.autostart, entry.pool.supervised):
             return Outcome.of_pool(entry, changed=False)
 
-        async def perform() -> Outcome:
+        async def perform(report: Report) -> Outcome:
             server = entry.pool.definition.server
             if xml:
                 await self.host.hypervisor.define_pool(xml)
@@ -101,7 +101,7 @@ class UpdatePool(Mutation):
 
     async def _check_storable(self, wanted: PoolDefinition, entry: PoolEntry) -> None:
         wanted = replace(wanted, uuid=entry.pool.facts.uuid)
-        check_shape(wanted)
+        check_shape(wanted, self.host.rules.allowed_mount_options)
         await check_place(wanted, self.host)
 
     def _stated_by_xml(self, entry: PoolEntry) -> PoolDefinition:

@@ -8,8 +8,9 @@ from typing import ClassVar
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.pools.refresh import require_active
+from poolfleet_agent.control.report import Report
 from poolfleet_agent.control.volumes.place import file_in_pool
-from poolfleet_agent.control.volumes.space import Promises
+from poolfleet_agent.control.volumes.space import Promise, Promises
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
 from poolfleet_agent.model.capacity import bytes_at_once, check_fits, check_overcommit
 from poolfleet_agent.model.compare import volume_differences
@@ -39,8 +40,7 @@ class CreateVolume(Mutation):
     async def check(self) -> Outcome | Work:
         """Refuse for the pool, a file in the way, the backing store or the space; settle where the volume is there."""
         check_new_volume_name("name", self.definition.name)
-        await self.host.find_pool(self.pool)
-        entry = await self.host.looker.pool_facts(self.pool)
+        entry = await self.host.fresh_pool(self.pool)
         require_active(entry)
         there = await file_in_pool(self.host, entry, self.definition.name)
         if (record := await self._existing(entry, there)) is not None:
@@ -48,7 +48,7 @@ class CreateVolume(Mutation):
         await self._check_backing_store()
         self._check_space(entry)
 
-        async def perform() -> Outcome:
+        async def perform(report: Report) -> Outcome:
             return await self._create(entry)
 
         debris = json.dumps({"pool": self.pool, "volume": self.definition.name})
@@ -102,29 +102,34 @@ class CreateVolume(Mutation):
             )
 
     def _check_space(self, entry: PoolEntry) -> None:
-        pool = entry.pool
+        pool, promised = entry.pool, self.promises.of(self.pool)
         check_fits(
             needed_bytes=bytes_at_once(self.definition),
             available_bytes=pool.facts.available_bytes,
-            promised_bytes=self.promises.of(self.pool),
+            promised_bytes=promised.at_once_bytes,
         )
         rules = self.host.rules
         check_overcommit(
-            capacity_bytes=self.definition.capacity_bytes or 0,
+            capacity_bytes=promised.capacity_bytes + (self.definition.capacity_bytes or 0),
             provisioned_bytes=pool.provisioned_bytes,
             pool_capacity_bytes=pool.facts.capacity_bytes,
             overcommit_ratio=rules.overcommit_ratios.get(self.pool, rules.overcommit_ratio),
         )
 
     async def _create(self, entry: PoolEntry) -> Outcome:
-        with self.promises.hold(self.pool, bytes_at_once(self.definition)):
+        # Again, in the moment of the promise: since the first check others may have been promised the same bytes.
+        self._check_space(self.host.registry.snapshot.entry(self.pool))
+        promise = Promise(
+            at_once_bytes=bytes_at_once(self.definition), capacity_bytes=self.definition.capacity_bytes or 0
+        )
+        with self.promises.hold(self.pool, promise):
             try:
                 await self._have_created(entry)
             except ModelError as error:
                 if error.reason is not Reason.VOLUME_EXISTS:
                     raise
                 return await self._compare_or_replace(entry)
-        return await self._created()
+            return await self._created()
 
     async def _compare_or_replace(self, entry: PoolEntry) -> Outcome:
         """libvirt knows such a volume, although we found none before."""

@@ -7,6 +7,7 @@ from poolfleet_agent.control.host import Host, check_etag
 from poolfleet_agent.control.in_use import check_volume_not_in_use
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.pools.refresh import require_active
+from poolfleet_agent.control.report import Report
 from poolfleet_agent.control.volumes.place import file_in_pool
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -34,8 +35,7 @@ class DeleteVolume(Mutation):
     async def check(self) -> Outcome | Work:
         """Refuse what is no volume, is another than the caller saw, or is in use."""
         check_known_name("volume", self.volume)
-        await self.host.find_pool(self.pool)
-        entry = await self.host.looker.pool_facts(self.pool)
+        entry = await self.host.fresh_pool(self.pool)
         require_active(entry)
         try:
             record = await self.host.looker.volume(self.pool, self.volume)
@@ -54,7 +54,7 @@ class DeleteVolume(Mutation):
         if not self.allow_in_use:
             await check_volume_not_in_use(self.host, entry, record)
 
-        async def perform() -> Outcome:
+        async def perform(report: Report) -> Outcome:
             return await self._delete(entry)
 
         return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s)

@@ -5,23 +5,35 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """What one or several volumes will take: bytes at once, and capacity in the end."""
+
+    at_once_bytes: int = 0
+    capacity_bytes: int = 0
+
+
 @dataclass
 class Promises:
-    """Bytes that volumes at work will take, by pool."""
+    """What volumes at work will take, by pool."""
 
-    _bytes: dict[str, int] = field(default_factory=dict)
+    _held: dict[str, list[Promise]] = field(default_factory=dict)
 
-    def of(self, pool: str) -> int:
-        """Bytes promised in a pool."""
-        return self._bytes.get(pool, 0)
+    def of(self, pool: str) -> Promise:
+        """All that is promised in a pool."""
+        held = self._held.get(pool, ())
+        return Promise(
+            at_once_bytes=sum(one.at_once_bytes for one in held), capacity_bytes=sum(one.capacity_bytes for one in held)
+        )
 
     @contextmanager
-    def hold(self, pool: str, size_bytes: int) -> Iterator[None]:
-        """Promise bytes for as long as the work lasts."""
-        self._bytes[pool] = self.of(pool) + size_bytes
+    def hold(self, pool: str, promise: Promise) -> Iterator[None]:
+        """Promise for as long as the work lasts."""
+        held = self._held.setdefault(pool, [])
+        held.append(promise)
         try:
             yield
         finally:
-            self._bytes[pool] -= size_bytes
-            if not self._bytes[pool]:
-                del self._bytes[pool]
+            held.remove(promise)
+            if not held:
+                del self._held[pool]

@@ -18,6 +18,9 @@ from poolfleet_agent.model.ports.hypervisor import (
     PoolEvent,
     PoolEventKind,
 )
+from poolfleet_agent.model.ports.mount_store import MountOwner, MountRecord, MountStore
+from poolfleet_agent.model.ports.mount_watch import MountProber, MountWatch, ProbeAnswer
+from poolfleet_agent.model.ports.mounts import LayerResult, MountRequest, Mounts, ServerProbe
 from poolfleet_agent.model.ports.stores import (
     AgentIdentity,
     AgentStore,
@@ -47,11 +50,21 @@ __all__ = [
     "HypervisorEvent",
     "HypervisorFacts",
     "IntentStore",
+    "LayerResult",
+    "MountOwner",
+    "MountProber",
+    "MountRecord",
+    "MountRequest",
+    "MountStore",
+    "MountWatch",
+    "Mounts",
     "OperationStore",
     "PoolEvent",
     "PoolEventKind",
     "PoolIntent",
+    "ProbeAnswer",
     "RequestRecord",
+    "ServerProbe",
     "SnapshotStore",
     "StoredPool",
     "StoredSnapshot",

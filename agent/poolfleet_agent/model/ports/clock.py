@@ -13,3 +13,7 @@ class Clock(Protocol):
     def monotonic_s(self) -> float:
         """Seconds since some point; never goes back."""
         ...
+
+    def uptime_s(self) -> float:
+        """Seconds since the host was booted."""
+        ...

@@ -2,6 +2,7 @@
 
 from poolfleet.v1 import pool_pb2, snapshot_pb2
 from poolfleet_agent.model.errors import invalid_field
+from poolfleet_agent.model.names import check_uuid
 from poolfleet_agent.model.pool import (
     DirSource,
     HealthStatus,
@@ -78,7 +79,7 @@ def _definition(name: str, kind: str, source: PoolSource | None, spec: pool_pb2.
     return PoolDefinition(
         name=name,
         type=kind,
-        uuid=spec.uuid or None,
+        uuid=check_uuid("spec.uuid", spec.uuid) if spec.uuid else None,
         source=source,
         target_path=target.path or None,
         target_permissions=permissions_from("spec.target.permissions", target.permissions) if has_permissions else None,

@@ -34,7 +34,7 @@ def definition_from(spec: volume_pb2.VolumeSpec) -> VolumeDefinition:
     return VolumeDefinition(
         name=spec.name,
         format=source_format,
-        capacity_bytes=spec.capacity_bytes,
+        capacity_bytes=None if backing is not None and not spec.capacity_bytes else spec.capacity_bytes,
         allocation_bytes=allocation_bytes,
         backing_store=backing,
         permissions=permissions_from("spec.permissions", spec.permissions) if has_permissions else None,

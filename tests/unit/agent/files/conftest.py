@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from poolfleet_agent.files.channel import Channel
-from poolfleet_agent.files.local import LocalFiles
+from poolfleet_agent.files.routed import RoutedFiles
 from poolfleet_agent.processes.child import Children
 
 
@@ -62,5 +62,5 @@ async def channel(children: Children) -> AsyncIterator[Channel]:
 
 
 @pytest.fixture
-def files(channel: Channel) -> LocalFiles:
-    return LocalFiles(channel)
+def files(channel: Channel) -> RoutedFiles:
+    return RoutedFiles(channel)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from poolfleet_agent.files.channel import Channel
-from poolfleet_agent.files.local import LocalFiles
+from poolfleet_agent.files.routed import RoutedFiles
 from poolfleet_agent.files.worker import THREADS
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.processes.child import Children
@@ -85,7 +85,7 @@ async def test_between_questions_the_worker_holds_no_file(channel: Channel, tmp_
     assert await pid_of(channel) == pid
 
 
-async def test_a_path_that_hangs_does_not_hold_up_others(files: LocalFiles, hanging: Hanging, channel: Channel) -> None:
+async def test_a_path_that_hangs_does_not_hold_up_others(files: RoutedFiles, hanging: Hanging, channel: Channel) -> None:
     pid = await pid_of(channel)
     slow = [asyncio.create_task(files.head(hanging.file(), 7, timeout_s=LIMIT_S)) for _ in range(THREADS - 1)]
     assert len(await files.names("/etc")) > 0
@@ -96,7 +96,7 @@ async def test_a_path_that_hangs_does_not_hold_up_others(files: LocalFiles, hang
 
 
 async def test_a_wait_has_an_end_and_a_late_answer_is_nobody_s(
-    files: LocalFiles, hanging: Hanging, channel: Channel
+    files: RoutedFiles, hanging: Hanging, channel: Channel
 ) -> None:
     pid = await pid_of(channel)
     path = hanging.file()
@@ -115,7 +115,7 @@ async def test_a_wait_has_an_end_and_a_late_answer_is_nobody_s(
 
 
 async def test_a_worker_whose_threads_all_hang_is_replaced(
-    files: LocalFiles, hanging: Hanging, channel: Channel
+    files: RoutedFiles, hanging: Hanging, channel: Channel
 ) -> None:
     pid = await pid_of(channel)
     slow = [files.head(hanging.file(), 7, timeout_s=0.3) for _ in range(THREADS)]
@@ -127,7 +127,7 @@ async def test_a_worker_whose_threads_all_hang_is_replaced(
 
 
 async def test_a_stopped_worker_is_killed_and_others_are_served_by_the_next(
-    files: LocalFiles, channel: Channel
+    files: RoutedFiles, channel: Channel
 ) -> None:
     pid = await pid_of(channel)
     os.kill(pid, signal.SIGSTOP)
@@ -140,7 +140,7 @@ async def test_a_stopped_worker_is_killed_and_others_are_served_by_the_next(
 
 
 async def test_what_was_asked_when_the_worker_was_killed_is_answered_by_the_next(
-    files: LocalFiles, hanging: Hanging, channel: Channel
+    files: RoutedFiles, hanging: Hanging, channel: Channel
 ) -> None:
     pid = await pid_of(channel)
     slow = asyncio.create_task(files.head(hanging.file(), 7, timeout_s=LIMIT_S))
@@ -151,7 +151,7 @@ async def test_what_was_asked_when_the_worker_was_killed_is_answered_by_the_next
     assert await slow == b"at last"
 
 
-async def test_a_change_is_not_asked_twice(files: LocalFiles, channel: Channel, tmp_path: Path) -> None:
+async def test_a_change_is_not_asked_twice(files: RoutedFiles, channel: Channel, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     pid = await pid_of(channel)
@@ -234,7 +234,7 @@ async def test_more_than_may_be_open_is_refused_at_once(children: Children, hang
 
 
 async def test_a_caller_that_gives_up_leaves_the_worker_to_others(
-    files: LocalFiles, hanging: Hanging, channel: Channel
+    files: RoutedFiles, hanging: Hanging, channel: Channel
 ) -> None:
     pid = await pid_of(channel)
     slow = asyncio.create_task(files.head(hanging.file(), 7, timeout_s=LIMIT_S))

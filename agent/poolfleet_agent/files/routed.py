@@ -1,11 +1,12 @@
-"""Looks at paths through a worker (model.ports.Files): numbers and errno into the model's values and errors."""
+"""Looks at paths through workers (model.ports.Files): numbers and errno into the model's values and errors."""
 
 import errno
 import os
 import stat
 from collections.abc import Sequence
 
-from poolfleet_agent.files.channel import Channel, shown
+from poolfleet_agent.files.channel import shown
+from poolfleet_agent.files.routes import Asker
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.ports import FileFacts, FileKind, FileSystemFacts
 
@@ -21,31 +22,31 @@ _REASONS = {errno.ESTALE: Reason.STALE, errno.EROFS: Reason.READ_ONLY, errno.EFB
 _MISSING = frozenset({errno.ENOENT, errno.ENOTDIR})
 
 
-class LocalFiles:
+class RoutedFiles:
     """Paths are text, with surrogates for bytes that are not UTF-8.
 
     What can not be looked at raises PATH_NOT_USABLE or STALE; what does not answer, POOL_UNRESPONSIVE.
     """
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
 
     async def stat(self, path: str, *, timeout_s: float = 5.0) -> FileFacts | None:
         """Follow symbolic links."""
-        return _facts(_found(path, await self._channel.ask(b"stat", os.fsencode(path), timeout_s=timeout_s)))
+        return _facts(_found(path, await self._asker.ask(b"stat", os.fsencode(path), timeout_s=timeout_s)))
 
     async def lstat(self, path: str, *, timeout_s: float = 5.0) -> FileFacts | None:
         """Do not follow the last symbolic link."""
-        return _facts(_found(path, await self._channel.ask(b"lstat", os.fsencode(path), timeout_s=timeout_s)))
+        return _facts(_found(path, await self._asker.ask(b"lstat", os.fsencode(path), timeout_s=timeout_s)))
 
     async def real_path(self, path: str, *, timeout_s: float = 5.0) -> str:
         """Resolve every symbolic link, as far as the path exists."""
-        found = _found(path, await self._channel.ask(b"real_path", os.fsencode(path), timeout_s=timeout_s))
+        found = _found(path, await self._asker.ask(b"real_path", os.fsencode(path), timeout_s=timeout_s))
         return path if found is None else os.fsdecode(found[0])
 
     async def file_system(self, path: str, *, timeout_s: float = 5.0) -> FileSystemFacts | None:
         """The file system that a path lies on; its id is stable over boots where the file system has a UUID."""
-        found = _found(path, await self._channel.ask(b"file_system", os.fsencode(path), timeout_s=timeout_s))
+        found = _found(path, await self._asker.ask(b"file_system", os.fsencode(path), timeout_s=timeout_s))
         if found is None:
             return None
         capacity_bytes, available_bytes, read_only = map(int, found[1:])
@@ -58,18 +59,18 @@ class LocalFiles:
 
     async def names(self, path: str, *, timeout_s: float = 10.0) -> Sequence[bytes]:
         """Names in a directory, as bytes, unordered; empty where it is missing. Too many for an answer: TOO_LARGE."""
-        return _found(path, await self._channel.ask(b"names", os.fsencode(path), timeout_s=timeout_s)) or ()
+        return _found(path, await self._asker.ask(b"names", os.fsencode(path), timeout_s=timeout_s)) or ()
 
     async def head(self, path: str, length_bytes: int, *, timeout_s: float = 5.0) -> bytes | None:
         """The beginning of a regular file, at most 1 MiB of it."""
         question = (b"head", os.fsencode(path), b"%d" % length_bytes)
-        found = _found(path, await self._channel.ask(*question, timeout_s=timeout_s))
+        found = _found(path, await self._asker.ask(*question, timeout_s=timeout_s))
         return None if found is None else found[0]
 
     async def unlink_if(self, path: str, *, inode: int, timeout_s: float = 5.0) -> bool:
         """Remove a file only if it still is that inode; the answer says whether it did."""
         question = (b"unlink_if", os.fsencode(path), b"%d" % inode)
-        found = _found(path, await self._channel.ask_once(*question, timeout_s=timeout_s))
+        found = _found(path, await self._asker.ask_once(*question, timeout_s=timeout_s))
         return found is not None and found[0] == b"1"
 
 

@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from poolfleet_agent.files.local import LocalFiles
+from poolfleet_agent.files.routed import RoutedFiles
 from poolfleet_agent.files.worker import LONGEST_FRAME_BYTES
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.ports import FileKind, Files
 
 
-def test_it_is_what_the_inside_asks_for(files: LocalFiles) -> None:
+def test_it_is_what_the_inside_asks_for(files: RoutedFiles) -> None:
     port: Files = files
     assert port is files
 
 
-async def test_stat_says_what_the_kernel_says(files: LocalFiles, tmp_path: Path) -> None:
+async def test_stat_says_what_the_kernel_says(files: RoutedFiles, tmp_path: Path) -> None:
     path = tmp_path / "disk.raw"
     path.write_bytes(b"x" * 4096)
     os.truncate(path, 1 << 40)
@@ -38,7 +38,7 @@ async def test_stat_says_what_the_kernel_says(files: LocalFiles, tmp_path: Path)
     assert facts.modified_at_s == 1_700_000_000.25
 
 
-async def test_lstat_sees_the_link_and_stat_what_it_leads_to(files: LocalFiles, tmp_path: Path) -> None:
+async def test_lstat_sees_the_link_and_stat_what_it_leads_to(files: RoutedFiles, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(tmp_path)
     seen, behind = await files.lstat(str(link)), await files.stat(str(link))
@@ -47,7 +47,7 @@ async def test_lstat_sees_the_link_and_stat_what_it_leads_to(files: LocalFiles, 
     assert (seen.kind, behind.kind) == (FileKind.SYMLINK, FileKind.DIRECTORY)
 
 
-async def test_what_is_missing_is_none_and_no_error(files: LocalFiles, tmp_path: Path) -> None:
+async def test_what_is_missing_is_none_and_no_error(files: RoutedFiles, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (str(tmp_path / "missing"), str(tmp_path / "missing/below"), str(tmp_path / "file/below")):
         assert await files.stat(path) is None
@@ -58,7 +58,7 @@ async def test_what_is_missing_is_none_and_no_error(files: LocalFiles, tmp_path:
         assert await files.unlink_if(path, inode=1) is False
 
 
-async def test_what_can_not_be_looked_at_is_named(files: LocalFiles, tmp_path: Path) -> None:
+async def test_what_can_not_be_looked_at_is_named(files: RoutedFiles, tmp_path: Path) -> None:
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
     for look in (files.stat, files.real_path, files.file_system, files.names):
@@ -70,20 +70,20 @@ async def test_what_can_not_be_looked_at_is_named(files: LocalFiles, tmp_path: P
 
 
 @pytest.mark.parametrize("path", ["/" + "n" * 300, "/a\x00b"])
-async def test_a_path_that_none_can_have_is_an_error_and_not_missing(files: LocalFiles, path: str) -> None:
+async def test_a_path_that_none_can_have_is_an_error_and_not_missing(files: RoutedFiles, path: str) -> None:
     with pytest.raises(ModelError) as caught:
         await files.stat(path)
     assert caught.value.reason is Reason.PATH_NOT_USABLE
 
 
-async def test_names_that_are_not_utf8_come_as_they_are(files: LocalFiles, tmp_path: Path) -> None:
+async def test_names_that_are_not_utf8_come_as_they_are(files: RoutedFiles, tmp_path: Path) -> None:
     odd = [b"caf\xe9", b"new\nline", b"-o", "größe".encode()]
     for name in odd:
         Path(os.fsdecode(bytes(tmp_path) + b"/" + name)).touch()
     assert sorted(await files.names(str(tmp_path))) == sorted(odd)
 
 
-async def test_a_path_that_is_not_utf8_can_be_looked_at_and_shown(files: LocalFiles, tmp_path: Path) -> None:
+async def test_a_path_that_is_not_utf8_can_be_looked_at_and_shown(files: RoutedFiles, tmp_path: Path) -> None:
     path = os.fsdecode(bytes(tmp_path) + b"/caf\xe9")
     os.symlink(path, path)
     assert await files.lstat(path) is not None
@@ -92,14 +92,14 @@ async def test_a_path_that_is_not_utf8_can_be_looked_at_and_shown(files: LocalFi
     assert caught.value.message.encode() == f"{tmp_path}/caf\\xe9: {os.strerror(errno.ELOOP)}".encode()
 
 
-async def test_a_big_directory_comes_whole(files: LocalFiles, tmp_path: Path) -> None:
+async def test_a_big_directory_comes_whole(files: RoutedFiles, tmp_path: Path) -> None:
     for number in range(3000):
         (tmp_path / f"{number:0200}").touch()
     assert {int(name) for name in await files.names(str(tmp_path))} == set(range(3000))
     assert 3000 * 204 < LONGEST_FRAME_BYTES
 
 
-async def test_a_real_path_has_no_links_as_far_as_it_exists(files: LocalFiles, tmp_path: Path) -> None:
+async def test_a_real_path_has_no_links_as_far_as_it_exists(files: RoutedFiles, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     (tmp_path / "dangling").symlink_to("real/missing")
@@ -107,7 +107,7 @@ async def test_a_real_path_has_no_links_as_far_as_it_exists(files: LocalFiles, t
     assert await files.real_path(str(tmp_path / "dangling")) == str(tmp_path / "real/missing")
 
 
-async def test_a_file_system_has_the_kernels_sizes_and_one_id(files: LocalFiles, tmp_path: Path) -> None:
+async def test_a_file_system_has_the_kernels_sizes_and_one_id(files: RoutedFiles, tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     one, other = await files.file_system(str(tmp_path)), await files.file_system(str(tmp_path / "below"))
     assert one is not None
@@ -123,7 +123,7 @@ async def test_a_file_system_has_the_kernels_sizes_and_one_id(files: LocalFiles,
     assert proc.id != one.id
 
 
-async def test_the_head_of_a_file_is_its_beginning(files: LocalFiles, tmp_path: Path) -> None:
+async def test_the_head_of_a_file_is_its_beginning(files: RoutedFiles, tmp_path: Path) -> None:
     path = tmp_path / "disk.qcow2"
     path.write_bytes(b"QFI\xfb" + b"\0" * 100)
     (tmp_path / "link").symlink_to(path)
@@ -133,7 +133,7 @@ async def test_the_head_of_a_file_is_its_beginning(files: LocalFiles, tmp_path: 
 
 
 async def test_only_regular_files_have_a_head_and_a_pipe_does_not_hold_up_anything(
-    files: LocalFiles, tmp_path: Path
+    files: RoutedFiles, tmp_path: Path
 ) -> None:
     os.mkfifo(tmp_path / "pipe")
     with socket.socket(socket.AF_UNIX) as listening:
@@ -144,7 +144,7 @@ async def test_only_regular_files_have_a_head_and_a_pipe_does_not_hold_up_anythi
             assert caught.value.reason is Reason.PATH_NOT_USABLE
 
 
-async def test_a_file_is_removed_only_if_it_still_is_that_one(files: LocalFiles, tmp_path: Path) -> None:
+async def test_a_file_is_removed_only_if_it_still_is_that_one(files: RoutedFiles, tmp_path: Path) -> None:
     path, other = tmp_path / "file", tmp_path / "other"
     path.touch()
     other.touch()
@@ -156,7 +156,7 @@ async def test_a_file_is_removed_only_if_it_still_is_that_one(files: LocalFiles,
     assert await files.unlink_if(str(path), inode=inode) is False
 
 
-async def test_a_link_to_the_file_is_not_the_file(files: LocalFiles, tmp_path: Path) -> None:
+async def test_a_link_to_the_file_is_not_the_file(files: RoutedFiles, tmp_path: Path) -> None:
     path, link = tmp_path / "file", tmp_path / "link"
     path.touch()
     link.symlink_to(path)

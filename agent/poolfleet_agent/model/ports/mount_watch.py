@@ -1,0 +1,68 @@
+"""Watching the host's network mounts: what each probe says of them, and who asks them."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+from poolfleet_agent.model.mount_health import MountHealth
+from poolfleet_agent.model.mount_table import MountEntry, MountTable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeAnswer:
+    """What a mount answered: `reason` is the name of a Reason, empty: nothing is wrong."""
+
+    reason: str = ""
+    message: str = ""
+
+
+class MountProber(Protocol):
+    """Asks mounts, each through a process of its own that may be lost.
+
+    No answer is waited for as long as the caller waits; what is asked anew of a process that was lost, or ended without
+    an answer, raises ModelError.
+    """
+
+    async def ask_sizes(self, entry: MountEntry) -> ProbeAnswer:
+        """Ask for the file system's sizes, which always asks the server; slow directories do not delay it."""
+        ...
+
+    async def ask_names(self, entry: MountEntry) -> ProbeAnswer:
+        """Open its directory anew and read a name."""
+        ...
+
+    def keep_only(self, entries: Collection[MountEntry]) -> None:
+        """End the processes of all other mounts: they are gone."""
+        ...
+
+
+class MountWatch(Protocol):
+    """The network mounts of the host, pool or not, and their health. All answers are at hand, nothing is touched."""
+
+    def table(self) -> MountTable:
+        """What is mounted, now."""
+        ...
+
+    def holding(self, path: str) -> MountEntry | None:
+        """The network mount that a path lies on, by its name; None: it is local."""
+        ...
+
+    def health(self, path: str) -> MountHealth | None:
+        """The health of the network mount that a path lies on; None: it is local, or was not probed yet."""
+        ...
+
+    def unresponsive(self) -> tuple[MountEntry, ...]:
+        """The network mounts that do not answer."""
+        ...
+
+    def suspect(self) -> tuple[MountEntry, ...]:
+        """The network mounts that missed their last probe, and are asked again now."""
+        ...
+
+    async def wait_for_next_probe(self, path: str, limit_s: float) -> None:
+        """Return after the next probe of the network mount that a path lies on, at most after `limit_s` seconds."""
+        ...
+
+    def subscribe(self, listener: Callable[[], None]) -> None:
+        """Have it told, on the event loop, that the health of a mount changed, or that mounts came or went."""
+        ...
