@@ -16,7 +16,9 @@ from poolfleet_agent.processes.run import Finished, run
 
 _log = structlog.get_logger(__name__)
 
-_PROGRAM = (sys.executable, "-I", "-S", str(Path(umount.__file__).resolve()))
+UMOUNT = (sys.executable, "-I", "-S", str(Path(umount.__file__).resolve()))
+"""The command that unmounts; how and what come after it."""
+
 _NOT_MOUNTED = {0, errno.EINVAL, errno.ENOENT, errno.ENOTDIR}
 
 
@@ -28,7 +30,7 @@ class Unmounter:
         children: Children,
         table: Callable[[], MountTable],
         *,
-        program: Sequence[str] = _PROGRAM,
+        program: Sequence[str] = UMOUNT,
         force_timeout_s: float = 15.0,
     ) -> None:
         self._children = children

@@ -11,7 +11,9 @@ from poolfleet_agent.mounts import lookup
 from poolfleet_agent.processes.child import Children
 from poolfleet_agent.processes.run import run
 
-_PROGRAM = (sys.executable, "-I", "-S", str(Path(lookup.__file__).resolve()))
+LOOKUP = (sys.executable, "-I", "-S", str(Path(lookup.__file__).resolve()))
+"""The command that asks; a name comes after it."""
+
 _FAILURES = {"unknown": MountFailure.NAME_UNKNOWN, "temporary": MountFailure.NAME_TEMPORARY}
 
 LAYER = "dns"
@@ -20,7 +22,7 @@ LAYER = "dns"
 class Resolver:
     """Asks for one name at a time each; `timeout_s` is for one question."""
 
-    def __init__(self, children: Children, *, program: Sequence[str] = _PROGRAM, timeout_s: float = 2.0) -> None:
+    def __init__(self, children: Children, *, program: Sequence[str] = LOOKUP, timeout_s: float = 2.0) -> None:
         self._children = children
         self._program = program
         self._timeout_s = timeout_s
