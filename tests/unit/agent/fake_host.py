@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
+from poolfleet_agent.control.host import Host, HostRules
+from poolfleet_agent.control.journal import Journal
+from poolfleet_agent.control.lanes import Lanes
+from poolfleet_agent.control.operations import Operations
 from poolfleet_agent.hypervisor.documents import LibvirtDocuments
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.look import Looker
+from poolfleet_agent.inventory.observe import Observer
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.model.domain_disk import DomainReading
 from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.operation import Operation
 from poolfleet_agent.model.pool import DirSource, Pool, PoolDefinition, PoolFacts, PoolState
 from poolfleet_agent.model.ports import (
     FileFacts,
@@ -19,6 +26,7 @@ from poolfleet_agent.model.ports import (
     HypervisorEvent,
     HypervisorFacts,
     PoolIntent,
+    RequestRecord,
 )
 from poolfleet_agent.model.volume import VolumeFacts, VolumeListing
 
@@ -201,8 +209,56 @@ class FakeHost:
         )  # type: ignore[arg-type]  # fmt: skip
 
 
+def use_case_host(fake: FakeHost, **rules: Any) -> Host:
+    """What use cases take, over the fakes; ports that no test needs are left out."""
+    parts = {part.name: getattr(fake, part.name, None) for part in fields(Host)}
+    host_rules = HostRules(allowed_paths=["/pools"], **rules)
+    observer = Observer(
+        looker=fake.looker, hypervisor=fake.hypervisor, registry=fake.registry, intents=fake.intents,
+        files=fake.files, store=None, clock=fake.clock, staleness_s=60,
+    )  # type: ignore[arg-type]  # fmt: skip
+    return Host(**{**parts, "observer": observer, "encoder": PlainEncoder(), "rules": host_rules})
+
+
+def operations() -> Operations:
+    """Runs mutations, recorded in memory."""
+    return Operations(journal=Journal(store=MemoryOperations()), lanes=Lanes(), clock=FakeClock())
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """Let the loop run until something is so; fails after some seconds."""
     async with asyncio.timeout(5):
         while not condition():
             await asyncio.sleep(0)
+
+
+class MemoryOperations:
+    """An operation store that may be full."""
+
+    def __init__(self) -> None:
+        self.full = False
+        self.kept: dict[str, Operation] = {}
+        self.requests: dict[tuple[str, str, str], RequestRecord] = {}
+
+    async def save(self, operation: Operation, request: RequestRecord | None = None) -> None:
+        await asyncio.sleep(0)
+        if self.full:
+            raise ModelError(Reason.NO_SPACE, "full")
+        self.kept[operation.id] = operation
+        if request is not None:
+            self.requests[request.caller, request.rpc, request.request_id] = request
+
+    async def load_all(self) -> Sequence[Operation]:
+        return list(self.kept.values())
+
+    async def find_request(self, caller: str, rpc: str, request_id: str) -> RequestRecord | None:
+        await asyncio.sleep(0)
+        return self.requests.get((caller, rpc, request_id))
+
+    async def remove_ended_before(self, ended_before_s: float) -> Sequence[str]:
+        gone = [
+            key for key, kept in self.kept.items() if kept.ended_at_s is not None and kept.ended_at_s < ended_before_s
+        ]
+        for key in gone:
+            del self.kept[key]
+        return gone
