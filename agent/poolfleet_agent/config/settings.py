@@ -101,6 +101,10 @@ class Mount(_Section):
     """The longest wait between two attempts, in seconds."""
     allowed_options: tuple[Literal["bg", "suid", "exec", "dev"], ...] = ()
     """Harmful mount options that pools may have all the same."""
+    probe_timeout_s: Annotated[float, Field(gt=0)] = 2.0
+    """A mounted share that does not answer a probe within so many seconds has missed it; two misses, and it is dead."""
+    probe_interval_s: Annotated[float, Field(ge=1)] = 10.0
+    """How often each network mount of the host is probed, in seconds, more or less."""
 
 
 class PoolOverride(_Section):

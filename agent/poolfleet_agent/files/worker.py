@@ -131,7 +131,7 @@ def _first_name(path: bytes) -> _Fields:
 
 
 def _leads_to(path: bytes, *borders: bytes) -> _Fields:
-    """Follow symbolic links until the path enters one of the folders `borders`, which are not touched."""
+    """Follow symbolic links until the path enters one of the folders `borders`, which is not touched but given."""
     left = path.split(b"/")[::-1]
     at = b""
     links = 0
@@ -144,7 +144,7 @@ def _leads_to(path: bytes, *borders: bytes) -> _Fields:
             continue
         step = at + b"/" + name
         if step in borders:
-            return [b"/".join((step, *reversed(left)))]
+            return [step]
         try:
             link = os.readlink(step)
         except OSError as error:

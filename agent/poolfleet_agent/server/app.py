@@ -121,6 +121,8 @@ def _metrics(settings: Settings, parts: Parts) -> Metrics:
             libvirt_calls_in_flight=lambda: parts.hypervisor.counters.in_flight,
             libvirt_calls_hung=lambda: parts.hypervisor.counters.hung,
             operations_by_state=operations_by_state,
+            mounts_by_health=parts.watch.statuses,
+            mount_transitions=parts.watch.transitions.copy,
         )
     )
     metrics.serve(settings.metrics.listen)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from http.server import HTTPServer
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from poolfleet_agent.config.addresses import split_address
@@ -22,6 +22,8 @@ class Gauges:
     libvirt_calls_in_flight: Callable[[], int]
     libvirt_calls_hung: Callable[[], int]
     operations_by_state: Callable[[], Mapping[str, int]]
+    mounts_by_health: Callable[[], Mapping[str, int]] = dict
+    mount_transitions: Callable[[], Mapping[str, int]] = dict
 
 
 class Metrics:
@@ -75,7 +77,7 @@ class _GaugeCollector(Collector):
     def __init__(self, gauges: Gauges) -> None:
         self._gauges = gauges
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         gauges = self._gauges
         connected = float(gauges.libvirt_connected())
         yield GaugeMetricFamily("poolfleet_libvirt_connected", "1 while the storage connection stands.", connected)
@@ -87,3 +89,13 @@ class _GaugeCollector(Collector):
         for state, count in gauges.operations_by_state().items():
             operations.add_metric([state], count)
         yield operations
+        mounts = GaugeMetricFamily("poolfleet_network_mounts", "Network mounts by their health.", labels=["health"])
+        for health, count in gauges.mounts_by_health().items():
+            mounts.add_metric([health], count)
+        yield mounts
+        changes = CounterMetricFamily(
+            "poolfleet_network_mount_changes", "Times that a network mount's health became this.", labels=["health"]
+        )
+        for health, count in gauges.mount_transitions().items():
+            changes.add_metric([health], count)
+        yield changes

@@ -9,11 +9,12 @@ from poolfleet_agent.config.settings import Settings
 from poolfleet_agent.control.host import Host, HostRules
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.lanes import Lanes
+from poolfleet_agent.control.maintenance import MaintenanceState
 from poolfleet_agent.control.mounted import MountBook
 from poolfleet_agent.control.operations import Operations
+from poolfleet_agent.control.pools.mounting import mount_request
 from poolfleet_agent.control.recovery import Recovery
-from poolfleet_agent.files.channel import Channel
-from poolfleet_agent.files.routed import RoutedFiles
+from poolfleet_agent.control.supervisor import Supervisor
 from poolfleet_agent.hypervisor import HypervisorSettings, Libvirt
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.look import Looker
@@ -21,17 +22,21 @@ from poolfleet_agent.inventory.observe import Observer
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.restore import restore_snapshot
 from poolfleet_agent.model.mount_failure import RetryPolicy
+from poolfleet_agent.model.pool import PoolDefinition
 from poolfleet_agent.model.ports import AgentIdentity
 from poolfleet_agent.model.storage import ConfiguredStorage
 from poolfleet_agent.mounts.host import HostMounts
 from poolfleet_agent.mounts.namespace import libvirt_sockets
+from poolfleet_agent.mounts.watch import Watch
 from poolfleet_agent.processes.child import Children
 from poolfleet_agent.server.clock import SystemClock
+from poolfleet_agent.server.shares import Shares, open_shares
 from poolfleet_agent.server.upkeep import Background, forget_old_operations
 from poolfleet_agent.services.convert.encoder import MessageEncoder
 from poolfleet_agent.state.agent import SqliteAgent
 from poolfleet_agent.state.database import Database
 from poolfleet_agent.state.intents import SqliteIntents
+from poolfleet_agent.state.maintenance import SqliteMaintenance
 from poolfleet_agent.state.mounts import SqliteMounts
 from poolfleet_agent.state.operations import SqliteOperations
 from poolfleet_agent.state.snapshot import SqliteSnapshot
@@ -44,6 +49,7 @@ class Parts:
     identity: AgentIdentity
     hypervisor: Libvirt
     host: Host
+    watch: Watch
     journal: Journal
     operations: Operations
 
@@ -58,11 +64,10 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
         identity = await SqliteAgent(database).identity()
         children = Children()
         ends.push_async_callback(children.close)
-        channel = Channel(children)
-        ends.push_async_callback(channel.close)
+        shares = await ends.enter_async_context(open_shares(settings.mount, children, clock))
         hypervisor = Libvirt(_hypervisor_settings(settings))
         ends.push_async_callback(hypervisor.close)
-        host = await _host(settings, identity, database, RoutedFiles(channel), hypervisor, children, clock)
+        host = await _host(settings, identity, database, shares, hypervisor, children, clock)
         ends.push_async_callback(host.looker.close)
         ends.push_async_callback(host.observer.close)
         journal = Journal(store=SqliteOperations(database), longest_watchers=settings.limits.watchers)
@@ -72,6 +77,7 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
         held = [(operation, recovery.claim(operation)) for operation in debris]
         ends.push_async_callback(host.observer.save_at_end)
         ends.push_async_callback(background.close)
+        background.start("watch mounts", shares.watch.run())
         background.start("observe", host.observer.run())
         background.start("remove debris", recovery.clean(held))
         retention_s = settings.limits.request_id_retention_s
@@ -84,14 +90,22 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
             observe_only=host.rules.observe_only,
             most_at_once=settings.limits.operations,
         )
-        yield Parts(identity=identity, hypervisor=hypervisor, host=host, journal=journal, operations=operations)
+        background.start("supervise", Supervisor(host=host, operations=operations).run())
+        yield Parts(
+            identity=identity,
+            hypervisor=hypervisor,
+            host=host,
+            watch=shares.watch,
+            journal=journal,
+            operations=operations,
+        )
 
 
 async def _host(
     settings: Settings,
     identity: AgentIdentity,
     database: Database,
-    files: RoutedFiles,
+    shares: Shares,
     hypervisor: Libvirt,
     children: Children,
     clock: SystemClock,
@@ -99,6 +113,18 @@ async def _host(
     """The inventory, as it was stored, and the rules."""
     book = MountBook(store=SqliteMounts(database), boot_id=identity.boot_id)
     await book.load()
+    maintenance = MaintenanceState(store=SqliteMaintenance(database), clock=clock)
+    await maintenance.load()
+    mounts = HostMounts(
+        children,
+        libvirt_sockets=libvirt_sockets(hypervisor.facts().storage_uri),
+        allowed_options=settings.mount.allowed_options,
+    )
+
+    async def server_answers(definition: PoolDefinition) -> bool:
+        request = mount_request(definition)
+        return request is not None and (await mounts.probe_server(request)).failed is None
+
     encoder = MessageEncoder()
     snapshots = SqliteSnapshot(database)
     intents = Intents(store=SqliteIntents(database), clock=clock)
@@ -107,7 +133,7 @@ async def _host(
     await restore_snapshot(registry, snapshots, encoder)
     looker = Looker(
         hypervisor=hypervisor,
-        files=files,
+        files=shares.files,
         registry=registry,
         encoder=encoder,
         intents=intents,
@@ -122,24 +148,22 @@ async def _host(
         hypervisor=hypervisor,
         registry=registry,
         intents=intents,
-        files=files,
+        files=shares.files,
         store=snapshots,
         clock=clock,
         staleness_s=settings.staleness_s,
+        server_answers=server_answers,
     )
     return Host(
         hypervisor=hypervisor,
-        files=files,
+        files=shares.files,
         registry=registry,
         looker=looker,
         observer=observer,
         intents=intents,
-        mounts=HostMounts(
-            children,
-            libvirt_sockets=libvirt_sockets(hypervisor.facts().storage_uri),
-            allowed_options=settings.mount.allowed_options,
-        ),
+        mounts=mounts,
         book=book,
+        maintenance=maintenance,
         encoder=encoder,
         clock=clock,
         rules=HostRules(

@@ -85,7 +85,9 @@ async def test_between_questions_the_worker_holds_no_file(channel: Channel, tmp_
     assert await pid_of(channel) == pid
 
 
-async def test_a_path_that_hangs_does_not_hold_up_others(files: RoutedFiles, hanging: Hanging, channel: Channel) -> None:
+async def test_a_path_that_hangs_does_not_hold_up_others(
+    files: RoutedFiles, hanging: Hanging, channel: Channel
+) -> None:
     pid = await pid_of(channel)
     slow = [asyncio.create_task(files.head(hanging.file(), 7, timeout_s=LIMIT_S)) for _ in range(THREADS - 1)]
     assert len(await files.names("/etc")) > 0

@@ -42,6 +42,8 @@ def test_gauges_are_read_at_each_scrape(metrics: Metrics) -> None:
             libvirt_calls_in_flight=lambda: 3,
             libvirt_calls_hung=lambda: hung,
             operations_by_state=lambda: {"RUNNING": 2},
+            mounts_by_health=lambda: {"UNRESPONSIVE": 1},
+            mount_transitions=lambda: {"UNRESPONSIVE": 5},
         )
     )
     metrics.serve("127.0.0.1:0")
@@ -52,6 +54,8 @@ def test_gauges_are_read_at_each_scrape(metrics: Metrics) -> None:
     assert 'poolfleet_libvirt_calls{state="in_flight"} 3.0' in text
     assert 'poolfleet_operations{state="RUNNING"} 2.0' in text
     assert "poolfleet_libvirt_connected 1.0" in text
+    assert 'poolfleet_network_mounts{health="UNRESPONSIVE"} 1.0' in text
+    assert 'poolfleet_network_mount_changes_total{health="UNRESPONSIVE"} 5.0' in text
 
 
 def test_nothing_listens_unless_asked(metrics: Metrics) -> None:
