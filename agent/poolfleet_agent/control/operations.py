@@ -13,6 +13,7 @@ from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.lanes import Claim, Lanes
 from poolfleet_agent.control.mutation import Caller, Mutation, Outcome, Work
 from poolfleet_agent.control.report import Report
+from poolfleet_agent.control.turns import Turns
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.names import check_uuid
 from poolfleet_agent.model.operation import Failure, Operation, OperationState
@@ -37,32 +38,43 @@ class Operations:
     most_at_once: int = 256
     _tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
     _works: "dict[str, asyncio.Task[Outcome]]" = field(default_factory=dict)
+    _turns: Turns = field(default_factory=Turns)
     _stopping: bool = False
 
     async def submit(self, mutation: Mutation, caller: Caller, *, validate_only: bool = False) -> Operation:
         """Answer with the mutation's operation: finished, or running after a second. Raises what the checks refuse."""
         if caller.request_id:
             check_uuid("request_id", caller.request_id)
-            if not validate_only and (recorded := await self._recorded(caller)):
-                return await self.journal.wait(recorded.id, ANSWER_WITHIN_S)
+        if validate_only:
+            self._require_willing()
+            return await self._validated(mutation, caller)
+        if not caller.request_id:
+            operation = await self._begin(mutation, caller)
+        else:
+            async with self._turns.of((caller.name, caller.rpc, caller.request_id)):
+                operation = await self._recorded(caller) or await self._begin(mutation, caller)
+        return await self.journal.wait(operation.id, ANSWER_WITHIN_S)
+
+    def _require_willing(self) -> None:
         if self._stopping:
             raise ModelError(Reason.AGENT_STOPPING, "the agent is shutting down", retry_delay_s=2.0)
         if self.observe_only:
             raise ModelError(Reason.OBSERVE_ONLY, "this agent observes only (mode = observe); it changes nothing")
-        if validate_only:
-            return await self._validated(mutation, caller)
-        pool, volume = mutation.target
+
+    async def _begin(self, mutation: Mutation, caller: Caller) -> Operation:
+        """The mutation's operation once it is recorded, its own or the one that it joins."""
+        self._require_willing()
         await self._interrupt(mutation)
+        pool, volume = mutation.target
         claim, taken = self.lanes.claim(kind=mutation.kind, pool=pool, volume=volume, fingerprint=mutation.fingerprint)
-        if taken:
-            if len(self._tasks) >= self.most_at_once:
-                self.lanes.release(claim)
-                raise ModelError(Reason.TOO_BUSY, "too many operations at once", retry_delay_s=1.0)
-            self._own(self._run(mutation, caller, claim))
-        operation = await asyncio.shield(claim.decided)
         if not taken:
-            operation = await self._join(operation.id, caller)
-        return await self.journal.wait(operation.id, ANSWER_WITHIN_S)
+            operation = await asyncio.shield(claim.decided)
+            return await self._join(operation.id, caller)
+        if len(self._tasks) >= self.most_at_once:
+            self.lanes.release(claim)
+            raise ModelError(Reason.TOO_BUSY, "too many operations at once", retry_delay_s=1.0)
+        self._own(self._run(mutation, caller, claim))
+        return await asyncio.shield(claim.decided)
 
     async def cancel(self, operation_id: str) -> Operation:
         """Ask an operation to end early: OPERATION_NOT_FOUND, NOT_CANCELLABLE."""
