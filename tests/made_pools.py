@@ -30,8 +30,15 @@ def raw_volume(pool: str, name: str, *, size_bytes: int = MIB, request_id: str =
     return CreateVolumeRequest(pool=pool, spec=spec, request_id=request_id)
 
 
+def slow_volume(request_id: str = "", *, pool: str = "p") -> CreateVolumeRequest:
+    """Asks for `v.qcow2`, which is made by qemu-img: as slowly as a SlowQemuImg is told."""
+    spec = VolumeSpec(name="v.qcow2", format="qcow2", capacity_bytes=64 * MIB)
+    return CreateVolumeRequest(pool=pool, spec=spec, request_id=request_id)
+
+
 async def start_dir_pool(host: EmbeddedHost, agent: RawAgent, name: str, *volumes: str) -> None:
     """Define, build and start a pool, and create raw volumes in it."""
+    await agent.ready()
     await agent.done(dir_pool(host, name))
     await agent.done(BuildPoolRequest(pool=name))
     await agent.done(StartPoolRequest(pool=name))

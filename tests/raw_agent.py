@@ -141,6 +141,15 @@ class RawAgent:
         answer = await self.ask(operation_service_pb2.ListOperationsRequest(page_size=5000))
         return {operation.id: operation for operation in answer.operations}
 
+    async def ready(self) -> None:
+        """Return when it has libvirt, and has read the host's pools."""
+
+        async def has_read() -> bool:
+            agent = (await self.ask(agent_service_pb2.GetAgentRequest())).agent
+            return bool(agent.libvirt_connected and agent.registry_loaded)
+
+        await eventually(has_read, limit_s=LIMIT_S, what="the agent has read the host's pools")
+
     async def health(self, service: str) -> int:
         """What the health service says of a service (`PoolService`; empty: of the whole agent)."""
         name = f"poolfleet.v1.{service}" if service else ""

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import uuid
-from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import grpc
 import pytest
@@ -16,13 +13,11 @@ from google.protobuf.duration_pb2 import Duration
 from poolfleet.v1 import operation_pb2
 from poolfleet.v1.operation_service_pb2 import GetOperationRequest
 from poolfleet.v1.pool_service_pb2 import GetPoolRequest, RefreshPoolRequest
-from poolfleet.v1.volume_pb2 import VolumeSpec
 from poolfleet.v1.volume_service_pb2 import CreateVolumeRequest, ListVolumesRequest
 from scripts.embedded.host import EmbeddedHost
-from scripts.embedded.libvirtd import EmbeddedLibvirtd
-from tests.faults.slow_qemu_img import SlowQemuImg
-from tests.made_pools import MIB, folder, raw_volume, start_dir_pool
+from tests.made_pools import folder, raw_volume, slow_volume, start_dir_pool
 from tests.raw_agent import RawAgent, Refused, eventually, raw_agent, refused
+from tests.slow_qemu_img import SlowQemuImg
 
 RUNNING, SUCCEEDED, FAILED = (
     operation_pb2.OPERATION_STATE_RUNNING,
@@ -33,24 +28,6 @@ RUNNING, SUCCEEDED, FAILED = (
 CLEAN_LIMIT_S = 30.0
 # Longer than that.
 LATE_S = 7.0
-
-
-@pytest.fixture
-def slow_host(short_dir: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[tuple[EmbeddedHost, SlowQemuImg]]:
-    """A host whose libvirt creates qcow2 volumes as slowly as a test wants."""
-    with tempfile.TemporaryDirectory(dir=short_dir, prefix="h") as path:
-        Path(path).chmod(0o755)
-        host = EmbeddedHost("h", Path(path))
-        host.libvirtd.learn_emulators_from(libvirtd)
-        slow = SlowQemuImg(host)
-        with host:
-            yield host, slow
-            slow.let_go()
-
-
-def qcow2(request_id: str = "") -> CreateVolumeRequest:
-    spec = VolumeSpec(name="v.qcow2", format="qcow2", capacity_bytes=64 * MIB)
-    return CreateVolumeRequest(pool="p", spec=spec, request_id=request_id)
 
 
 async def volumes(agent: RawAgent) -> list[str]:
@@ -89,7 +66,7 @@ async def test_a_creation_that_was_cut_off_leaves_nothing(
     async with raw_agent(host.agent.target) as agent:
         await start_dir_pool(host, agent, "p", "other")
         slow.hold(where)
-        running = (await agent.ask(qcow2(request_id))).operation
+        running = (await agent.ask(slow_volume(request_id))).operation
         assert running.state == RUNNING
         await asyncio.to_thread(slow.wait_standing)
         file = folder(host, "p") / "v.qcow2"
@@ -103,12 +80,12 @@ async def test_a_creation_that_was_cut_off_leaves_nothing(
         assert (failure.code, failure.reason) == ("UNAVAILABLE", "AGENT_RESTARTED")
         assert failure.retry_s
         # The same id says the same, and begins nothing.
-        again = (await agent.ask(qcow2(request_id))).operation
+        again = (await agent.ask(slow_volume(request_id))).operation
         assert (again.id, again.state) == (running.id, FAILED)
         if late:
             await asyncio.sleep(LATE_S)
         slow.let_go()
-        created = await create_as_soon_as_possible(agent, qcow2(str(uuid.uuid4())))
+        created = await create_as_soon_as_possible(agent, slow_volume(str(uuid.uuid4())))
         assert created.changed
         assert created.id != running.id
         assert await volumes(agent) == ["other", "v.qcow2"]
@@ -120,7 +97,7 @@ async def test_without_another_call_nothing_is_left_either(slow_host: tuple[Embe
     async with raw_agent(host.agent.target) as agent:
         await start_dir_pool(host, agent, "p")
         slow.hold("after")
-        await agent.ask(qcow2())
+        await agent.ask(slow_volume())
         await asyncio.to_thread(slow.wait_standing)
         await asyncio.to_thread(host.agent.kill9)
     slow.let_go()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.libvirtd import EmbeddedLibvirtd
+from tests.raw_agent import RawAgent, raw_agent
+from tests.slow_qemu_img import SlowQemuImg
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +42,23 @@ def host(short_dir: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[EmbeddedHost]:
         new.libvirtd.learn_emulators_from(libvirtd)
         with new:
             yield new
+
+
+@pytest.fixture
+async def agent(host: EmbeddedHost) -> AsyncIterator[RawAgent]:
+    """The agent of the host, by the bare contract."""
+    async with raw_agent(host.agent.target) as agent:
+        yield agent
+
+
+@pytest.fixture
+def slow_host(short_dir: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[tuple[EmbeddedHost, SlowQemuImg]]:
+    """A fresh host whose libvirt creates qcow2 volumes as slowly as a test wants; its agent drains for two seconds."""
+    with tempfile.TemporaryDirectory(dir=short_dir, prefix="h") as folder:
+        Path(folder).chmod(0o755)
+        new = EmbeddedHost("h", Path(folder), settings={"limits": {"drain_s": 2}})
+        new.libvirtd.learn_emulators_from(libvirtd)
+        slow = SlowQemuImg(new)
+        with new:
+            yield new, slow
+            slow.let_go()
