@@ -208,16 +208,21 @@ class FakeHost:
             intents=self.intents, clock=self.clock, agent_id="agent",
         )  # type: ignore[arg-type]  # fmt: skip
 
+    async def server_answers(self, _: PoolDefinition) -> bool:
+        return True
+
+
+def observer_of(fake: FakeHost, store: Any = None, *, staleness_s: float = 3600.0) -> Observer:
+    """The task that looks; `store` keeps snapshots."""
+    ports = {part.name: getattr(fake, part.name) for part in fields(Observer) if hasattr(fake, part.name)}
+    return Observer(**{**ports, "store": store, "staleness_s": staleness_s})
+
 
 def use_case_host(fake: FakeHost, **rules: Any) -> Host:
     """What use cases take, over the fakes; ports that no test needs are left out."""
-    parts = {part.name: getattr(fake, part.name, None) for part in fields(Host)}
+    ports = {part.name: getattr(fake, part.name, None) for part in fields(Host)}
     host_rules = HostRules(allowed_paths=["/pools"], **rules)
-    observer = Observer(
-        looker=fake.looker, hypervisor=fake.hypervisor, registry=fake.registry, intents=fake.intents,
-        files=fake.files, store=None, clock=fake.clock, staleness_s=60,
-    )  # type: ignore[arg-type]  # fmt: skip
-    return Host(**{**parts, "observer": observer, "encoder": PlainEncoder(), "rules": host_rules})
+    return Host(**{**ports, "observer": observer_of(fake), "encoder": PlainEncoder(), "rules": host_rules})
 
 
 def operations() -> Operations:

@@ -13,7 +13,7 @@ from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import PoolState
 from poolfleet_agent.model.ports import ConnectionEvent, PoolEvent, PoolEventKind, StoredSnapshot
-from tests.unit.agent.fake_host import FakeHost, pool_facts, until, volume_facts
+from tests.unit.agent.fake_host import FakeHost, observer_of, pool_facts, until, volume_facts
 
 
 @dataclass
@@ -47,10 +47,7 @@ class Observed:
 async def observed() -> AsyncIterator[Observed]:
     host, store = FakeHost(), FullStore()
     host.hypervisor.add(pool_facts("p"), "a")
-    observer = Observer(
-        looker=host.looker, hypervisor=host.hypervisor, registry=host.registry, intents=host.intents,
-        files=host.files, store=store, clock=host.clock, staleness_s=3600,
-    )  # type: ignore[arg-type]  # fmt: skip
+    observer = observer_of(host, store)
     task = asyncio.create_task(observer.run())
     await until(lambda: bool(store.saved))
     yield Observed(host, observer, store)
