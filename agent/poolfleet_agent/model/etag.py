@@ -27,6 +27,7 @@ def volume_etag(facts: VolumeFacts) -> str:
         str(facts.capacity_bytes),
         backing,
         facts.encryption,
+        str(facts.born_at_s),
     )
 
 

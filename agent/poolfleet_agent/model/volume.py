@@ -41,6 +41,7 @@ class VolumeFacts:
     backing_store: BackingStore | None
     permissions: Permissions | None
     modified_at_s: float | None
+    born_at_s: float | None = None
     compat: str = ""
     features: tuple[str, ...] = ()
     cluster_size_bytes: int | None = None

@@ -8,7 +8,7 @@ from poolfleet_agent.hypervisor.xml import document
 from poolfleet_agent.model.domain_disk import DiskRole, DomainReference, DomainState
 
 _ROLES = {"cdrom": DiskRole.CDROM, "floppy": DiskRole.FLOPPY}
-_PATH_ATTRIBUTES = {"file": "file", "block": "dev", "dir": "dir"}
+_PATH_ATTRIBUTES = {"file": "file", "block": "dev", "dir": "dir", "mount": "dir"}
 _DEEPEST_CHAIN = 1000
 
 
@@ -43,6 +43,12 @@ def snapshot_references(xml: str, domain: Domain) -> Iterator[DomainReference]:
 def _of_domain(root: Element, domain: Domain, state: DomainState) -> Iterator[DomainReference]:
     for disk in root.iterfind("devices/disk"):
         yield from _disk(disk, domain, state)
+    for shared in root.iterfind("devices/filesystem"):
+        target = shared.find("target")
+        name = "" if target is None else target.get("dir", "")
+        found = _source(shared, domain, state, DiskRole.DISK, name)
+        if found is not None:
+            yield replace(found, read_only=shared.find("readonly") is not None, format="raw")
     for path in root.iterfind("devices/memory/source/path"):
         if path.text:
             yield _file(domain, state, DiskRole.DISK, "nvdimm", path.text)

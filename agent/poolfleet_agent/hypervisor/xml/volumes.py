@@ -57,7 +57,8 @@ def parse_facts(pool: str, xml: str) -> VolumeFacts:
     root = document.read(xml, "volume")
     target = only(root, "target")
     features = only(target, "features")
-    modified_at = text(only(target, "timestamps"), "mtime")
+    timestamps = only(target, "timestamps")
+    modified_at, born_at = text(timestamps, "mtime"), text(timestamps, "btime")
     path = text(target, "path") or ""
     key = text(root, "key") or ""
     return VolumeFacts(
@@ -74,6 +75,8 @@ def parse_facts(pool: str, xml: str) -> VolumeFacts:
         backing_store=_backing_store(root),
         permissions=document.permissions(target),
         modified_at_s=None if modified_at is None else float(modified_at),
+        # 0: the file system does not say.
+        born_at_s=float(born_at or 0) or None,
         compat=text(target, "compat") or "",
         features=() if features is None else tuple(feature.tag for feature in features),
         cluster_size_bytes=_size_bytes(target, "clusterSize"),

@@ -120,3 +120,16 @@ def test_a_snapshots_disks_memory_and_what_it_returns_to() -> None:
         (DiskRole.SNAPSHOT, "vda", "/vm/top.s1", DomainState.INACTIVE),
         (DiskRole.SNAPSHOT, "vda", "/vm/old", DomainState.INACTIVE),
     ]
+
+
+def test_shared_folders_and_images_given_as_file_systems_are_used_too():
+    xml = (
+        "<domain><devices>"
+        "<filesystem type='mount'><source dir='/pools/p/folder'/><target dir='tag'/></filesystem>"
+        "<filesystem type='file'><source file='/pools/p/image'/><target dir='/x'/><readonly/></filesystem>"
+        "<filesystem type='block'><source dev='/dev/vg/lv'/><target dir='/y'/></filesystem>"
+        "<filesystem type='ram'><source usage='1'/><target dir='/z'/></filesystem>"
+        "</devices></domain>"
+    )
+    found = [(one.target, one.path, one.read_only) for one in references(xml, WHO, DomainState.ACTIVE) if one.path]
+    assert found == [("tag", "/pools/p/folder", False), ("/x", "/pools/p/image", True), ("/y", "/dev/vg/lv", False)]

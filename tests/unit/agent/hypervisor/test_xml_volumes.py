@@ -136,3 +136,11 @@ def test_what_libvirt_says_of_a_volume() -> None:
 def test_a_volume_of_which_libvirt_says_little() -> None:
     facts = parse_facts("p", "<volume><name>a</name><key>k</key></volume>")
     assert (facts.name, facts.key, facts.path, facts.capacity_bytes, facts.backing_store) == ("a", "k", "", None, None)
+
+
+@pytest.mark.parametrize(
+    ("born", "born_at_s"), [("<btime>1795423406.25</btime>", 1795423406.25), ("<btime>0</btime>", None), ("", None)]
+)
+def test_the_time_of_birth_is_told_where_the_file_system_tells_it(born, born_at_s):
+    xml = f"<volume><name>v</name><target><path>/v</path><timestamps><mtime>1</mtime>{born}</timestamps></target></volume>"
+    assert parse_facts("p", xml).born_at_s == born_at_s

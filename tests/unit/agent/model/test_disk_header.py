@@ -1,0 +1,67 @@
+"""What a qcow2 file lies on, from its header, as qemu-img writes it."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poolfleet_agent.model.disk_header import HEADER_BYTES, DiskHeader, read_disk_header
+
+
+def made(path: Path, *options: str, size: str = "1M") -> DiskHeader | None:
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *options, str(path), size], check=True, timeout=60)
+    return read_disk_header(path.read_bytes()[:HEADER_BYTES])
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    made(tmp_path / "base")
+    return tmp_path / "base"
+
+
+def test_a_file_of_its_own_lies_on_nothing(tmp_path):
+    assert made(tmp_path / "own") == DiskHeader()
+
+
+@pytest.mark.parametrize("version", ["0.10", "1.1"])
+def test_the_backing_file_is_told_as_it_is_written(tmp_path, base, version):
+    told = made(tmp_path / "top", "-o", f"compat={version}", "-F", "qcow2", "-b", "base")
+    assert told == DiskHeader(backing_path="base", backing_format="qcow2")
+    assert made(tmp_path / "top", "-F", "qcow2", "-b", f"file:{base}").backing_path == str(base)
+
+
+def test_a_backing_file_in_json_is_told_by_its_path(tmp_path, base):
+    name = f'json:{{"driver":"qcow2","file":{{"driver":"file","filename":"{base}"}}}}'
+    assert made(tmp_path / "top", "-F", "qcow2", "-b", name).backing_path == str(base)
+
+
+def test_an_external_data_file_is_told(tmp_path):
+    told = made(tmp_path / "top", "-o", f"data_file={tmp_path}/data,data_file_raw=on")
+    assert told.data_path.endswith("data")
+
+
+def named(backing: bytes) -> bytes:
+    return struct.pack(">4sIQI", b"QFI\xfb", 2, 72, len(backing)).ljust(72, b"\0") + backing
+
+
+@pytest.mark.parametrize(
+    "name", [b"nbd://host/export", b"json:{", b"json:[]", b"\xff\xfe", b"a\0b", b'json:{"file":[]}']
+)
+def test_what_names_no_file_of_the_host_is_left_out(name):
+    assert read_disk_header(named(name)) == DiskHeader()
+
+
+def test_other_files_are_none():
+    assert read_disk_header(b"") is None
+    assert read_disk_header(b"QFI\xfb") is None
+    assert read_disk_header(bytes(512)) is None
+
+
+@given(st.binary(max_size=300), st.integers(0, 4))
+def test_no_header_however_damaged_is_more_than_left_out(rest, version):
+    read_disk_header(b"QFI\xfb" + struct.pack(">I", version) + rest)
