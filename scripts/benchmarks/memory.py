@@ -8,7 +8,6 @@ import os
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from poolfleet import AgentClient, PoolSpec
 from scripts.benchmarks.report import Result, say
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.process import NotReadyError
@@ -69,6 +68,8 @@ def _in_a_process_that_ends(target: str, folder: Path) -> None:
 
 
 def _look(target: str, folder: Path) -> None:
+    from poolfleet import AgentClient, PoolSpec
+
     with AgentClient(target, timeout_s=LOOK_LIMIT_S) as agent:
         agent.pools.ensure(PoolSpec.dir(POOL, target=str(folder)))
         agent.pools.refresh(POOL)
