@@ -142,5 +142,6 @@ def test_a_volume_of_which_libvirt_says_little() -> None:
     ("born", "born_at_s"), [("<btime>1795423406.25</btime>", 1795423406.25), ("<btime>0</btime>", None), ("", None)]
 )
 def test_the_time_of_birth_is_told_where_the_file_system_tells_it(born, born_at_s):
-    xml = f"<volume><name>v</name><target><path>/v</path><timestamps><mtime>1</mtime>{born}</timestamps></target></volume>"
+    timestamps = f"<timestamps><mtime>1</mtime>{born}</timestamps>"
+    xml = f"<volume><name>v</name><target><path>/v</path>{timestamps}</target></volume>"
     assert parse_facts("p", xml).born_at_s == born_at_s
