@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         Storage,
         StorageIdSource,
     )
+    from poolfleet.types.retry import RetryPolicy
     from poolfleet.types.snapshot import Revision
     from poolfleet.types.volume import BackingStore, Permissions, UnreadPool, Volume, VolumeListing, VolumeSpec
 
@@ -122,6 +123,7 @@ __all__ = [
     "PoolfleetError",
     "Progress",
     "ResourceExhausted",
+    "RetryPolicy",
     "Revision",
     "Status",
     "StillRunning",

@@ -8,13 +8,21 @@ from poolfleet.transport.deadline import Deadline
 from poolfleet.types.errors import AlreadyExists, FailedPrecondition
 from poolfleet.types.operation import Operation
 from poolfleet.types.pool import EnsureResult, Pool, PoolSpec
+from poolfleet.types.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from poolfleet.agent.pools import Pools
 
 
 async def ensure(
-    pools: Pools, spec: PoolSpec, *, start: bool, autostart: bool, match: Literal["name", "source"], timeout_s: float
+    pools: Pools,
+    spec: PoolSpec,
+    *,
+    start: bool,
+    autostart: bool,
+    match: Literal["name", "source"],
+    retry: RetryPolicy | None,
+    timeout_s: float,
 ) -> EnsureResult:
     """Define, set autostart, build and start, each only where it is needed. Raises what those raise."""
     deadline = Deadline(timeout_s)
@@ -25,7 +33,7 @@ async def ensure(
         changes.append("autostart")
         pool = await _result(pools, pool.name, done, deadline)
     if start and not pool.active:
-        pool = await _started(pools, pool.name, deadline, changes)
+        pool = await _started(pools, pool.name, retry, deadline, changes)
     return EnsureResult(pool=pool, changes=tuple(changes))
 
 
@@ -42,15 +50,15 @@ async def _defined(pools: Pools, spec: PoolSpec, match: str, deadline: Deadline,
     return await _result(pools, spec.name, done, deadline)
 
 
-async def _started(pools: Pools, name: str, deadline: Deadline, changes: list[str]) -> Pool:
+async def _started(pools: Pools, name: str, retry: RetryPolicy | None, deadline: Deadline, changes: list[str]) -> Pool:
     try:
-        done = await pools.start(name, timeout_s=deadline.remaining_s)
+        done = await pools.start(name, retry=retry, timeout_s=deadline.remaining_s)
     except FailedPrecondition as error:
         if error.reason != "PATH_NOT_USABLE":
             raise
         await pools.build(name, timeout_s=deadline.remaining_s)
         changes.append("built")
-        done = await pools.start(name, timeout_s=deadline.remaining_s)
+        done = await pools.start(name, retry=retry, timeout_s=deadline.remaining_s)
     if done.changed:
         changes.append("started")
     return await _result(pools, name, done, deadline)

@@ -6,7 +6,15 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Literal
 
 from poolfleet.agent import ensuring, mutations
-from poolfleet.agent.convert.outgoing import pool_filter, pool_spec, pool_update, representable, staleness, view
+from poolfleet.agent.convert.outgoing import (
+    pool_filter,
+    pool_spec,
+    pool_update,
+    representable,
+    retry_policy,
+    staleness,
+    view,
+)
 from poolfleet.agent.convert.pools import pool as converted
 from poolfleet.agent.convert.scalars import moment, seconds
 from poolfleet.agent.paging import pages
@@ -14,7 +22,11 @@ from poolfleet.transport import calls
 from poolfleet.transport.connection import Connection
 from poolfleet.types.operation import Operation
 from poolfleet.types.pool import EnsureResult, HealthStatus, Pool, PoolSpec, PoolState
+from poolfleet.types.retry import RetryPolicy
 from poolfleet.v1 import pool_service_pb2 as pb
+
+# What an agent may add to a policy's deadline: the attempt that began just before it, and undoing it.
+_LAST_ATTEMPT_S = 60.0
 
 
 class Pools:
@@ -98,15 +110,23 @@ class Pools:
         start: bool = True,
         autostart: bool = True,
         match: Literal["name", "source"] = "name",
+        retry: RetryPolicy | None = None,
         timeout_s: float | None = None,
     ) -> EnsureResult:
         """Make the pool exist as asked, whatever is there: defined, with this autostart, and started where `start`.
 
         The target is built only where it is missing. match: with "source" a pool of another name that has this source
-        already is taken for it. timeout_s limits all steps together.
+        already is taken for it. retry: as for `start`. timeout_s limits all steps together.
         """
-        limit_s = self._connection.timeout_s if timeout_s is None else timeout_s
-        return await ensuring.ensure(self, spec, start=start, autostart=autostart, match=match, timeout_s=limit_s)
+        return await ensuring.ensure(
+            self,
+            spec,
+            start=start,
+            autostart=autostart,
+            match=match,
+            retry=retry,
+            timeout_s=self._start_timeout_s(timeout_s, retry),
+        )
 
     async def update(
         self,
@@ -139,22 +159,33 @@ class Pools:
         self,
         name: str,
         *,
+        retry: RetryPolicy | None = None,
         etag: str = "",
         validate_only: bool = False,
         request_id: str | None = None,
         wait: bool = True,
         timeout_s: float | None = None,
     ) -> Operation:
-        """Start a pool; starting the started is OK.
+        """Start a pool; starting the started is OK. A network share is mounted by the agent, with retries.
 
+        retry: how long and how often; None: as the agent is configured. A policy with a deadline is waited for to its
+        end, and a minute more, unless `timeout_s` says otherwise.
         Raises FailedPrecondition where its target is missing (PATH_NOT_USABLE), or its share cannot be mounted
-        (MOUNT_FAILED).
+        (MOUNT_FAILED), Unavailable where it could not be mounted in time (MOUNT_RETRIES_EXHAUSTED).
         """
         with representable:
-            request = pb.StartPoolRequest(pool=name, etag=etag, validate_only=validate_only)
+            request = pb.StartPoolRequest(pool=name, retry=retry_policy(retry), etag=etag, validate_only=validate_only)
+        limit_s = self._start_timeout_s(timeout_s, retry) if wait else timeout_s
         return await mutations.run(
-            self._connection, self._connection.pools.StartPool, request, request_id, timeout_s, wait=wait
+            self._connection, self._connection.pools.StartPool, request, request_id, limit_s, wait=wait
         )
+
+    def _start_timeout_s(self, timeout_s: float | None, retry: RetryPolicy | None) -> float:
+        if timeout_s is not None:
+            return timeout_s
+        deadline_s = retry.deadline_s if retry is not None else None
+        own_s = self._connection.timeout_s
+        return own_s if deadline_s is None else max(own_s, deadline_s + _LAST_ATTEMPT_S)
 
     async def stop(
         self,

@@ -11,28 +11,39 @@ import typer
 
 from poolfleet.cli import exit_codes
 from poolfleet.cli.exit_codes import ExitCode
-from poolfleet.cli.following import LONGEST_S, followed
+from poolfleet.cli.following import LONGEST_S, followed, shown_meanwhile
 from poolfleet.cli.output import Answer
 from poolfleet.cli.parsing import batch
 from poolfleet.cli.progress import Progress
 from poolfleet.cli.session import Session
 from poolfleet.cli.text import printable
 from poolfleet.types.errors import PoolfleetError, StillRunning
+from poolfleet.types.operation import Operation
 
 if TYPE_CHECKING:
     from poolfleet.agent.client import AgentClient
     from poolfleet.fleet.result import FleetResult
-    from poolfleet.types.operation import Operation
     from poolfleet.types.pool import EnsureResult
 
 Asked = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """What came of setting something that is no operation of the agent's."""
+
+    changed: bool
+
+
+if TYPE_CHECKING:
+    Value = Operation | EnsureResult | Switched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """What is asked of each host, and the words for it."""
 
-    ask: Callable[[AgentClient, Asked], Awaitable[Operation | EnsureResult]]
+    ask: Callable[[AgentClient, Asked], Awaitable[Value]]
     """Called with the keywords that every mutation takes: wait, validate_only."""
     doing: str
     """Such as `stop pool vm_data`."""
@@ -41,7 +52,9 @@ class Change:
     already: str
     """For a host where nothing had to be done, such as `already inactive`."""
     several_steps: bool = False
-    """True where what `ask` does cannot be left to the agent, and `ask` waits itself."""
+    """True where what `ask` does cannot be left to the agent: `ask` waits for all steps but the one it answers with."""
+    starts: str = ""
+    """A pool that `ask` itself starts and waits for: it is shown how that goes on."""
 
 
 @dataclass(slots=True)
@@ -53,13 +66,11 @@ class _Run:
     progress: Progress
     running: dict[str, tuple[AgentClient, str]] = field(default_factory=dict)
 
-    async def on_host(self, client: AgentClient) -> Operation | EnsureResult:
+    async def on_host(self, client: AgentClient) -> Value:
         flags, host = self.cli.flags, _host(client)
-        asked: Asked = {"validate_only": flags.dry_run}
-        if self.change.several_steps:
-            return await self.change.ask(client, {**asked, "timeout_s": flags.timeout_s or LONGEST_S})
-        value = await self.change.ask(client, {**asked, "wait": False})
-        operation: Operation = value  # type: ignore[assignment]  # what has one step answers with an operation
+        operation = await self._asked(client, host)
+        if not isinstance(operation, Operation):
+            return operation
         if not operation.ended and not flags.no_wait and not flags.dry_run:
             self.running[host] = (client, operation.id)
             try:
@@ -71,6 +82,19 @@ class _Run:
         if operation.error is not None:
             raise operation.error
         return operation
+
+    async def _asked(self, client: AgentClient, host: str) -> Value:
+        flags, change = self.cli.flags, self.change
+        asked: Asked = {"validate_only": flags.dry_run}
+        if not change.several_steps:
+            return await change.ask(client, {**asked, "wait": False})
+        asked["timeout_s"] = flags.timeout_s or LONGEST_S
+        if not change.starts or flags.dry_run:
+            return await change.ask(client, asked)
+        async with shown_meanwhile(
+            client, change.starts, seen=lambda operation: self.progress.attempt(host, operation)
+        ):
+            return await change.ask(client, asked)
 
 
 def _host(client: AgentClient) -> str:
@@ -95,9 +119,7 @@ async def carry_out(cli: Session, change: Change, *, host: str | None = None) ->
     return _summed_up(cli, change, result)
 
 
-async def _unless_interrupted(
-    going: _Run, work: asyncio.Future[FleetResult[Operation | EnsureResult]]
-) -> FleetResult[Operation | EnsureResult]:
+async def _unless_interrupted(going: _Run, work: asyncio.Future[FleetResult[Value]]) -> FleetResult[Value]:
     """Wait for the work; Ctrl-C asks once whether the agents shall go on by themselves or stop."""
     try:
         return await asyncio.shield(work)
@@ -127,11 +149,11 @@ async def _cancel(cli: Session, client: AgentClient, operation: str) -> None:
         cli.complain({_host(client): error})
 
 
-def _was_changed(value: Operation | EnsureResult | None) -> bool:
+def _was_changed(value: Value | None) -> bool:
     return bool(getattr(value, "changed", False) or getattr(value, "changes", ()))
 
 
-def _summed_up(cli: Session, change: Change, result: FleetResult[Operation | EnsureResult]) -> ExitCode:
+def _summed_up(cli: Session, change: Change, result: FleetResult[Value]) -> ExitCode:
     flags = cli.flags
     entries, codes, counts = [], [], dict.fromkeys((change.done, change.already, "failed", "skipped"), 0)
     for name, outcome in result.items():
@@ -170,9 +192,7 @@ def _summed_up(cli: Session, change: Change, result: FleetResult[Operation | Ens
     return exit_codes.of_hosts(codes)
 
 
-def _print_id(
-    error: PoolfleetError | None, value: Operation | EnsureResult | None, *, several: bool, host: str, no_wait: bool
-) -> None:
+def _print_id(error: PoolfleetError | None, value: Value | None, *, several: bool, host: str, no_wait: bool) -> None:
     still = error.operation_id if isinstance(error, StillRunning) else getattr(value, "id", None) if no_wait else None
     if still:
         typer.echo(f"{printable(host)} {still}" if several else still)

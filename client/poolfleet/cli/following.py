@@ -1,12 +1,17 @@
-"""An operation followed to its end: watched while the connection lasts, waited for where it broke."""
+"""An operation followed to its end: watched while the connection lasts, waited for where it broke.
+
+Also the starts of a pool, which are only shown while something else waits for them.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from poolfleet.types.errors import PoolfleetError, StillRunning, Unavailable
+from poolfleet.types.operation import OperationKind
 
 if TYPE_CHECKING:
     from poolfleet.agent.client import AgentClient
@@ -46,3 +51,21 @@ async def _awaited(client: AgentClient, operation_id: str, timeout_s: float) -> 
         if error.operation_id != operation_id or isinstance(error, StillRunning):
             raise
         return await client.operations.get(operation_id)
+
+
+@asynccontextmanager
+async def shown_meanwhile(client: AgentClient, pool: str, *, seen: Callable[[Operation], None]) -> AsyncIterator[None]:
+    """Tell `seen` of each start of a pool while the block runs, as long as the connection lasts."""
+
+    async def show() -> None:
+        # What is only shown is no reason to fail: whoever waits for the start learns why.
+        with suppress(PoolfleetError):
+            async for operation in client.operations.watch(kinds=(OperationKind.START_POOL,), pools=(pool,)):
+                seen(operation)
+
+    showing = asyncio.create_task(show())
+    try:
+        yield
+    finally:
+        showing.cancel()
+        await asyncio.wait([showing])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from poolfleet.cli import retry_options
 from poolfleet.cli.addressing import pool_name
 from poolfleet.cli.change import Asked, Change, carry_out
 from poolfleet.cli.exit_codes import ExitCode
@@ -25,7 +26,11 @@ Off = Annotated[bool, typer.Option("--off", help="Switch it off.")]
 
 
 @changes(
-    app, "start", "poolfleet pool start vm_data", "poolfleet pool start vm_data -l rack=r1 --batch 10% --max-failures 2"
+    app,
+    "start",
+    "poolfleet pool start vm_data --retry-deadline 5m",
+    "poolfleet pool start vm_data -l rack=r1 --batch 10% --max-failures 2",
+    options=retry_options.RETRIES,
 )
 async def start_pool(
     cli: Session,
@@ -35,9 +40,11 @@ async def start_pool(
     build: Annotated[bool, typer.Option("--build", help="Build it first, where it was not built.")] = False,
     overwrite: Overwrite = False,
     no_overwrite: NoOverwrite = False,
+    **given: Any,
 ) -> ExitCode:
-    """Start a pool. Starting the started is fine."""
+    """Start a pool. Starting the started is fine. A network share is tried until it is mounted, or cannot be."""
     _one_of(overwrite, no_overwrite)
+    retry = retry_options.policy(given)
     building = build or overwrite or no_overwrite
     if building and cli.flags.no_wait:
         raise UsageError("building and starting are two steps, which nobody would go on with: leave --no-wait out")
@@ -46,7 +53,7 @@ async def start_pool(
         name = await pool_name(client, pool)
         if building and not (await client.pools.get(name)).active:
             await _built(client, name, overwrite, no_overwrite, asked)
-        return await client.pools.start(name, **asked)
+        return await client.pools.start(name, retry=retry, **{**asked, "wait": False})
 
     change = Change(
         ask=ask, doing=f"start pool {pool}", done="started", already="already active", several_steps=building
@@ -72,9 +79,16 @@ async def stop_pool(cli: Session, /, *, pool: PoolWord, allow_in_use: AllowInUse
     return await carry_out(cli, Change(ask=ask, doing=f"stop pool {pool}", done="stopped", already="already inactive"))
 
 
-@changes(app, "restart", "poolfleet pool restart vm_data", "poolfleet pool restart vm_data -A --batch 5%")
-async def restart_pool(cli: Session, /, *, pool: PoolWord, allow_in_use: AllowInUse = False) -> ExitCode:
+@changes(
+    app,
+    "restart",
+    "poolfleet pool restart vm_data",
+    "poolfleet pool restart vm_data -A --batch 5%",
+    options=retry_options.RETRIES,
+)
+async def restart_pool(cli: Session, /, *, pool: PoolWord, allow_in_use: AllowInUse = False, **given: Any) -> ExitCode:
     """Stop a pool and start it again. A changed definition counts from then on."""
+    retry = retry_options.policy(given)
     if cli.flags.no_wait:
         raise UsageError("stopping and starting are two steps, which nobody would go on with: leave --no-wait out")
 
@@ -84,7 +98,9 @@ async def restart_pool(cli: Session, /, *, pool: PoolWord, allow_in_use: AllowIn
             words = f"pool {found.name} is transient: it would be gone once stopped"
             raise FailedPrecondition(words, reason="POOL_TRANSIENT", host=client.name)
         stopped = await client.pools.stop(found.name, allow_in_use=allow_in_use, **asked)
-        return stopped if asked["validate_only"] else await client.pools.start(found.name, **asked)
+        if asked["validate_only"]:
+            return stopped
+        return await client.pools.start(found.name, retry=retry, **{**asked, "wait": False})
 
     change = Change(
         ask=ask, doing=f"restart pool {pool}", done="restarted", already="already active", several_steps=True

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from poolfleet.cli import pool_options
+from poolfleet.cli import pool_options, retry_options
 from poolfleet.cli.addressing import pool_name
 from poolfleet.cli.change import Asked, Change, carry_out
 from poolfleet.cli.exit_codes import ExitCode
@@ -60,7 +60,7 @@ async def define_pool(
     "ensure",
     f"poolfleet pool ensure vm_data -A --batch 10% {_SHARE}",
     "poolfleet pool ensure --file pool.xml --no-start",
-    options=pool_options.DEFINITION,
+    options=[*pool_options.DEFINITION, *retry_options.RETRIES],
 )
 async def ensure_pool(
     cli: Session,
@@ -86,6 +86,7 @@ async def ensure_pool(
         raise UsageError(f"--match is name or source, not {match!r}")
     if cli.flags.no_wait:
         raise UsageError("ensure has several steps, which nobody would go on with: leave --no-wait out")
+    retry = retry_options.policy(given)
     spec = pool_options.spec(pool, file, given)
 
     async def ask(client: AgentClient, asked: Asked) -> Operation | EnsureResult:
@@ -93,10 +94,17 @@ async def ensure_pool(
             return await client.pools.define(spec, **asked)
         way: Any = match
         return await client.pools.ensure(
-            spec, start=start, autostart=autostart, match=way, timeout_s=asked["timeout_s"]
+            spec, start=start, autostart=autostart, match=way, retry=retry, timeout_s=asked["timeout_s"]
         )
 
-    change = Change(ask=ask, doing=f"ensure pool {spec.name}", done="changed", already="unchanged", several_steps=True)
+    change = Change(
+        ask=ask,
+        doing=f"ensure pool {spec.name}",
+        done="changed",
+        already="unchanged",
+        several_steps=True,
+        starts=spec.name,
+    )
     return await carry_out(cli, change)
 
 

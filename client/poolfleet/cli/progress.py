@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -13,14 +14,24 @@ if TYPE_CHECKING:
     from rich.live import Live
 
     from poolfleet.cli.session import Session
-    from poolfleet.types.operation import Operation
+    from poolfleet.types.operation import Attempt, Operation
+
+
+def _failed(operation: Operation) -> Attempt | None:
+    """The attempt that failed last: what the next one meets is not known while it runs."""
+    return next((attempt for attempt in reversed(operation.attempts) if attempt.failure), None)
+
+
+def _delay_s(attempt: Attempt) -> float | None:
+    return None if attempt.retry_delay_s is None else math.ceil(attempt.retry_delay_s)
+
 
 _COLUMNS: tuple[Column[tuple[str, Operation]], ...] = (
     Column("HOST", lambda row: row[0]),
     Column("ATTEMPT", lambda row: row[1].attempts[-1].number if row[1].attempts else 1, Kind.COUNT),
-    Column("FAILURE", lambda row: row[1].attempts[-1].failure if row[1].attempts else None),
-    Column("MESSAGE", lambda row: row[1].attempts[-1].message if row[1].attempts else None, Kind.MESSAGE),
-    Column("NEXT-TRY", lambda row: row[1].attempts[-1].retry_delay_s if row[1].attempts else None, Kind.AGE),
+    Column("FAILURE", lambda row: failed.failure if (failed := _failed(row[1])) else None),
+    Column("MESSAGE", lambda row: failed.message if (failed := _failed(row[1])) else None, Kind.MESSAGE),
+    Column("NEXT-TRY", lambda row: _delay_s(row[1].attempts[-1]) if row[1].attempts else None, Kind.AGE),
 )
 _MOST_ROWS = 20
 
@@ -31,7 +42,7 @@ class Progress:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._rows: dict[str, Operation] = {}
-        self._said: dict[str, tuple[int, str]] = {}
+        self._said: dict[tuple[str, str], int] = {}
         self._live: Live | None = None
         self._is_terminal = sys.stderr.isatty() and not session.flags.quiet
 
@@ -66,13 +77,14 @@ class Progress:
             self._tell(host, operation)
 
     def _tell(self, host: str, operation: Operation) -> None:
-        last = operation.attempts[-1]
-        if not last.failure or self._said.get(host) == (last.number, last.failure):
-            return
-        self._said[host] = (last.number, last.failure)
-        again = f"; next try in {text.age(last.retry_delay_s)}" if last.retry_delay_s is not None else ""
-        words = f"{host}: attempt {last.number}: {last.failure}: {last.message}{again}"
-        self._session.note(text.printable(words))
+        # An attempt after which there is none is told by the operation's error.
+        for attempt in operation.attempts:
+            if attempt.retry_delay_s is None or attempt.number <= self._said.get((host, operation.id), 0):
+                continue
+            self._said[host, operation.id] = attempt.number
+            again = f"next try in {text.age(_delay_s(attempt))}"
+            words = f"{host}: attempt {attempt.number}: {attempt.failure}: {attempt.message}; {again}"
+            self._session.note(text.printable(words))
 
     def _draw(self) -> None:
         from rich.console import Console

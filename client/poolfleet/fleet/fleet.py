@@ -22,6 +22,7 @@ from poolfleet.inventory.model import Inventory
 from poolfleet.types.agent import Agent
 from poolfleet.types.disk import DomainDisks
 from poolfleet.types.pool import EnsureResult, Pool, PoolSpec
+from poolfleet.types.retry import RetryPolicy
 from poolfleet.types.volume import VolumeListing
 
 T = TypeVar("T")
@@ -104,6 +105,7 @@ class Fleet:
         start: bool = True,
         autostart: bool = True,
         match: Match = "name",
+        retry: RetryPolicy | None = None,
         batch: Batch | None = None,
         max_failures: int | None = None,
         parallel: int | None = None,
@@ -112,9 +114,10 @@ class Fleet:
         """Make the pool exist on every host as `spec` says: `changed` where something had to be done, else `unchanged`.
 
         match: `name` compares with the pool of that name; `source` takes a pool of the same source, whatever its name.
+        retry: how long and how often a network share is tried; None: as each agent is configured.
         timeout_s: how long one host's operations are waited for. The rest is as in `map`.
         """
-        call = ensuring(spec, start=start, autostart=autostart, match=match, timeout_s=timeout_s)
+        call = ensuring(spec, start=start, autostart=autostart, match=match, retry=retry, timeout_s=timeout_s)
         return await self.map(call, batch=batch, max_failures=max_failures, parallel=parallel)
 
     async def agents(self) -> FleetResult[Agent]:

@@ -39,6 +39,7 @@ from poolfleet.types.pool import (
     Storage,
     StorageIdSource,
 )
+from poolfleet.types.retry import RetryPolicy
 from poolfleet.types.snapshot import Revision
 from poolfleet.types.volume import BackingStore, Permissions, UnreadPool, Volume, VolumeListing, VolumeSpec
 
@@ -85,6 +86,7 @@ __all__ = [
     "PoolfleetError",
     "Progress",
     "ResourceExhausted",
+    "RetryPolicy",
     "Revision",
     "StillRunning",
     "Storage",

@@ -1,4 +1,4 @@
-"""What goes out: specs, and how old an answer may be."""
+"""What goes out: specs, how old an answer may be, and how a start tries again."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from poolfleet.types.errors import InvalidArgument
 from poolfleet.types.operation import OperationKind, OperationState
 from poolfleet.types.pool import DirSource, HealthStatus, NetfsSource, PoolMount, PoolSpec, PoolState, PoolTarget
+from poolfleet.types.retry import RetryPolicy
 from poolfleet.types.volume import Permissions, VolumeSpec
 from poolfleet.v1 import operation_pb2, operation_service_pb2, pool_pb2, pool_service_pb2, snapshot_pb2, volume_pb2
 
@@ -35,10 +36,26 @@ representable = Representable()
 
 def staleness(max_staleness_s: float | None) -> Duration | None:
     """How old an answer may be; None leaves it to the snapshot."""
-    if max_staleness_s is None:
+    return _duration(max_staleness_s)
+
+
+def retry_policy(policy: RetryPolicy | None) -> pool_service_pb2.RetryPolicy | None:
+    """How a start tries again; None leaves it to the agent."""
+    if policy is None:
+        return None
+    return pool_service_pb2.RetryPolicy(
+        deadline=_duration(policy.deadline_s),
+        attempts=policy.attempts,
+        first_delay=_duration(policy.first_delay_s),
+        longest_delay=_duration(policy.longest_delay_s),
+    )
+
+
+def _duration(seconds: float | None) -> Duration | None:
+    if seconds is None:
         return None
     duration = Duration()
-    duration.FromNanoseconds(round(max_staleness_s * 1e9))
+    duration.FromNanoseconds(round(seconds * 1e9))
     return duration
 
 
