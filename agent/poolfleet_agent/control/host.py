@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from poolfleet_agent.control.maintenance import MaintenanceState
 from poolfleet_agent.control.mounted import MountBook
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.look import Looker
@@ -45,6 +46,7 @@ class Host:
     intents: Intents
     mounts: Mounts
     book: MountBook
+    maintenance: MaintenanceState
     encoder: Encoder
     clock: Clock
     rules: HostRules

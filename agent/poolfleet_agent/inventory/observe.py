@@ -9,6 +9,7 @@ import structlog
 from poolfleet_agent.inventory.disks import resolve_disks
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.look import Looker
+from poolfleet_agent.inventory.own_stops import OwnStops
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.restore import store_snapshot
 from poolfleet_agent.inventory.snapshot import PoolEntry
@@ -16,6 +17,7 @@ from poolfleet_agent.inventory.turns import Turns
 from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.domain_disk import DomainDisks
 from poolfleet_agent.model.errors import ModelError
+from poolfleet_agent.model.pool import PoolDefinition
 from poolfleet_agent.model.ports import (
     Clock,
     ConnectionEvent,
@@ -46,6 +48,8 @@ class Observer:
     store: SnapshotStore
     clock: Clock
     staleness_s: float
+    server_answers: Callable[[PoolDefinition], Awaitable[bool]]
+    """Whether the server of a network pool answers a probe."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _pools: set[str] = field(default_factory=set)
     _everything: bool = True
@@ -55,6 +59,7 @@ class Observer:
 
     def __post_init__(self) -> None:
         """Nothing is looked at yet."""
+        self.own_stops = OwnStops(clock=self.clock)
         self._disks: Turns[DomainDisks] = Turns("look at domains", self._look_at_domains)
 
     def hear(self, event: HypervisorEvent) -> None:
@@ -66,7 +71,7 @@ class Observer:
                 self._domains = True
             case PoolEvent(kind=kind, pool=pool):
                 self._pools.add(pool)
-                if kind in {PoolEventKind.STARTED, PoolEventKind.STOPPED}:
+                if not self.own_stops.takes(event) and kind in {PoolEventKind.STARTED, PoolEventKind.STOPPED}:
                     self._others.append(event)
         self._wake.set()
 
@@ -127,12 +132,19 @@ class Observer:
             if entry is None:
                 continue
             started = event.kind is PoolEventKind.STARTED
-            if entry.pool.active != started or (not started and entry.pool.definition.server is not None):
+            if entry.pool.active != started:
+                continue
+            if not started and entry.pool.definition.server is not None and not await self._server_lives(entry):
+                log.info("pool stopped as its server failed", pool=event.pool)
                 continue
             wanted = Desired.STARTED if started else Desired.STOPPED
             why = "started on the host" if started else "stopped on the host"
             if await self.intents.want(entry.pool.facts, wanted, why):
                 await self._look_at(event.pool, self.looker.pool_facts)
+
+    async def _server_lives(self, entry: PoolEntry) -> bool:
+        """A failed refresh and a person's pool-destroy give the same event: ask the server before one is believed."""
+        return await self.server_answers(entry.pool.definition)
 
     async def look_at_domains(self) -> DomainDisks:
         """Read what the domains use and publish it."""

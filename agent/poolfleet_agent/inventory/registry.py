@@ -17,6 +17,8 @@ class Registry:
     def __init__(self) -> None:
         """Begin a new epoch, with nothing loaded."""
         self.snapshot = Snapshot(revision=Revision(epoch=uuid.uuid4().hex, sequence=0))
+        self.seen_since_start = False
+        """Whether all pools were looked at by this process: what is restored is told, and never acted on."""
 
     def restore(self, entries: list[PoolEntry], as_of_s: float) -> None:
         """Begin with what was known before a restart, marked with its age."""
@@ -27,6 +29,7 @@ class Registry:
 
         `unread` are those that could not be: what was known of them stays, with its age.
         """
+        self.seen_since_start = True
         if not self.snapshot.loaded:
             self._replace(entries, as_of_s)
         elif not unread:

@@ -10,7 +10,10 @@ from poolfleet.v1 import agent_pb2, agent_service_pb2, agent_service_pb2_grpc
 from poolfleet_agent import __version__
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.inventory.pages import DEFAULT_PAGE_SIZE, LONGEST_PAGE_SIZE, PAGE_BYTES
+from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.ports import AgentIdentity
+from poolfleet_agent.services.caller import current_caller
+from poolfleet_agent.services.convert.maintenance import maintenance_from, maintenance_to
 from poolfleet_agent.services.convert.times import duration, timestamp
 from poolfleet_agent.services.reading import revision_to
 
@@ -38,6 +41,16 @@ class AgentServicer(agent_service_pb2_grpc.AgentServiceServicer):
 
     async def GetAgent(self, request: _PB.GetAgentRequest, context: Context) -> _PB.GetAgentResponse:
         """Tell; never asks libvirt."""
+        return _PB.GetAgentResponse(agent=self._agent())
+
+    async def SetMaintenance(self, request: _PB.SetMaintenanceRequest, context: Context) -> _PB.SetMaintenanceResponse:
+        """Begin or end maintenance."""
+        if self._host.rules.observe_only:
+            raise ModelError(Reason.OBSERVE_ONLY, "this agent observes only; it leaves pools alone anyway")
+        await self._host.maintenance.set(maintenance_from(request.maintenance), by=current_caller())
+        return _PB.SetMaintenanceResponse(agent=self._agent())
+
+    def _agent(self) -> agent_pb2.Agent:
         description, host = self._description, self._host
         identity, libvirt, snapshot = description.identity, host.hypervisor.facts(), host.registry.snapshot
         now_s = host.clock.now_s()
@@ -67,11 +80,11 @@ class AgentServicer(agent_service_pb2_grpc.AgentServiceServicer):
                 staleness=duration(description.staleness_s),
             ),
             mode=agent_pb2.Agent.MODE_OBSERVE if host.rules.observe_only else agent_pb2.Agent.MODE_MANAGE,
-            maintenance=agent_pb2.Maintenance(enabled=False),
+            maintenance=maintenance_to(host.maintenance.now),
             started_at=timestamp(description.started_at_s),
             registry_loaded=snapshot.loaded,
         )
         if snapshot.loaded:
             agent.as_of.CopyFrom(timestamp(snapshot.as_of_s))
             agent.age.CopyFrom(duration(now_s - snapshot.as_of_s))
-        return _PB.GetAgentResponse(agent=agent)
+        return agent

@@ -28,6 +28,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
             target TEXT NOT NULL PRIMARY KEY, source TEXT NOT NULL, owner TEXT NOT NULL, boot_id TEXT NOT NULL)
             WITHOUT ROWID""",
     ),
+    ("CREATE TABLE maintenance (enabled INTEGER NOT NULL, reason TEXT NOT NULL, until_s REAL)",),
 )
 
 

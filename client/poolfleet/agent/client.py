@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
 from poolfleet.agent.convert import hosts
+from poolfleet.agent.convert.scalars import instant
 from poolfleet.agent.inventory import Inventory
 from poolfleet.agent.operations import Operations
 from poolfleet.agent.pools import Pools
@@ -14,7 +16,7 @@ from poolfleet.transport import calls
 from poolfleet.transport.connection import Connection
 from poolfleet.types.agent import Agent
 from poolfleet.types.connection import TLS
-from poolfleet.v1 import agent_service_pb2
+from poolfleet.v1 import agent_pb2, agent_service_pb2
 
 
 class AgentClient:
@@ -53,6 +55,20 @@ class AgentClient:
         """Ask who the agent is and how it stands; it answers whether or not libvirt does."""
         request = agent_service_pb2.GetAgentRequest()
         answer = await calls.read(self._connection, self._connection.agents.GetAgent, request, timeout_s)
+        return hosts.agent(answer.agent)
+
+    async def set_maintenance(
+        self, *, enabled: bool, reason: str = "", until: datetime | None = None, timeout_s: float | None = None
+    ) -> Agent:
+        """Have the agent leave pools alone until the time is up or it is told otherwise, or let it go on.
+
+        reason: for people. until: a time with its zone, in the future; None: until it is told otherwise.
+        """
+        wanted = agent_pb2.Maintenance(enabled=enabled, reason=reason)
+        if until is not None:
+            wanted.until.CopyFrom(instant(until))
+        request = agent_service_pb2.SetMaintenanceRequest(maintenance=wanted)
+        answer = await calls.read(self._connection, self._connection.agents.SetMaintenance, request, timeout_s)
         return hosts.agent(answer.agent)
 
     async def close(self) -> None:

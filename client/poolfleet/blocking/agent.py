@@ -91,6 +91,7 @@ class AgentClient(Face[client.AgentClient]):
         return self._core.name
 
     get = blocking(client.AgentClient.get)
+    set_maintenance = blocking(client.AgentClient.set_maintenance)
     close = blocking(client.AgentClient.close)
 
     def __enter__(self) -> Self:

@@ -1,19 +1,22 @@
-"""The verbs of hosts: list, show, check, disks."""
+"""The verbs of hosts: list, show, check, disks, cordon, uncordon."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poolfleet.cli import disk_tables, host_check, show, text
+from poolfleet.cli import disk_tables, host_check, parsing, show, text
+from poolfleet.cli.change import Asked, Change, Switched, carry_out
 from poolfleet.cli.exit_codes import ExitCode
 from poolfleet.cli.output import Answer, Column, Kind, Table, Value, plain
 from poolfleet.cli.session import Session
 from poolfleet.cli.show import FieldOption, Fresh
-from poolfleet.cli.verbs import choice, group, reads
+from poolfleet.cli.verbs import changes, choice, group, reads
+from poolfleet.types.agent import Maintenance
 from poolfleet.types.operation import OperationState
 from poolfleet.types.pool import HealthStatus
 
@@ -173,3 +176,41 @@ async def host_disks(
         return disk_tables.answer(cli, result)
 
     return await cli.show(look)
+
+
+@changes(
+    app,
+    "cordon",
+    "poolfleet host cordon -H kvm7 --reason 'new disks'",
+    "poolfleet host cordon -l rack=r1 --for 2h --yes",
+)
+async def cordon_hosts(
+    cli: Session,
+    /,
+    *,
+    reason: Annotated[str, choice("--reason", about="Why, for people.")] = "",
+    lasting: Annotated[str | None, choice("--for", about="Ends by itself after this time.", metavar="TIME")] = None,
+) -> ExitCode:
+    """Have agents leave pools alone: they start nothing by themselves until `uncordon`. Calls are served as ever."""
+    until = None if lasting is None else datetime.now(UTC) + timedelta(seconds=parsing.duration_s(lasting))
+    wanted = Maintenance(enabled=True, reason=reason, until=until)
+    return await carry_out(cli, _maintenance("cordon", "cordoned", "already cordoned", wanted))
+
+
+@changes(app, "uncordon", "poolfleet host uncordon -H kvm7")
+async def uncordon_hosts(cli: Session) -> ExitCode:
+    """Have the agents look after their pools again."""
+    wanted = Maintenance(enabled=False, reason="", until=None)
+    return await carry_out(cli, _maintenance("uncordon", "uncordoned", "not cordoned", wanted))
+
+
+def _maintenance(verb: str, done: str, already: str, wanted: Maintenance) -> Change:
+    async def ask(client: AgentClient, asked: Asked) -> Switched:
+        now = (await client.get()).maintenance
+        if now == wanted or (not wanted.enabled and not now.enabled):
+            return Switched(changed=False)
+        if not asked["validate_only"]:
+            await client.set_maintenance(enabled=wanted.enabled, reason=wanted.reason, until=wanted.until)
+        return Switched(changed=True)
+
+    return Change(ask=ask, doing=f"{verb} the host", done=done, already=already, several_steps=True)

@@ -32,11 +32,12 @@ class RefreshPool(Mutation):
         require_active(entry)
 
         async def perform(report: Report) -> Outcome:
-            try:
-                await self.host.hypervisor.refresh_pool(self.pool, server=entry.pool.definition.server)
-            finally:
-                # A refresh that fails makes libvirt stop the pool: what is there now must be seen in either case.
-                after = await self.host.looker.pool(self.pool)
+            with self.host.observer.own_stops.refreshing(self.pool):
+                try:
+                    await self.host.hypervisor.refresh_pool(self.pool, server=entry.pool.definition.server)
+                finally:
+                    # A refresh that fails makes libvirt stop the pool: what is there now must be seen in either case.
+                    after = await self.host.looker.pool(self.pool)
             return Outcome.of_pool(after, changed=True)
 
         return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s)

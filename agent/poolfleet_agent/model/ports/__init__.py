@@ -18,6 +18,7 @@ from poolfleet_agent.model.ports.hypervisor import (
     PoolEvent,
     PoolEventKind,
 )
+from poolfleet_agent.model.ports.maintenance import MaintenanceStore
 from poolfleet_agent.model.ports.mount_store import MountOwner, MountRecord, MountStore
 from poolfleet_agent.model.ports.mount_watch import MountProber, MountWatch, ProbeAnswer
 from poolfleet_agent.model.ports.mounts import LayerResult, MountRequest, Mounts, ServerProbe
@@ -51,6 +52,7 @@ __all__ = [
     "HypervisorFacts",
     "IntentStore",
     "LayerResult",
+    "MaintenanceStore",
     "MountOwner",
     "MountProber",
     "MountRecord",

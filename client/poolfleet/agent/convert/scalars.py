@@ -23,6 +23,14 @@ def moment(value: Timestamp) -> datetime:
     return _EPOCH + timedelta(0, value.seconds, value.nanos // 1000)
 
 
+def instant(value: datetime) -> Timestamp:
+    """A time for the wire; ValueError for one without a zone, whose meaning differs from machine to machine."""
+    if value.tzinfo is None:
+        raise ValueError("a time needs its zone, such as datetime.now(UTC)")
+    since = value - _EPOCH
+    return Timestamp(seconds=since.days * 86400 + since.seconds, nanos=since.microseconds * 1000)
+
+
 def seconds(value: Duration) -> float:
     """A duration of the wire."""
     return value.seconds + value.nanos / 1e9

@@ -1,0 +1,50 @@
+"""Which STOPPED events are nobody's wish: a refresh that fails makes libvirt stop the pool, and its event looks like
+that of a person's pool-destroy. It may be told before our call has returned, or a little after.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from poolfleet_agent.model.ports import Clock, PoolEvent, PoolEventKind
+
+LATEST_S = 30.0
+"""An event that comes later than this after a failed refresh is another's."""
+
+
+@dataclass(kw_only=True)
+class OwnStops:
+    """Refreshes of ours that are under way, and stops that failed ones still owe."""
+
+    clock: Clock
+    _refreshing: Counter[str] = field(default_factory=Counter)
+    _heard: set[str] = field(default_factory=set)
+    _owed_until_s: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def refreshing(self, pool: str) -> Iterator[None]:
+        """While it lasts, a stop of the pool is the refresh's; where it fails, so is the next one soon after."""
+        self._refreshing[pool] += 1
+        self._heard.discard(pool)
+        try:
+            yield
+        except BaseException:
+            if pool not in self._heard:
+                self._owed_until_s[pool] = self.clock.monotonic_s() + LATEST_S
+            raise
+        finally:
+            self._refreshing[pool] -= 1
+            if not self._refreshing[pool]:
+                del self._refreshing[pool]
+
+    def takes(self, event: PoolEvent) -> bool:
+        """Whether an event is explained by a refresh of ours; a stop that was owed is explained once."""
+        if event.kind is PoolEventKind.STARTED:
+            self._owed_until_s.pop(event.pool, None)
+        if event.kind is not PoolEventKind.STOPPED:
+            return False
+        if self._refreshing[event.pool]:
+            self._heard.add(event.pool)
+            return True
+        return self.clock.monotonic_s() < self._owed_until_s.pop(event.pool, 0.0)
