@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import structlog
 from tenacity import AsyncRetrying, RetryError, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
-from poolfleet_agent.control.host import Host
+from poolfleet_agent.control.host import Host, require_complete
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.lanes import Claim, Lanes
 from poolfleet_agent.control.operations import failure_of
@@ -22,6 +22,7 @@ from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationKind, OperationState
 from poolfleet_agent.model.ports import FileKind
+from poolfleet_agent.model.volume import VolumeFacts
 
 SETTLE_S = 5.0
 """How long, from libvirt's answering on, a volume may still appear that a dead agent asked for."""
@@ -101,6 +102,8 @@ class Recovery:
     async def _step(self, operation: Operation, settled: "_Settling") -> bool:
         """Look once, remove what is found; True: the settling time is over."""
         pool, volume = operation.pool, operation.volume
+        # Before the pools are known, no path of a domain can be told to be the volume's.
+        self.host.registry.snapshot.require_loaded()
         entry = self.host.registry.snapshot.pools.get(pool)
         server = entry.pool.definition.server if entry else None
         try:
@@ -114,7 +117,13 @@ class Recovery:
         if facts.modified_at_s is not None and not _made_by(operation, facts.modified_at_s):
             log.warning("volume is older than the operation that was cut off; it stays", pool=pool, volume=volume)
             return True
+        if not _as_asked(operation, facts):
+            log.warning(
+                "volume is not what was asked for when the agent was cut off; it stays", pool=pool, volume=volume
+            )
+            return True
         disks = await self.host.fresh_disks()
+        require_complete(disks.missing, f"volume {volume!r}")
         if disks.users_of_volume(pool, volume):
             log.warning(
                 "volume of an operation that was cut off is used by a domain; it stays", pool=pool, volume=volume
@@ -144,6 +153,15 @@ class Recovery:
 
 def _made_by(operation: Operation, modified_at_s: float) -> bool:
     return modified_at_s >= operation.created_at_s - CLOCK_SLACK_S
+
+
+def _as_asked(operation: Operation, facts: VolumeFacts) -> bool:
+    """Whether it can be what libvirt was asked to make, finished or not, and is not somebody else's of that name."""
+    asked = json.loads(operation.debris)
+    capacity_bytes, volume_format = asked.get("capacity_bytes"), asked.get("format")
+    larger = capacity_bytes is not None and (facts.capacity_bytes or 0) > -(-capacity_bytes // 1024) * 1024
+    # An image whose header is still to come looks raw.
+    return not larger and (volume_format is None or facts.format in {volume_format, "raw"})
 
 
 @dataclass

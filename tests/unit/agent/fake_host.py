@@ -149,7 +149,8 @@ class FakeHypervisor:
 
     async def delete_volume(self, pool: str, volume: str, *, server: str | None) -> None:
         await self._answer(f"delete_volume {pool} {volume}", None)
-        del self.volumes[pool][volume]
+        if self.volumes[pool].pop(volume, None) is None:
+            raise ModelError(Reason.VOLUME_NOT_FOUND, f"no volume {volume}")
 
     async def read_domains(self) -> DomainReading:
         await self._answer("read_domains", None)

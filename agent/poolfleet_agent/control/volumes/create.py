@@ -51,8 +51,12 @@ class CreateVolume(Mutation):
         async def perform(report: Report) -> Outcome:
             return await self._create(entry)
 
-        debris = json.dumps({"pool": self.pool, "volume": self.definition.name})
-        return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s, debris=debris)
+        return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s, debris=self._debris())
+
+    def _debris(self) -> str:
+        asked = self.definition
+        kept = {"volume": asked.name, "capacity_bytes": asked.capacity_bytes, "format": asked.format}
+        return json.dumps({"pool": self.pool, **kept})
 
     async def _existing(self, entry: PoolEntry, there: FileFacts | None) -> VolumeRecord | None:
         """The volume of that name, also where libvirt has not yet seen its file."""

@@ -1,0 +1,115 @@
+"""After a restart: what was cut off is failed, its debris removed, and nobody else's volume touched."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+
+import pytest
+
+from poolfleet_agent.control.journal import Journal
+from poolfleet_agent.control.lanes import Lanes
+from poolfleet_agent.control.recovery import Recovery
+from poolfleet_agent.model.domain_disk import DiskRole, DomainReading, DomainReference, DomainState
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.operation import Operation, OperationKind, OperationState
+from tests.unit.agent.fake_host import MIB, FakeHost, MemoryOperations, pool_facts, until, use_case_host, volume_facts
+
+CUT_OFF = Operation(
+    id="o", kind=OperationKind.CREATE_VOLUME, pool="p", volume="v", created_at_s=1000.0,
+    debris=json.dumps({"pool": "p", "volume": "v", "capacity_bytes": MIB, "format": "raw"}),
+)  # fmt: skip
+
+
+@dataclass
+class Restarted:
+    fake: FakeHost
+    recovery: Recovery
+    journal: Journal
+
+    async def clean(self) -> None:
+        left = await self.recovery.fail_unfinished(await self.journal.load())
+        held = [(operation, self.recovery.claim(operation)) for operation in left]
+        cleaning = asyncio.create_task(self.recovery.clean(held))
+        await until(lambda: "read_volume p v" in self.fake.hypervisor.called)
+        self.fake.clock.time_s += 60
+        async with asyncio.timeout(20):
+            await cleaning
+
+
+@pytest.fixture
+async def restarted() -> AsyncIterator[Restarted]:
+    fake, journal, lanes = FakeHost(), Journal(store=MemoryOperations()), Lanes()
+    fake.hypervisor.add(pool_facts("p"), "v")
+    fake.hypervisor.volumes["p"]["v"] = replace(volume_facts("p", "v"), modified_at_s=1000.0)
+    await fake.looker.all_pools()
+    await journal.store.save(CUT_OFF)
+    yield Restarted(fake, Recovery(host=use_case_host(fake), journal=journal, lanes=lanes), journal)
+    await fake.looker.close()
+
+
+async def test_what_was_cut_off_is_failed_and_what_it_made_is_removed(restarted):
+    await restarted.clean()
+    operation = restarted.journal.get("o")
+    assert operation.failure is not None
+    assert (operation.state, operation.failure.reason) == (OperationState.FAILED, Reason.AGENT_RESTARTED)
+    assert restarted.fake.hypervisor.volumes["p"] == {}
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"modified_at_s": 900.0},
+        {"modified_at_s": 1100.0, "capacity_bytes": 2 * MIB},
+        {"modified_at_s": 1100.0, "format": "qcow2"},
+    ],
+    ids=["older", "larger", "another format"],
+)
+async def test_a_volume_of_that_name_that_is_somebody_elses_stays(restarted, found):
+    volumes = restarted.fake.hypervisor.volumes["p"]
+    volumes["v"] = replace(volumes["v"], **found)
+    await restarted.clean()
+    assert "v" in volumes
+
+
+async def test_a_volume_that_a_domain_uses_by_now_stays(restarted, monkeypatch):
+    reference = DomainReference(
+        domain="d", domain_uuid="u", domain_state=DomainState.INACTIVE, role=DiskRole.DISK, target="vda",
+        source_kind="file", path="/pools/p/v",
+    )  # fmt: skip
+
+    async def read_domains() -> DomainReading:
+        return DomainReading(references=(reference,))
+
+    monkeypatch.setattr(restarted.fake.hypervisor, "read_domains", read_domains)
+    await restarted.clean()
+    assert "v" in restarted.fake.hypervisor.volumes["p"]
+
+
+async def test_nothing_is_removed_while_it_cannot_be_told_whether_it_is_used(restarted, monkeypatch):
+    readings = 0
+
+    async def read_domains() -> DomainReading:
+        nonlocal readings
+        readings += 1
+        return DomainReading(references=(), missing=("qemu:///system is away",))
+
+    monkeypatch.setattr(restarted.fake.hypervisor, "read_domains", read_domains)
+    cleaning = asyncio.create_task(restarted.clean())
+    async with asyncio.timeout(20):
+        while readings < 3:
+            await asyncio.sleep(0.05)
+    assert "v" in restarted.fake.hypervisor.volumes["p"]
+    cleaning.cancel()
+    await asyncio.gather(cleaning, return_exceptions=True)
+
+
+async def test_a_new_creation_of_that_name_waits_for_the_cleaning(restarted):
+    (left,) = await restarted.recovery.fail_unfinished(await restarted.journal.load())
+    claim = restarted.recovery.claim(left)
+    with pytest.raises(ModelError) as held:
+        restarted.recovery.lanes.claim(kind=OperationKind.CREATE_VOLUME, pool="p", volume="v", fingerprint="new")
+    assert held.value.reason is Reason.OPERATION_IN_PROGRESS
+    restarted.recovery.lanes.release(claim)
