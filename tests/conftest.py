@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_reaches_programs() -> None:
+    """A run in the background ignores Ctrl-C, and programs that are started would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def allowed_skips(text: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -142,11 +143,12 @@ async def test_a_later_start_without_libvirt_answers_with_what_was_known_and_its
         await agent.done(RefreshPoolRequest(pool="p"))
         before = await agent.ask(GetPoolRequest(pool="p"))
     await asyncio.to_thread(host.agent.stop)
+    stopped_at = datetime.now(UTC)
     take_away(host)
     await asyncio.to_thread(host.agent.start)
     async with raw_agent(host.agent.target) as agent:
         after = await agent.ask(GetPoolRequest(pool="p"))
-        assert after.as_of.ToDatetime() <= before.as_of.ToDatetime()
+        assert after.as_of.ToDatetime(UTC) <= stopped_at
         assert after.age.ToTimedelta().total_seconds() > 0.1
         assert after.pool.volume_count == 1
         assert after.pool.etag == before.pool.etag
