@@ -18,7 +18,7 @@ PACKAGE = "poolfleet.v1"
 _COMMENT = re.compile(r"\s*// ?(.*)")
 _SERVICE = re.compile(r"service (\w+) \{")
 _RPC = re.compile(r"\s+rpc (\w+)\((\w+)\) returns \((?:stream )?\w+\);")
-_MESSAGE = re.compile(r"^message (\w+) \{(.*?)^\}", re.MULTILINE | re.DOTALL)
+_MESSAGE = re.compile(r"^message (\w+) \{(\}|.*?^\})", re.MULTILINE | re.DOTALL)
 _HEADER = re.compile(r"Errors\b(.*):")
 
 
