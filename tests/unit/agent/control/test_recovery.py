@@ -15,7 +15,7 @@ from poolfleet_agent.control.recovery import Recovery
 from poolfleet_agent.model.domain_disk import DiskRole, DomainReading, DomainReference, DomainState
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationKind, OperationState
-from tests.unit.agent.fake_host import MIB, FakeHost, MemoryOperations, pool_facts, until, use_case_host, volume_facts
+from tests.unit.agent.fake_host import MIB, FakeHost, MemoryOperations, pool_facts, use_case_host, volume_facts
 
 CUT_OFF = Operation(
     id="o", kind=OperationKind.CREATE_VOLUME, pool="p", volume="v", created_at_s=1000.0,
@@ -33,10 +33,11 @@ class Restarted:
         left = await self.recovery.fail_unfinished(await self.journal.load())
         held = [(operation, self.recovery.claim(operation)) for operation in left]
         cleaning = asyncio.create_task(self.recovery.clean(held))
-        await until(lambda: "read_volume p v" in self.fake.hypervisor.called)
-        self.fake.clock.time_s += 60
         async with asyncio.timeout(20):
-            await cleaning
+            while not cleaning.done():
+                self.fake.clock.time_s += 10
+                await asyncio.sleep(0.05)
+        await cleaning
 
 
 @pytest.fixture
