@@ -15,7 +15,10 @@ from poolfleet_agent.model.errors import ModelError
 from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES
 from poolfleet_agent.model.ports import Files
 
-_OWN_FOLDER_TYPES = DIRECTORY_POOL_TYPES | {"logical", "vstorage", "zfs"}
+_FILE_TYPES = DIRECTORY_POOL_TYPES | {"vstorage"}
+"""Pool types whose volumes are files; those of others are devices, or have no path at all."""
+
+_OWN_FOLDER_TYPES = _FILE_TYPES | {"logical", "zfs"}
 """Pool types in whose target lies nothing but their volumes."""
 
 
@@ -70,13 +73,13 @@ class Places:
 
     async def _look_at(self, name: str, entry: PoolEntry) -> None:
         definition = entry.pool.definition
-        if definition.server is not None:
-            return
-        if definition.type in DIRECTORY_POOL_TYPES and definition.target_path:
+        if definition.type in _FILE_TYPES:
+            if definition.server is not None or not definition.target_path:
+                return
             if (facts := await self._files.stat(definition.target_path)) is not None:
                 self._devices[name] = facts.device
                 self._targets.append((await self._files.real_path(definition.target_path), name))
-        elif definition.type not in DIRECTORY_POOL_TYPES:
+        else:
             for record in entry.volumes.values():
                 real = await self._files.real_path(record.facts.path) if record.facts.path.startswith("/") else ""
                 self._by_path.setdefault(real, []).append(Place(pool=name, volume=record.facts.name))
