@@ -69,7 +69,7 @@ _TEXTS = tuple(
         (r"[Ss]tale (?:NFS )?file handle", MountFailure.STALE),
         (
             r"failed to apply fstab options|must be superuser|[Oo]nly root|[Oo]peration not permitted"
-            r"|not installed setuid root",
+            r"|not installed setuid root|drop permissions failed",
             MountFailure.NOT_PRIVILEGED,
         ),
         (

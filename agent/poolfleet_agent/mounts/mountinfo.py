@@ -12,7 +12,6 @@ OWN_MOUNTINFO = Path("/proc/self/mountinfo")
 
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
 _SEPARATOR = b"-"
-_FIELDS_BEFORE_TAGS = 6
 
 
 def read_mount_table(path: Path = OWN_MOUNTINFO) -> MountTable:
@@ -29,8 +28,8 @@ def _entry(line: bytes) -> MountEntry:
     # proc(5): id, parent, device, root, target, options, any number of tags, "-", type, source, options of the whole.
     fields = line.split(b" ")
     try:
-        end_of_tags = fields.index(_SEPARATOR, _FIELDS_BEFORE_TAGS)
-        mount_id, parent_id, device, root, target, options = fields[:_FIELDS_BEFORE_TAGS]
+        end_of_tags = fields.index(_SEPARATOR)
+        mount_id, parent_id, device, root, target, options = fields[:6]
         fs_type, source, super_options = fields[end_of_tags + 1 :]
         return MountEntry(
             mount_id=int(mount_id),

@@ -23,7 +23,7 @@ _STREAM_LIMIT_BYTES = 64 << 10
 
 
 class _Protocol(SubprocessStreamProtocol):
-    """Knows when the program has ended: Process.wait() waits for its pipes too, which others may hold."""
+    """Knows when the program has ended: some Pythons' Process.wait() waits for its pipes too, which others may hold."""
 
     def __init__(self) -> None:
         super().__init__(limit=_STREAM_LIMIT_BYTES, loop=asyncio.get_running_loop())

@@ -160,6 +160,8 @@ async def test_a_name_that_is_not_known(children: Children) -> None:
     assert (await prober.probe(asked)).addresses == ()
 
 
+# Of a connection that is left to the garbage collector.
+@pytest.mark.filterwarnings("error::ResourceWarning")
 async def test_nothing_stays_open(prober: ServerProber) -> None:
     async with FakeServer({NFS: (3, 4)}) as server:
         for _ in range(3):

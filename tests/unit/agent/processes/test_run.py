@@ -62,7 +62,7 @@ async def test_one_that_does_not_end_is_killed_with_its_group_and_its_words_are_
 async def test_one_whose_waiting_is_cancelled_is_killed(children: Children, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     running = asyncio.create_task(
-        run(children, ["sh", "-c", f"echo $$ > {pid}.new; mv {pid}.new {pid}; sleep 1000"], timeout_s=LONG_S)
+        run(children, ["sh", "-c", f"echo $$ > {pid}.new; mv {pid}.new {pid}; sleep 1000 & wait"], timeout_s=LONG_S)
     )
     async with asyncio.timeout(LONG_S):
         while not pid.exists():
