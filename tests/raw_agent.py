@@ -170,7 +170,8 @@ async def _answered(call: Awaitable[Any]) -> Any:
 
 def refusal_of(error: grpc.aio.AioRpcError) -> Refused:
     """What an error of gRPC says."""
-    details = dict(error.trailing_metadata() or ()).get("grpc-status-details-bin")
+    metadata = error.trailing_metadata() or ()
+    details = next((value for key, value in metadata if key == "grpc-status-details-bin"), None)
     if isinstance(details, bytes):
         return refused(Status.FromString(details))
     return Refused(error.code().name, "", error.details() or "", {}, None)

@@ -24,7 +24,7 @@ WIDE_S = 20
 
 
 def reason_of(error: grpc.aio.AioRpcError) -> str:
-    raw = dict(error.trailing_metadata() or ())[STATUS_DETAILS_KEY]
+    raw = next(value for key, value in error.trailing_metadata() or () if key == STATUS_DETAILS_KEY)
     assert isinstance(raw, bytes)
     info = ErrorInfo()
     assert Status.FromString(raw).details[0].Unpack(info)
@@ -32,7 +32,7 @@ def reason_of(error: grpc.aio.AioRpcError) -> str:
 
 
 def retries(error: grpc.aio.AioRpcError) -> bool:
-    raw = dict(error.trailing_metadata() or ())[STATUS_DETAILS_KEY]
+    raw = next(value for key, value in error.trailing_metadata() or () if key == STATUS_DETAILS_KEY)
     assert isinstance(raw, bytes)
     return any(detail.Is(RetryInfo.DESCRIPTOR) for detail in Status.FromString(raw).details)  # type: ignore[arg-type]
 

@@ -16,17 +16,17 @@ import pytest
 
 from poolfleet.v1.agent_service_pb2 import GetAgentRequest, GetAgentResponse
 from poolfleet.v1.agent_service_pb2_grpc import (
-    AgentServiceServicer,
     AgentServiceStub,
     add_AgentServiceServicer_to_server,
 )
 from poolfleet_agent.config import ConfigurationError, Settings
 from poolfleet_agent.server.listen import OPTIONS, listen
+from tests.get_agent_only import GetAgentOnly
 
 WIDE_S = 20
 
 
-class Answering(AgentServiceServicer):
+class Answering(GetAgentOnly):
     async def GetAgent(self, request: Any, context: Any) -> GetAgentResponse:  # noqa: N802
         return GetAgentResponse()
 

@@ -9,14 +9,15 @@ import grpc
 import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from poolfleet.v1.agent_service_pb2_grpc import AgentServiceServicer, add_AgentServiceServicer_to_server
+from poolfleet.v1.agent_service_pb2_grpc import add_AgentServiceServicer_to_server
 from poolfleet_agent.server.interceptors import Registrar
 from poolfleet_agent.server.reflection import register_reflection
+from tests.get_agent_only import GetAgentOnly
 
 WIDE_S = 20
 
 
-class Silent(AgentServiceServicer):
+class Silent(GetAgentOnly):
     async def GetAgent(self, request: object, context: object) -> None:  # type: ignore[override]  # noqa: N802
         raise NotImplementedError
 

@@ -14,7 +14,6 @@ import trustme
 
 from poolfleet.v1.agent_service_pb2 import GetAgentRequest, GetAgentResponse
 from poolfleet.v1.agent_service_pb2_grpc import (
-    AgentServiceServicer,
     AgentServiceStub,
     add_AgentServiceServicer_to_server,
 )
@@ -24,11 +23,12 @@ from poolfleet_agent.server.interceptors import Registrar
 from poolfleet_agent.server.listen import OPTIONS, listen
 from poolfleet_agent.server.tls import CertificateSource
 from poolfleet_agent.services.caller import current_caller
+from tests.get_agent_only import GetAgentOnly
 
 WIDE_S = 20
 
 
-class Callers(AgentServiceServicer):
+class Callers(GetAgentOnly):
     def __init__(self) -> None:
         self.seen: list[str] = []
 

@@ -28,6 +28,7 @@ from poolfleet.v1 import (
     volume_service_pb2,
     volume_service_pb2_grpc,
 )
+from tests.get_agent_only import GetAgentOnly
 
 STALENESS_S = 60
 
@@ -53,7 +54,7 @@ class Contents:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"{name} is refused here")
 
 
-class _Agent(agent_service_pb2_grpc.AgentServiceServicer):
+class _Agent(GetAgentOnly):
     def __init__(self, contents: Contents) -> None:
         self.contents = contents
 
