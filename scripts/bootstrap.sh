@@ -45,28 +45,32 @@ PYTHON
 }
 
 install_system_packages() {
+    install_packages "$(_system_packages)" || return
+    python_fits && return
+    echo "poolfleet needs Python 3.11 or newer as python3, with its headers; here is $(python3 --version 2>&1)" >&2
+    return 1
+}
+
+# Installs what is missing of a list such as the above.
+install_packages() {
     missing='' reasons=''
     while read -r package reason; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' && continue
         missing="$missing $package"
         reasons="$reasons${reasons:+; }$package ($reason)"
     done <<LIST
-$(_system_packages)
+$1
 LIST
-    if [ -n "$missing" ]; then
-        if ! command -v apt-get >/dev/null; then
-            echo "These are missing, and there is no apt-get here to install them: $reasons" >&2
-            return 1
-        fi
-        echo "Installing system packages with apt-get: $reasons"
-        _as_root apt-get update -qq || return
-        # shellcheck disable=SC2086 # a list of package names
-        (export DEBIAN_FRONTEND=noninteractive
-            _as_root apt-get install -qq -y --no-install-recommends $missing </dev/null >/dev/null) || return
+    [ -n "$missing" ] || return 0
+    if ! command -v apt-get >/dev/null; then
+        echo "These are missing, and there is no apt-get here to install them: $reasons" >&2
+        return 1
     fi
-    python_fits && return
-    echo "poolfleet needs Python 3.11 or newer as python3, with its headers; here is $(python3 --version 2>&1)" >&2
-    return 1
+    echo "Installing system packages with apt-get: $reasons"
+    _as_root apt-get update -qq || return
+    # shellcheck disable=SC2086 # a list of package names
+    (export DEBIAN_FRONTEND=noninteractive
+        _as_root apt-get install -qq -y --no-install-recommends $missing </dev/null >/dev/null)
 }
 
 _as_root() {

@@ -1,0 +1,84 @@
+"""A host of a lab: Debian's libvirtd, and poolfleet-agent by the unit that the project ships."""
+
+from __future__ import annotations
+
+import shlex
+import urllib.request
+
+from poolfleet import AgentClient, PoolfleetError
+from scripts.embedded.process import NotReadyError, wait_until
+from scripts.virtual_lab.machine import Completed, Machine
+from scripts.virtual_lab.network import AGENT_PORT, METRICS_PORT
+
+READY_LIMIT_S = 180.0
+# An agent takes its time here.
+CALL_LIMIT_S = 60.0
+METRICS_LIMIT_S = 30.0
+
+
+class Host(Machine):
+    """A machine whose agent is reached from outside, with mutual TLS."""
+
+    @property
+    def target(self) -> str:
+        """The address of its agent for a client."""
+        return f"127.0.0.1:{self.ports[AGENT_PORT]}"
+
+    def agent(self, *, timeout_s: float = CALL_LIMIT_S) -> AgentClient:
+        """A client of its agent, for the caller to close."""
+        return AgentClient(self.target, tls=self._keys.controller, timeout_s=timeout_s, name=self.name)
+
+    def wait_agent(self, *, limit_s: float = READY_LIMIT_S) -> None:
+        """Return when its agent answers and knows its host; raises NotReadyError with the end of its log."""
+        with self.agent() as client:
+            try:
+                wait_until(lambda: _loaded(client), limit_s=limit_s, what=f"the agent of {self.name} answers")
+            except NotReadyError as error:
+                raise NotReadyError(f"{error}:\n{self.agent_log()[-3000:]}") from error
+
+    def restart_agent(self) -> None:
+        """Restart it as a person would, and wait until it answers."""
+        self.ssh("systemctl restart poolfleet-agent", timeout_s=READY_LIMIT_S)
+        self.wait_agent()
+
+    def agent_log(self) -> str:
+        """What it wrote since the machine's last boot."""
+        return self.ssh("journalctl --boot --no-pager --output cat --unit poolfleet-agent")
+
+    def metrics(self) -> str:
+        """Its metrics, in Prometheus' text form."""
+        url = f"http://127.0.0.1:{self.ports[METRICS_PORT]}/metrics"
+        with urllib.request.urlopen(url, timeout=METRICS_LIMIT_S) as answer:
+            text: str = answer.read().decode()
+        return text
+
+    def virsh(self, *words: str, timeout_s: float = 60) -> str:
+        """What virsh said; raises CommandError, and TimeoutExpired as of `ssh` where it hangs."""
+        return self.ssh(f"virsh {shlex.join(words)}", timeout_s=timeout_s)
+
+    def virsh_within(self, limit_s: float, *words: str) -> Completed | None:
+        """How virsh ended; None where it did not end within `limit_s` seconds, and was killed in the machine."""
+        done = self.ssh_any(f"timeout -k 1 {limit_s:g} virsh {shlex.join(words)}", timeout_s=limit_s + 60)
+        return None if done.status in (124, 137) else done
+
+    def mounts(self) -> list[str]:
+        """The targets of its NFS mounts."""
+        # Not findmnt, which would ask each of them.
+        return self.ssh("awk '$3 ~ /^nfs/ {print $2}' /proc/mounts").split()
+
+    def clear(self) -> None:
+        """Leave no pool, and no NFS mount, whatever a test did; needs a server that answers."""
+        with self.agent() as client:
+            for pool in list(client.pools.list()):
+                if pool.active:
+                    client.pools.stop(pool.name, allow_in_use=True)
+                client.pools.undefine(pool.name, allow_missing=True)
+        for target in reversed(self.mounts()):
+            self.ssh(f"umount -f -l {shlex.quote(target)}")
+
+
+def _loaded(client: AgentClient) -> bool:
+    try:
+        return client.get().registry_loaded
+    except PoolfleetError:
+        return False

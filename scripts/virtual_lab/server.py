@@ -1,0 +1,66 @@
+"""The NFS server of a lab, and the ways in which it fails its hosts. None of them touches how it is reached by ssh."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+
+from scripts.embedded.process import wait_until
+from scripts.virtual_lab.machine import Machine
+
+EXPORTS = ("vm_data", "squashed", "squashed0750", "read_only", "small", "nested")
+READY_LIMIT_S = 180.0
+
+
+class Server(Machine):
+    """A kernel NFS server with the exports `/srv/nfs/NAME`; guest/server tells what each is."""
+
+    def wait_serving(self, *, limit_s: float = READY_LIMIT_S) -> None:
+        """Return when it exports; what is opened within 15 s from then may have to wait for its grace period."""
+        wait_until(self._serves, limit_s=limit_s, what="the NFS server runs")
+
+    def silent(self) -> None:
+        """Drop whatever hosts send: they hear nothing any more."""
+        self._answer_hosts_by("-j DROP")
+
+    def refuse(self) -> None:
+        """Refuse every connection, those that are open already too."""
+        self._answer_hosts_by("-p tcp -j REJECT --reject-with tcp-reset", "-p udp -j REJECT")
+
+    def drop_port(self, protocol: str, port: int) -> None:
+        """Be silent on one port only, such as udp 53 for names or tcp 2049 for NFS."""
+        self._answer_hosts_by(f"-p {protocol} --dport {port} -j DROP")
+
+    def heal(self) -> None:
+        """Answer hosts again."""
+        self._answer_hosts_by()
+
+    def unexport(self, export: str) -> None:
+        """Take an export, such as `/srv/nfs/vm_data`, from all hosts; `reexport` gives all back."""
+        self.ssh(f"exportfs -u {shlex.quote('*:' + export)}")
+
+    def reexport(self) -> None:
+        """Export again what its file of exports says."""
+        self.ssh("exportfs -ra")
+
+    def stop_serving(self) -> None:
+        """End the NFS service alone: connections are refused then, as the machine itself answers."""
+        self.ssh("systemctl stop nfs-server", timeout_s=READY_LIMIT_S)
+
+    def start_serving(self) -> None:
+        """Start it again; a grace period begins."""
+        self.ssh("systemctl start nfs-server", timeout_s=READY_LIMIT_S)
+
+    def _answer_hosts_by(self, *rules: str) -> None:
+        # In one go, or an answer could slip out between the old rules and the new.
+        lines = ["*filter", ":LAB - [0:0]", *(f"-A LAB {rule}" for rule in rules), "COMMIT", ""]
+        self.ssh("iptables-restore --noflush", stdin="\n".join(lines))
+        self.ssh("ip6tables-restore --noflush", stdin="\n".join(lines))
+        for tables in ("iptables", "ip6tables"):
+            self.ssh(f"{tables} -C INPUT -i br0 -j LAB 2>/dev/null || {tables} -I INPUT -i br0 -j LAB")
+
+    def _serves(self) -> bool:
+        try:
+            return self.ssh_any("systemctl is-active nfs-server", timeout_s=30).out.strip() == "active"
+        except subprocess.TimeoutExpired:
+            return False

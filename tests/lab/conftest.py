@@ -1,0 +1,32 @@
+"""The lab that `scripts/lab test` started: a server with kernel NFS, and two hosts. Nothing here runs without it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.virtual_lab.lab import Lab
+
+FOLDER = os.environ.get("POOLFLEET_LAB")
+collect_ignore_glob = [] if FOLDER else ["test_*"]
+
+
+@pytest.fixture(scope="session")
+def lab() -> Lab:
+    """All machines, booted and in order; who needs them so afterwards takes `healthy`."""
+    assert FOLDER
+    return Lab.found_in(Path(FOLDER))
+
+
+@pytest.fixture
+def healthy(lab: Lab) -> Iterator[Lab]:
+    """The lab with a server that answers, and hosts without pools; the test may fail it in any way."""
+    yield lab
+    lab.server.thaw()
+    lab.server.heal()
+    lab.server.reexport()
+    for host in lab.hosts:
+        host.clear()
