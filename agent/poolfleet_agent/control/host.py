@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from poolfleet_agent.control.maintenance import MaintenanceState
 from poolfleet_agent.control.mounted import MountBook
+from poolfleet_agent.control.quarantine import Quarantine
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.look import Looker
 from poolfleet_agent.inventory.observe import Observer
@@ -47,6 +48,7 @@ class Host:
     mounts: Mounts
     book: MountBook
     maintenance: MaintenanceState
+    quarantine: Quarantine
     encoder: Encoder
     clock: Clock
     rules: HostRules

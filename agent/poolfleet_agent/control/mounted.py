@@ -30,12 +30,14 @@ class MountBook:
 
     async def mounted(self, request: MountRequest, owner: MountOwner) -> None:
         """Note a mount and who made it."""
-        record = MountRecord(
-            target=clean_path(request.target),
-            source=f"{request.source.host}:{clean_path(request.source.path)}",
-            owner=owner,
-            boot_id=self.boot_id,
-        )
+        await self._note(request.target, f"{request.source.host}:{clean_path(request.source.path)}", owner)
+
+    async def saw(self, target: str, source: str) -> None:
+        """Note what lies under the folder of a dir pool, mounted by others."""
+        await self._note(target, source, MountOwner.FOREIGN)
+
+    async def _note(self, target: str, source: str, owner: MountOwner) -> None:
+        record = MountRecord(target=clean_path(target), source=source, owner=owner, boot_id=self.boot_id)
         if self._records.get(record.target) != record:
             self._records[record.target] = record
             await self.store.save(record)

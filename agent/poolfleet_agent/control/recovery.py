@@ -22,6 +22,7 @@ from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationKind, OperationState
 from poolfleet_agent.model.ports import FileKind
+from poolfleet_agent.model.quarantine import Use
 from poolfleet_agent.model.volume import VolumeFacts
 
 SETTLE_S = 5.0
@@ -105,7 +106,8 @@ class Recovery:
         # Before the pools are known, no path of a domain can be told to be the volume's.
         self.host.registry.snapshot.require_loaded()
         entry = self.host.registry.snapshot.pools.get(pool)
-        server = entry.pool.definition.server if entry else None
+        server = entry.pool.server if entry else None
+        await self.host.quarantine.check_known(pool, Use.WRITE)
         try:
             facts = await self.host.hypervisor.read_volume(pool, volume, server=server)
         except ModelError as error:
@@ -136,7 +138,7 @@ class Recovery:
 
     async def _nothing_hidden(self, operation: Operation, entry: PoolEntry | None) -> bool:
         """Whether what libvirt does not describe is not there indeed. RESOURCE_BUSY while libvirt is creating it."""
-        server = entry.pool.definition.server if entry else None
+        server = entry.pool.server if entry else None
         try:
             # One whose file is still to come is not described, and yet cannot be deleted either.
             await self.host.hypervisor.delete_volume(operation.pool, operation.volume, server=server)

@@ -84,7 +84,7 @@ class Supervisor:
             trouble = self._trouble.get(pool.name)
             if trouble is None:
                 # A little later, and not all at once: whoever stopped it may just be starting it again.
-                delay_s = random.uniform(0, SPREAD_S) if pool.definition.server else 0.0
+                delay_s = random.uniform(0, SPREAD_S) if pool.server else 0.0
                 self._trouble[pool.name] = _Trouble(next_try_s=now_s + delay_s)
                 log.info("pool is meant to be started", pool=pool.name, why=pool.desired.why if pool.desired else "")
             elif now_s >= trouble.next_try_s:

@@ -60,6 +60,8 @@ def pool_entry(
     *,
     seen: VolumesSeen,
     target: TargetFacts,
+    mount_server: str | None,
+    mount_health: PoolHealth | None,
     intent: PoolIntent,
     previous: PoolEntry | None,
     now_s: float,
@@ -75,7 +77,7 @@ def pool_entry(
         etag=pool_etag(facts, supervised=intent.supervised),
         desired=intent.desired,
         supervised=intent.supervised,
-        health=_health(facts, seen, before, now_s),
+        health=_health(facts, seen, mount_health, before, now_s),
         storage=target.storage,
         filesystem_id=target.filesystem_id,
         pending_fields=pending_fields(facts.definition, facts.stored_definition) if facts.active else (),
@@ -87,6 +89,7 @@ def pool_entry(
         unread_reason=seen.unread_reason,
         unread_message=seen.unread_message,
         as_of_s=now_s,
+        mount_server=mount_server,
     )
     return PoolEntry(pool=pool, encoded=encoder.pool(pool), volumes=seen.records)
 
@@ -99,15 +102,34 @@ def _totals(records: Mapping[str, VolumeRecord], previous: PoolEntry | None) -> 
     return sum(volume.capacity_bytes or 0 for volume in counted), len(counted)
 
 
-def _health(facts: PoolFacts, seen: VolumesSeen, previous: Pool | None, now_s: float) -> PoolHealth | None:
+def _health(
+    facts: PoolFacts, seen: VolumesSeen, mount_health: PoolHealth | None, previous: Pool | None, now_s: float
+) -> PoolHealth | None:
     if not facts.active:
         return None
-    status = HealthStatus.FAULTY if seen.unread_reason else HealthStatus.HEALTHY
+    if mount_health is not None and (mount_health.status is not HealthStatus.HEALTHY or not seen.unread_reason):
+        health = mount_health
+    else:
+        status = HealthStatus.FAULTY if seen.unread_reason else HealthStatus.HEALTHY
+        health = PoolHealth(
+            status=status, reason=seen.unread_reason, message=seen.unread_message, since_s=now_s, probed_at_s=now_s
+        )
+    return _with_since(health, previous)
+
+
+def _with_since(health: PoolHealth, previous: Pool | None) -> PoolHealth:
     before = previous.health if previous else None
-    since_s = before.since_s if before and (before.status, before.reason) == (status, seen.unread_reason) else now_s
-    return PoolHealth(
-        status=status, reason=seen.unread_reason, message=seen.unread_message, since_s=since_s, probed_at_s=now_s
-    )
+    if before is not None and (before.status, before.reason) == (health.status, health.reason):
+        return replace(health, since_s=before.since_s)
+    return health
+
+
+def kept_entry(previous: PoolEntry, health: PoolHealth, encoder: Encoder) -> PoolEntry:
+    """Make the entry of a pool that is not looked at: as it was seen, with its age, and with this health."""
+    pool = replace(previous.pool, health=_with_since(health, previous.pool))
+    if pool.quarantined:
+        pool = replace(pool, unread_reason=health.reason, unread_message=health.message)
+    return replace(previous, pool=pool, encoded=encoder.pool(pool))
 
 
 def escape_name(name: bytes) -> str:

@@ -15,6 +15,7 @@ from poolfleet_agent.model.domain_disk import DiskRole, DomainDisk, DomainDisks,
 from poolfleet_agent.model.errors import ModelError
 from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES
 from poolfleet_agent.model.ports import FileKind, Files
+from poolfleet_agent.model.quarantine import QUARANTINED
 
 LONGEST_CHAIN = 200
 """Depth at which a backing chain is taken for a circle."""
@@ -36,11 +37,16 @@ async def resolve_disks(reading: DomainReading, snapshot: Snapshot, files: Files
 
 
 def _unread(snapshot: Snapshot) -> Iterator[str]:
-    """Pools whose volumes are known by nothing but libvirt's list, which could not be read."""
+    """Pools whose volumes are known by nothing but libvirt's list, which could never be read.
+
+    Those in quarantine were: what was seen counts, or one dead share would leave nothing on the host provably unused.
+    """
     yield from (f"pool {name}: {error.message}" for name, error in snapshot.never_read.items())
     for entry in snapshot.pools.values():
         pool = entry.pool
-        if pool.unread_reason and (pool.definition.type not in DIRECTORY_POOL_TYPES or pool.definition.server):
+        if pool.unread_reason in QUARANTINED and pool.volumes_as_of_s is not None:
+            continue
+        if pool.unread_reason and (pool.definition.type not in DIRECTORY_POOL_TYPES or pool.server):
             yield f"pool {pool.name}: {pool.unread_message}"
 
 

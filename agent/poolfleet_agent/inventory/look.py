@@ -13,19 +13,21 @@ import structlog
 from poolfleet_agent.inventory.build import (
     TargetFacts,
     VolumesSeen,
+    kept_entry,
     pool_entry,
-    unaddressable,
     volume_record,
-    volume_records,
 )
 from poolfleet_agent.inventory.intents import Intents
+from poolfleet_agent.inventory.pool_mounts import PoolMounts
+from poolfleet_agent.inventory.reading import NOTHING_SEEN, Reader, seen_before
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord, pool_not_found
 from poolfleet_agent.inventory.turns import Locks, Turns
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES, PoolFacts
+from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES, HealthStatus, PoolFacts
 from poolfleet_agent.model.ports import Clock, Encoder, Files, Hypervisor
 from poolfleet_agent.model.storage import ConfiguredStorage, storage_of
+from poolfleet_agent.model.volume import VolumeFacts
 
 LOOKS_AT_ONCE = 4
 """Pools whose volumes are read at the same time during a look at all."""
@@ -43,6 +45,7 @@ class Looker:
     encoder: Encoder
     intents: Intents
     clock: Clock
+    pool_mounts: PoolMounts
     agent_id: str
     configured_storages: Sequence[ConfiguredStorage] = ()
     locks: Locks = field(default_factory=Locks)
@@ -51,6 +54,14 @@ class Looker:
 
     def __post_init__(self) -> None:
         """Nothing is looked at yet."""
+        self._reader = Reader(
+            hypervisor=self.hypervisor,
+            files=self.files,
+            registry=self.registry,
+            mounts=self.pool_mounts,
+            encoder=self.encoder,
+            clock=self.clock,
+        )
         self._pools: Turns[PoolEntry] = Turns("look at pool", self._look_at_pool)
         self._everything: Turns[None] = Turns("look at all pools", self._look_at_all)
 
@@ -68,7 +79,7 @@ class Looker:
         async with self.locks.of(pool):
             entry = self.registry.snapshot.entry(pool)
             try:
-                facts = await self.hypervisor.read_volume(pool, name, server=entry.pool.definition.server)
+                facts = await self._reader.volume(entry, name)
             except ModelError as error:
                 if error.reason is Reason.VOLUME_NOT_FOUND:
                     await self._publish_volume(entry, name, None)
@@ -76,6 +87,10 @@ class Looker:
             record = volume_record(facts, self.encoder)
             await self._publish_volume(entry, name, record)
             return record
+
+    async def described_volume(self, pool: str, name: str) -> VolumeFacts:
+        """Read one volume with its XML, which the snapshot does not carry: as `volume`; nothing is published."""
+        return await self._reader.volume(self.registry.snapshot.entry(pool), name)
 
     async def all_pools(self) -> None:
         """Look at all pools; a connection-wide call, so never on a request's path. LIBVIRT_UNAVAILABLE."""
@@ -86,20 +101,53 @@ class Looker:
         await self._everything.close()
         await self._pools.close()
 
+    def mounts_changed(self) -> list[str]:
+        """Publish the pools that a mount now is bad news for; the answer is those to be looked at, for it may be good.
+
+        libvirt is not asked here, and nothing is waited for.
+        """
+        to_look_at = []
+        for name, entry in self.registry.snapshot.pools.items():
+            pool = entry.pool
+            if not pool.active or pool.health is None:
+                continue
+            now = self.pool_mounts.health(pool.definition)
+            if now is None or now.status is HealthStatus.HEALTHY:
+                if pool.health.status is not HealthStatus.HEALTHY or pool.server != self.pool_mounts.server(
+                    pool.definition
+                ):
+                    to_look_at.append(name)
+            elif (now.status, now.reason) == (pool.health.status, pool.health.reason):
+                continue
+            elif now.status is HealthStatus.FAULTY:
+                to_look_at.append(name)  # where nothing is mounted, somebody may just be stopping it
+            else:
+                self.registry.put(kept_entry(entry, now, self.encoder))
+        return to_look_at
+
     async def _look_at_facts(self, name: str, *, look_at_target: bool) -> PoolEntry:
         previous = self.registry.snapshot.pools.get(name)
-        facts = await self._read_facts(name, previous.pool.definition.server if previous else None)
-        seen = self._seen_before(previous) if facts.active else _NOTHING_SEEN
+        try:
+            facts = await self._reader.facts(name, previous)
+        except ModelError as error:
+            health = self.pool_mounts.health(previous.pool.definition) if previous else None
+            if error.reason is not Reason.POOL_UNRESPONSIVE or previous is None or health is None:
+                raise
+            # Its share does not answer: what was seen before is what there is to say, with its age.
+            entry = kept_entry(previous, health, self.encoder)
+            self.registry.put(entry)
+            return entry
+        seen = seen_before(previous) if facts.active else NOTHING_SEEN
         return await self._publish(facts, seen, previous, look_at_target=look_at_target or previous is None)
 
     async def _look_at_pool(self, name: str) -> PoolEntry:
         async with self.locks.of(name):
             entry = await self._look_at_facts(name, look_at_target=True)
-        if not entry.pool.active:
+        if not entry.pool.active or entry.pool.quarantined:
             return entry
         seen_since = self._seen_since[name] = {}
         try:
-            seen = await self._read_volumes(entry)
+            seen = await self._reader.volumes(entry)
             async with self.locks.of(name):
                 return await self._publish_listing(entry, seen, seen_since)
         finally:
@@ -123,7 +171,7 @@ class Looker:
 
     async def _look_at_all(self, _: str) -> None:
         known = self.intents.known()
-        names = await self.hypervisor.pool_names()
+        names = await self._reader.names()
         turns = asyncio.Semaphore(LOOKS_AT_ONCE)
         unread: dict[str, ModelError] = {}
 
@@ -151,48 +199,6 @@ class Looker:
         if not unread:
             await self.intents.forget(known - {entry.pool.facts.uuid for entry in entries})
 
-    async def _read_facts(self, name: str, server: str | None) -> PoolFacts:
-        try:
-            return await self.hypervisor.read_pool(name, server=server)
-        except ModelError as error:
-            if error.reason is Reason.POOL_NOT_FOUND:
-                self.registry.remove(name)
-            raise
-
-    async def _read_volumes(self, entry: PoolEntry) -> VolumesSeen:
-        facts = entry.pool.facts
-        try:
-            listing = await self.hypervisor.list_volumes(facts.name, server=facts.definition.server)
-        except ModelError as error:
-            if error.reason in {Reason.POOL_NOT_ACTIVE, Reason.POOL_NOT_FOUND}:
-                return _NOTHING_SEEN
-            return replace(self._seen_before(entry), unread_reason=error.reason, unread_message=error.message)
-        names: tuple[str, ...] = ()
-        if (
-            listing.unaddressable_count
-            and facts.definition.target_path
-            and facts.definition.type in DIRECTORY_POOL_TYPES
-        ):
-            names = unaddressable(await self.files.names(facts.definition.target_path))
-        return VolumesSeen(
-            records=volume_records(listing.volumes, self.encoder, entry.volumes),
-            as_of_s=self.clock.now_s(),
-            unaddressable_count=listing.unaddressable_count,
-            unaddressable_names=names,
-        )
-
-    def _seen_before(self, previous: PoolEntry | None) -> VolumesSeen:
-        if previous is None:
-            return _NOTHING_SEEN
-        return VolumesSeen(
-            records=previous.volumes,
-            as_of_s=previous.pool.volumes_as_of_s,
-            unaddressable_count=previous.pool.unaddressable_count,
-            unaddressable_names=previous.pool.unaddressable_names,
-            unread_reason=previous.pool.unread_reason,
-            unread_message=previous.pool.unread_message,
-        )
-
     async def _publish_volume(self, entry: PoolEntry, name: str, record: VolumeRecord | None) -> None:
         if (seen_since := self._seen_since.get(entry.pool.name)) is not None:
             seen_since[name] = record
@@ -202,7 +208,7 @@ class Looker:
         volumes = {other: there for other, there in entry.volumes.items() if other != name or record is not None}
         if record is not None:
             volumes[name] = record
-        seen = replace(self._seen_before(entry), records=volumes if known else dict(sorted(volumes.items())))
+        seen = replace(seen_before(entry), records=volumes if known else dict(sorted(volumes.items())))
         await self._publish(entry.pool.facts, seen, entry, look_at_target=False)
 
     async def _publish(
@@ -218,6 +224,7 @@ class Looker:
     ) -> PoolEntry:
         before = previous.pool if previous else None
         if look_at_target or before is None:
+            await self.pool_mounts.learn(facts.definition)
             target = await self._look_at_target(facts)
         else:
             target = TargetFacts(filesystem_id=before.filesystem_id, storage=before.storage)
@@ -226,6 +233,8 @@ class Looker:
             facts,
             seen=seen,
             target=target,
+            mount_server=self.pool_mounts.server(facts.definition),
+            mount_health=self.pool_mounts.health(facts.definition),
             intent=intent,
             previous=previous,
             now_s=self.clock.now_s(),
@@ -251,6 +260,3 @@ class Looker:
             configured=self.configured_storages,
         )
         return TargetFacts(filesystem_id=filesystem_id, storage=storage)
-
-
-_NOTHING_SEEN = VolumesSeen(records={}, as_of_s=None)

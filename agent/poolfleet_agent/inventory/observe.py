@@ -75,9 +75,15 @@ class Observer:
                     self._others.append(event)
         self._wake.set()
 
+    def _mounts_changed(self) -> None:
+        if pools := self.looker.mounts_changed():
+            self._pools.update(pools)
+            self._wake.set()
+
     async def run(self) -> None:
         """Look, for ever; ends by cancellation."""
         self.hypervisor.subscribe(self.hear)
+        self.looker.pool_mounts.watch.subscribe(self._mounts_changed)
         next_full_s = self.clock.monotonic_s()
         while True:
             # Before anything is looked at: what is heard from here on wakes the next round, connected or not.

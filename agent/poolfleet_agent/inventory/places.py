@@ -54,7 +54,7 @@ class Places:
             definition = entry.pool.definition
             if definition.target_path and definition.type in _OWN_FOLDER_TYPES:
                 self._targets.append((clean_path(definition.target_path), name))
-                if definition.server is not None:
+                if entry.pool.server is not None:
                     self._on_servers.append(clean_path(definition.target_path))
             if definition.type not in DIRECTORY_POOL_TYPES:
                 for record in entry.volumes.values():
@@ -74,7 +74,7 @@ class Places:
     async def _look_at(self, name: str, entry: PoolEntry) -> None:
         definition = entry.pool.definition
         if definition.type in _FILE_TYPES:
-            if definition.server is not None or not definition.target_path:
+            if entry.pool.server is not None or not definition.target_path:
                 return
             if (facts := await self._files.stat(definition.target_path)) is not None:
                 self._devices[name] = facts.device

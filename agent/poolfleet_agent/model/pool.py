@@ -157,6 +157,8 @@ class Pool:
     unread_reason: str = ""
     unread_message: str = ""
     as_of_s: float = field(default=0.0)
+    mount_server: str | None = None
+    """The server of the network mount that its target lies on, whatever its type."""
 
     @property
     def name(self) -> str:
@@ -167,6 +169,16 @@ class Pool:
     def active(self) -> bool:
         """Whether the pool is started."""
         return self.facts.active
+
+    @property
+    def server(self) -> str | None:
+        """The server that calls for this pool may hang on; None: a local pool."""
+        return self.definition.server or self.mount_server
+
+    @property
+    def quarantined(self) -> bool:
+        """Whether its share did not answer when this was written: then all of it is as it was seen before."""
+        return self.health is not None and self.health.status in {HealthStatus.SUSPECT, HealthStatus.UNRESPONSIVE}
 
     @property
     def definition(self) -> PoolDefinition:

@@ -143,6 +143,11 @@ class Watch:
                 async with asyncio.timeout(limit_s):
                     await watched.probed.wait()
 
+    async def until_unresponsive(self, path: str) -> None:
+        """Return as soon as the network mount that a path lies on does not answer, or is gone."""
+        while (watched := self._of(path)) is not None and not (watched.health and watched.health.dead):
+            await watched.probed.wait()
+
     def subscribe(self, listener: Callable[[], None]) -> None:
         """Have it told, on the event loop, that the health of a mount changed, or that mounts came or went."""
         self._listeners.append(listener)
@@ -160,7 +165,7 @@ class Watch:
         mounted = {_key(entry): entry for entry in self._table.current().network()}
         for key in tasks.keys() - mounted.keys():
             log.info("network mount is gone", target=key[2])
-            del self._watched[key]
+            self._watched.pop(key).probed.set()
             tasks.pop(key).cancel()
         for key in mounted.keys() - tasks.keys():
             watched = self._watched[key] = _Watched(mounted[key], self._prober)

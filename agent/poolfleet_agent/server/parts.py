@@ -13,12 +13,14 @@ from poolfleet_agent.control.maintenance import MaintenanceState
 from poolfleet_agent.control.mounted import MountBook
 from poolfleet_agent.control.operations import Operations
 from poolfleet_agent.control.pools.mounting import mount_request
+from poolfleet_agent.control.quarantine import Quarantine
 from poolfleet_agent.control.recovery import Recovery
 from poolfleet_agent.control.supervisor import Supervisor
 from poolfleet_agent.hypervisor import HypervisorSettings, Libvirt
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.look import Looker
 from poolfleet_agent.inventory.observe import Observer
+from poolfleet_agent.inventory.pool_mounts import PoolMounts
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.restore import restore_snapshot
 from poolfleet_agent.model.mount_failure import RetryPolicy
@@ -125,6 +127,14 @@ async def _host(
         request = mount_request(definition)
         return request is not None and (await mounts.probe_server(request)).failed is None
 
+    pool_mounts = PoolMounts(
+        watch=shares.watch,
+        files=shares.files,
+        clock=clock,
+        addresses=mounts.addresses,
+        belongs=book.belongs,
+        saw=book.saw,
+    )
     encoder = MessageEncoder()
     snapshots = SqliteSnapshot(database)
     intents = Intents(store=SqliteIntents(database), clock=clock)
@@ -138,6 +148,7 @@ async def _host(
         encoder=encoder,
         intents=intents,
         clock=clock,
+        pool_mounts=pool_mounts,
         agent_id=identity.agent_id,
         configured_storages=[
             ConfiguredStorage(id=entry.id, path=entry.path, source=entry.source) for entry in settings.storages
@@ -164,6 +175,7 @@ async def _host(
         mounts=mounts,
         book=book,
         maintenance=maintenance,
+        quarantine=Quarantine(mounts=pool_mounts, registry=registry),
         encoder=encoder,
         clock=clock,
         rules=HostRules(

@@ -14,8 +14,9 @@ from poolfleet_agent.control.volumes.lookup import find_volume_by_key, find_volu
 from poolfleet_agent.control.volumes.space import Promises
 from poolfleet_agent.inventory.pages import page_of
 from poolfleet_agent.inventory.snapshot import PoolEntry, Snapshot, VolumeRecord, volume_not_found
-from poolfleet_agent.model.errors import Reason, invalid_field
+from poolfleet_agent.model.errors import ModelError, Reason, invalid_field
 from poolfleet_agent.model.names import check_known_name
+from poolfleet_agent.model.quarantine import QUARANTINED
 from poolfleet_agent.services.convert.volumes import definition_from
 from poolfleet_agent.services.mutating import submit
 from poolfleet_agent.services.pool_filter import question_of
@@ -61,13 +62,16 @@ class VolumeServicer(volume_service_pb2_grpc.VolumeServiceServicer):
         as_of_s = entry.pool.volumes_as_of_s or entry.pool.as_of_s
         xml = ""
         if request.view == snapshot_pb2.VIEW_FULL:
-            facts = await host.hypervisor.read_volume(request.pool, request.volume, server=entry.pool.definition.server)
-            xml = facts.xml
+            xml = (await host.looker.described_volume(request.pool, request.volume)).xml
         if record is None or xml or too_old(as_of_s, host.clock.now_s(), staleness_s):
             if record is None and not entry.pool.active:
                 raise volume_not_found(request.pool, request.volume)
-            record = await host.looker.volume(request.pool, request.volume)
-            as_of_s = host.clock.now_s()
+            try:
+                record = await host.looker.volume(request.pool, request.volume)
+                as_of_s = host.clock.now_s()
+            except ModelError as error:
+                if record is None or error.reason not in QUARANTINED:
+                    raise
         answer = _PB.GetVolumeResponse()
         answer.volume.MergeFromString(record.encoded)
         answer.volume.xml = xml

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -10,21 +11,27 @@ from typing import Any
 from poolfleet_agent.control.host import Host, HostRules
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.lanes import Lanes
+from poolfleet_agent.control.mounted import MountBook
 from poolfleet_agent.control.operations import Operations
+from poolfleet_agent.control.quarantine import Quarantine
 from poolfleet_agent.hypervisor.documents import LibvirtDocuments
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.look import Looker
 from poolfleet_agent.inventory.observe import Observer
+from poolfleet_agent.inventory.pool_mounts import PoolMounts
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.model.domain_disk import DomainReading
 from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.mount_health import MountHealth
+from poolfleet_agent.model.mount_table import MountEntry, MountTable
 from poolfleet_agent.model.operation import Operation
-from poolfleet_agent.model.pool import DirSource, Pool, PoolDefinition, PoolFacts, PoolState
+from poolfleet_agent.model.pool import DirSource, HealthStatus, Pool, PoolDefinition, PoolFacts, PoolState
 from poolfleet_agent.model.ports import (
     FileFacts,
     FileSystemFacts,
     HypervisorEvent,
     HypervisorFacts,
+    MountRecord,
     PoolIntent,
     RequestRecord,
 )
@@ -179,6 +186,87 @@ class FakeFiles:
         return None
 
 
+class FakeWatch:
+    """No network mounts, until some are added: those in `answers` do not answer their next probe before it is set."""
+
+    def __init__(self) -> None:
+        self.entries: list[MountEntry] = []
+        self.known: dict[str, MountHealth] = {}
+        self.probed = asyncio.Event()
+        self.listeners: list[Callable[[], None]] = []
+
+    def mount(self, target: str, source: str, **differing: Any) -> MountEntry:
+        entry = MountEntry(**{
+            "mount_id": len(self.entries) + 2, "parent_id": 1, "device": f"0:{len(self.entries)}", "root": "/",
+            "target": target, "fs_type": "nfs4", "source": source, "options": (), "super_options": (), **differing,
+        })  # fmt: skip
+        self.entries.append(entry)
+        self.become(target, HealthStatus.HEALTHY)
+        return entry
+
+    def unmount(self, target: str) -> None:
+        self.entries = [entry for entry in self.entries if entry.target != target]
+        self._tell()
+
+    def become(self, target: str, status: HealthStatus, reason: str = "") -> None:
+        """Say what a probe found."""
+        if status in {HealthStatus.SUSPECT, HealthStatus.UNRESPONSIVE}:
+            reason = Reason.POOL_UNRESPONSIVE
+        self.known[target] = MountHealth(status=status, since_s=1.0, probed_at_s=1.0, reason=reason, message=reason)
+        self.probed.set()
+        self.probed = asyncio.Event()
+        self._tell()
+
+    def table(self) -> MountTable:
+        root = {"mount_id": 1, "parent_id": 0, "device": "8:1", "root": "/", "target": "/", "fs_type": "ext4"}
+        rest: dict[str, Any] = {"source": "/dev/sda", "options": (), "super_options": ()}
+        return MountTable((MountEntry(**root, **rest), *self.entries))  # type: ignore[arg-type]
+
+    def holding(self, path: str) -> MountEntry | None:
+        entry = self.table().holding(path)
+        return entry if entry is not None and entry.network else None
+
+    def health(self, path: str) -> MountHealth | None:
+        entry = self.holding(path)
+        return self.known.get(entry.target) if entry else None
+
+    def _with(self, status: HealthStatus) -> tuple[MountEntry, ...]:
+        return tuple(entry for entry in self.entries if self.known[entry.target].status is status)
+
+    def unresponsive(self) -> tuple[MountEntry, ...]:
+        return self._with(HealthStatus.UNRESPONSIVE)
+
+    def suspect(self) -> tuple[MountEntry, ...]:
+        return self._with(HealthStatus.SUSPECT)
+
+    async def wait_for_next_probe(self, path: str, limit_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self.probed.wait()
+
+    async def until_unresponsive(self, path: str) -> None:
+        while not (health := self.health(path)) or not health.dead:
+            await self.probed.wait()
+
+    def subscribe(self, listener: Callable[[], None]) -> None:
+        self.listeners.append(listener)
+
+    def _tell(self) -> None:
+        for listener in self.listeners:
+            listener()
+
+
+class FakeMountStore:
+    async def load_all(self) -> Sequence[MountRecord]:
+        return ()
+
+    async def save(self, record: MountRecord) -> None:
+        pass
+
+    async def remove(self, target: str) -> None:
+        pass
+
+
 class FakeIntentStore:
     def __init__(self) -> None:
         self.kept: dict[str, PoolIntent] = {}
@@ -201,13 +289,24 @@ class FakeHost:
     files: FakeFiles = field(default_factory=FakeFiles)
     clock: FakeClock = field(default_factory=FakeClock)
     registry: Registry = field(default_factory=Registry)
+    resolved: dict[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.watch = FakeWatch()
+        self.book = MountBook(store=FakeMountStore(), boot_id="boot")
+        self.pool_mounts = PoolMounts(
+            watch=self.watch, files=self.files, clock=self.clock, addresses=self.addresses,
+            belongs=self.book.belongs, saw=self.book.saw,
+        )  # type: ignore[arg-type]  # fmt: skip
         self.intents = Intents(store=FakeIntentStore(), clock=self.clock)
         self.looker = Looker(
             hypervisor=self.hypervisor, files=self.files, registry=self.registry, encoder=PlainEncoder(),
-            intents=self.intents, clock=self.clock, agent_id="agent",
+            intents=self.intents, clock=self.clock, agent_id="agent", pool_mounts=self.pool_mounts,
         )  # type: ignore[arg-type]  # fmt: skip
+        self.quarantine = Quarantine(mounts=self.pool_mounts, registry=self.registry)
+
+    async def addresses(self, host: str) -> Sequence[str]:
+        return self.resolved.get(host, ())
 
     async def server_answers(self, _: PoolDefinition) -> bool:
         return True

@@ -9,6 +9,7 @@ from poolfleet_agent.control.pools.stopped import require_inactive
 from poolfleet_agent.control.report import Report
 from poolfleet_agent.model.operation import OperationKind
 from poolfleet_agent.model.ports import BuildMode
+from poolfleet_agent.model.quarantine import Use
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +32,12 @@ class BuildPool(Mutation):
         entry = await self.host.fresh_pool(self.pool)
         check_etag(self.etag, entry.pool.etag)
         require_inactive(entry)
+        await self.host.quarantine.check(entry, Use.START_OR_STOP)
+        self.host.quarantine.check_build(entry.pool.definition)
         await self.host.check_definition_paths(entry.pool.definition)
 
         async def perform(report: Report) -> Outcome:
-            await self.host.hypervisor.build_pool(self.pool, self.mode, server=entry.pool.definition.server)
+            await self.host.hypervisor.build_pool(self.pool, self.mode, server=entry.pool.server)
             return Outcome.of_pool(await self.host.looker.pool(self.pool), changed=True)
 
         return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s)

@@ -38,6 +38,8 @@ class DefinePool(Mutation):
             return self._compare(existing)
         check_supported(self.definition, self.host)
         await check_place(self.definition, self.host)
+        if self.transient:
+            await self.host.quarantine.check_start(self.definition)
         timeout_s = self.host.rules.start_timeout_s if self.transient else self.host.rules.operation_timeout_s
         return Work(perform=self._perform, timeout_s=timeout_s)
 
@@ -56,7 +58,7 @@ class DefinePool(Mutation):
         xml = self.xml or hypervisor.documents.render_pool(self.definition)
         try:
             if self.transient:
-                name = await hypervisor.create_pool(xml, server=self.definition.server)
+                name = await hypervisor.create_pool(xml, server=self.host.looker.pool_mounts.server(self.definition))
             else:
                 name = await hypervisor.define_pool(xml)
         except ModelError as error:

@@ -9,6 +9,7 @@ from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.pools.stopped import find_stopped
 from poolfleet_agent.control.report import Report
 from poolfleet_agent.model.operation import OperationKind
+from poolfleet_agent.model.quarantine import Use
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +33,14 @@ class ErasePool(Mutation):
         entry = await find_stopped(self.host, self.pool, self.etag, allow_missing=self.allow_missing)
         if entry is None:
             return Outcome(changed=False)
+        await self.host.quarantine.check(entry, Use.START_OR_STOP)
+        self.host.quarantine.check_build(entry.pool.definition)
         if not self.allow_in_use:
             await check_pool_not_in_use(self.host, entry, stopped_count=True)
         await self.host.check_definition_paths(entry.pool.definition)
 
         async def perform(report: Report) -> Outcome:
-            await self.host.hypervisor.erase_pool(self.pool, server=entry.pool.definition.server)
+            await self.host.hypervisor.erase_pool(self.pool, server=entry.pool.server)
             return Outcome.of_pool(await self.host.looker.pool(self.pool), changed=True)
 
         return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s)

@@ -30,11 +30,12 @@ class RefreshPool(Mutation):
         entry = await self.host.fresh_pool(self.pool)
         check_etag(self.etag, entry.pool.etag)
         require_active(entry)
+        await self.host.quarantine.check_refresh(entry)
 
         async def perform(report: Report) -> Outcome:
             with self.host.observer.own_stops.refreshing(self.pool):
                 try:
-                    await self.host.hypervisor.refresh_pool(self.pool, server=entry.pool.definition.server)
+                    await self.host.hypervisor.refresh_pool(self.pool, server=entry.pool.server)
                 finally:
                     # A refresh that fails makes libvirt stop the pool: what is there now must be seen in either case.
                     after = await self.host.looker.pool(self.pool)

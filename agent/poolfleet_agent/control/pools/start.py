@@ -12,6 +12,7 @@ from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_failure import RetryPolicy
 from poolfleet_agent.model.operation import OperationKind
+from poolfleet_agent.model.quarantine import Use
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +31,13 @@ class StartPool(Mutation):
         return self.pool, ""
 
     async def check(self) -> Outcome | Work:
-        """POOL_NOT_FOUND, ETAG_MISMATCH."""
+        """POOL_NOT_FOUND, ETAG_MISMATCH, HOST_MOUNT_UNRESPONSIVE, and what the quarantine refuses."""
         entry = await self.host.fresh_pool(self.pool)
         check_etag(self.etag, entry.pool.etag)
+        await self.host.quarantine.check(entry, Use.START_OR_STOP)
         if entry.pool.active:
             return self._as_it_is(entry)
+        await self.host.quarantine.check_start(entry.pool.definition)
 
         async def perform(report: Report) -> Outcome:
             return await self._start(entry, report)
@@ -62,7 +65,7 @@ class StartPool(Mutation):
         async def start() -> None:
             nonlocal changed
             try:
-                await self.host.hypervisor.start_pool(self.pool, server=definition.server)
+                await self.host.hypervisor.start_pool(self.pool, server=entry.pool.server)
             except ModelError as error:
                 if error.reason is not Reason.POOL_ACTIVE:
                     raise

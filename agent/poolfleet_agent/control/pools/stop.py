@@ -13,6 +13,7 @@ from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import OperationKind
 from poolfleet_agent.model.ports import MountOwner
+from poolfleet_agent.model.quarantine import Use
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,7 @@ class StopPool(Mutation):
         check_etag(self.etag, entry.pool.etag)
         if not entry.pool.active:
             return self._as_it_is(entry)
+        await self.host.quarantine.check(entry, Use.START_OR_STOP)
         await self._check_mount_is_ours(entry)
         warnings = () if self.allow_in_use else await check_pool_not_in_use(self.host, entry)
 
@@ -77,7 +79,7 @@ class StopPool(Mutation):
         await self.host.intents.want(entry.pool.facts, Desired.STOPPED, "StopPool")
         changed = True
         try:
-            await self.host.hypervisor.stop_pool(self.pool, server=entry.pool.definition.server)
+            await self.host.hypervisor.stop_pool(self.pool, server=entry.pool.server)
         except ModelError as error:
             if error.reason is not Reason.POOL_NOT_ACTIVE:
                 raise

@@ -42,7 +42,8 @@ class UndefinePool(Mutation):
         return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s, warnings=warnings)
 
     async def _undefine(self, entry: PoolEntry) -> Outcome:
-        await self.host.hypervisor.undefine_pool(self.pool, server=entry.pool.definition.server)
+        await self.host.hypervisor.undefine_pool(self.pool, server=entry.pool.server)
+        await self.host.book.gone(entry.pool.definition.target_path or "")
         try:
             await self.host.looker.pool(self.pool)
         except ModelError as error:

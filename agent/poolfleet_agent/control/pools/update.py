@@ -11,6 +11,7 @@ from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError, Reason, invalid_field
 from poolfleet_agent.model.operation import OperationKind
 from poolfleet_agent.model.pool import PoolDefinition
+from poolfleet_agent.model.quarantine import Use
 
 _SPEC_FIELDS: dict[str, tuple[str, ...]] = {
     "spec.source": ("source",),
@@ -60,6 +61,8 @@ class UpdatePool(Mutation):
                 f"pool {self.pool!r} has no stored definition; define it first",
                 metadata={"pool": self.pool},
             )
+        if self.mask != {"supervised"}:
+            await self.host.quarantine.check(entry, Use.READ)
         xml = await self._new_document(entry)
         autostart = self.autostart if "autostart" in self.mask else entry.pool.facts.autostart
         supervised = self.supervised if "supervised" in self.mask else entry.pool.supervised
@@ -67,7 +70,7 @@ class UpdatePool(Mutation):
             return Outcome.of_pool(entry, changed=False)
 
         async def perform(report: Report) -> Outcome:
-            server = entry.pool.definition.server
+            server = entry.pool.server
             if xml:
                 await self.host.hypervisor.define_pool(xml)
             if autostart != entry.pool.facts.autostart:

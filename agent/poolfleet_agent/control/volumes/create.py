@@ -18,6 +18,7 @@ from poolfleet_agent.model.errors import ModelError, Reason, invalid_field
 from poolfleet_agent.model.names import check_new_volume_name
 from poolfleet_agent.model.operation import OperationKind
 from poolfleet_agent.model.ports import FileFacts, FileKind
+from poolfleet_agent.model.quarantine import Use
 from poolfleet_agent.model.volume import VolumeDefinition
 
 
@@ -42,9 +43,11 @@ class CreateVolume(Mutation):
         check_new_volume_name("name", self.definition.name)
         entry = await self.host.fresh_pool(self.pool)
         require_active(entry)
+        await self.host.quarantine.check(entry, Use.READ)
         there = await file_in_pool(self.host, entry, self.definition.name)
         if (record := await self._existing(entry, there)) is not None:
             return self._compare(record)
+        await self.host.quarantine.check(entry, Use.TAKE_SPACE)
         await self._check_backing_store()
         self._check_space(entry)
 
@@ -68,7 +71,8 @@ class CreateVolume(Mutation):
         if there is None:
             return None
         await self._check_can_be_volume(entry, there)
-        await self.host.hypervisor.refresh_pool(self.pool, server=entry.pool.definition.server)
+        await self.host.quarantine.check_refresh(entry)
+        await self.host.hypervisor.refresh_pool(self.pool, server=entry.pool.server)
         return await self.host.looker.volume(self.pool, self.definition.name)
 
     async def _check_can_be_volume(self, entry: PoolEntry, there: FileFacts) -> None:
@@ -144,13 +148,15 @@ class CreateVolume(Mutation):
             if error.reason is not Reason.VOLUME_NOT_FOUND:
                 raise
         # Somebody removed its file, and libvirt has not seen that yet; or it is only being made, then this is refused.
-        await self.host.hypervisor.refresh_pool(self.pool, server=entry.pool.definition.server)
+        await self.host.quarantine.check_refresh(entry)
+        await self.host.hypervisor.refresh_pool(self.pool, server=entry.pool.server)
         await self._have_created(entry)
         return await self._created()
 
     async def _have_created(self, entry: PoolEntry) -> None:
+        await self.host.quarantine.check(entry, Use.TAKE_SPACE)
         xml = self.xml or self.host.hypervisor.documents.render_volume(self.definition)
-        await self.host.hypervisor.create_volume(self.pool, xml, server=entry.pool.definition.server)
+        await self.host.hypervisor.create_volume(self.pool, xml, server=entry.pool.server)
 
     async def _created(self) -> Outcome:
         record = await self.host.looker.volume(self.pool, self.definition.name)

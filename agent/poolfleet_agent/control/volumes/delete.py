@@ -13,6 +13,7 @@ from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.names import check_known_name
 from poolfleet_agent.model.operation import OperationKind
+from poolfleet_agent.model.quarantine import Use
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,7 @@ class DeleteVolume(Mutation):
         check_known_name("volume", self.volume)
         entry = await self.host.fresh_pool(self.pool)
         require_active(entry)
+        await self.host.quarantine.check_volume(entry, self.volume, Use.WRITE)
         try:
             record = await self.host.looker.volume(self.pool, self.volume)
         except ModelError as error:
@@ -60,9 +62,10 @@ class DeleteVolume(Mutation):
         return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s)
 
     async def _delete(self, entry: PoolEntry) -> Outcome:
+        await self.host.quarantine.check_volume(entry, self.volume, Use.WRITE)
         changed = True
         try:
-            await self.host.hypervisor.delete_volume(self.pool, self.volume, server=entry.pool.definition.server)
+            await self.host.hypervisor.delete_volume(self.pool, self.volume, server=entry.pool.server)
         except ModelError as error:
             if error.reason is not Reason.VOLUME_NOT_FOUND or not self.allow_missing:
                 raise

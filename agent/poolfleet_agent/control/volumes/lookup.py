@@ -49,7 +49,8 @@ async def _at(host: Host, path: str) -> Found | None:
     for entry in host.registry.snapshot.pools.values():
         if _holds(entry, path):
             name = posixpath.basename(path)
-            await file_in_pool(host, entry, name)
+            if not entry.pool.quarantined:
+                await file_in_pool(host, entry, name)
             record = entry.volumes.get(name)
             if record is None and entry.pool.active:
                 try:

@@ -63,6 +63,10 @@ class MountWatch(Protocol):
         """Return after the next probe of the network mount that a path lies on, at most after `limit_s` seconds."""
         ...
 
+    async def until_unresponsive(self, path: str) -> None:
+        """Return as soon as the network mount that a path lies on does not answer, or is gone."""
+        ...
+
     def subscribe(self, listener: Callable[[], None]) -> None:
         """Have it told, on the event loop, that the health of a mount changed, or that mounts came or went."""
         ...

@@ -1,0 +1,78 @@
+"""Refuses at once what would hang on a dead share, or write where a share should be and is not.
+
+What is checked is what is known now of the host's mounts, not what the snapshot says.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from poolfleet_agent.inventory.dead_chains import chain_is_dead, dead_chains
+from poolfleet_agent.inventory.pool_mounts import SUSPECT_WAIT_S, PoolMounts
+from poolfleet_agent.inventory.registry import Registry
+from poolfleet_agent.inventory.snapshot import PoolEntry
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.pool import HealthStatus, PoolDefinition
+from poolfleet_agent.model.quarantine import Use, refusal
+
+MOUNTED_TYPES = frozenset({"fs", "netfs"})
+"""Pool types for whose start libvirt looks at every mount of the host, and hangs on one that does not answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quarantine:
+    """Asked by every use case before it asks libvirt or touches a file."""
+
+    mounts: PoolMounts
+    registry: Registry
+
+    async def check(self, entry: PoolEntry, use: Use) -> None:
+        """Refuse by the health of the pool's mount: POOL_UNRESPONSIVE, UNMOUNTED, STALE, WRONG_SHARE, READ_ONLY, FULL.
+
+        An inactive pool has no health: only a mount at its target that does not answer counts.
+        """
+        health = await self.mounts.settled(entry.pool.definition)
+        if not entry.pool.active and health is not None and health.status is HealthStatus.FAULTY:
+            return
+        if error := refusal(entry.pool.name, health, use):
+            raise error
+
+    async def check_known(self, pool: str, use: Use) -> None:
+        """As check, for a pool that the snapshot may have; one that it lacks passes."""
+        if (entry := self.registry.snapshot.pools.get(pool)) is not None:
+            await self.check(entry, use)
+
+    async def check_refresh(self, entry: PoolEntry) -> None:
+        """Refuse to have all volumes looked at: as check, and where one of them lies on a dead share."""
+        await self.check(entry, Use.READ)
+        for volume, path in self._dead_chains(entry).items():
+            raise chain_is_dead(entry.pool.name, volume, path)
+
+    async def check_volume(self, entry: PoolEntry, volume: str, use: Use) -> None:
+        """Refuse what is to be done with one volume: as check, and where it lies on a dead share."""
+        await self.check(entry, use)
+        if path := self._dead_chains(entry).get(volume):
+            raise chain_is_dead(entry.pool.name, volume, path)
+
+    async def check_start(self, definition: PoolDefinition) -> None:
+        """Refuse a start that would hang, or open the bare folder below a share: HOST_MOUNT_UNRESPONSIVE, UNMOUNTED."""
+        if error := self.mounts.unmounted(definition):
+            raise error
+        if definition.type not in MOUNTED_TYPES:
+            return
+        watch = self.mounts.watch
+        await asyncio.gather(*(watch.wait_for_next_probe(entry.target, SUSPECT_WAIT_S) for entry in watch.suspect()))
+        for entry in (*watch.unresponsive(), *watch.suspect()):
+            raise ModelError(
+                Reason.HOST_MOUNT_UNRESPONSIVE,
+                f"{entry.source} on {entry.target} does not answer, and libvirt would hang on it;"
+                " unmount it, or bring its server back",
+                metadata={"pool": definition.name, "mount": entry.target, "source": entry.source},
+            )
+
+    def check_build(self, definition: PoolDefinition) -> None:
+        """Refuse to make or fill the bare folder below a share: UNMOUNTED."""
+        if error := self.mounts.unmounted(definition):
+            raise error
+
+    def _dead_chains(self, entry: PoolEntry) -> dict[str, str]:
+        return dead_chains(entry, self.registry.snapshot.pools, self.mounts.unusable_targets())

@@ -1,0 +1,113 @@
+"""What libvirt is asked about pools, as far as their shares answer: a call that would hang is not made, and one that
+hangs is waited for no longer than its share lives.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from poolfleet_agent.inventory.build import VolumesSeen, unaddressable, volume_records
+from poolfleet_agent.inventory.dead_chains import chain_is_dead, dead_chains
+from poolfleet_agent.inventory.pool_mounts import PoolMounts
+from poolfleet_agent.inventory.registry import Registry
+from poolfleet_agent.inventory.snapshot import PoolEntry
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES, PoolFacts
+from poolfleet_agent.model.ports import Clock, Encoder, Files, Hypervisor
+from poolfleet_agent.model.quarantine import Use, refusal
+from poolfleet_agent.model.volume import VolumeFacts
+
+NOTHING_SEEN = VolumesSeen(records={}, as_of_s=None)
+
+UNKNOWN_SERVER = "unknown:"
+"""For the caps: a pool that is not known yet may lie on the share that does not answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """Reads one thing at a time; publishes nothing but that a pool is gone."""
+
+    hypervisor: Hypervisor
+    files: Files
+    registry: Registry
+    mounts: PoolMounts
+    encoder: Encoder
+    clock: Clock
+
+    async def names(self) -> Sequence[str]:
+        """Names of all pools: of those that are known, while a dead share may make libvirt's own list hang."""
+        if self.registry.snapshot.loaded and self.mounts.unusable_targets():
+            return list(self.registry.snapshot.pools)
+        return await self.hypervisor.pool_names()
+
+    async def facts(self, name: str, previous: PoolEntry | None) -> PoolFacts:
+        """Read a pool alone: POOL_NOT_FOUND (and it is forgotten), POOL_UNRESPONSIVE."""
+        definition = previous.pool.definition if previous and previous.pool.active else None
+        if previous is not None and definition is not None:
+            await self._check(previous, Use.START_OR_STOP)
+        server = previous.pool.server if previous else None
+        if previous is None and self.mounts.unusable_targets():
+            server = UNKNOWN_SERVER
+        try:
+            return await self.mounts.while_answering(definition, self.hypervisor.read_pool(name, server=server))
+        except ModelError as error:
+            if error.reason is Reason.POOL_NOT_FOUND:
+                self.registry.remove(name)
+            raise
+
+    async def volume(self, entry: PoolEntry, name: str) -> VolumeFacts:
+        """Read one volume: VOLUME_NOT_FOUND, POOL_NOT_ACTIVE, and what its pool's mount refuses."""
+        pool = entry.pool
+        if pool.active:
+            await self._check(entry, Use.READ)
+        if path := self._dead_chains(entry).get(name):
+            raise chain_is_dead(pool.name, name, path)
+        return await self.mounts.while_answering(
+            pool.definition, self.hypervisor.read_volume(pool.name, name, server=pool.server)
+        )
+
+    async def volumes(self, entry: PoolEntry) -> VolumesSeen:
+        """Read all volumes of a pool; where they cannot be, those of before, and why."""
+        pool = entry.pool
+        try:
+            await self._check(entry, Use.READ)
+            for volume, path in self._dead_chains(entry).items():
+                raise chain_is_dead(pool.name, volume, path)
+            listing = await self.mounts.while_answering(
+                pool.definition, self.hypervisor.list_volumes(pool.name, server=pool.server)
+            )
+        except ModelError as error:
+            if error.reason in {Reason.POOL_NOT_ACTIVE, Reason.POOL_NOT_FOUND}:
+                return NOTHING_SEEN
+            return replace(seen_before(entry), unread_reason=error.reason, unread_message=error.message)
+        names: tuple[str, ...] = ()
+        target = pool.definition.target_path
+        if listing.unaddressable_count and target and pool.definition.type in DIRECTORY_POOL_TYPES:
+            names = unaddressable(await self.files.names(target))
+        return VolumesSeen(
+            records=volume_records(listing.volumes, self.encoder, entry.volumes),
+            as_of_s=self.clock.now_s(),
+            unaddressable_count=listing.unaddressable_count,
+            unaddressable_names=names,
+        )
+
+    async def _check(self, entry: PoolEntry, use: Use) -> None:
+        health = await self.mounts.settled(entry.pool.definition)
+        if error := refusal(entry.pool.name, health, use):
+            raise error
+
+    def _dead_chains(self, entry: PoolEntry) -> dict[str, str]:
+        return dead_chains(entry, self.registry.snapshot.pools, self.mounts.unusable_targets())
+
+
+def seen_before(previous: PoolEntry | None) -> VolumesSeen:
+    """What an entry says of its volumes, to be said again."""
+    if previous is None:
+        return NOTHING_SEEN
+    return VolumesSeen(
+        records=previous.volumes,
+        as_of_s=previous.pool.volumes_as_of_s,
+        unaddressable_count=previous.pool.unaddressable_count,
+        unaddressable_names=previous.pool.unaddressable_names,
+        unread_reason=previous.pool.unread_reason,
+        unread_message=previous.pool.unread_message,
+    )
