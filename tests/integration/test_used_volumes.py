@@ -5,18 +5,20 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import poolfleet
 from poolfleet import PoolSpec, VolumeSpec
 from scripts.embedded.host import EmbeddedHost
+from scripts.embedded.libvirtd import EmbeddedLibvirtd
 
 GIB = 1 << 30
 
 
 @pytest.fixture(scope="module")
-def module_host(short_dir, libvirtd) -> Iterator[EmbeddedHost]:
+def module_host(short_dir: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[EmbeddedHost]:
     new = EmbeddedHost("used", short_dir)
     new.libvirtd.learn_emulators_from(libvirtd)
     with new:
@@ -82,7 +84,9 @@ def assert_kept(agent: poolfleet.AgentClient, pool: str, volume: str, file: Path
     assert file.exists()
 
 
-def test_what_a_guest_uses_through_a_symbolic_link_that_is_a_volume_too(module_host, agent, folder):
+def test_what_a_guest_uses_through_a_symbolic_link_that_is_a_volume_too(
+    module_host: EmbeddedHost, agent: poolfleet.AgentClient, folder: Path
+) -> None:
     create(agent, "data")
     (folder / "link").symlink_to(folder / "data")
     agent.pools.refresh("vms")
@@ -91,7 +95,9 @@ def test_what_a_guest_uses_through_a_symbolic_link_that_is_a_volume_too(module_h
 
 
 @pytest.mark.parametrize("place", ["elsewhere", "vms"])
-def test_what_an_overlay_that_libvirt_never_saw_lies_on(module_host, agent, folder, place):
+def test_what_an_overlay_that_libvirt_never_saw_lies_on(
+    module_host: EmbeddedHost, agent: poolfleet.AgentClient, folder: Path, place: Any
+) -> None:
     create(agent, "base")
     top = overlay((folder if place == "vms" else module_host.root) / "top", folder / "base")
     define_guest(module_host, "g", overlay(module_host.root / "upper", top))
@@ -100,7 +106,9 @@ def test_what_an_overlay_that_libvirt_never_saw_lies_on(module_host, agent, fold
     top.unlink()
 
 
-def test_what_a_disk_in_a_stopped_pool_lies_on(module_host, agent, folder):
+def test_what_a_disk_in_a_stopped_pool_lies_on(
+    module_host: EmbeddedHost, agent: poolfleet.AgentClient, folder: Path
+) -> None:
     create(agent, "base")
     other = module_host.pools_dir / "stopped"
     agent.pools.ensure(PoolSpec.dir("stopped", target=str(other)))
@@ -111,14 +119,18 @@ def test_what_a_disk_in_a_stopped_pool_lies_on(module_host, agent, folder):
     agent.pools.undefine("stopped")
 
 
-def test_what_another_volume_lies_on_by_a_path_that_is_not_clean(module_host, agent, folder):
+def test_what_another_volume_lies_on_by_a_path_that_is_not_clean(
+    module_host: EmbeddedHost, agent: poolfleet.AgentClient, folder: Path
+) -> None:
     create(agent, "base")
     overlay(folder / "top", "../vms/base")
     agent.pools.refresh("vms")
     assert_kept(agent, "vms", "base", folder / "base")
 
 
-def test_what_another_pool_has_of_the_same_folder(module_host, agent, folder):
+def test_what_another_pool_has_of_the_same_folder(
+    module_host: EmbeddedHost, agent: poolfleet.AgentClient, folder: Path
+) -> None:
     create(agent, "v")
     alias = module_host.pools_dir / "alias"
     alias.symlink_to(folder)
@@ -133,7 +145,9 @@ def test_what_another_pool_has_of_the_same_folder(module_host, agent, folder):
     alias.unlink()
 
 
-def test_a_second_pool_of_the_same_folder_is_refused_under_another_name_of_it_too(module_host, agent, folder):
+def test_a_second_pool_of_the_same_folder_is_refused_under_another_name_of_it_too(
+    module_host: EmbeddedHost, agent: poolfleet.AgentClient, folder: Path
+) -> None:
     alias = module_host.pools_dir / "alias"
     alias.symlink_to(folder)
     with pytest.raises(poolfleet.FailedPrecondition) as refused:
@@ -142,7 +156,9 @@ def test_a_second_pool_of_the_same_folder_is_refused_under_another_name_of_it_to
     alias.unlink()
 
 
-def test_a_stopped_pool_that_guests_use_is_not_erased_and_forgotten_with_a_warning(module_host, agent, folder):
+def test_a_stopped_pool_that_guests_use_is_not_erased_and_forgotten_with_a_warning(
+    module_host: EmbeddedHost, agent: poolfleet.AgentClient, folder: Path
+) -> None:
     create(agent, "v")
     define_guest(module_host, "g", folder / "v")
     agent.pools.stop("vms")

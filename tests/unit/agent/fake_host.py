@@ -74,6 +74,9 @@ class FakeClock:
     def monotonic_s(self) -> float:
         return self.time_s
 
+    def uptime_s(self) -> float:
+        return self.time_s
+
 
 class PlainEncoder:
     def pool(self, pool: Pool) -> bytes:
@@ -285,8 +288,8 @@ class FakeIntentStore:
 class FakeHost:
     """The inventory over the fakes."""
 
-    hypervisor: FakeHypervisor = field(default_factory=FakeHypervisor)
-    files: FakeFiles = field(default_factory=FakeFiles)
+    hypervisor: Any = field(default_factory=FakeHypervisor)
+    files: Any = field(default_factory=FakeFiles)
     clock: FakeClock = field(default_factory=FakeClock)
     registry: Registry = field(default_factory=Registry)
     resolved: dict[str, Sequence[str]] = field(default_factory=dict)
@@ -297,12 +300,12 @@ class FakeHost:
         self.pool_mounts = PoolMounts(
             watch=self.watch, files=self.files, clock=self.clock, addresses=self.addresses,
             belongs=self.book.belongs, saw=self.book.saw,
-        )  # type: ignore[arg-type]  # fmt: skip
+        )  # fmt: skip
         self.intents = Intents(store=FakeIntentStore(), clock=self.clock)
         self.looker = Looker(
             hypervisor=self.hypervisor, files=self.files, registry=self.registry, encoder=PlainEncoder(),
             intents=self.intents, clock=self.clock, agent_id="agent", pool_mounts=self.pool_mounts,
-        )  # type: ignore[arg-type]  # fmt: skip
+        )  # fmt: skip
         self.quarantine = Quarantine(mounts=self.pool_mounts, registry=self.registry)
 
     async def addresses(self, host: str) -> Sequence[str]:
@@ -320,7 +323,7 @@ def observer_of(fake: FakeHost, store: Any = None, *, staleness_s: float = 3600.
 
 def use_case_host(fake: FakeHost, **rules: Any) -> Host:
     """What use cases take, over the fakes; ports that no test needs are left out."""
-    ports = {part.name: getattr(fake, part.name, None) for part in fields(Host)}
+    ports: dict[str, Any] = {part.name: getattr(fake, part.name, None) for part in fields(Host)}
     host_rules = HostRules(allowed_paths=["/pools"], **rules)
     return Host(**{**ports, "observer": observer_of(fake), "encoder": PlainEncoder(), "rules": host_rules})
 
@@ -330,7 +333,7 @@ def operations() -> Operations:
     return Operations(journal=Journal(store=MemoryOperations()), lanes=Lanes(), clock=FakeClock())
 
 
-async def until(condition: Callable[[], bool]) -> None:
+async def until(condition: Callable[[], object]) -> None:
     """Let the loop run until something is so; fails after some seconds."""
     async with asyncio.timeout(5):
         while not condition():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ async def journal() -> Journal:
     return journal
 
 
-async def test_an_operation_that_cannot_be_stored_is_never_shown(journal):
+async def test_an_operation_that_cannot_be_stored_is_never_shown(journal: Any) -> None:
     journal.store.full = True
     with pytest.raises(ModelError):
         await journal.begin(operation(2), None)
@@ -40,7 +41,7 @@ async def test_an_operation_that_cannot_be_stored_is_never_shown(journal):
     assert unknown.value.reason is Reason.OPERATION_NOT_FOUND
 
 
-async def test_an_end_that_cannot_be_stored_is_told_to_those_who_wait(journal):
+async def test_an_end_that_cannot_be_stored_is_told_to_those_who_wait(journal: Any) -> None:
     waiting = asyncio.create_task(journal.wait("o1", SOON_S))
     await asyncio.sleep(0)
     journal.store.full = True
@@ -49,7 +50,7 @@ async def test_an_end_that_cannot_be_stored_is_told_to_those_who_wait(journal):
     assert journal.store.kept["o1"].state is OperationState.RUNNING
 
 
-async def test_changes_at_the_same_time_are_all_kept(journal):
+async def test_changes_at_the_same_time_are_all_kept(journal: Any) -> Any:
     def add(warning: str) -> object:
         return lambda known: replace(known, warnings=(*known.warnings, warning))
 
@@ -57,23 +58,23 @@ async def test_changes_at_the_same_time_are_all_kept(journal):
     assert set(journal.get("o1").warnings) == {str(number) for number in range(20)}
 
 
-async def test_what_ended_changes_no_more_but_for_the_requests_that_it_answers(journal):
+async def test_what_ended_changes_no_more_but_for_the_requests_that_it_answers(journal: Any) -> None:
     await journal.change("o1", ended)
     again = await journal.change("o1", lambda known: replace(known, state=OperationState.FAILED, request_ids=("late",)))
     assert (again.state, again.request_ids) == (OperationState.SUCCEEDED, ("late",))
 
 
-async def test_waiting_has_a_limit_and_answers_with_the_operation_as_it_stands(journal):
+async def test_waiting_has_a_limit_and_answers_with_the_operation_as_it_stands(journal: Any) -> None:
     assert (await journal.wait("o1", 0.01)).state is OperationState.RUNNING
     assert (await journal.wait("o1", 0.0)).state is OperationState.RUNNING
 
 
-async def next_of(watch: AsyncIterator[Operation | None]) -> Operation | None:
+async def next_of(watch: AsyncIterator[Operation | None]) -> Any:
     async with asyncio.timeout(SOON_S):
         return await anext(watch)
 
 
-async def test_a_watch_gives_what_is_there_then_each_change_and_only_what_is_wanted(journal):
+async def test_a_watch_gives_what_is_there_then_each_change_and_only_what_is_wanted(journal: Any) -> None:
     await journal.begin(operation(2), None)
     watch = journal.watch(lambda known: known.id == "o1")
     assert (await next_of(watch)).id == "o1"
@@ -85,7 +86,7 @@ async def test_a_watch_gives_what_is_there_then_each_change_and_only_what_is_wan
     assert [late async for late in watch] == []
 
 
-async def test_a_slow_watcher_gets_the_newest_state_of_each_and_queues_no_more(journal):
+async def test_a_slow_watcher_gets_the_newest_state_of_each_and_queues_no_more(journal: Any) -> None:
     watch = journal.watch(lambda known: True)
     await next_of(watch)
     assert await next_of(watch) is None
@@ -96,7 +97,7 @@ async def test_a_slow_watcher_gets_the_newest_state_of_each_and_queues_no_more(j
     assert [late async for late in watch] == []
 
 
-async def test_watchers_are_bounded_and_one_that_leaves_makes_room(journal):
+async def test_watchers_are_bounded_and_one_that_leaves_makes_room(journal: Any) -> None:
     journal.longest_watchers = 1
     first = journal.watch(lambda known: True)
     await next_of(first)
@@ -107,7 +108,7 @@ async def test_watchers_are_bounded_and_one_that_leaves_makes_room(journal):
     assert await next_of(journal.watch(lambda known: True)) is not None
 
 
-async def test_the_newest_come_first_in_the_order_that_pages_go_on_by(journal):
+async def test_the_newest_come_first_in_the_order_that_pages_go_on_by(journal: Any) -> None:
     # So close that a float of the distance to some far day could not tell them apart.
     for number in range(2, 30):
         await journal.begin(operation(number, created_at_s=1.8e9 + number % 7 * 1e-5), None)
@@ -117,7 +118,7 @@ async def test_the_newest_come_first_in_the_order_that_pages_go_on_by(journal):
     assert times == sorted(times, reverse=True)
 
 
-async def test_ended_ones_are_forgotten_after_a_while_and_running_ones_never(journal):
+async def test_ended_ones_are_forgotten_after_a_while_and_running_ones_never(journal: Any) -> None:
     await journal.begin(operation(2), None)
     await journal.change("o1", ended)
     await journal.forget_ended_before(100.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from poolfleet_agent.control.lanes import Claim, Lanes
@@ -30,7 +32,7 @@ def take(lanes: Lanes, kind: OperationKind, pool: str, volume: str = "", body: s
     ],
     ids=["pool, then volume", "volume, then pool", "another kind", "another body"],
 )
-async def test_what_contradicts_is_told_to_come_again_and_by_whom_it_is_held(lanes, held, asked):
+async def test_what_contradicts_is_told_to_come_again_and_by_whom_it_is_held(lanes: Any, held: Any, asked: Any) -> None:
     claim, _ = take(lanes, *held)
     claim.operation_id = "operation-1"
     with pytest.raises(ModelError) as refused:
@@ -47,18 +49,18 @@ async def test_what_contradicts_is_told_to_come_again_and_by_whom_it_is_held(lan
     [((CREATE, "p", "v"), (DELETE, "p", "w")), ((STOP, "p", ""), (STOP, "q", ""))],
     ids=["another volume", "another pool"],
 )
-async def test_what_is_independent_goes_on_side_by_side(lanes, held, asked):
+async def test_what_is_independent_goes_on_side_by_side(lanes: Any, held: Any, asked: Any) -> None:
     assert take(lanes, *held)[1]
     assert take(lanes, *asked)[1]
 
 
-async def test_the_same_mutation_joins_the_one_that_holds_the_lane(lanes):
+async def test_the_same_mutation_joins_the_one_that_holds_the_lane(lanes: Any) -> None:
     first, taken = take(lanes, CREATE, "p", "v", "same")
     assert taken
     assert take(lanes, CREATE, "p", "v", "same") == (first, False)
 
 
-async def test_an_operation_that_ended_while_its_call_hangs_is_joined_by_nobody(lanes):
+async def test_an_operation_that_ended_while_its_call_hangs_is_joined_by_nobody(lanes: Any) -> None:
     claim, _ = take(lanes, CREATE, "p", "v", "same")
     claim.joinable = False
     with pytest.raises(ModelError) as refused:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import pytest
@@ -100,19 +101,19 @@ async def submitted_once_free(operations: Operations, mutation: Mutation) -> Ope
                 await asyncio.sleep(0)
 
 
-async def test_work_that_ends_soon_is_answered_finished(operations, told):
+async def test_work_that_ends_soon_is_answered_finished(operations: Any, told: Any) -> None:
     operation = await operations.submit(Stop(told=told), caller())
     assert (operation.state, operation.changed) == (OperationState.SUCCEEDED, True)
 
 
-async def test_an_object_that_is_as_asked_makes_an_operation_that_changed_nothing(operations, told):
+async def test_an_object_that_is_as_asked_makes_an_operation_that_changed_nothing(operations: Any, told: Any) -> None:
     told.nothing_to_do = True
     operation = await operations.submit(Stop(told=told), caller())
     assert (operation.state, operation.changed, told.done) == (OperationState.SUCCEEDED, False, 0)
     assert operations.journal.get(operation.id) == operation
 
 
-async def test_what_the_checks_refuse_leaves_no_operation_and_no_request_id(operations, told):
+async def test_what_the_checks_refuse_leaves_no_operation_and_no_request_id(operations: Any, told: Any) -> None:
     request_id = new_id()
     told.refusal = ModelError(Reason.POOL_IN_USE, "no")
     with pytest.raises(ModelError):
@@ -123,14 +124,14 @@ async def test_what_the_checks_refuse_leaves_no_operation_and_no_request_id(oper
 
 
 @pytest.mark.parametrize("failure", [None, ModelError(Reason.FULL, "full")], ids=["succeeded", "failed"])
-async def test_the_same_request_again_is_answered_with_its_operation(operations, told, failure):
+async def test_the_same_request_again_is_answered_with_its_operation(operations: Any, told: Any, failure: Any) -> None:
     request_id, told.failure = new_id(), failure
     first = await operations.submit(Stop(told=told), caller(request_id))
     assert await operations.submit(Stop(told=told), caller(request_id)) == first
     assert told.checked == 1
 
 
-async def test_a_request_id_belongs_to_its_body_and_its_caller(operations, told):
+async def test_a_request_id_belongs_to_its_body_and_its_caller(operations: Any, told: Any) -> None:
     request_id = new_id()
     first = await operations.submit(Stop(told=told), caller(request_id))
     with pytest.raises(ModelError) as reused:
@@ -139,7 +140,9 @@ async def test_a_request_id_belongs_to_its_body_and_its_caller(operations, told)
     assert (await operations.submit(Stop(told=told), caller(request_id, name="tls:other"))).id != first.id
 
 
-async def test_another_request_for_the_same_while_it_runs_joins_it_and_is_remembered_with_it(operations, told):
+async def test_another_request_for_the_same_while_it_runs_joins_it_and_is_remembered_with_it(
+    operations: Any, told: Any
+) -> None:
     told.working.clear()
     ids = [new_id() for _ in range(3)]
     asked = [asyncio.create_task(operations.submit(Stop(told=told), caller(request_id))) for request_id in ids]
@@ -153,7 +156,7 @@ async def test_another_request_for_the_same_while_it_runs_joins_it_and_is_rememb
         assert (await operations.submit(Stop(told=told), caller(request_id))).id == answers[0].id
 
 
-async def test_a_refusal_is_told_to_all_who_joined(operations, told):
+async def test_a_refusal_is_told_to_all_who_joined(operations: Any, told: Any) -> None:
     told.checking.clear()
     told.refusal = ModelError(Reason.POOL_IN_USE, "no")
     asked = [asyncio.create_task(operations.submit(Stop(told=told), caller())) for _ in range(3)]
@@ -163,7 +166,7 @@ async def test_a_refusal_is_told_to_all_who_joined(operations, told):
     assert [getattr(outcome, "reason", None) for outcome in outcomes] == [Reason.POOL_IN_USE] * 3
 
 
-async def test_a_caller_who_leaves_ends_neither_the_checks_nor_the_work(operations, told):
+async def test_a_caller_who_leaves_ends_neither_the_checks_nor_the_work(operations: Any, told: Any) -> None:
     told.checking.clear()
     leaving = asyncio.create_task(operations.submit(Stop(told=told), caller()))
     await until(lambda: told.checked == 1)
@@ -172,7 +175,7 @@ async def test_a_caller_who_leaves_ends_neither_the_checks_nor_the_work(operatio
     await until(lambda: told.done == 1)
 
 
-async def test_validate_only_checks_and_leaves_nothing(operations, told):
+async def test_validate_only_checks_and_leaves_nothing(operations: Any, told: Any) -> None:
     request_id = new_id()
     operation = await operations.submit(Stop(told=told), caller(request_id), validate_only=True)
     assert (operation.id, operation.changed, told.checked, told.done) == ("", True, 1, 0)
@@ -180,7 +183,7 @@ async def test_validate_only_checks_and_leaves_nothing(operations, told):
     assert not operations.journal.store.requests
 
 
-async def test_a_deadline_ends_the_operation_and_the_call_that_hangs_keeps_its_lane(operations, told):
+async def test_a_deadline_ends_the_operation_and_the_call_that_hangs_keeps_its_lane(operations: Any, told: Any) -> None:
     told.working.clear()
     told.timeout_s = 0.01
     first = await operations.submit(Stop(told=told), caller())
@@ -196,7 +199,9 @@ async def test_a_deadline_ends_the_operation_and_the_call_that_hangs_keeps_its_l
     assert operations.journal.get(first.id).state is OperationState.FAILED
 
 
-async def test_what_nobody_foresaw_ends_the_operation_as_internal_and_frees_the_lane(operations, told):
+async def test_what_nobody_foresaw_ends_the_operation_as_internal_and_frees_the_lane(
+    operations: Any, told: Any
+) -> None:
     told.failure = RuntimeError("a defect, with a secret in it")
     operation = await operations.submit(Stop(told=told), caller())
     assert operation.failure is not None
@@ -206,15 +211,17 @@ async def test_what_nobody_foresaw_ends_the_operation_as_internal_and_frees_the_
     assert (await operations.submit(Stop(told=told), caller())).state is OperationState.SUCCEEDED
 
 
-async def test_cancelling_ends_what_can_be_cancelled_and_nothing_else(operations, told):
+def ids_of(operations: Operations, pool: str) -> list[str]:
+    return [known.id for known in operations.journal.newest_first() if known.pool == pool]
+
+
+async def test_cancelling_ends_what_can_be_cancelled_and_nothing_else(operations: Any, told: Any) -> None:
     told.working.clear()
     for cancellable in (False, True):
         told.cancellable = cancellable
         asked = asyncio.create_task(operations.submit(Stop(told=told, pool=str(cancellable)), caller()))
-        running: Callable[[], list[str]] = lambda pool=str(cancellable): [  # noqa: E731
-            known.id for known in operations.journal.newest_first() if known.pool == pool
-        ]
-        await until(lambda running=running: bool(running()))
+        running = partial(ids_of, operations, str(cancellable))
+        await until(running)
         (operation_id,) = running()
         await until(lambda: told.checked > 0)
         if cancellable:
@@ -228,7 +235,7 @@ async def test_cancelling_ends_what_can_be_cancelled_and_nothing_else(operations
         asked.cancel()
 
 
-async def test_operations_at_once_are_bounded_and_a_refused_one_holds_no_lane(operations, told):
+async def test_operations_at_once_are_bounded_and_a_refused_one_holds_no_lane(operations: Any, told: Any) -> None:
     operations.most_at_once = 1
     told.working.clear()
     asyncio.create_task(operations.submit(Stop(told=told, pool="a"), caller()))  # noqa: RUF006
@@ -242,7 +249,7 @@ async def test_operations_at_once_are_bounded_and_a_refused_one_holds_no_lane(op
     assert (await operations.submit(Stop(told=told, pool="b"), caller())).state is OperationState.SUCCEEDED
 
 
-async def test_draining_lets_work_end_and_takes_nothing_new(operations, told):
+async def test_draining_lets_work_end_and_takes_nothing_new(operations: Any, told: Any) -> None:
     told.working.clear()
     asked = asyncio.create_task(operations.submit(Stop(told=told), caller()))
     await until(lambda: len(list(operations.journal.newest_first())) == 1)
@@ -256,7 +263,7 @@ async def test_draining_lets_work_end_and_takes_nothing_new(operations, told):
     assert (await asked).state is OperationState.SUCCEEDED
 
 
-async def test_what_does_not_end_while_draining_stays_recorded_as_running(operations, told):
+async def test_what_does_not_end_while_draining_stays_recorded_as_running(operations: Any, told: Any) -> None:
     told.working.clear()
     asked = asyncio.create_task(operations.submit(Stop(told=told), caller()))
     await until(lambda: len(list(operations.journal.newest_first())) == 1)
@@ -266,7 +273,7 @@ async def test_what_does_not_end_while_draining_stays_recorded_as_running(operat
     asked.cancel()
 
 
-async def test_an_observing_agent_changes_nothing(operations, told):
+async def test_an_observing_agent_changes_nothing(operations: Any, told: Any) -> None:
     operations.observe_only = True
     for validate_only in (False, True):
         with pytest.raises(ModelError) as refused:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ async def restarted() -> AsyncIterator[Restarted]:
     await fake.looker.close()
 
 
-async def test_what_was_cut_off_is_failed_and_what_it_made_is_removed(restarted):
+async def test_what_was_cut_off_is_failed_and_what_it_made_is_removed(restarted: Any) -> None:
     await restarted.clean()
     operation = restarted.journal.get("o")
     assert operation.failure is not None
@@ -68,14 +69,14 @@ async def test_what_was_cut_off_is_failed_and_what_it_made_is_removed(restarted)
     ],
     ids=["older", "larger", "another format"],
 )
-async def test_a_volume_of_that_name_that_is_somebody_elses_stays(restarted, found):
+async def test_a_volume_of_that_name_that_is_somebody_elses_stays(restarted: Any, found: Any) -> None:
     volumes = restarted.fake.hypervisor.volumes["p"]
     volumes["v"] = replace(volumes["v"], **found)
     await restarted.clean()
     assert "v" in volumes
 
 
-async def test_a_volume_that_a_domain_uses_by_now_stays(restarted, monkeypatch):
+async def test_a_volume_that_a_domain_uses_by_now_stays(restarted: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     reference = DomainReference(
         domain="d", domain_uuid="u", domain_state=DomainState.INACTIVE, role=DiskRole.DISK, target="vda",
         source_kind="file", path="/pools/p/v",
@@ -89,7 +90,9 @@ async def test_a_volume_that_a_domain_uses_by_now_stays(restarted, monkeypatch):
     assert "v" in restarted.fake.hypervisor.volumes["p"]
 
 
-async def test_nothing_is_removed_while_it_cannot_be_told_whether_it_is_used(restarted, monkeypatch):
+async def test_nothing_is_removed_while_it_cannot_be_told_whether_it_is_used(
+    restarted: Any, monkeypatch: pytest.MonkeyPatch
+) -> Any:
     readings = 0
 
     async def read_domains() -> DomainReading:
@@ -107,7 +110,7 @@ async def test_nothing_is_removed_while_it_cannot_be_told_whether_it_is_used(res
     await asyncio.gather(cleaning, return_exceptions=True)
 
 
-async def test_a_new_creation_of_that_name_waits_for_the_cleaning(restarted):
+async def test_a_new_creation_of_that_name_waits_for_the_cleaning(restarted: Any) -> None:
     (left,) = await restarted.recovery.fail_unfinished(await restarted.journal.load())
     claim = restarted.recovery.claim(left)
     with pytest.raises(ModelError) as held:

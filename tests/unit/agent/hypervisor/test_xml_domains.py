@@ -122,7 +122,7 @@ def test_a_snapshots_disks_memory_and_what_it_returns_to() -> None:
     ]
 
 
-def test_shared_folders_and_images_given_as_file_systems_are_used_too():
+def test_shared_folders_and_images_given_as_file_systems_are_used_too() -> None:
     xml = (
         "<domain><devices>"
         "<filesystem type='mount'><source dir='/pools/p/folder'/><target dir='tag'/></filesystem>"

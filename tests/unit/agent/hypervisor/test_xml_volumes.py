@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -141,7 +143,7 @@ def test_a_volume_of_which_libvirt_says_little() -> None:
 @pytest.mark.parametrize(
     ("born", "born_at_s"), [("<btime>1795423406.25</btime>", 1795423406.25), ("<btime>0</btime>", None), ("", None)]
 )
-def test_the_time_of_birth_is_told_where_the_file_system_tells_it(born, born_at_s):
+def test_the_time_of_birth_is_told_where_the_file_system_tells_it(born: Any, born_at_s: Any) -> None:
     timestamps = f"<timestamps><mtime>1</mtime>{born}</timestamps>"
     xml = f"<volume><name>v</name><target><path>/v</path>{timestamps}</target></volume>"
     assert parse_facts("p", xml).born_at_s == born_at_s

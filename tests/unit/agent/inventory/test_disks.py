@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,7 +62,7 @@ def reference(path: Path | str = "", **more: object) -> DomainReference:
     return DomainReference(**known)  # type: ignore[arg-type]
 
 
-async def resolved(files: RoutedFiles | FakeFiles, pools: list[PoolEntry], *references: DomainReference) -> DomainDisks:
+async def resolved(files: Any, pools: list[PoolEntry], *references: DomainReference) -> DomainDisks:
     snapshot = Snapshot(
         revision=Revision(epoch="e", sequence=1), loaded=True, pools={entry.pool.name: entry for entry in pools}
     )
@@ -80,7 +81,7 @@ def qcow2(path: Path, backing: Path | str | None = None) -> Path:
     return path
 
 
-async def test_by_path_and_by_pool_and_volume(files, tmp_path):
+async def test_by_path_and_by_pool_and_volume(files: Any, tmp_path: Path) -> None:
     qcow2(tmp_path / "v")
     here = pool(tmp_path, "v", "w")
     assert await users(files, [here], reference(tmp_path / "v")) == {"p/v"}
@@ -89,23 +90,25 @@ async def test_by_path_and_by_pool_and_volume(files, tmp_path):
     assert await users(files, [here], reference("/elsewhere/v")) == set()
 
 
-async def test_in_every_pool_that_has_the_file(files, tmp_path):
+async def test_in_every_pool_that_has_the_file(files: Any, tmp_path: Path) -> None:
     (tmp_path / "alias").symlink_to(tmp_path)
     pools = [pool(tmp_path, "v"), pool(tmp_path / "alias", "v", name="q")]
     assert await users(files, pools, reference(qcow2(tmp_path / "v"))) == {"p/v", "q/v"}
 
 
-async def test_a_file_that_libvirt_never_saw_is_its_pools_and_so_is_one_of_a_stopped_pool(files, tmp_path):
+async def test_a_file_that_libvirt_never_saw_is_its_pools_and_so_is_one_of_a_stopped_pool(
+    files: Any, tmp_path: Path
+) -> None:
     assert await users(files, [pool(tmp_path)], reference(qcow2(tmp_path / "new"))) == {"p/new"}
     assert await users(files, [pool(tmp_path, active=False)], reference(tmp_path / "new")) == {"p/new"}
 
 
-async def test_what_lies_deeper_uses_the_pool_and_no_volume(files, tmp_path):
+async def test_what_lies_deeper_uses_the_pool_and_no_volume(files: Any, tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     assert await users(files, [pool(tmp_path)], reference(qcow2(tmp_path / "below" / "v"))) == {"p/"}
 
 
-async def test_a_device_by_any_name(files, tmp_path):
+async def test_a_device_by_any_name(files: Any, tmp_path: Path) -> None:
     device = tmp_path / "dm-0"
     device.touch()
     for name in ("lv", "mapper"):
@@ -114,7 +117,7 @@ async def test_a_device_by_any_name(files, tmp_path):
     assert used == {"vg/lv"}
 
 
-async def test_down_a_chain_of_files_wherever_they_lie(files, tmp_path):
+async def test_down_a_chain_of_files_wherever_they_lie(files: Any, tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
     there.mkdir()
@@ -126,7 +129,7 @@ async def test_down_a_chain_of_files_wherever_they_lie(files, tmp_path):
     ]  # fmt: skip
 
 
-async def test_a_chain_that_bites_its_tail_ends(files, tmp_path):
+async def test_a_chain_that_bites_its_tail_ends(files: Any, tmp_path: Path) -> None:
     qcow2(tmp_path / "a")
     qcow2(tmp_path / "b", tmp_path / "a")
     subprocess.run(
@@ -137,13 +140,13 @@ async def test_a_chain_that_bites_its_tail_ends(files, tmp_path):
     assert await users(files, [pool(tmp_path, "a", "b")], reference(tmp_path / "b")) == {"p/a", "p/b"}
 
 
-async def test_the_content_of_a_raw_disk_says_nothing(files, tmp_path):
+async def test_the_content_of_a_raw_disk_says_nothing(files: Any, tmp_path: Path) -> None:
     qcow2(tmp_path / "base")
     forged = qcow2(tmp_path / "forged", tmp_path / "base")
     assert await users(files, [pool(tmp_path, "base", "forged")], reference(forged, format="raw")) == {"p/forged"}
 
 
-async def test_what_cannot_be_looked_at_is_missing_and_counts_by_its_name(tmp_path):
+async def test_what_cannot_be_looked_at_is_missing_and_counts_by_its_name(tmp_path: Path) -> None:
     class Hanging(FakeFiles):
         async def real_path(self, path: str, *, timeout_s: float = 5.0) -> str:
             raise ModelError(Reason.POOL_UNRESPONSIVE, "hangs")
@@ -153,7 +156,7 @@ async def test_what_cannot_be_looked_at_is_missing_and_counts_by_its_name(tmp_pa
     assert [(disk.pool, disk.volume) for disk in disks.disks] == [("p", "v")]
 
 
-async def test_targets_on_servers_are_never_looked_at_and_their_chains_are_as_libvirt_knows_them(tmp_path):
+async def test_targets_on_servers_are_never_looked_at_and_their_chains_are_as_libvirt_knows_them(tmp_path: Path) -> Any:
     class Untouched(FakeFiles):
         async def stat(self, path: str, *, timeout_s: float = 5.0) -> None:
             assert not path.startswith("/mnt"), path
@@ -168,7 +171,7 @@ async def test_targets_on_servers_are_never_looked_at_and_their_chains_are_as_li
     assert await users(Untouched(), [share], reference("/mnt/top")) == {"p/top", "p/base"}
 
 
-async def test_disks_are_in_an_order_that_pages_can_go_on_by(files, tmp_path):
+async def test_disks_are_in_an_order_that_pages_can_go_on_by(files: Any, tmp_path: Path) -> None:
     references = [
         reference(f"/x/{name}", role=role, domain=domain, format="raw")
         for name in "ba" for role in (DiskRole.SNAPSHOT, DiskRole.DISK) for domain in ("e", "d")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def volumes(host: FakeHost) -> list[str]:
     return list(host.registry.snapshot.pools["p"].volumes)
 
 
-async def test_a_long_listing_delays_neither_a_look_at_the_pool_nor_one_at_a_volume(host):
+async def test_a_long_listing_delays_neither_a_look_at_the_pool_nor_one_at_a_volume(host: Any) -> None:
     held = host.hypervisor.hold("list_volumes p")
     listing = asyncio.create_task(host.looker.pool("p"))
     await until(lambda: "list_volumes p" in host.hypervisor.called)
@@ -41,7 +42,7 @@ async def test_a_long_listing_delays_neither_a_look_at_the_pool_nor_one_at_a_vol
     await listing
 
 
-async def test_what_a_volume_became_during_a_listing_is_not_undone_by_it(host):
+async def test_what_a_volume_became_during_a_listing_is_not_undone_by_it(host: Any) -> None:
     held = host.hypervisor.hold("list_volumes p")
     listing = asyncio.create_task(host.looker.pool("p"))
     await until(lambda: "list_volumes p" in host.hypervisor.called)
@@ -58,7 +59,7 @@ async def test_what_a_volume_became_during_a_listing_is_not_undone_by_it(host):
     assert host.registry.snapshot.pools["p"].volumes["b"].facts.capacity_bytes == 7
 
 
-async def test_a_pool_that_stops_during_a_listing_stays_stopped_and_without_volumes(host):
+async def test_a_pool_that_stops_during_a_listing_stays_stopped_and_without_volumes(host: Any) -> None:
     held = host.hypervisor.hold("list_volumes p")
     listing = asyncio.create_task(host.looker.pool("p"))
     await until(lambda: "list_volumes p" in host.hypervisor.called)
@@ -71,7 +72,7 @@ async def test_a_pool_that_stops_during_a_listing_stays_stopped_and_without_volu
     assert volumes(host) == []
 
 
-async def test_a_pool_that_goes_during_a_listing_stays_gone(host):
+async def test_a_pool_that_goes_during_a_listing_stays_gone(host: Any) -> None:
     held = host.hypervisor.hold("list_volumes p")
     listing = asyncio.create_task(host.looker.pool("p"))
     await until(lambda: "list_volumes p" in host.hypervisor.called)
@@ -86,7 +87,7 @@ async def test_a_pool_that_goes_during_a_listing_stays_gone(host):
     assert "p" not in host.registry.snapshot.pools
 
 
-async def test_who_asks_while_a_look_runs_gets_one_that_began_later_and_shares_it(host):
+async def test_who_asks_while_a_look_runs_gets_one_that_began_later_and_shares_it(host: Any) -> None:
     held = host.hypervisor.hold("list_volumes p")
     first = asyncio.create_task(host.looker.pool("p"))
     await until(lambda: "list_volumes p" in host.hypervisor.called)
@@ -100,7 +101,7 @@ async def test_who_asks_while_a_look_runs_gets_one_that_began_later_and_shares_i
     assert host.hypervisor.called.count("list_volumes p") == 2
 
 
-async def test_one_caller_who_leaves_does_not_end_the_look_of_the_others(host):
+async def test_one_caller_who_leaves_does_not_end_the_look_of_the_others(host: Any) -> None:
     held = host.hypervisor.hold("list_volumes p")
     leaving, staying = (asyncio.create_task(host.looker.pool("p")) for _ in range(2))
     await until(lambda: "list_volumes p" in host.hypervisor.called)
@@ -109,7 +110,7 @@ async def test_one_caller_who_leaves_does_not_end_the_look_of_the_others(host):
     assert list((await staying).volumes) == ["a", "b"]
 
 
-async def test_volumes_that_were_never_listed_stay_unread_after_a_look_at_one_of_them(host):
+async def test_volumes_that_were_never_listed_stay_unread_after_a_look_at_one_of_them(host: Any) -> None:
     host.hypervisor.add(pool_facts("q", active=False), "x", "y")
     await host.looker.pool("q")
     host.hypervisor.pools["q"] = pool_facts("q")
@@ -119,7 +120,7 @@ async def test_volumes_that_were_never_listed_stay_unread_after_a_look_at_one_of
     assert (pool.volumes_as_of_s, pool.volume_count) == (None, None)
 
 
-async def test_a_pool_whose_volumes_cannot_be_read_stays_faulty_after_a_look_at_one_of_them(host):
+async def test_a_pool_whose_volumes_cannot_be_read_stays_faulty_after_a_look_at_one_of_them(host: Any) -> None:
     host.hypervisor.failing["list_volumes p"] = ModelError(Reason.PATH_NOT_USABLE, "no")
     await host.looker.pool("p")
     host.hypervisor.volumes["p"]["a"] = volume_facts("p", "a", capacity_bytes=9)
@@ -129,7 +130,7 @@ async def test_a_pool_whose_volumes_cannot_be_read_stays_faulty_after_a_look_at_
     assert (pool.health.status, pool.unread_reason) == (HealthStatus.FAULTY, Reason.PATH_NOT_USABLE)
 
 
-async def test_a_pool_that_cannot_be_read_keeps_the_others_from_nothing(host):
+async def test_a_pool_that_cannot_be_read_keeps_the_others_from_nothing(host: Any) -> None:
     host.hypervisor.add(pool_facts("q"), "x")
     await host.looker.pool("q")
     host.hypervisor.failing["read_pool p"] = ModelError(Reason.POOL_UNRESPONSIVE, "hangs")
@@ -143,7 +144,7 @@ async def test_a_pool_that_cannot_be_read_keeps_the_others_from_nothing(host):
     assert snapshot.pools["p"].pool.as_of_s == before
 
 
-async def test_a_pool_that_never_could_be_read_is_named_and_keeps_the_host_from_nothing():
+async def test_a_pool_that_never_could_be_read_is_named_and_keeps_the_host_from_nothing() -> None:
     host = FakeHost()
     host.hypervisor.add(pool_facts("p"), "a")
     host.hypervisor.add(pool_facts("q"))
@@ -159,7 +160,7 @@ async def test_a_pool_that_never_could_be_read_is_named_and_keeps_the_host_from_
     await host.looker.close()
 
 
-async def test_a_host_whose_libvirt_goes_during_the_first_look_was_not_read():
+async def test_a_host_whose_libvirt_goes_during_the_first_look_was_not_read() -> None:
     host = FakeHost()
     host.hypervisor.add(pool_facts("p"), "a")
     host.hypervisor.failing["read_pool p"] = ModelError(Reason.LIBVIRT_UNAVAILABLE, "gone")
@@ -170,7 +171,7 @@ async def test_a_host_whose_libvirt_goes_during_the_first_look_was_not_read():
     await host.looker.close()
 
 
-async def test_an_intent_of_a_pool_that_is_defined_during_a_look_at_all_is_kept(host):
+async def test_an_intent_of_a_pool_that_is_defined_during_a_look_at_all_is_kept(host: Any) -> None:
     held = host.hypervisor.hold("list_volumes p")
     look = asyncio.create_task(host.looker.all_pools())
     await until(lambda: "list_volumes p" in host.hypervisor.called)
@@ -182,7 +183,7 @@ async def test_an_intent_of_a_pool_that_is_defined_during_a_look_at_all_is_kept(
     assert not (await host.intents.of(entry.pool.facts)).supervised
 
 
-async def test_intents_of_pools_that_are_gone_are_forgotten(host):
+async def test_intents_of_pools_that_are_gone_are_forgotten(host: Any) -> None:
     entry = host.registry.snapshot.pools["p"]
     await host.intents.want(entry.pool.facts, Desired.STOPPED, "somebody")
     host.hypervisor.pools.clear()
@@ -190,7 +191,7 @@ async def test_intents_of_pools_that_are_gone_are_forgotten(host):
     assert (await host.intents.of(entry.pool.facts)).desired.desired is Desired.STARTED
 
 
-async def test_names_that_are_asked_for_in_vain_leave_nothing_behind(host):
+async def test_names_that_are_asked_for_in_vain_leave_nothing_behind(host: Any) -> None:
     for number in range(50):
         with pytest.raises(ModelError):
             await host.looker.pool(f"none-{number}")
@@ -199,7 +200,7 @@ async def test_names_that_are_asked_for_in_vain_leave_nothing_behind(host):
     assert len(host.looker.locks) == 0
 
 
-async def test_a_look_that_finds_nothing_new_makes_no_new_revision(host):
+async def test_a_look_that_finds_nothing_new_makes_no_new_revision(host: Any) -> None:
     revision = host.registry.snapshot.revision
     host.clock.time_s += 5
     await host.looker.pool("p")
@@ -210,7 +211,7 @@ async def test_a_look_that_finds_nothing_new_makes_no_new_revision(host):
     assert host.registry.snapshot.revision != revision
 
 
-async def test_volumes_that_did_not_change_are_not_encoded_again(host):
+async def test_volumes_that_did_not_change_are_not_encoded_again(host: Any) -> None:
     before = host.registry.snapshot.pools["p"].volumes
     host.hypervisor.volumes["p"]["b"] = volume_facts("p", "b", capacity_bytes=7)
     after = (await host.looker.pool("p")).volumes

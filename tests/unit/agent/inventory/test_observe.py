@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -57,7 +59,11 @@ async def observed() -> AsyncIterator[Observed]:
     await host.looker.close()
 
 
-async def test_what_is_stopped_or_started_on_the_host_is_meant_to_be_and_shown_at_once(observed):
+def is_desired(observed: Any, desired: Desired) -> bool:
+    return bool(observed.desired("p") is desired)
+
+
+async def test_what_is_stopped_or_started_on_the_host_is_meant_to_be_and_shown_at_once(observed: Any) -> None:
     pools = observed.host.hypervisor.pools
     assert observed.desired("p") is Desired.STARTED
     for state, kind, desired in (
@@ -66,16 +72,16 @@ async def test_what_is_stopped_or_started_on_the_host_is_meant_to_be_and_shown_a
     ):
         pools["p"] = replace(pools["p"], state=state)
         observed.observer.hear(PoolEvent(kind=kind, pool="p"))
-        await until(lambda desired=desired: observed.desired("p") is desired)
+        await until(partial(is_desired, observed, desired))
 
 
-async def test_a_refresh_that_is_heard_of_is_looked_at(observed):
+async def test_a_refresh_that_is_heard_of_is_looked_at(observed: Any) -> None:
     observed.host.hypervisor.volumes["p"]["b"] = volume_facts("p", "b")
     observed.observer.hear(PoolEvent(kind=PoolEventKind.REFRESHED, pool="p"))
     await until(lambda: list(observed.host.registry.snapshot.pools["p"].volumes) == ["a", "b"])
 
 
-async def test_what_is_heard_during_a_look_is_looked_at_after_it(observed):
+async def test_what_is_heard_during_a_look_is_looked_at_after_it(observed: Any) -> None:
     hypervisor = observed.host.hypervisor
     hypervisor.called.clear()
     held = hypervisor.hold("list_volumes p")
@@ -87,13 +93,13 @@ async def test_what_is_heard_during_a_look_is_looked_at_after_it(observed):
     await until(lambda: list(observed.host.registry.snapshot.pools["p"].volumes) == ["a", "b"])
 
 
-async def test_after_a_reconnection_everything_is_looked_at(observed):
+async def test_after_a_reconnection_everything_is_looked_at(observed: Any) -> None:
     observed.host.hypervisor.add(pool_facts("q"))
     observed.observer.hear(ConnectionEvent(connected=True))
     await until(lambda: "q" in observed.host.registry.snapshot.pools)
 
 
-async def test_a_snapshot_that_cannot_be_stored_costs_no_looks_and_is_stored_later(observed):
+async def test_a_snapshot_that_cannot_be_stored_costs_no_looks_and_is_stored_later(observed: Any) -> None:
     observed.store.full = True
     observed.host.hypervisor.called.clear()
     observed.host.hypervisor.volumes["p"]["b"] = volume_facts("p", "b")
@@ -106,7 +112,7 @@ async def test_a_snapshot_that_cannot_be_stored_costs_no_looks_and_is_stored_lat
     assert observed.store.saved[-1].pools[0].volumes[-1].name == "b"
 
 
-async def test_who_asks_for_the_domains_while_they_are_read_shares_the_next_reading(observed):
+async def test_who_asks_for_the_domains_while_they_are_read_shares_the_next_reading(observed: Any) -> None:
     hypervisor = observed.host.hypervisor
     hypervisor.called.clear()
     held = hypervisor.hold("read_domains")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -32,14 +33,14 @@ def all_pages(items: list[str], size: int, *, item_bytes: int = 1) -> list[list[
 
 
 @given(names, st.integers(1, 10))
-def test_all_pages_together_are_the_list_in_its_order(items, size):
+def test_all_pages_together_are_the_list_in_its_order(items: Any, size: Any) -> None:
     pages = all_pages(items, size)
     assert [item for one in pages for item in one] == items
     assert all(len(one) <= size for one in pages)
 
 
 @given(names, names, st.integers(1, 5))
-def test_what_exists_throughout_is_given_once_whatever_comes_and_goes(before, after, size):
+def test_what_exists_throughout_is_given_once_whatever_comes_and_goes(before: Any, after: Any, size: Any) -> None:
     first = page(before, size)
     seen, token = list(first.items), first.next_token
     while token:
@@ -51,12 +52,12 @@ def test_what_exists_throughout_is_given_once_whatever_comes_and_goes(before, af
         assert set(before) & set(after) <= set(seen)
 
 
-def test_a_page_ends_at_a_mebibyte_and_holds_at_least_one_item():
+def test_a_page_ends_at_a_mebibyte_and_holds_at_least_one_item() -> None:
     assert [len(one) for one in all_pages(["a", "b", "c"], 10, item_bytes=PAGE_BYTES // 2)] == [2, 1]
     assert [len(one) for one in all_pages(["a", "b"], 10, item_bytes=2 * PAGE_BYTES)] == [1, 1]
 
 
-def test_the_size_has_a_default_and_a_bound():
+def test_the_size_has_a_default_and_a_bound() -> None:
     items = [f"{number:05d}" for number in range(LONGEST_PAGE_SIZE + 1)]
     assert len(page(items).items) == DEFAULT_PAGE_SIZE
     assert len(page(items, 1_000_000).items) == LONGEST_PAGE_SIZE
@@ -75,20 +76,20 @@ GOOD = page(["a", "b"], 1).next_token
 @pytest.mark.parametrize(
     "token", ["x", "é", "{}", "=", GOOD + "A", GOOD[:-4], forged(), forged(1), forged("q", "a"), "W1tbW1tb", GOOD * 2]
 )
-def test_what_is_no_token_of_this_list_is_refused(token):
+def test_what_is_no_token_of_this_list_is_refused(token: Any) -> None:
     with pytest.raises(ModelError) as refused:
         page(["a", "b"], 1, token)
     assert refused.value.reason is Reason.TOKEN_MISMATCH
 
 
-def test_a_token_of_another_filter_is_refused():
+def test_a_token_of_another_filter_is_refused() -> None:
     with pytest.raises(ModelError) as refused:
         page(["a", "b"], 1, GOOD, question="another")
     assert refused.value.reason is Reason.TOKEN_MISMATCH
 
 
 @given(st.text(max_size=60))
-def test_no_token_however_it_looks_breaks_anything(token):
+def test_no_token_however_it_looks_breaks_anything(token: Any) -> None:
     try:
         page(["a"], 1, token)
     except ModelError as error:

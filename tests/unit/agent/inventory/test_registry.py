@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -32,39 +33,40 @@ def sequence(registry: Registry) -> int:
     return registry.snapshot.revision.sequence
 
 
-def test_a_host_that_was_never_read_is_no_empty_host():
+def test_a_host_that_was_never_read_is_no_empty_host() -> None:
     with pytest.raises(ModelError) as unread:
         Registry().snapshot.entry("a")
     assert unread.value.reason is Reason.REGISTRY_NOT_LOADED
 
 
-def test_an_unknown_pool_is_not_found(registry):
+def test_an_unknown_pool_is_not_found(registry: Registry) -> None:
     with pytest.raises(ModelError) as unknown:
         registry.snapshot.entry("x")
     assert unknown.value.reason is Reason.POOL_NOT_FOUND
 
 
-def test_pools_are_in_the_order_of_their_names_whatever_comes(registry):
+def test_pools_are_in_the_order_of_their_names_whatever_comes(registry: Registry) -> None:
     registry.put(entry("aa"))
     registry.put(entry("0"))
     assert list(registry.snapshot.pools) == ["0", "a", "aa", "b"]
 
 
-def test_each_change_is_one_revision(registry):
-    for change in (
+def test_each_change_is_one_revision(registry: Registry) -> None:
+    changes: list[Callable[[], None]] = [
         lambda: registry.put(entry("c")),
         lambda: registry.put(entry("a", "v", "w")),
         lambda: registry.put(entry("a")),
         lambda: registry.remove("c"),
         lambda: registry.put_disks(DomainDisks(disks=(), missing=(), as_of_s=0.0)),
         lambda: registry.put_disks(DomainDisks(disks=(), missing=("x",), as_of_s=0.0)),
-    ):
+    ]
+    for change in changes:
         before = sequence(registry)
         change()
         assert sequence(registry) == before + 1
 
 
-def test_what_is_only_newer_is_no_revision(registry):
+def test_what_is_only_newer_is_no_revision(registry: Registry) -> None:
     before = sequence(registry)
     seen = entry("a", "v")
     seen = replace(
@@ -81,14 +83,14 @@ def test_what_is_only_newer_is_no_revision(registry):
     assert registry.snapshot.disks.as_of_s == 99.0
 
 
-def test_a_snapshot_that_somebody_reads_does_not_change_under_them(registry):
+def test_a_snapshot_that_somebody_reads_does_not_change_under_them(registry: Registry) -> None:
     held = registry.snapshot
     registry.put(entry("c"))
     registry.remove("a")
     assert list(held.pools) == ["a", "b"]
 
 
-def test_a_look_at_all_that_could_not_read_everything_leaves_the_age_as_it_is(registry):
+def test_a_look_at_all_that_could_not_read_everything_leaves_the_age_as_it_is(registry: Registry) -> None:
     registry.looked_at_all([], {"a": ModelError(Reason.POOL_UNRESPONSIVE, "hangs")}, 99.0)
     assert registry.snapshot.as_of_s == 10.0
     assert not registry.snapshot.never_read, "it was read before"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,12 +28,16 @@ def volume(source_format: str | None, capacity: int, allocation: int | None = No
         (volume("qcow2", 100, 100), 100),
     ],
 )
-def test_raw_takes_all_at_once_unless_it_is_asked_for_less_and_qcow2_nothing_unless_it_is_asked_for_more(asked, taken):
+def test_raw_takes_all_at_once_unless_it_is_asked_for_less_and_qcow2_nothing_unless_it_is_asked_for_more(
+    asked: Any, taken: Any
+) -> None:
     assert bytes_at_once(asked) == taken
 
 
 @given(st.integers(0, 1 << 60), st.integers(0, 1 << 60), st.integers(0, 1 << 60))
-def test_what_fits_beside_what_is_promised_is_taken_and_nothing_more(needed, available, promised):
+def test_what_fits_beside_what_is_promised_is_taken_and_nothing_more(
+    needed: Any, available: Any, promised: Any
+) -> None:
     free = max(0, available - promised)
     if needed <= free:
         check_fits(needed_bytes=needed, available_bytes=available, promised_bytes=promised)
@@ -42,12 +48,12 @@ def test_what_fits_beside_what_is_promised_is_taken_and_nothing_more(needed, ava
     assert full.value.metadata == {"needed_bytes": str(needed), "available_bytes": str(free)}
 
 
-def test_where_it_is_not_known_what_is_free_libvirt_decides():
+def test_where_it_is_not_known_what_is_free_libvirt_decides() -> None:
     check_fits(needed_bytes=1 << 60, available_bytes=None, promised_bytes=0)
 
 
 @pytest.mark.parametrize(("ratio", "fits"), [(0.0, True), (1.0, False), (1.5, True), (1.499, False)])
-def test_capacities_add_up_to_the_ratio_at_most_and_0_is_no_limit(ratio, fits):
+def test_capacities_add_up_to_the_ratio_at_most_and_0_is_no_limit(ratio: Any, fits: Any) -> None:
     sizes = {"capacity_bytes": 100, "provisioned_bytes": 50, "pool_capacity_bytes": 100}
     if fits:
         check_overcommit(**sizes, overcommit_ratio=ratio)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -47,39 +48,39 @@ def source(**parts: str) -> NetfsSource:
         ({"protocol_version": ""}, "mount.protocol_version"),
     ],
 )
-def test_each_stated_field_that_differs_is_named(changes, field):
+def test_each_stated_field_that_differs_is_named(changes: Any, field: Any) -> None:
     assert pool_differences(replace(NFS, **changes), NFS) == (field,)
 
 
-def test_another_type_is_all_that_is_said_of_it():
+def test_another_type_is_all_that_is_said_of_it() -> None:
     assert pool_differences(PoolDefinition(name="p", type="dir", target_path="/else"), NFS) == ("type",)
 
 
-def test_what_is_not_stated_does_not_count():
+def test_what_is_not_stated_does_not_count() -> None:
     assert pool_differences(BARE, NFS) == ()
     assert pool_differences(replace(BARE, target_permissions=Permissions()), NFS) == ()
 
 
 @pytest.mark.parametrize("target", ["/mnt/p", "/mnt//p", "/mnt/p/", "//mnt/p"])
-def test_slashes_do_not_make_another_path(target):
+def test_slashes_do_not_make_another_path(target: Any) -> None:
     assert pool_differences(replace(BARE, target_path=target), NFS) == ()
 
 
 @given(st.lists(st.sampled_from(["a", "b", "", "c"]), max_size=6))
-def test_a_clean_path_is_its_own_and_has_no_slash_too_many(parts):
+def test_a_clean_path_is_its_own_and_has_no_slash_too_many(parts: Any) -> None:
     cleaned = clean_path("/" + "/".join(parts))
     assert cleaned == "/" + "/".join(part for part in parts if part)
     assert clean_path(cleaned) == cleaned
 
 
-def test_what_the_stored_definition_has_otherwise_is_pending_and_live_permissions_are_not():
+def test_what_the_stored_definition_has_otherwise_is_pending_and_live_permissions_are_not() -> None:
     assert pending_fields(NFS, None) == ()
     assert pending_fields(NFS, replace(NFS, target_permissions=Permissions(mode=0))) == ()
     stored = replace(NFS, target_path="/mnt/q", mount_options=None, protocol_version=None)
     assert pending_fields(NFS, stored) == ("target.path", "mount.options", "mount.protocol_version")
 
 
-def test_one_source_is_one_storage_whatever_the_pool_is_called():
+def test_one_source_is_one_storage_whatever_the_pool_is_called() -> None:
     assert same_source(replace(BARE, name="q", target_path="/elsewhere"), NFS)
     assert not same_source(replace(BARE, source=source(path="/export/below")), NFS)
     here = PoolDefinition(name="a", type="dir", source=DirSource(), target_path="/srv/a")
@@ -110,10 +111,10 @@ HAVE: VolumeFacts = replace(
         ({"permissions": Permissions(mode=0o644)}, ("permissions.mode",)),
     ],
 )
-def test_a_volume_is_compared_in_what_is_stated_after_libvirts_rounding(asked, fields):
+def test_a_volume_is_compared_in_what_is_stated_after_libvirts_rounding(asked: Any, fields: Any) -> None:
     assert volume_differences(VolumeDefinition(name="v", **asked), HAVE) == fields
 
 
-def test_a_volume_without_backing_store_is_not_one_with_it():
+def test_a_volume_without_backing_store_is_not_one_with_it() -> None:
     asked = VolumeDefinition(name="v", backing_store=BackingStore(path="/b"))
     assert volume_differences(asked, replace(HAVE, backing_store=None)) == ("backing_store.path",)

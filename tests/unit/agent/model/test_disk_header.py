@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,24 +25,29 @@ def base(tmp_path: Path) -> Path:
     return tmp_path / "base"
 
 
-def test_a_file_of_its_own_lies_on_nothing(tmp_path):
+def test_a_file_of_its_own_lies_on_nothing(tmp_path: Path) -> None:
     assert made(tmp_path / "own") == DiskHeader()
 
 
 @pytest.mark.parametrize("version", ["0.10", "1.1"])
-def test_the_backing_file_is_told_as_it_is_written(tmp_path, base, version):
+def test_the_backing_file_is_told_as_it_is_written(tmp_path: Path, base: Any, version: Any) -> None:
     told = made(tmp_path / "top", "-o", f"compat={version}", "-F", "qcow2", "-b", "base")
     assert told == DiskHeader(backing_path="base", backing_format="qcow2")
-    assert made(tmp_path / "top", "-F", "qcow2", "-b", f"file:{base}").backing_path == str(base)
+    told = made(tmp_path / "top", "-F", "qcow2", "-b", f"file:{base}")
+    assert told is not None
+    assert told.backing_path == str(base)
 
 
-def test_a_backing_file_in_json_is_told_by_its_path(tmp_path, base):
+def test_a_backing_file_in_json_is_told_by_its_path(tmp_path: Path, base: Any) -> None:
     name = f'json:{{"driver":"qcow2","file":{{"driver":"file","filename":"{base}"}}}}'
-    assert made(tmp_path / "top", "-F", "qcow2", "-b", name).backing_path == str(base)
+    told = made(tmp_path / "top", "-F", "qcow2", "-b", name)
+    assert told is not None
+    assert told.backing_path == str(base)
 
 
-def test_an_external_data_file_is_told(tmp_path):
+def test_an_external_data_file_is_told(tmp_path: Path) -> None:
     told = made(tmp_path / "top", "-o", f"data_file={tmp_path}/data,data_file_raw=on")
+    assert told is not None
     assert told.data_path.endswith("data")
 
 
@@ -52,16 +58,16 @@ def named(backing: bytes) -> bytes:
 @pytest.mark.parametrize(
     "name", [b"nbd://host/export", b"json:{", b"json:[]", b"\xff\xfe", b"a\0b", b'json:{"file":[]}']
 )
-def test_what_names_no_file_of_the_host_is_left_out(name):
+def test_what_names_no_file_of_the_host_is_left_out(name: Any) -> None:
     assert read_disk_header(named(name)) == DiskHeader()
 
 
-def test_other_files_are_none():
+def test_other_files_are_none() -> None:
     assert read_disk_header(b"") is None
     assert read_disk_header(b"QFI\xfb") is None
     assert read_disk_header(bytes(512)) is None
 
 
 @given(st.binary(max_size=300), st.integers(0, 4))
-def test_no_header_however_damaged_is_more_than_left_out(rest, version):
+def test_no_header_however_damaged_is_more_than_left_out(rest: Any, version: Any) -> None:
     read_disk_header(b"QFI\xfb" + struct.pack(">I", version) + rest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -27,19 +28,19 @@ VOLUME = volume_facts("p", "v")
         {"allocation_bytes": 1},
     ],
 )
-def test_usage_changes_no_pools_etag(usage):
+def test_usage_changes_no_pools_etag(usage: Any) -> None:
     assert pool_etag(replace(POOL, **usage), supervised=True) == pool_etag(POOL, supervised=True)
 
 
 @pytest.mark.parametrize(
     "definition", [{"inactive_xml": "<pool><other/></pool>"}, {"autostart": True}, {"persistent": False}, {"uuid": "x"}]
 )
-def test_what_is_defined_does(definition):
+def test_what_is_defined_does(definition: Any) -> None:
     assert pool_etag(replace(POOL, **definition), supervised=True) != pool_etag(POOL, supervised=True)
     assert pool_etag(POOL, supervised=False) != pool_etag(POOL, supervised=True)
 
 
-def test_a_transient_pools_etag_is_of_its_live_definition_without_usage():
+def test_a_transient_pools_etag_is_of_its_live_definition_without_usage() -> None:
     transient = replace(POOL, persistent=False, inactive_xml="")
     fuller = replace(transient, xml=POOL.xml.replace(">4<", ">3<").replace(">5<", ">6<"))
     assert pool_etag(fuller, supervised=True) == pool_etag(transient, supervised=True)
@@ -47,7 +48,7 @@ def test_a_transient_pools_etag_is_of_its_live_definition_without_usage():
 
 
 @pytest.mark.parametrize("usage", [{"allocation_bytes": 9}, {"physical_bytes": 9}, {"modified_at_s": 9.0}])
-def test_usage_changes_no_volumes_etag(usage):
+def test_usage_changes_no_volumes_etag(usage: Any) -> None:
     assert volume_etag(replace(VOLUME, **usage)) == volume_etag(VOLUME)
 
 
@@ -58,5 +59,5 @@ def test_usage_changes_no_volumes_etag(usage):
         {"encryption": "luks"}, {"backing_store": BackingStore(path="/b")}, {"born_at_s": 9.0},
     ],
 )  # fmt: skip
-def test_a_volume_that_was_made_anew_has_another_etag(identity):
+def test_a_volume_that_was_made_anew_has_another_etag(identity: Any) -> None:
     assert volume_etag(replace(VOLUME, **identity)) != volume_etag(VOLUME)

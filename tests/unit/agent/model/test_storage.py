@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from poolfleet_agent.model.pool import DirSource, NetfsSource, PoolDefinition, Storage, StorageIdSource
@@ -32,18 +34,18 @@ def identify(
     ],
     ids=["real path", "path as written", "source"],
 )
-def test_a_configured_id_comes_first(definition, entry):
+def test_a_configured_id_comes_first(definition: Any, entry: Any) -> None:
     found = identify(definition, ConfiguredStorage(id="other", path="/elsewhere"), entry)
     assert found is not None
     assert (found.id, found.source) == ("c", StorageIdSource.CONFIGURED)
 
 
-def test_a_local_folder_is_this_agents_by_file_system_and_real_path():
+def test_a_local_folder_is_this_agents_by_file_system_and_real_path() -> None:
     found = identify(DIR)
     assert found == Storage(id="host:agent:uuid:1:/srv/real", source=StorageIdSource.DERIVED)
 
 
-def test_a_folder_of_which_too_little_is_known_has_no_id():
+def test_a_folder_of_which_too_little_is_known_has_no_id() -> None:
     assert identify(DIR, filesystem_id="") is None
 
 
@@ -56,7 +58,7 @@ def test_a_folder_of_which_too_little_is_known_has_no_id():
         (netfs(source_format="glusterfs", path="/vol"), "gluster:nfs.example.com/vol"),
     ],
 )
-def test_a_share_is_known_by_its_server_and_path_however_they_are_written(definition, storage_id):
+def test_a_share_is_known_by_its_server_and_path_however_they_are_written(definition: Any, storage_id: Any) -> None:
     found = identify(definition)
     assert found is not None
     assert (found.id, found.source, found.aliases) == (storage_id, StorageIdSource.DERIVED, (storage_id,))

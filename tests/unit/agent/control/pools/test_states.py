@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,9 @@ async def desired(fake: FakeHost, pool: str) -> tuple[Desired, Desired | None]:
     [("on", StartPool, Desired.STOPPED, Desired.STARTED), ("off", StopPool, Desired.STARTED, Desired.STOPPED)],
     ids=["start", "stop"],
 )
-async def test_what_is_in_the_asked_state_already_is_only_meant_to_be_from_then_on(fake, pool, mutation, before, after):
+async def test_what_is_in_the_asked_state_already_is_only_meant_to_be_from_then_on(
+    fake: Any, pool: Any, mutation: Any, before: Any, after: Any
+) -> None:
     await fake.intents.want(fake.registry.snapshot.pools[pool].pool.facts, before, "before")
     await fake.looker.pool_facts(pool)
     asked, running = mutation(host=use_case_host(fake), pool=pool), operations()
@@ -50,13 +53,13 @@ async def test_what_is_in_the_asked_state_already_is_only_meant_to_be_from_then_
     assert isinstance(await asked.check(), Outcome)
 
 
-async def test_a_pool_that_went_unnoticed_is_defined_anew_not_found_unchanged(fake):
+async def test_a_pool_that_went_unnoticed_is_defined_anew_not_found_unchanged(fake: Any) -> None:
     del fake.hypervisor.pools["off"]
     definition = PoolDefinition(name="off", type="dir", source=DirSource(), target_path="/pools/off")
     assert isinstance(await DefinePool(host=use_case_host(fake), definition=definition).check(), Work)
 
 
-async def test_a_pool_that_went_unnoticed_is_missing_where_that_is_allowed(fake):
+async def test_a_pool_that_went_unnoticed_is_missing_where_that_is_allowed(fake: Any) -> None:
     del fake.hypervisor.pools["off"]
     outcome = await UndefinePool(host=use_case_host(fake), pool="off", allow_missing=True).check()
     assert outcome == Outcome(changed=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,9 @@ def creation(
 
 
 @pytest.mark.parametrize(("allocated", "ratio"), [(True, 0.0), (False, 1.0)], ids=["bytes at once", "capacity"])
-async def test_creations_at_once_are_not_all_promised_the_last_free_bytes(fake, allocated, ratio):
+async def test_creations_at_once_are_not_all_promised_the_last_free_bytes(
+    fake: Any, allocated: Any, ratio: Any
+) -> None:
     promises, running = Promises(), operations()
     fake.hypervisor.hold("create_volume p a")
     fake.hypervisor.hold("create_volume p b")
@@ -53,12 +56,12 @@ async def test_creations_at_once_are_not_all_promised_the_last_free_bytes(fake, 
     for held in fake.hypervisor.held.values():
         held.set()
     done = await asyncio.gather(*asked)
-    refused = [operation for operation in done if operation.failure is not None]
-    assert [operation.failure.reason for operation in refused] == [Reason.NO_SPACE]
+    refused = [operation.failure for operation in done if operation.failure is not None]
+    assert [failure.reason for failure in refused] == [Reason.NO_SPACE]
     assert len(fake.hypervisor.volumes["p"]) == 1
 
 
-async def test_a_creation_that_fails_takes_its_promise_back(fake):
+async def test_a_creation_that_fails_takes_its_promise_back(fake: Any) -> None:
     promises, running = Promises(), operations()
     fake.hypervisor.failing["create_volume p a"] = ModelError(Reason.FULL, "full")
     assert (await running.submit(creation(fake, "a", promises), CALLER)).failure is not None
