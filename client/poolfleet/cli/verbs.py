@@ -149,8 +149,8 @@ def changes(
 
 def option(field: str, kind: Any, about: str, *, default: Any = None, **more: Any) -> inspect.Parameter:
     """Make one option `--field` for `changes(…, options=…)`."""
-    metavar = field.rpartition("_")[2].upper()
-    info = typer.Option(f"--{field.replace('_', '-')}", help=about, metavar=metavar, show_default=False, **more)
+    more.setdefault("metavar", field.rpartition("_")[2].upper())
+    info = typer.Option(f"--{field.replace('_', '-')}", help=about, show_default=False, **more)
     return inspect.Parameter(field, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info])
 
 
