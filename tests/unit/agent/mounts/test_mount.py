@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -130,7 +131,8 @@ def alive(pid: int) -> bool:
 
 if os.geteuid() != 0:
 
-    async def test_an_ordinary_user_may_not_mount(children: Children) -> None:
+    async def test_an_ordinary_user_may_not_mount(children: Children, tmp_path: Path) -> None:
+        # The target is there: some releases of mount look for it before they look at who asks.
         with pytest.raises(MountError) as failed:
-            await Mounter(children).mount(request(), timeout_s=LONG_S)
+            await Mounter(children).mount(replace(request(), target=str(tmp_path)), timeout_s=LONG_S)
         assert failed.value.failure is MountFailure.NOT_PRIVILEGED
