@@ -13,7 +13,7 @@ from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.lanes import Claim, Lanes
 from poolfleet_agent.control.mutation import Caller, Mutation, Outcome, Work
 from poolfleet_agent.control.report import Report
-from poolfleet_agent.control.turns import Turns
+from poolfleet_agent.inventory.locks import Locks
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.names import check_uuid
 from poolfleet_agent.model.operation import Failure, Operation, OperationState
@@ -38,7 +38,7 @@ class Operations:
     most_at_once: int = 256
     _tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
     _works: "dict[str, asyncio.Task[Outcome]]" = field(default_factory=dict)
-    _turns: Turns = field(default_factory=Turns)
+    _request_ids: Locks = field(default_factory=Locks)
     _stopping: bool = False
 
     async def submit(self, mutation: Mutation, caller: Caller, *, validate_only: bool = False) -> Operation:
@@ -51,7 +51,7 @@ class Operations:
         if not caller.request_id:
             operation = await self._begin(mutation, caller)
         else:
-            async with self._turns.of((caller.name, caller.rpc, caller.request_id)):
+            async with self._request_ids.of((caller.name, caller.rpc, caller.request_id)):
                 operation = await self._recorded(caller) or await self._begin(mutation, caller)
         return await self.journal.wait(operation.id, ANSWER_WITHIN_S)
 

@@ -18,11 +18,12 @@ from poolfleet_agent.inventory.build import (
     volume_record,
 )
 from poolfleet_agent.inventory.intents import Intents
+from poolfleet_agent.inventory.locks import Locks
 from poolfleet_agent.inventory.pool_mounts import PoolMounts
 from poolfleet_agent.inventory.reading import NOTHING_SEEN, Reader, seen_before
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord, pool_not_found
-from poolfleet_agent.inventory.turns import Locks, Turns
+from poolfleet_agent.inventory.turns import Turns
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES, HealthStatus, PoolFacts
 from poolfleet_agent.model.ports import Clock, Encoder, Files, Hypervisor

@@ -6,31 +6,15 @@ A look belongs to nobody who asked: it goes on when they leave, and ends with `c
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
-from weakref import WeakValueDictionary
 
 import structlog
 
+from poolfleet_agent.inventory.locks import Locks
 from poolfleet_agent.model.errors import ModelError
 
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
-
-
-class Locks:
-    """A lock for each key, for as long as somebody holds it or waits for it."""
-
-    def __init__(self) -> None:
-        """None yet."""
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-
-    def of(self, key: str) -> asyncio.Lock:
-        """The key's lock; to be entered at once."""
-        return self._locks.setdefault(key, asyncio.Lock())
-
-    def __len__(self) -> int:
-        """How many there are."""
-        return len(self._locks)
 
 
 class Turns(Generic[T]):

@@ -1,36 +1,25 @@
 """ErasePool: destroy what is stored (libvirt's delete). The definition stays."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
-from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.in_use import check_pool_not_in_use
-from poolfleet_agent.control.mutation import Mutation, Outcome, Work
-from poolfleet_agent.control.pools.stopped import find_stopped
+from poolfleet_agent.control.mutation import Outcome, Work
+from poolfleet_agent.control.pools.stopped import StoppedPoolMutation
 from poolfleet_agent.control.report import Report
 from poolfleet_agent.model.operation import OperationKind
 from poolfleet_agent.model.quarantine import Use
 
 
 @dataclass(frozen=True, kw_only=True)
-class ErasePool(Mutation):
+class ErasePool(StoppedPoolMutation):
     """Erase one pool."""
 
     kind: ClassVar = OperationKind.ERASE_POOL
-    host: Host = field(repr=False)
-    pool: str
-    etag: str = ""
-    allow_missing: bool = False
-    allow_in_use: bool = False
-
-    @property
-    def target(self) -> tuple[str, str]:
-        """The pool."""
-        return self.pool, ""
 
     async def check(self) -> Outcome | Work:
         """POOL_NOT_FOUND, ETAG_MISMATCH, POOL_ACTIVE, POOL_IN_USE, PATH_NOT_ALLOWED."""
-        entry = await find_stopped(self.host, self.pool, self.etag, allow_missing=self.allow_missing)
+        entry = await self.find()
         if entry is None:
             return Outcome(changed=False)
         await self.host.quarantine.check(entry, Use.START_OR_STOP)

@@ -1,12 +1,11 @@
 """UndefinePool: forget a stored definition. Nothing that is stored in the pool is touched."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
-from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.in_use import check_pool_not_in_use
-from poolfleet_agent.control.mutation import Mutation, Outcome, Work
-from poolfleet_agent.control.pools.stopped import find_stopped
+from poolfleet_agent.control.mutation import Outcome, Work
+from poolfleet_agent.control.pools.stopped import StoppedPoolMutation
 from poolfleet_agent.control.report import Report
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -14,24 +13,14 @@ from poolfleet_agent.model.operation import OperationKind
 
 
 @dataclass(frozen=True, kw_only=True)
-class UndefinePool(Mutation):
+class UndefinePool(StoppedPoolMutation):
     """Forget one pool."""
 
     kind: ClassVar = OperationKind.UNDEFINE_POOL
-    host: Host = field(repr=False)
-    pool: str
-    etag: str = ""
-    allow_missing: bool = False
-    allow_in_use: bool = False
-
-    @property
-    def target(self) -> tuple[str, str]:
-        """The pool."""
-        return self.pool, ""
 
     async def check(self) -> Outcome | Work:
         """POOL_NOT_FOUND, ETAG_MISMATCH, POOL_ACTIVE, POOL_TRANSIENT, POOL_IN_USE."""
-        entry = await find_stopped(self.host, self.pool, self.etag, allow_missing=self.allow_missing)
+        entry = await self.find()
         if entry is None:
             return Outcome(changed=False)
         warnings = () if self.allow_in_use else await check_pool_not_in_use(self.host, entry)
