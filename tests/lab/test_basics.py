@@ -20,7 +20,7 @@ def test_the_agents_answer_by_the_unit_that_the_project_ships(lab: Lab) -> None:
         assert host.ssh("systemctl is-active poolfleet-agent").strip() == "active"
         with host.agent() as agent:
             assert agent.get().registry_loaded
-        assert "python_info" in host.metrics() or "poolfleet" in host.metrics()
+        assert "poolfleet" in host.metrics()
 
 
 def test_a_volume_made_on_one_host_is_seen_on_the_other(healthy: Lab) -> None:

@@ -1,0 +1,89 @@
+"""Starting a pool whose server fails: tried again within the deadline, with each attempt and its kind on record."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from poolfleet import AgentClient, FailedPrecondition, Operation, PoolfleetError, PoolSpec, Unavailable
+from poolfleet.types.pool import PoolState
+from poolfleet.types.retry import RetryPolicy
+from scripts.virtual_lab.lab import Lab
+
+BRIEFLY = RetryPolicy(deadline_s=20)
+# The agent's own 3 s, three times as long in the lab.
+FIRST_FAILURE_S = 9.0
+
+
+@pytest.fixture
+def agent(healthy: Lab) -> Iterator[AgentClient]:
+    """The agent of one host, whose pools are gone after the test."""
+    with healthy.hosts[0].agent(timeout_s=240) as client:
+        yield client
+
+
+def define(agent: AgentClient, export: str = "vm_data", *, host: str = "nfs.lab", name: str = "vm_data") -> None:
+    agent.pools.define(PoolSpec.netfs(name, host=host, path=f"/srv/nfs/{export}", target=f"/srv/pools/{name}"))
+    agent.pools.build(name)
+
+
+def failed_start(agent: AgentClient, kind: type[PoolfleetError]) -> tuple[PoolfleetError, Operation]:
+    with pytest.raises(kind) as caught:
+        agent.pools.start("vm_data", retry=BRIEFLY)
+    assert caught.value.operation_id
+    return caught.value, agent.operations.get(caught.value.operation_id)
+
+
+@pytest.mark.parametrize("way", ["refused", "silent"])
+def test_a_server_that_fails_is_tried_again_and_each_attempt_says_how(
+    healthy: Lab, agent: AgentClient, way: str
+) -> None:
+    define(agent)
+    if way == "refused":
+        healthy.server.refuse()
+    else:
+        healthy.server.silent()
+    error, operation = failed_start(agent, Unavailable)
+    assert error.reason == "MOUNT_RETRIES_EXHAUSTED"
+    assert len(operation.attempts) > 1
+    expected = "CONNECTION_REFUSED" if way == "refused" else "TIMED_OUT"
+    assert {attempt.failure for attempt in operation.attempts} == {expected}
+    first = operation.attempts[0].duration_s
+    assert first is not None
+    assert first < FIRST_FAILURE_S
+    assert healthy.hosts[0].mounts() == []
+
+
+def test_a_missing_export_is_refused_with_its_kind(healthy: Lab, agent: AgentClient) -> None:
+    define(agent, "missing")
+    error, operation = failed_start(agent, FailedPrecondition)
+    assert error.reason == "MOUNT_FAILED"
+    assert operation.attempts[-1].failure in ("NO_SUCH_EXPORT", "ACCESS_DENIED")
+    assert len(operation.attempts) <= 3
+    assert healthy.hosts[0].mounts() == []
+
+
+def test_a_name_that_nobody_knows_fails_at_once(agent: AgentClient) -> None:
+    define(agent, host="no-such-server.lab")
+    began = time.monotonic()
+    _, operation = failed_start(agent, PoolfleetError)
+    assert operation.attempts[0].failure in ("NAME_UNKNOWN", "NAME_TEMPORARY")
+    assert time.monotonic() - began < 90
+
+
+def test_a_server_that_comes_up_20_s_later_is_waited_for(healthy: Lab, agent: AgentClient) -> None:
+    define(agent)
+    healthy.server.refuse()
+    later = threading.Timer(20, healthy.server.heal)
+    later.start()
+    try:
+        started = agent.pools.start("vm_data", retry=RetryPolicy(deadline_s=120))
+    finally:
+        later.join()
+    assert len(started.attempts) > 1
+    assert started.attempts[0].failure == "CONNECTION_REFUSED"
+    assert started.attempts[-1].failure == ""
+    assert agent.pools.get("vm_data").state is PoolState.RUNNING
