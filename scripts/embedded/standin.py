@@ -64,6 +64,9 @@ class NetfsStandIn:
             )
         )
         wrapper.chmod(0o755)
+        self._mount(export)
+
+    def _mount(self, export: Path) -> None:
         self.namespace.start([("tmpfs", self.source, str(export))])
 
     def mount_wrapper(self) -> tuple[str, str, str]:

@@ -1,0 +1,234 @@
+"""A FUSE passthrough: shows one folder on another under a source's name; run as a program, as root.
+
+`python -I -S fuse_program.py SOURCE FOLDER TARGET` mounts, prints one line and serves until it is killed. Nothing is
+cached, so that whoever touches the mount waits while this is stopped (SIGSTOP), as on a silent server. It speaks the
+kernel's protocol itself (linux/fuse.h, version 7.31), one request at a time.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import stat
+import struct
+import sys
+from collections.abc import Callable
+
+MOST_WRITE_BYTES = 128 << 10
+_IN = struct.Struct("<IIQQIIIHH")
+_OUT = struct.Struct("<IiQ")
+_ATTRIBUTES = struct.Struct("<6Q10I")
+_SETATTR = struct.Struct("<II6Q8I")
+_MODE, _UID, _GID, _SIZE, _MTIME = 1, 2, 4, 8, 32
+_ROOT = 1
+
+
+class Passthrough:
+    """Answers requests; a node is a path, and keeps its number."""
+
+    def __init__(self, folder: bytes) -> None:
+        self._paths = {_ROOT: folder}
+        self._ids = {folder: _ROOT}
+        self.handlers: dict[int, Callable[[int, bytes], bytes | None]] = {
+            1: self._lookup, 2: self._forget, 3: self._getattr, 4: self._setattr, 5: self._readlink, 6: self._symlink,
+            8: self._mknod, 9: self._mkdir, 10: self._unlink, 11: self._rmdir, 12: self._rename, 13: self._link,
+            14: self._open, 15: self._read, 16: self._write, 17: self._statfs, 18: self._release, 20: self._fsync,
+            26: self._init, 27: self._opendir, 28: self._readdir, 29: self._done, 30: self._done, 35: self._create,
+            36: self._forget, 38: self._done, 42: self._forget, 43: self._fallocate,
+        }  # fmt: skip
+
+    def _child(self, node: int, name: bytes) -> bytes:
+        return self._paths[node] + b"/" + name.rstrip(b"\0")
+
+    def _entry(self, path: bytes) -> bytes:
+        facts = os.lstat(path)
+        node = self._ids.setdefault(path, len(self._ids) + 1)
+        self._paths[node] = path
+        return struct.pack("<QQQQII", node, 0, 0, 0, 0, 0) + _attributes(facts)
+
+    def _attributes_of(self, path: bytes) -> bytes:
+        return struct.pack("<QII", 0, 0, 0) + _attributes(os.lstat(path))
+
+    def _init(self, _node: int, body: bytes) -> bytes:
+        readahead = struct.unpack_from("<III", body)[2]
+        return struct.pack("<IIIIHHIIHHI7I", 7, 31, readahead, 0, 16, 12, MOST_WRITE_BYTES, 1, 0, 0, 0, *[0] * 7)
+
+    def _lookup(self, node: int, body: bytes) -> bytes:
+        return self._entry(self._child(node, body))
+
+    def _forget(self, _node: int, _body: bytes) -> None:
+        return None
+
+    def _done(self, _node: int, _body: bytes) -> bytes:
+        return b""
+
+    def _getattr(self, node: int, _body: bytes) -> bytes:
+        return self._attributes_of(self._paths[node])
+
+    def _setattr(self, node: int, body: bytes) -> bytes:
+        path = self._paths[node]
+        valid, _, _, size, _, _, mtime, _, _, mtime_ns, _, mode, _, uid, gid, _ = struct.unpack(
+            "<IIQQQQQQIIIIIIII", body
+        )
+        if valid & _MODE:
+            os.chmod(path, stat.S_IMODE(mode))
+        if valid & (_UID | _GID):
+            os.chown(path, uid if valid & _UID else -1, gid if valid & _GID else -1, follow_symlinks=False)
+        if valid & _SIZE:
+            os.truncate(path, size)
+        if valid & _MTIME:
+            when = mtime * 1_000_000_000 + mtime_ns
+            os.utime(path, ns=(when, when), follow_symlinks=False)
+        return self._attributes_of(path)
+
+    def _readlink(self, node: int, _body: bytes) -> bytes:
+        return os.readlink(self._paths[node])
+
+    def _symlink(self, node: int, body: bytes) -> bytes:
+        name, target = body.rstrip(b"\0").split(b"\0")
+        os.symlink(target, self._child(node, name))
+        return self._entry(self._child(node, name))
+
+    def _mknod(self, node: int, body: bytes) -> bytes:
+        mode, device = struct.unpack_from("<II", body)
+        path = self._child(node, body[16:])
+        os.mknod(path, mode, device)
+        return self._entry(path)
+
+    def _mkdir(self, node: int, body: bytes) -> bytes:
+        path = self._child(node, body[8:])
+        os.mkdir(path, struct.unpack_from("<I", body)[0])
+        return self._entry(path)
+
+    def _unlink(self, node: int, body: bytes) -> bytes:
+        path = self._child(node, body)
+        os.unlink(path)
+        self._ids.pop(path, None)
+        return b""
+
+    def _rmdir(self, node: int, body: bytes) -> bytes:
+        path = self._child(node, body)
+        os.rmdir(path)
+        self._ids.pop(path, None)
+        return b""
+
+    def _rename(self, node: int, body: bytes) -> bytes:
+        (folder,) = struct.unpack_from("<Q", body)
+        old, new = body[8:].rstrip(b"\0").split(b"\0")
+        os.rename(self._child(node, old), self._child(folder, new))
+        if (moved := self._ids.pop(self._child(node, old), None)) is not None:
+            self._paths[moved] = self._child(folder, new)
+            self._ids[self._child(folder, new)] = moved
+        return b""
+
+    def _link(self, node: int, body: bytes) -> bytes:
+        (old,) = struct.unpack_from("<Q", body)
+        path = self._child(node, body[8:])
+        os.link(self._paths[old], path)
+        return self._entry(path)
+
+    def _open(self, node: int, body: bytes) -> bytes:
+        (flags,) = struct.unpack_from("<I", body)
+        descriptor = os.open(self._paths[node], flags & ~(os.O_CREAT | os.O_EXCL | os.O_NOCTTY | os.O_DIRECT))
+        return struct.pack("<QII", descriptor, 0, 0)
+
+    def _create(self, node: int, body: bytes) -> bytes:
+        flags, mode = struct.unpack_from("<II", body)
+        path = self._child(node, body[16:])
+        descriptor = os.open(path, (flags | os.O_CREAT) & ~os.O_DIRECT, stat.S_IMODE(mode))
+        return self._entry(path) + struct.pack("<QII", descriptor, 0, 0)
+
+    def _read(self, _node: int, body: bytes) -> bytes:
+        descriptor, offset, size = struct.unpack_from("<QQI", body)
+        return os.pread(descriptor, size, offset)
+
+    def _write(self, _node: int, body: bytes) -> bytes:
+        descriptor, offset, size = struct.unpack_from("<QQI", body)
+        return struct.pack("<II", os.pwrite(descriptor, body[40 : 40 + size], offset), 0)
+
+    def _fallocate(self, _node: int, body: bytes) -> bytes:
+        descriptor, offset, length, mode = struct.unpack_from("<QQQI", body)
+        if mode:
+            raise OSError(errno.EOPNOTSUPP, "only plain allocation")
+        os.posix_fallocate(descriptor, offset, length)
+        return b""
+
+    def _fsync(self, _node: int, body: bytes) -> bytes:
+        os.fsync(struct.unpack_from("<Q", body)[0])
+        return b""
+
+    def _release(self, _node: int, body: bytes) -> bytes:
+        os.close(struct.unpack_from("<Q", body)[0])
+        return b""
+
+    def _statfs(self, node: int, _body: bytes) -> bytes:
+        facts = os.statvfs(self._paths[node])
+        numbers = facts.f_blocks, facts.f_bfree, facts.f_bavail, facts.f_files, facts.f_ffree
+        return struct.pack("<5Q4I6I", *numbers, facts.f_bsize, facts.f_namemax, facts.f_frsize, 0, *[0] * 6)
+
+    def _opendir(self, _node: int, _body: bytes) -> bytes:
+        return struct.pack("<QII", 0, 0, 0)
+
+    def _readdir(self, node: int, body: bytes) -> bytes:
+        _, offset, size = struct.unpack_from("<QQI", body)
+        found = b""
+        names = [b".", b"..", *sorted(os.listdir(self._paths[node]))]
+        for position, name in enumerate(names[offset:], offset + 1):
+            record = struct.pack("<QQII", position, position, len(name), 0) + name
+            record += b"\0" * (-len(record) % 8)
+            if len(found) + len(record) > size:
+                break
+            found += record
+        return found
+
+
+def _attributes(facts: os.stat_result) -> bytes:
+    seconds = [int(time) for time in (facts.st_atime, facts.st_mtime, facts.st_ctime)]
+    rests = [time % 1_000_000_000 for time in (facts.st_atime_ns, facts.st_mtime_ns, facts.st_ctime_ns)]
+    owner = facts.st_mode, facts.st_nlink, facts.st_uid, facts.st_gid, facts.st_rdev, 4096, 0
+    return _ATTRIBUTES.pack(facts.st_ino, facts.st_size, facts.st_blocks, *seconds, *rests, *owner)
+
+
+def serve(device: int, share: Passthrough) -> None:
+    """Answer until the mount is gone."""
+    while True:
+        try:
+            request = os.read(device, MOST_WRITE_BYTES + (1 << 16))
+        except OSError as error:
+            if error.errno == errno.ENODEV:
+                return
+            if error.errno in {errno.EINTR, errno.ENOENT}:
+                continue
+            raise
+        _, operation, unique, node, *_ = _IN.unpack_from(request)
+        try:
+            answer = share.handlers[operation](node, request[_IN.size :])
+            code = 0
+        except KeyError:
+            answer, code = b"", errno.ENOSYS
+        except OSError as error:
+            answer, code = b"", error.errno or errno.EIO
+        if answer is None:
+            continue
+        try:
+            os.write(device, _OUT.pack(_OUT.size + len(answer), -code, unique) + answer)
+        except OSError as error:
+            if error.errno != errno.ENOENT:  # whoever asked was killed
+                raise
+
+
+def main(source: str, folder: str, target: str) -> None:
+    """Mount, say so, and serve."""
+    os.umask(0)
+    device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
+    options = f"fd={device},rootmode=40755,user_id=0,group_id=0,allow_other,default_permissions"
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(source.encode(), target.encode(), b"fuse", ctypes.c_ulong(0), options.encode()) != 0:
+        raise OSError(ctypes.get_errno(), f"mount {target}")
+    os.write(1, b"ready\n")
+    serve(device, Passthrough(os.fsencode(folder)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,185 @@
+"""A mounted share falls silent: its pool is told of as it was, the rest of the host works, and it heals by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import tempfile
+import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from poolfleet import FailedPrecondition, PoolSpec, Unavailable, VolumeSpec
+from poolfleet.aio import AgentClient
+from poolfleet.types.pool import HealthStatus, PoolState
+from scripts.embedded.host import EmbeddedHost
+from scripts.embedded.nfs_server import NullNfsServer
+from scripts.embedded.silent_share import SilentShare
+from tests.raw_agent import eventually
+
+LIMIT_S = 30.0
+AT_ONCE_S = 5.0
+"""Far longer than an answer from memory takes, far shorter than any call that hangs."""
+
+STORM = 50
+MIB = 1 << 20
+
+if os.geteuid() == 0:
+
+    @pytest.fixture
+    def server() -> Iterator[NullNfsServer]:
+        with NullNfsServer() as running:
+            yield running
+
+    @pytest.fixture
+    def folder(short_dir: Path) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(dir=short_dir, prefix="s") as made:
+            Path(made).chmod(0o755)
+            yield Path(made)
+
+    @pytest.fixture
+    def share(folder: Path) -> Iterator[SilentShare]:
+        with SilentShare(folder / "share", host="127.0.0.1") as running:
+            yield running
+
+    @pytest.fixture
+    def quick_host(folder: Path, share: SilentShare, unused_tcp_port: int) -> Iterator[EmbeddedHost]:
+        settings = {
+            "mount": {"probe_interval_s": 1.0},
+            "metrics": {"listen": f"127.0.0.1:{unused_tcp_port}"},
+        }
+        with EmbeddedHost("h", folder, share=share, settings=settings) as running:
+            yield running
+            share.heal()
+
+    @pytest.fixture
+    async def client(quick_host: EmbeddedHost, share: SilentShare, server: NullNfsServer) -> AsyncIterator[AgentClient]:
+        """The agent of a host with two pools that are started: `far` on the share, `near` on the host's own disk."""
+        folder = quick_host.pools_dir
+        options = [f"port={server.port}"]
+        async with AgentClient(quick_host.agent.target) as client:
+            far = PoolSpec.netfs("far", host=share.host, path=share.path, target=str(folder / "far"), options=options)
+            for spec in (far, PoolSpec.dir("near", target=str(folder / "near"))):
+                await client.pools.ensure(spec)
+                await client.volumes.create(spec.name, VolumeSpec("there", capacity_bytes=MIB, allocation_bytes=0))
+            yield client
+
+    def metrics(port: int) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=LIMIT_S) as answer:
+            return str(answer.read().decode())
+
+    def libvirt_calls(port: int) -> dict[str, float]:
+        """What the agent's metrics say of them, by state."""
+        lines = metrics(port).splitlines()
+        found = [line.split() for line in lines if line.startswith("poolfleet_libvirt_calls{")]
+        return {name.split('"')[1]: float(value) for name, value in found}
+
+    async def health(client: AgentClient, pool: str) -> HealthStatus | None:
+        found = (await at_once(client.pools.get(pool))).health
+        return found.status if found else None
+
+    async def at_once(answer: Awaitable[Any]) -> Any:
+        async with asyncio.timeout(AT_ONCE_S):
+            return await answer
+
+    async def fall_silent(client: AgentClient, share: SilentShare) -> None:
+        share.silence()
+
+        async def dead() -> bool:
+            return await health(client, "far") is HealthStatus.UNRESPONSIVE
+
+        await eventually(dead, limit_s=LIMIT_S, what="the share is found unresponsive")
+
+    async def heal(client: AgentClient, share: SilentShare) -> None:
+        share.heal()
+
+        async def healthy() -> bool:
+            return await health(client, "far") is HealthStatus.HEALTHY
+
+        await eventually(healthy, limit_s=LIMIT_S, what="the share is found healthy")
+
+    async def test_the_dead_pool_is_told_of_as_it_was_and_no_call_is_made_for_it(
+        client: AgentClient, share: SilentShare, unused_tcp_port: int
+    ) -> None:
+        await fall_silent(client, share)
+        # One question of the probe for each of its two mounts in this namespace: the server's own, and the pool's.
+        waiting = share.waiting_count()
+        assert waiting <= 2
+
+        async def storm() -> None:
+            for answer in (
+                client.pools.get("far", max_staleness_s=0),
+                client.volumes.get("far", "there", max_staleness_s=0),
+                client.volumes.read_all("far", max_staleness_s=0),
+            ):
+                await at_once(answer)
+            for change in (
+                client.pools.refresh("far"),
+                client.pools.stop("far"),
+                client.volumes.create("far", VolumeSpec("new", capacity_bytes=MIB)),
+                client.volumes.delete("far", "there"),
+            ):
+                with pytest.raises(Unavailable) as refused:
+                    await at_once(change)
+                assert refused.value.reason == "POOL_UNRESPONSIVE"
+
+        await asyncio.gather(*(storm() for _ in range(STORM)))
+        assert share.waiting_count() == waiting
+        assert libvirt_calls(unused_tcp_port) == {"in_flight": 0, "hung": 0}
+        far = await client.pools.get("far")
+        assert far.state is PoolState.RUNNING
+        await heal(client, share)
+        assert (await client.volumes.get("far", "there", max_staleness_s=0)).capacity_bytes == MIB
+        await client.volumes.delete("far", "there")
+
+    async def test_other_pools_work_as_before(
+        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost
+    ) -> None:
+        await fall_silent(client, share)
+        await at_once(client.pools.refresh("near"))
+        await at_once(client.volumes.create("near", VolumeSpec("new", capacity_bytes=MIB, allocation_bytes=0)))
+        await at_once(client.volumes.delete("near", "new"))
+        assert {pool.name async for pool in client.pools.list()} == {"far", "near"}
+        assert await health(client, "near") is HealthStatus.HEALTHY
+
+    async def test_a_refresh_in_flight_hangs_alone(
+        client: AgentClient, share: SilentShare, unused_tcp_port: int
+    ) -> None:
+        share.silence()
+        refresh = asyncio.create_task(client.pools.refresh("far", wait=False))
+        await fall_silent(client, share)
+        await asyncio.gather(
+            *(at_once(client.pools.get("far", max_staleness_s=0)) for _ in range(STORM)),
+            *(at_once(client.pools.get("near", max_staleness_s=0)) for _ in range(STORM)),
+        )
+        assert sum(libvirt_calls(unused_tcp_port).values()) <= 2
+        await asyncio.wait([refresh], timeout=LIMIT_S)
+        await heal(client, share)
+        await asyncio.gather(refresh, return_exceptions=True)
+
+    async def test_no_share_is_started_beside_a_dead_mount_that_is_no_pool(
+        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, unused_tcp_port: int
+    ) -> None:
+        bystander = quick_host.pools_dir / "bystander"
+        bystander.mkdir()
+        command = quick_host.libvirtd.surroundings.command(
+            ["mount", "--bind", str(share.root / "export"), str(bystander)]
+        )
+        subprocess.run(command, check=True, timeout=LIMIT_S)
+        await client.pools.stop("far")
+        share.silence()
+
+        async def dead() -> bool:
+            return 'poolfleet_network_mounts{health="UNRESPONSIVE"} 2.0' in metrics(unused_tcp_port)
+
+        await eventually(dead, limit_s=LIMIT_S, what="both mounts of the share are found unresponsive")
+        with pytest.raises(FailedPrecondition) as refused:
+            await at_once(client.pools.start("far"))
+        assert refused.value.reason == "HOST_MOUNT_UNRESPONSIVE"
+        assert refused.value.metadata["mount"] in {str(bystander), str(share.root / "export")}
+        await at_once(client.pools.stop("near"))
+        await at_once(client.pools.start("near"))
