@@ -46,28 +46,31 @@ class Demo:
             self._show("volume", "list", "vm_data")
             self._title("The server falls silent: its pools are known to hang, all else goes on")
             self._lab.server.silent()
-            self._wait(fleet, healthy=False, limit_s=NOTICED_LIMIT_S)
+            self._wait(fleet, "unresponsive", limit_s=NOTICED_LIMIT_S)
             self._show("pool", "list")
             fleet.map(lambda agent: agent.pools.refresh("local")).raise_for_failures()
             self._tell("the pool `local` was refreshed on both hosts")
             self._title("The server is back")
             self._lab.server.heal()
-            self._wait(fleet, healthy=True, limit_s=BACK_LIMIT_S)
+            self._wait(fleet, "healthy", limit_s=BACK_LIMIT_S)
             self._show("pool", "list")
+            # A lab that is left up can show it again.
+            fleet.client("host1").volumes.delete("vm_data", "web.qcow2")
+        for machine in self._lab.hosts:
+            machine.clear()
 
     def _title(self, text: str) -> None:
         self._tell(f"\n== {text}")
 
-    def _wait(self, fleet: Fleet, *, healthy: bool, limit_s: float) -> None:
-        """Until all hosts say so of the share."""
+    def _wait(self, fleet: Fleet, status: str, *, limit_s: float) -> None:
+        """Until all hosts say this of the share."""
 
         def all_say_so() -> bool:
             pools = [pool for _, pool in fleet.map(lambda agent: agent.pools.get("vm_data")).answers()]
-            states = [pool.health is not None and pool.health.status == "healthy" for pool in pools]
-            return len(states) == len(self._lab.hosts) and states == [healthy] * len(states)
+            said = [pool.health.status for pool in pools if pool.health is not None]
+            return said == [status] * len(self._lab.hosts)
 
-        what = "healthy again" if healthy else "no longer healthy"
-        wait_until(all_say_so, limit_s=limit_s, what=f"the share is {what} on all hosts")
+        wait_until(all_say_so, limit_s=limit_s, what=f"the share is {status} on all hosts")
 
     def _show(self, *words: str) -> None:
         self._tell(f"\n$ poolfleet {shlex.join(words)}")

@@ -35,10 +35,12 @@ class Counted:
     """What the wrapper reports of calls that ended."""
 
     calls: list[tuple[str, str]] = field(default_factory=list)
+    one: asyncio.Event = field(default_factory=asyncio.Event)
 
     def called(self, method: str, code: str, seconds: float) -> None:
         assert seconds >= 0
         self.calls.append((method, code))
+        self.one.set()
 
 
 async def nothing(request: Any, context: Any) -> Any:

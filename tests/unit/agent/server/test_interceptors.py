@@ -55,6 +55,8 @@ async def test_a_model_error_becomes_its_status(stand: Stand) -> None:
     error = await refused(stand.agents.GetAgent(GetAgentRequest()))
     assert (error.code(), error.details()) == (grpc.StatusCode.ABORTED, "changed meanwhile")
     assert reason_of(error) == "ETAG_MISMATCH"
+    # A call is counted when it has ended, which its caller may hear of a moment before.
+    await asyncio.wait_for(stand.counted.one.wait(), WIDE_S)
     assert stand.counted.calls == [("poolfleet.v1.AgentService/GetAgent", "ABORTED")]
 
 

@@ -1,0 +1,128 @@
+"""What the host's mounts mean for its pools: whose server they hang on, what is no more theirs, what dies with them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from poolfleet_agent.inventory.pool_mounts import PoolMounts
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.pool import HealthStatus, NetfsSource, PoolDefinition
+from poolfleet_agent.model.quarantine import Use
+from poolfleet_agent.model.volume import BackingStore
+from tests.unit.agent.fake_host import FakeHost, pool_facts, until, volume_facts
+
+SHARE = "/mnt/share"
+SOURCE = NetfsSource(host="nfs", path="/export", format="nfs")
+NETFS = PoolDefinition(name="far", type="netfs", source=SOURCE, target_path=SHARE)
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeHost]:
+    fake = FakeHost()
+    fake.watch.mount(SHARE, "nfs:/export", options=("addr=192.0.2.7",))
+    yield fake
+    await fake.looker.close()
+
+
+def reason(mounts: PoolMounts, definition: PoolDefinition) -> str:
+    health = mounts.health(definition)
+    return health.reason if health else ""
+
+
+async def test_a_dir_pool_on_a_share_hangs_on_the_share_s_server(fake: FakeHost) -> None:
+    fake.hypervisor.add(pool_facts("p", target=f"{SHARE}/below"))
+    fake.hypervisor.add(pool_facts("q"))
+    await fake.looker.all_pools()
+    pools = fake.registry.snapshot.pools
+    assert (pools["p"].pool.server, pools["q"].pool.server) == ("192.0.2.7", None)
+    fake.watch.become(SHARE, HealthStatus.UNRESPONSIVE)
+    fake.hypervisor.called.clear()
+    await fake.looker.pool("p")
+    await fake.looker.pool("q")
+    assert fake.hypervisor.called == ["read_pool q", "list_volumes q"]
+
+
+async def test_a_share_of_another_export_or_server_is_wrong_and_an_unknown_name_is_no_proof(fake: FakeHost) -> None:
+    other_export = replace(NETFS, source=replace(SOURCE, path="/other"))
+    assert reason(fake.pool_mounts, other_export) == Reason.WRONG_SHARE
+    await fake.pool_mounts.learn(NETFS)
+    assert reason(fake.pool_mounts, NETFS) == ""
+    fake.resolved["nfs"] = ("192.0.2.8",)
+    await fake.pool_mounts.learn(NETFS)
+    assert reason(fake.pool_mounts, NETFS) == Reason.WRONG_SHARE
+
+
+async def test_the_server_is_known_by_its_address_however_it_is_spelt(fake: FakeHost) -> None:
+    spelt = replace(NETFS, source=replace(SOURCE, host="storage.example"))
+    fake.resolved["storage.example"] = ("192.0.2.7",)
+    await fake.pool_mounts.learn(spelt)
+    assert reason(fake.pool_mounts, spelt) == ""
+
+
+async def test_a_pool_whose_share_is_gone_is_unmounted_a_dir_pool_too_once_it_was_seen(fake: FakeHost) -> None:
+    folder = PoolDefinition(name="dir", type="dir", target_path=f"{SHARE}/below")
+    fake.watch.unmount(SHARE)
+    assert reason(fake.pool_mounts, NETFS) == Reason.UNMOUNTED
+    assert fake.pool_mounts.unmounted(folder) is None
+    fake.watch.mount(SHARE, "nfs:/export")
+    await fake.pool_mounts.learn(folder)
+    assert fake.pool_mounts.unmounted(folder) is None
+    fake.watch.unmount(SHARE)
+    assert reason(fake.pool_mounts, folder) == Reason.UNMOUNTED
+    refused = fake.pool_mounts.unmounted(folder)
+    assert refused is not None
+    assert refused.reason is Reason.UNMOUNTED
+
+
+async def test_a_call_that_hangs_is_given_up_with_its_share(fake: FakeHost) -> None:
+    fake.hypervisor.add(pool_facts("p", target=SHARE), "a")
+    await fake.looker.all_pools()
+    fake.hypervisor.hold("read_pool p")
+    fake.hypervisor.called.clear()
+    waiting = [asyncio.create_task(fake.looker.pool_facts("p")) for _ in range(5)]
+    await until(lambda: "read_pool p" in fake.hypervisor.called)
+    fake.watch.become(SHARE, HealthStatus.UNRESPONSIVE)
+    async with asyncio.timeout(5):
+        entries = await asyncio.gather(*waiting)
+    assert {entry.pool.quarantined for entry in entries} == {True}
+    assert all(list(entry.volumes) == ["a"] for entry in entries)
+    assert fake.hypervisor.called == ["read_pool p"]
+
+
+async def test_of_a_local_pool_only_the_volume_that_lies_on_a_dead_share_is_quarantined(fake: FakeHost) -> None:
+    fake.hypervisor.add(pool_facts("p"), "plain", "upper", "top")
+    for name, base in (("upper", f"{SHARE}/base"), ("top", "/pools/p/upper")):
+        facts = replace(volume_facts("p", name), backing_store=BackingStore(path=base, format="qcow2"))
+        fake.hypervisor.volumes["p"][name] = facts
+    await fake.looker.all_pools()
+    fake.watch.become(SHARE, HealthStatus.UNRESPONSIVE)
+    fake.hypervisor.called.clear()
+    entry = await fake.looker.pool("p")
+    assert list(entry.volumes) == ["plain", "top", "upper"]
+    assert entry.pool.unread_reason == Reason.POOL_UNRESPONSIVE
+    await fake.looker.volume("p", "plain")
+    for name in ("upper", "top"):
+        with pytest.raises(ModelError) as refused:
+            await fake.looker.volume("p", name)
+        assert refused.value.metadata["path"] == f"{SHARE}/base"
+    await fake.quarantine.check(entry, Use.TAKE_SPACE)
+    with pytest.raises(ModelError):
+        await fake.quarantine.check_refresh(entry)
+    assert fake.hypervisor.called == ["read_pool p", "read_volume p plain"]
+    fake.watch.become(SHARE, HealthStatus.HEALTHY)
+    assert fake.looker.mounts_changed() == ["p"]
+    assert not (await fake.looker.pool("p")).pool.unread_reason
+
+
+async def test_libvirt_s_own_list_is_not_asked_for_while_a_share_is_dead(fake: FakeHost) -> None:
+    fake.hypervisor.add(pool_facts("p"))
+    await fake.looker.all_pools()
+    fake.watch.become(SHARE, HealthStatus.UNRESPONSIVE)
+    fake.hypervisor.called.clear()
+    await fake.looker.all_pools()
+    assert "pool_names" not in fake.hypervisor.called
+    assert "read_pool p" in fake.hypervisor.called
