@@ -2,7 +2,8 @@
 
 libvirt finishes what it was asked even if the asker died, and may begin with it only after the agent is back. So the
 volume of an unfinished creation is looked for during a settling time, under its lane: a new creation of the same name
-waits for that.
+waits for that. In a directory of files the reservation of its name (volumes/reserve) tells whether the volume is the
+dead agent's: without it nothing is removed, and it is removed last.
 """
 
 import asyncio
@@ -17,7 +18,8 @@ from poolfleet_agent.control.host import Host, require_complete
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.lanes import Claim, Lanes
 from poolfleet_agent.control.operations import failure_of
-from poolfleet_agent.control.volumes.place import file_in_pool
+from poolfleet_agent.control.volumes.place import file_on_share, path_in_pool
+from poolfleet_agent.control.volumes.reserve import find_reservation, remove_reservation
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationKind, OperationState
@@ -101,22 +103,38 @@ class Recovery:
             self.lanes.release(claim)
 
     async def _step(self, operation: Operation, settled: "_Settling") -> bool:
-        """Look once, remove what is found; True: the settling time is over."""
-        pool, volume = operation.pool, operation.volume
+        """Look once, remove what is found; True: nothing more is to come."""
         # Before the pools are known, no path of a domain can be told to be the volume's.
         self.host.registry.snapshot.require_loaded()
-        entry = self.host.registry.snapshot.pools.get(pool)
+        entry = self.host.registry.snapshot.pools.get(operation.pool)
+        await self.host.quarantine.check_known(operation.pool, Use.WRITE)
+        if entry is None or path_in_pool(entry, operation.volume) is None:
+            return await self._remove_made(operation, settled, entry, since_s=operation.created_at_s - CLOCK_SLACK_S)
+        if not entry.pool.active and entry.pool.definition.server is not None:
+            return False  # the reservation is on the share, which is not mounted
+        reservation = await find_reservation(self.host, entry, operation.volume)
+        if reservation is None or reservation.holder is None or reservation.holder.operation_id != operation.id:
+            return True  # libvirt was not asked yet, or the volume is whole
+        done = await self._remove_made(operation, settled, entry, since_s=float("-inf"))
+        if done:
+            await remove_reservation(self.host, entry, operation.volume, reservation)
+        return done
+
+    async def _remove_made(
+        self, operation: Operation, settled: "_Settling", entry: PoolEntry | None, *, since_s: float
+    ) -> bool:
+        """Remove the volume, if it was made since then; True: it stays, or the settling time is over."""
+        pool, volume = operation.pool, operation.volume
         server = entry.pool.server if entry else None
-        await self.host.quarantine.check_known(pool, Use.WRITE)
         try:
             facts = await self.host.hypervisor.read_volume(pool, volume, server=server)
         except ModelError as error:
             if error.reason in {Reason.POOL_NOT_FOUND, Reason.POOL_NOT_ACTIVE}:
                 return settled.over()
             if error.reason is Reason.VOLUME_NOT_FOUND:
-                return await self._nothing_hidden(operation, entry) and settled.over()
+                return await self._nothing_hidden(operation, entry, since_s) and settled.over()
             raise
-        if facts.modified_at_s is not None and not _made_by(operation, facts.modified_at_s):
+        if facts.modified_at_s is not None and facts.modified_at_s < since_s:
             log.warning("volume is older than the operation that was cut off; it stays", pool=pool, volume=volume)
             return True
         if not _as_asked(operation, facts):
@@ -136,7 +154,7 @@ class Recovery:
         await self.host.looker.pool(pool)
         return settled.over()
 
-    async def _nothing_hidden(self, operation: Operation, entry: PoolEntry | None) -> bool:
+    async def _nothing_hidden(self, operation: Operation, entry: PoolEntry | None, since_s: float) -> bool:
         """Whether what libvirt does not describe is not there indeed. RESOURCE_BUSY while libvirt is creating it."""
         server = entry.pool.server if entry else None
         try:
@@ -145,16 +163,12 @@ class Recovery:
         except ModelError as error:
             if error.reason is not Reason.VOLUME_NOT_FOUND:
                 raise
-        file = await file_in_pool(self.host, entry, operation.volume) if entry else None
-        if file is None or file.kind is not FileKind.FILE or not _made_by(operation, file.modified_at_s):
+        file = await file_on_share(self.host, entry, operation.volume) if entry else None
+        if file is None or file.kind is not FileKind.FILE or file.modified_at_s < since_s:
             return True
         # libvirt was restarted too, and has not seen what its own child went on to write.
         await self.host.hypervisor.refresh_pool(operation.pool, server=server)
         return False
-
-
-def _made_by(operation: Operation, modified_at_s: float) -> bool:
-    return modified_at_s >= operation.created_at_s - CLOCK_SLACK_S
 
 
 def _as_asked(operation: Operation, facts: VolumeFacts) -> bool:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from poolfleet_agent.control.journal import Journal
+from poolfleet_agent.model.errors import ModelError
 from poolfleet_agent.model.operation import Attempt
 
 
@@ -16,3 +17,10 @@ class Report:
     async def attempts(self, attempts: tuple[Attempt, ...]) -> None:
         """Record all tries so far."""
         await self.journal.change(self.operation_id, lambda known: replace(known, attempts=attempts))
+
+    def runs(self, operation_id: str) -> bool:
+        """Whether an operation of this agent has not ended yet; what is not known, or forgotten, has."""
+        try:
+            return not self.journal.get(operation_id).state.ended
+        except ModelError:
+            return False

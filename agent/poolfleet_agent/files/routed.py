@@ -17,7 +17,13 @@ _KINDS = {
     stat.S_IFBLK: FileKind.BLOCK,
 }
 
-_REASONS = {errno.ESTALE: Reason.STALE, errno.EROFS: Reason.READ_ONLY, errno.EFBIG: Reason.TOO_LARGE}
+_REASONS = {
+    errno.ESTALE: Reason.STALE,
+    errno.EROFS: Reason.READ_ONLY,
+    errno.EFBIG: Reason.TOO_LARGE,
+    errno.ENOSPC: Reason.FULL,
+    errno.EDQUOT: Reason.QUOTA_EXCEEDED,
+}
 
 _MISSING = frozenset({errno.ENOENT, errno.ENOTDIR})
 
@@ -66,6 +72,20 @@ class RoutedFiles:
         question = (b"head", os.fsencode(path), b"%d" % length_bytes)
         found = _found(path, await self._asker.ask(*question, timeout_s=timeout_s))
         return None if found is None else found[0]
+
+    async def make_exclusive(self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0) -> int | None:
+        """Make a file where there is neither it nor its neighbour `unless`; its inode, or None: one of them is there.
+
+        READ_ONLY, FULL, QUOTA_EXCEEDED; PATH_NOT_USABLE where the directory is missing or may not be written in.
+        """
+        question = (b"make_exclusive", os.fsencode(path), os.fsencode(unless), content)
+        answer = await self._asker.ask_once(*question, timeout_s=timeout_s)
+        if int(answer[0]) == errno.EEXIST:
+            return None
+        if (found := _found(path, answer)) is None:
+            name = shown(os.fsencode(path))
+            raise ModelError(Reason.PATH_NOT_USABLE, f"{name}: its directory is missing", metadata={"path": name})
+        return int(found[0])
 
     async def unlink_if(self, path: str, *, inode: int, timeout_s: float = 5.0) -> bool:
         """Remove a file only if it still is that inode; the answer says whether it did."""

@@ -7,7 +7,7 @@ order: several threads work, so that one slow directory does not hold up the oth
 descriptor is held between requests, or the share could not be unmounted. The end of its input is its own end, whatever
 its threads hang on.
 
-Room is left for exclusive create, link, read and write: an operation is a function and a line in OPERATIONS.
+Room is left for link, read and write: an operation is a function and a line in OPERATIONS.
 """
 
 import errno
@@ -184,6 +184,38 @@ def _unlink_if(path: bytes, inode: bytes) -> _Fields:
     return _numbers(1)
 
 
+def _make_exclusive(path: bytes, unless: bytes, content: bytes) -> _Fields:
+    """Make a file where there is neither it nor its neighbour `unless`: EEXIST.
+
+    Made first and looked after then: on a network file system the look sees what is really there only so. So what has
+    its content was made where the other was not.
+    """
+    folder_name, name = os.path.split(path)
+    folder = os.open(folder_name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(name, flags, 0o644, dir_fd=folder), "wb", buffering=0) as file:
+            try:
+                if _is_there(unless, folder):
+                    raise OSError(errno.EEXIST, "the other is there")
+                file.write(content)
+                os.fsync(file.fileno())
+            except OSError:
+                os.unlink(name, dir_fd=folder)
+                raise
+            return _numbers(os.fstat(file.fileno()).st_ino)
+    finally:
+        os.close(folder)
+
+
+def _is_there(name: bytes, folder: int) -> bool:
+    try:
+        os.lstat(name, dir_fd=folder)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 OPERATIONS: dict[bytes, Callable[..., _Fields]] = {
     b"stat": _stat,
     b"lstat": _lstat,
@@ -194,6 +226,7 @@ OPERATIONS: dict[bytes, Callable[..., _Fields]] = {
     PROBE: _probe,
     b"first_name": _first_name,
     b"leads_to": _leads_to,
+    b"make_exclusive": _make_exclusive,
     b"unlink_if": _unlink_if,
 }
 

@@ -28,6 +28,7 @@ from poolfleet_agent.model.operation import Operation
 from poolfleet_agent.model.pool import DirSource, HealthStatus, Pool, PoolDefinition, PoolFacts, PoolState
 from poolfleet_agent.model.ports import (
     FileFacts,
+    FileKind,
     FileSystemFacts,
     HypervisorEvent,
     HypervisorFacts,
@@ -168,13 +169,21 @@ class FakeHypervisor:
 
 
 class FakeFiles:
-    """A file system on which everything asked for is missing, and no path is a link."""
+    """A file system on which nothing is but what is `kept`, by path, and no path is a link."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
 
     async def stat(self, path: str, *, timeout_s: float = 5.0) -> FileFacts | None:
-        return None
+        return await self.lstat(path)
 
     async def lstat(self, path: str, *, timeout_s: float = 5.0) -> FileFacts | None:
-        return None
+        if path not in self.kept:
+            return None
+        return FileFacts(
+            kind=FileKind.FILE, device=1, inode=hash(path), size_bytes=len(self.kept[path]), allocated_bytes=0,
+            mode=0o644, uid=0, gid=0, modified_at_s=1000.0,
+        )  # fmt: skip
 
     async def real_path(self, path: str, *, timeout_s: float = 5.0) -> str:
         return path
@@ -186,7 +195,16 @@ class FakeFiles:
         return ()
 
     async def head(self, path: str, length_bytes: int, *, timeout_s: float = 5.0) -> bytes | None:
-        return None
+        return self.kept.get(path)
+
+    async def make_exclusive(self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0) -> int | None:
+        if path in self.kept or f"{path.rpartition('/')[0]}/{unless}" in self.kept:
+            return None
+        self.kept[path] = content
+        return hash(path)
+
+    async def unlink_if(self, path: str, *, inode: int, timeout_s: float = 5.0) -> bool:
+        return self.kept.pop(path, None) is not None
 
 
 class FakeWatch:

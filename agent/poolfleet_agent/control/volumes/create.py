@@ -9,7 +9,8 @@ from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.pools.refresh import require_active
 from poolfleet_agent.control.report import Report
-from poolfleet_agent.control.volumes.place import file_in_pool
+from poolfleet_agent.control.volumes.place import file_in_pool, file_on_share, path_in_pool
+from poolfleet_agent.control.volumes.reserve import MAY_GO_ON, check_not_being_created, reserved
 from poolfleet_agent.control.volumes.space import Promise, Promises
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
 from poolfleet_agent.model.capacity import bytes_at_once, check_fits, check_overcommit
@@ -20,6 +21,8 @@ from poolfleet_agent.model.operation import OperationKind
 from poolfleet_agent.model.ports import FileFacts, FileKind
 from poolfleet_agent.model.quarantine import Use
 from poolfleet_agent.model.volume import VolumeDefinition
+
+_NOT_MADE_BY_US = frozenset({Reason.VOLUME_EXISTS, Reason.RESOURCE_BUSY})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +49,14 @@ class CreateVolume(Mutation):
         await self.host.quarantine.check(entry, Use.READ)
         there = await file_in_pool(self.host, entry, self.definition.name)
         if (record := await self._existing(entry, there)) is not None:
+            await check_not_being_created(self.host, entry, self.definition.name)
             return self._compare(record)
         await self.host.quarantine.check(entry, Use.TAKE_SPACE)
         await self._check_backing_store()
         self._check_space(entry)
 
         async def perform(report: Report) -> Outcome:
-            return await self._create(entry)
+            return await self._create(entry, report)
 
         return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s, debris=self._debris())
 
@@ -124,7 +128,7 @@ class CreateVolume(Mutation):
             overcommit_ratio=rules.overcommit_ratios.get(self.pool, rules.overcommit_ratio),
         )
 
-    async def _create(self, entry: PoolEntry) -> Outcome:
+    async def _create(self, entry: PoolEntry, report: Report) -> Outcome:
         # Again, in the moment of the promise: since the first check others may have been promised the same bytes.
         self._check_space(self.host.registry.snapshot.entry(self.pool))
         promise = Promise(
@@ -132,33 +136,47 @@ class CreateVolume(Mutation):
         )
         with self.promises.hold(self.pool, promise):
             try:
-                await self._have_created(entry)
+                return await self._create_reserved(entry, report)
             except ModelError as error:
                 if error.reason is not Reason.VOLUME_EXISTS:
                     raise
-                return await self._compare_or_replace(entry)
-            return await self._created()
+            return await self._compare_or_replace(entry, report)
 
-    async def _compare_or_replace(self, entry: PoolEntry) -> Outcome:
-        """libvirt knows such a volume, although we found none before."""
-        try:
-            # Somebody created it between our look and libvirt's: compare as if it had been there before.
-            return self._compare(await self.host.looker.volume(self.pool, self.definition.name))
-        except ModelError as error:
-            if error.reason is not Reason.VOLUME_NOT_FOUND:
-                raise
+    async def _compare_or_replace(self, entry: PoolEntry, report: Report) -> Outcome:
+        """There is such a file, or libvirt knows such a volume, although we found none before."""
+        # Somebody created it between our look and now: compare as if it had been there before.
+        there = await file_on_share(self.host, entry, self.definition.name)
+        if (record := await self._existing(entry, there)) is not None:
+            return self._compare(record)
         # Somebody removed its file, and libvirt has not seen that yet; or it is only being made, then this is refused.
         await self.host.quarantine.check_refresh(entry)
         await self.host.hypervisor.refresh_pool(self.pool, server=entry.pool.server)
-        await self._have_created(entry)
-        return await self._created()
+        return await self._create_reserved(entry, report)
+
+    async def _create_reserved(self, entry: PoolEntry, report: Report) -> Outcome:
+        await self.host.quarantine.check(entry, Use.TAKE_SPACE)
+        async with reserved(self.host, entry, self.definition.name, report):
+            try:
+                await self._have_created(entry)
+            except ModelError as error:
+                await self._remove_half_made(entry, error)
+                raise
+            record = await self.host.looker.volume(self.pool, self.definition.name)
+            await self.host.looker.pool_facts(self.pool)
+            return Outcome.of_volume(record, changed=True)
 
     async def _have_created(self, entry: PoolEntry) -> None:
-        await self.host.quarantine.check(entry, Use.TAKE_SPACE)
         xml = self.xml or self.host.hypervisor.documents.render_volume(self.definition)
         await self.host.hypervisor.create_volume(self.pool, xml, server=entry.pool.server)
 
-    async def _created(self) -> Outcome:
-        record = await self.host.looker.volume(self.pool, self.definition.name)
-        await self.host.looker.pool_facts(self.pool)
-        return Outcome.of_volume(record, changed=True)
+    async def _remove_half_made(self, entry: PoolEntry, error: ModelError) -> None:
+        """Remove what a qemu-img that failed left: the name was free when it began.
+
+        libvirt removes a raw volume itself, and fails where somebody else has made one of that name meanwhile.
+        """
+        path = path_in_pool(entry, self.definition.name)
+        if path is None or (self.definition.format or "raw") == "raw" or error.reason in _NOT_MADE_BY_US | MAY_GO_ON:
+            return
+        facts = await self.host.files.lstat(path)
+        if facts is not None and facts.kind is FileKind.FILE:
+            await self.host.files.unlink_if(path, inode=facts.inode)

@@ -11,20 +11,29 @@ from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES
 from poolfleet_agent.model.ports import FileFacts, FileKind
 
 
+def path_in_pool(entry: PoolEntry, name: str) -> str | None:
+    """Path of a file of that name; None: the pool is no directory of files, or the name cannot be a file's."""
+    definition = entry.pool.definition
+    if not definition.target_path or definition.type not in DIRECTORY_POOL_TYPES or "/" in name:
+        return None
+    return posixpath.join(definition.target_path, name)
+
+
 async def file_in_pool(host: Host, entry: PoolEntry, volume: str) -> FileFacts | None:
     """What is there by that name, its last symbolic link not followed: SYMLINK_LEAVES_POOL.
 
-    None: nothing, or the pool is no directory of this host, or the name cannot be a file's.
+    None: nothing, or the pool is no directory of this host alone, or the name cannot be a file's.
     """
-    definition = entry.pool.definition
-    target = definition.target_path
-    if not target or definition.server is not None or definition.type not in DIRECTORY_POOL_TYPES or "/" in volume:
-        return None
-    path = posixpath.join(target, volume)
-    facts = await host.files.lstat(path)
-    if facts is not None and facts.kind is FileKind.SYMLINK:
+    return None if entry.pool.definition.server is not None else await file_on_share(host, entry, volume)
+
+
+async def file_on_share(host: Host, entry: PoolEntry, volume: str) -> FileFacts | None:
+    """As file_in_pool, also where a server has the files: for who knows that it answers."""
+    path = path_in_pool(entry, volume)
+    facts = None if path is None else await host.files.lstat(path)
+    if path is not None and facts is not None and facts.kind is FileKind.SYMLINK:
         real = await host.files.real_path(path)
-        if not is_within(real, await host.files.real_path(target)):
+        if not is_within(real, await host.files.real_path(posixpath.dirname(path))):
             raise ModelError(
                 Reason.SYMLINK_LEAVES_POOL,
                 f"{path} is a symbolic link to {real}, outside the pool",

@@ -68,6 +68,14 @@ class Files(Protocol):
         """The beginning of a regular file."""
         ...
 
+    async def make_exclusive(self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0) -> int | None:
+        """Make a file where there is neither it nor its neighbour `unless`; its inode, or None: one of them is there.
+
+        All of `content` is in it only if the neighbour was missing after it was made. After POOL_UNRESPONSIVE it may
+        have been made all the same. A directory that is missing is PATH_NOT_USABLE.
+        """
+        ...
+
     async def unlink_if(self, path: str, *, inode: int, timeout_s: float = 5.0) -> bool:
         """Remove a file only if it still is that inode; the answer says whether it did."""
         ...

@@ -16,12 +16,19 @@ from poolfleet_agent.control.recovery import Recovery
 from poolfleet_agent.model.domain_disk import DiskRole, DomainReading, DomainReference, DomainState
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationKind, OperationState
+from poolfleet_agent.model.reservation import Holder
 from tests.unit.agent.fake_host import MIB, FakeHost, MemoryOperations, pool_facts, use_case_host, volume_facts
+
+RESERVATION = "/pools/p/.poolfleet-reserve.v"
 
 CUT_OFF = Operation(
     id="o", kind=OperationKind.CREATE_VOLUME, pool="p", volume="v", created_at_s=1000.0,
     debris=json.dumps({"pool": "p", "volume": "v", "capacity_bytes": MIB, "format": "raw"}),
 )  # fmt: skip
+
+
+def reserved_by(operation_id: str) -> bytes:
+    return Holder(agent_id="agent", operation_id=operation_id, host="h", created=1000.0).content()
 
 
 @dataclass
@@ -46,6 +53,7 @@ async def restarted() -> AsyncIterator[Restarted]:
     fake, journal, lanes = FakeHost(), Journal(store=MemoryOperations()), Lanes()
     fake.hypervisor.add(pool_facts("p"), "v")
     fake.hypervisor.volumes["p"]["v"] = replace(volume_facts("p", "v"), modified_at_s=1000.0)
+    fake.files.kept[RESERVATION] = reserved_by("o")
     await fake.looker.all_pools()
     await journal.store.save(CUT_OFF)
     yield Restarted(fake, Recovery(host=use_case_host(fake), journal=journal, lanes=lanes), journal)
@@ -58,16 +66,27 @@ async def test_what_was_cut_off_is_failed_and_what_it_made_is_removed(restarted:
     assert operation.failure is not None
     assert (operation.state, operation.failure.reason) == (OperationState.FAILED, Reason.AGENT_RESTARTED)
     assert restarted.fake.hypervisor.volumes["p"] == {}
+    assert restarted.fake.files.kept == {}
+
+
+@pytest.mark.parametrize("reservation", [None, b"", reserved_by("another")], ids=["none", "unreadable", "another's"])
+async def test_a_volume_whose_reservation_is_not_that_operation_s_stays_and_the_reservation_too(
+    restarted: Any, reservation: bytes | None
+) -> None:
+    kept = {} if reservation is None else {RESERVATION: reservation}
+    restarted.fake.files.kept = dict(kept)
+    await restarted.clean()
+    assert "v" in restarted.fake.hypervisor.volumes["p"]
+    assert restarted.fake.files.kept == kept
 
 
 @pytest.mark.parametrize(
     "found",
     [
-        {"modified_at_s": 900.0},
         {"modified_at_s": 1100.0, "capacity_bytes": 2 * MIB},
         {"modified_at_s": 1100.0, "format": "qcow2"},
     ],
-    ids=["older", "larger", "another format"],
+    ids=["larger", "another format"],
 )
 async def test_a_volume_of_that_name_that_is_somebody_elses_stays(restarted: Any, found: Any) -> None:
     volumes = restarted.fake.hypervisor.volumes["p"]

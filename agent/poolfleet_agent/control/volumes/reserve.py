@@ -1,0 +1,127 @@
+"""Exclusive create: of all agents that see a directory of files, one at a time creates a volume of some name there.
+
+Neither libvirt nor its look at a share stops two hosts from creating one name: each may believe a stale "not there". So
+an agent first makes a reservation (model/reservation), which the file system grants to one only, and which drops what
+this host believes of the directory; then it looks the name up, and has the volume created only where it is free.
+"""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+
+from poolfleet_agent.control.host import Host
+from poolfleet_agent.control.report import Report
+from poolfleet_agent.control.volumes.place import path_in_pool
+from poolfleet_agent.inventory.snapshot import PoolEntry
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.reservation import (
+    LONGEST_CONTENT_BYTES,
+    Holder,
+    Reservation,
+    holder_of,
+    reservation_name,
+)
+
+MAY_GO_ON = frozenset({Reason.LIBVIRT_UNAVAILABLE, Reason.POOL_UNRESPONSIVE, Reason.OPERATION_TIMED_OUT})
+"""Failures after which libvirt may yet create what it was asked for."""
+
+RETRY_DELAY_S = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def reserved(host: Host, entry: PoolEntry, volume: str, report: Report) -> AsyncIterator[None]:
+    """Hold a name that is free within the block: NAME_RESERVED, VOLUME_EXISTS, and what a directory may refuse.
+
+    The reservation stays where libvirt may yet create the volume: then it is for the next creation here, for the next
+    start of the agent, or after a day for anybody to remove. Pools that are no directory of files have none.
+    """
+    path = path_in_pool(entry, reservation_name(volume))
+    if path is None:
+        yield
+        return
+    inode = await _reserve(host, entry, volume, path, report)
+    try:
+        yield
+    except ModelError as error:
+        if error.reason in MAY_GO_ON:
+            log.warning("the name stays reserved: libvirt may yet create the volume", path=path, reason=error.reason)
+        else:
+            await host.files.unlink_if(path, inode=inode)
+        raise
+    await host.files.unlink_if(path, inode=inode)
+
+
+async def find_reservation(host: Host, entry: PoolEntry, volume: str) -> Reservation | None:
+    """The reservation of a name, whoever holds it; None: none, or the pool is no directory of files."""
+    path = path_in_pool(entry, reservation_name(volume))
+    facts = None if path is None else await host.files.lstat(path)
+    if path is None or facts is None:
+        return None
+    try:
+        content = await host.files.head(path, LONGEST_CONTENT_BYTES) or b""
+    except ModelError as error:
+        if error.reason not in {Reason.PATH_NOT_USABLE, Reason.STALE}:
+            raise
+        content = b""  # not ours to read, or gone and made anew meanwhile
+    return Reservation(inode=facts.inode, modified_at_s=facts.modified_at_s, holder=holder_of(content))
+
+
+async def check_not_being_created(host: Host, entry: PoolEntry, volume: str) -> None:
+    """Refuse to take for a volume what another agent is only just creating: NAME_RESERVED."""
+    there = await find_reservation(host, entry, volume)
+    if there is None or there.is_left_over(host.clock.now_s()):
+        return
+    if there.holder is None or there.holder.agent_id != host.looker.agent_id:
+        raise _name_reserved(entry, volume, there.holder)
+
+
+async def remove_reservation(host: Host, entry: PoolEntry, volume: str, reservation: Reservation) -> None:
+    """Remove a reservation that was found, if it still is that one."""
+    path = path_in_pool(entry, reservation_name(volume))
+    if path is not None and await host.files.unlink_if(path, inode=reservation.inode):
+        log.info("a reservation that was left over is removed", path=path, holder=reservation.holder)
+
+
+async def _reserve(host: Host, entry: PoolEntry, volume: str, path: str, report: Report) -> int:
+    holder = Holder(
+        agent_id=host.looker.agent_id,
+        operation_id=report.operation_id,
+        host=os.uname().nodename,
+        created=host.clock.now_s(),
+    )
+    there: Reservation | None = None
+    for _ in range(3):  # what was found may be gone, or left over and removed
+        inode = await host.files.make_exclusive(path, holder.content(), unless=volume)
+        if inode is not None:
+            return inode
+        there = await find_reservation(host, entry, volume)
+        if there is None:
+            if await host.files.lstat(path_in_pool(entry, volume) or "") is not None:
+                metadata = {"pool": entry.pool.name, "volume": volume}
+                raise ModelError(Reason.VOLUME_EXISTS, f"volume {volume!r} is there by now", metadata=metadata)
+        elif there.is_left_over(host.clock.now_s()) or _is_of_earlier_life(there.holder, host, report):
+            await remove_reservation(host, entry, volume, there)
+        else:
+            break
+    raise _name_reserved(entry, volume, there.holder if there else None)
+
+
+def _is_of_earlier_life(holder: Holder | None, host: Host, report: Report) -> bool:
+    """Whether an operation of ours left it that is at work no more: another pool of ours may have that folder too."""
+    ours = holder is not None and holder.agent_id == host.looker.agent_id
+    return ours and not (holder and report.runs(holder.operation_id))
+
+
+def _name_reserved(entry: PoolEntry, volume: str, holder: Holder | None) -> ModelError:
+    who = f"agent {holder.agent_id} on {holder.host}" if holder else "another agent"
+    told = {"agent": holder.agent_id, "host": holder.host, "operation": holder.operation_id} if holder else {}
+    return ModelError(
+        Reason.NAME_RESERVED,
+        f"{who} is creating {volume!r} in the directory of pool {entry.pool.name}",
+        metadata={"pool": entry.pool.name, "volume": volume, **told},
+        retry_delay_s=RETRY_DELAY_S,
+    )
