@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from poolfleet_agent.control.host import Host, check_etag
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
-from poolfleet_agent.control.pools.mounting import ATTEMPT_LIMIT_S, Mounting, mount_request
+from poolfleet_agent.control.pools.attempt import ATTEMPT_LIMIT_S, MountAttempt
+from poolfleet_agent.control.pools.mounting import Mounting, mount_request
 from poolfleet_agent.control.report import Report
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.desired_state import Desired
@@ -74,11 +75,11 @@ class StartPool(Mutation):
         request = mount_request(definition)
         if request is not None and self.host.mounts.shares_host_namespace():
             mounting = Mounting(
-                mounts=self.host.mounts,
-                book=self.host.book,
+                attempt=MountAttempt(
+                    mounts=self.host.mounts, book=self.host.book, files=self.host.files, request=request
+                ),
                 clock=self.host.clock,
                 pool=self.pool,
-                request=request,
                 policy=self.retry or self.host.rules.mount_retries,
                 told=report.attempts,
             )

@@ -19,7 +19,7 @@ from poolfleet_agent.model.ports.hypervisor import (
     PoolEventKind,
 )
 from poolfleet_agent.model.ports.maintenance import MaintenanceStore
-from poolfleet_agent.model.ports.mount_store import MountOwner, MountRecord, MountStore
+from poolfleet_agent.model.ports.mount_store import MountRecord, MountStore
 from poolfleet_agent.model.ports.mount_watch import MountProber, MountWatch, ProbeAnswer
 from poolfleet_agent.model.ports.mounts import LayerResult, MountRequest, Mounts, ServerProbe
 from poolfleet_agent.model.ports.stores import (
@@ -53,7 +53,6 @@ __all__ = [
     "IntentStore",
     "LayerResult",
     "MaintenanceStore",
-    "MountOwner",
     "MountProber",
     "MountRecord",
     "MountRequest",
