@@ -114,6 +114,13 @@ def _metrics(settings: Settings, parts: Parts) -> Metrics:
     def operations_by_state() -> Mapping[str, int]:
         return Counter(operation.state.value for operation in parts.journal.newest_first())
 
+    def pools_by_state() -> Mapping[tuple[str, str], int]:
+        pools = [entry.pool for entry in parts.host.registry.snapshot.pools.values()]
+        return Counter(
+            (pool.desired.desired if pool.desired else "", pool.health.status if pool.health else "INACTIVE")
+            for pool in pools
+        )
+
     metrics = Metrics()
     metrics.observe(
         Gauges(
@@ -123,6 +130,8 @@ def _metrics(settings: Settings, parts: Parts) -> Metrics:
             operations_by_state=operations_by_state,
             mounts_by_health=parts.watch.statuses,
             mount_transitions=parts.watch.transitions.copy,
+            supervisor_starts=parts.supervisor.starts,
+            pools_by_state=pools_by_state,
         )
     )
     metrics.serve(settings.metrics.listen)

@@ -24,6 +24,9 @@ class Gauges:
     operations_by_state: Callable[[], Mapping[str, int]]
     mounts_by_health: Callable[[], Mapping[str, int]] = dict
     mount_transitions: Callable[[], Mapping[str, int]] = dict
+    supervisor_starts: Callable[[], Mapping[str, int]] = dict
+    pools_by_state: Callable[[], Mapping[tuple[str, str], int]] = dict
+    """What pools are meant to be, and what they are: INACTIVE, or the state of health of a started one."""
 
 
 class Metrics:
@@ -99,3 +102,13 @@ class _GaugeCollector(Collector):
         for health, count in gauges.mount_transitions().items():
             changes.add_metric([health], count)
         yield changes
+        starts = CounterMetricFamily("poolfleet_supervisor_starts", "Starts by the supervisor.", labels=["result"])
+        for result, count in gauges.supervisor_starts().items():
+            starts.add_metric([result], count)
+        yield starts
+        pools = GaugeMetricFamily(
+            "poolfleet_pools", "Pools by what they are meant to be and what they are.", labels=["desired", "actual"]
+        )
+        for (desired, actual), count in gauges.pools_by_state().items():
+            pools.add_metric([desired, actual], count)
+        yield pools

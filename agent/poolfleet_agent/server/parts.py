@@ -54,6 +54,7 @@ class Parts:
     watch: Watch
     journal: Journal
     operations: Operations
+    supervisor: Supervisor
 
 
 @asynccontextmanager
@@ -92,7 +93,8 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
             observe_only=host.rules.observe_only,
             most_at_once=settings.limits.operations,
         )
-        background.start("supervise", Supervisor(host=host, operations=operations).run())
+        supervisor = Supervisor(host=host, operations=operations)
+        background.start("supervise", supervisor.run())
         yield Parts(
             identity=identity,
             hypervisor=hypervisor,
@@ -100,6 +102,7 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
             watch=shares.watch,
             journal=journal,
             operations=operations,
+            supervisor=supervisor,
         )
 
 

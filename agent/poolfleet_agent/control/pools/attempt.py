@@ -118,7 +118,11 @@ class MountAttempt:
                 raise MountError(MountFailure(doubt.failure), message, layer=doubt.layer) from error
             raise
         known = (*addresses, *self.book.addresses(request.source.host))
-        if prove_made(before, await self.mounts.table(), request.target, request.source, known) is not Proof.RIGHT:
+        proof = prove_made(before, await self.mounts.table(), request.target, request.source, known)
+        if proof is Proof.UNMOUNTED:
+            message = f"mount succeeded, and nothing is mounted on {request.target}: somebody unmounted it"
+            raise MountError(MountFailure.SYSTEM_CALL_FAILED, message, layer="proof")
+        if proof is not Proof.RIGHT:
             raise MountError(
                 MountFailure.WRONG_SHARE,
                 f"mount succeeded, and what is on {request.target} is not {request.source.path} of"

@@ -221,7 +221,7 @@ async def test_a_mount_that_mounts_nothing_is_no_success(host: Host) -> None:
         pass
 
     host.mounts.mounting = nothing
-    assert (await host.failure()).failure is MountFailure.WRONG_SHARE
+    assert (await host.failure()).failure is MountFailure.SYSTEM_CALL_FAILED
 
 
 async def test_a_server_that_the_kernel_knows_by_its_other_address_is_right_and_known_by_it_from_then_on(
