@@ -18,6 +18,9 @@ from poolfleet_agent.model.quarantine import Use, refusal
 SUSPECT_WAIT_S = 2.0
 """How long who needs a suspect pool waits for its next probe."""
 
+PROBES_TO_BE_DEAD = 2
+"""So many in a row without an answer, and a mount is taken for dead (model/mount_health)."""
+
 T = TypeVar("T")
 
 
@@ -97,6 +100,24 @@ class PoolMounts:
             await self.watch.wait_for_next_probe(self._target(definition) or "", SUSPECT_WAIT_S)
             health = self.health(definition)
         return health
+
+    def real_target(self, definition: PoolDefinition) -> str:
+        """A pool's target with its links resolved, as far as that was learnt; empty: it has none that is a folder."""
+        return self._target(definition) or ""
+
+    async def silent_mount(self, definition: PoolDefinition) -> MountEntry | None:
+        """The network mount that a pool lies on, if that does not answer: known, or found by asking it twice now."""
+        target = self._target(definition)
+        mount = self.watch.holding(target) if target else None
+        if mount is None:
+            return None
+        health = await self.settled(definition)
+        if health is not None and health.status is HealthStatus.UNRESPONSIVE:
+            return mount
+        for _ in range(PROBES_TO_BE_DEAD):
+            if not await self.watch.silent_now([mount]):
+                return None
+        return mount
 
     async def while_answering(self, definition: PoolDefinition | None, work: Coroutine[Any, Any, T]) -> T:
         """Wait for work on a pool; it is given up as soon as the pool's share does not answer: POOL_UNRESPONSIVE."""
