@@ -28,7 +28,7 @@ class GroupOfVerbs:
 GROUPS = {
     "pool": GroupOfVerbs(
         "Storage pools: define, start, look at and forget them.",
-        ("pools", "pool_changes", "pool_update", "pool_actions"),
+        ("pools", "pool_changes", "pool_update", "pool_actions", "pool_probe"),
         ("pools",),
     ),
     "volume": GroupOfVerbs(
