@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poolfleet.cli import text
 from poolfleet.cli.addressing import pool_name
 from poolfleet.cli.exit_codes import ExitCode
-from poolfleet.cli.output import Answer, Column, Table, plain
-from poolfleet.cli.pools import PoolWord, app
+from poolfleet.cli.output import text
+from poolfleet.cli.output.answers import Answer, Column, Table, plain
+from poolfleet.cli.pool.reads import PoolWord, app
 from poolfleet.cli.session import Session
 from poolfleet.cli.verbs import reads
 from poolfleet.types.probe import LayerOutcome, ProbeLayer
