@@ -62,6 +62,11 @@ class PoolMounts:
         entry = self.watch.holding(target) if target else None
         return (entry.address or entry.source) if entry is not None else None
 
+    def mount(self, definition: PoolDefinition) -> MountEntry | None:
+        """The network mount that a pool's target lies on; None: it is local."""
+        target = self._target(definition)
+        return self.watch.holding(target) if target else None
+
     def health(self, definition: PoolDefinition) -> PoolHealth | None:
         """What the mount at an active pool's target says; None: nothing, it is local or not probed yet."""
         target = self._target(definition)
