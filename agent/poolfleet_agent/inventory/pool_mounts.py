@@ -59,6 +59,11 @@ class PoolMounts:
         entry = self.watch.holding(target) if target else None
         return (entry.address or entry.source) if entry is not None else None
 
+    def place(self, definition: PoolDefinition) -> tuple[str, MountEntry | None]:
+        """A pool's target without symbolic links (empty: it is no directory), and the network mount that it lies on."""
+        target = self._target(definition)
+        return (target, self.watch.holding(target)) if target else ("", None)
+
     def health(self, definition: PoolDefinition) -> PoolHealth | None:
         """What the mount at an active pool's target says; None: nothing, it is local or not probed yet."""
         target = self._target(definition)
