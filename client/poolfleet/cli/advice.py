@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from poolfleet.cli.text import printable
+from poolfleet.cli.output.text import printable
 
 if TYPE_CHECKING:
     from poolfleet.types.errors import PoolfleetError

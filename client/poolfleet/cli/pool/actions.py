@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from poolfleet.cli import retry_options
 from poolfleet.cli.addressing import pool_name
-from poolfleet.cli.change import Asked, Change, carry_out
+from poolfleet.cli.changing.change import Asked, Change, carry_out
 from poolfleet.cli.exit_codes import ExitCode
-from poolfleet.cli.pool_options import AllowInUse
-from poolfleet.cli.pools import PoolWord, app
+from poolfleet.cli.pool import retries
+from poolfleet.cli.pool.options import AllowInUse
+from poolfleet.cli.pool.reads import PoolWord, app
 from poolfleet.cli.session import Session, UsageError
 from poolfleet.cli.verbs import changes
 from poolfleet.types.errors import FailedPrecondition
@@ -30,7 +30,7 @@ Off = Annotated[bool, typer.Option("--off", help="Switch it off.")]
     "start",
     "poolfleet pool start vm_data --retry-deadline 5m",
     "poolfleet pool start vm_data -l rack=r1 --batch 10% --max-failures 2",
-    options=retry_options.RETRIES,
+    options=retries.RETRIES,
 )
 async def start_pool(
     cli: Session,
@@ -44,7 +44,7 @@ async def start_pool(
 ) -> ExitCode:
     """Start a pool. Starting the started is fine. A network share is tried until it is mounted, or cannot be."""
     _one_of(overwrite, no_overwrite)
-    retry = retry_options.policy(given)
+    retry = retries.policy(given)
     building = build or overwrite or no_overwrite
     if building and cli.flags.no_wait:
         raise UsageError("building and starting are two steps, which nobody would go on with: leave --no-wait out")
@@ -84,11 +84,11 @@ async def stop_pool(cli: Session, /, *, pool: PoolWord, allow_in_use: AllowInUse
     "restart",
     "poolfleet pool restart vm_data",
     "poolfleet pool restart vm_data -A --batch 5%",
-    options=retry_options.RETRIES,
+    options=retries.RETRIES,
 )
 async def restart_pool(cli: Session, /, *, pool: PoolWord, allow_in_use: AllowInUse = False, **given: Any) -> ExitCode:
     """Stop a pool and start it again. A changed definition counts from then on."""
-    retry = retry_options.policy(given)
+    retry = retries.policy(given)
     if cli.flags.no_wait:
         raise UsageError("stopping and starting are two steps, which nobody would go on with: leave --no-wait out")
 

@@ -11,15 +11,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 from xml.etree import ElementTree as ET
 
-from poolfleet.cli import text
 from poolfleet.cli.addressing import volume_at
 from poolfleet.cli.exit_codes import ExitCode
-from poolfleet.cli.output import Answer
+from poolfleet.cli.output import text
+from poolfleet.cli.output.answers import Answer
+from poolfleet.cli.output.fields import xml_documents
 from poolfleet.cli.parsing import volume_word
 from poolfleet.cli.session import Session, say
-from poolfleet.cli.show import xml_documents
 from poolfleet.cli.verbs import choice, reads
-from poolfleet.cli.volumes import VolumeArgument, app
+from poolfleet.cli.volume.reads import VolumeArgument, app
 from poolfleet.types.errors import FailedPrecondition, NotFound
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from poolfleet.cli import text
 from poolfleet.cli.exit_codes import ExitCode
-from poolfleet.cli.output import Answer, Column, Kind, Table, plain
+from poolfleet.cli.output import text
+from poolfleet.cli.output.answers import Answer, Column, Kind, Table, plain
 
 if TYPE_CHECKING:
     from poolfleet.cli.session import Session

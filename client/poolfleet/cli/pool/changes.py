@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from poolfleet.cli import pool_options, retry_options
 from poolfleet.cli.addressing import pool_name
-from poolfleet.cli.change import Asked, Change, carry_out
+from poolfleet.cli.changing.change import Asked, Change, carry_out
 from poolfleet.cli.exit_codes import ExitCode
-from poolfleet.cli.pool_options import AllowInUse, AllowMissing, File, Name
-from poolfleet.cli.pools import PoolWord, app
+from poolfleet.cli.pool import options, retries
+from poolfleet.cli.pool.options import AllowInUse, AllowMissing, File, Name
+from poolfleet.cli.pool.reads import PoolWord, app
 from poolfleet.cli.session import Session, UsageError
 from poolfleet.cli.verbs import changes, choice
 
@@ -28,7 +28,7 @@ _SHARE = "--type netfs --source-host nfs.example.com \\\n      --source-path /pa
     f"poolfleet pool define vm_data {_SHARE}",
     "poolfleet pool define local --type dir --target /var/lib/images",
     "poolfleet pool define --file pool.xml -H 'kvm*' --dry-run",
-    options=pool_options.DEFINITION,
+    options=options.DEFINITION,
 )
 async def define_pool(
     cli: Session,
@@ -42,9 +42,9 @@ async def define_pool(
 ) -> ExitCode:
     """Store a pool's definition; does not build or start it. An equal one that exists is left as it is."""
     if print_xml:
-        typer.echo(pool_options.wanted(pool, given).xml())
+        typer.echo(options.wanted(pool, given).xml())
         return ExitCode.OK
-    spec = pool_options.spec(pool, file, given)
+    spec = options.spec(pool, file, given)
 
     async def ask(client: AgentClient, asked: Asked) -> Operation:
         return await client.pools.define(spec, transient=transient, **asked)
@@ -60,7 +60,7 @@ async def define_pool(
     "ensure",
     f"poolfleet pool ensure vm_data -A --batch 10% {_SHARE}",
     "poolfleet pool ensure --file pool.xml --no-start",
-    options=[*pool_options.DEFINITION, *retry_options.RETRIES],
+    options=[*options.DEFINITION, *retries.RETRIES],
 )
 async def ensure_pool(
     cli: Session,
@@ -86,8 +86,8 @@ async def ensure_pool(
         raise UsageError(f"--match is name or source, not {match!r}")
     if cli.flags.no_wait:
         raise UsageError("ensure has several steps, which nobody would go on with: leave --no-wait out")
-    retry = retry_options.policy(given)
-    spec = pool_options.spec(pool, file, given)
+    retry = retries.policy(given)
+    spec = options.spec(pool, file, given)
 
     async def ask(client: AgentClient, asked: Asked) -> Operation | EnsureResult:
         if asked["validate_only"]:

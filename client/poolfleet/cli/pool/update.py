@@ -14,12 +14,12 @@ import typer
 
 from poolfleet.cli.addressing import pool_name
 from poolfleet.cli.advice import sentence
-from poolfleet.cli.change import Asked, Change, carry_out
+from poolfleet.cli.changing.change import Asked, Change, carry_out
 from poolfleet.cli.exit_codes import ExitCode
 from poolfleet.cli.parsing import mode_bits
-from poolfleet.cli.pool_definitions import document
-from poolfleet.cli.pool_options import File
-from poolfleet.cli.pools import PoolWord, app
+from poolfleet.cli.pool.definitions import document
+from poolfleet.cli.pool.options import File
+from poolfleet.cli.pool.reads import PoolWord, app
 from poolfleet.cli.session import Session, UsageError, say
 from poolfleet.cli.verbs import changes, option
 from poolfleet.types.errors import PoolfleetError

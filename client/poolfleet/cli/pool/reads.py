@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poolfleet.cli import completion, pool_tables, show, text
+from poolfleet.cli import completion
 from poolfleet.cli.addressing import pool_name
 from poolfleet.cli.exit_codes import ExitCode
-from poolfleet.cli.output import Answer, Kind, plain
-from poolfleet.cli.pool_tables import HostPool
+from poolfleet.cli.output import fields, text
+from poolfleet.cli.output.answers import Answer, Kind, plain
+from poolfleet.cli.output.fields import FieldOption, Fresh
+from poolfleet.cli.pool import tables
+from poolfleet.cli.pool.tables import HostPool
 from poolfleet.cli.session import Session, UsageError
-from poolfleet.cli.show import FieldOption, Fresh
 from poolfleet.cli.verbs import choice, group, reads
 
 if TYPE_CHECKING:
@@ -61,12 +63,12 @@ async def list_pools(
         if field is not None:
             return Answer(verbatim="\n".join(_fields(rows, field)), document=document, code=account.code)
         if cli.flags.by_host:
-            tables = pool_tables.by_host(rows)
+            drawn = tables.by_host(rows)
         elif len(result) == 1:
-            tables = pool_tables.of_one_host(rows)
+            drawn = tables.of_one_host(rows)
         else:
-            tables = pool_tables.of_fleet(rows, len(result))
-        return Answer(tables=tables, document=document, code=account.code)
+            drawn = tables.of_fleet(rows, len(result))
+        return Answer(tables=drawn, document=document, code=account.code)
 
     return await cli.show(look)
 
@@ -110,10 +112,10 @@ async def show_pool(
         account = cli.account(result)
         found = dict(result.answers())
         if field is not None:
-            return show.one_field(account, found, field)
+            return fields.one_field(account, found, field)
         if xml:
-            return show.xml_documents(account, {host: _xml(each, inactive=inactive) for host, each in found.items()})
-        return show.in_full(account, "pools", found, {host: _lines(each) for host, each in found.items()}, cli.flags)
+            return fields.xml_documents(account, {host: _xml(each, inactive=inactive) for host, each in found.items()})
+        return fields.in_full(account, "pools", found, {host: _lines(each) for host, each in found.items()}, cli.flags)
 
     return await cli.show(look)
 
@@ -122,9 +124,9 @@ def _xml(pool: Pool, *, inactive: bool) -> str:
     return pool.inactive_xml or pool.xml if inactive else pool.xml or pool.inactive_xml
 
 
-def _lines(pool: Pool) -> list[show.Field]:
+def _lines(pool: Pool) -> list[fields.Field]:
     health, desired = pool.health, pool.desired_state
-    lines: list[show.Field] = [
+    lines: list[fields.Field] = [
         ("Name", pool.name, Kind.TEXT),
         ("UUID", pool.uuid, Kind.TEXT),
         ("Type", pool.type, Kind.TEXT),
@@ -143,7 +145,7 @@ def _lines(pool: Pool) -> list[show.Field]:
         ("Available", pool.available_bytes, Kind.SIZE),
         ("Provisioned", pool.provisioned_bytes, Kind.SIZE),
         ("Volumes", pool.volume_count, Kind.COUNT),
-        ("Source", pool_tables.source_text(pool), Kind.PATH),
+        ("Source", tables.source_text(pool), Kind.PATH),
         ("Target", pool.target.path if pool.target else None, Kind.PATH),
     ]
     if pool.mount:

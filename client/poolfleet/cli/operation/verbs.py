@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from poolfleet.cli import operation_tables
+from poolfleet.cli.changing.following import followed
 from poolfleet.cli.exit_codes import ExitCode
-from poolfleet.cli.following import followed
-from poolfleet.cli.operation_tables import HostOperation
-from poolfleet.cli.output import Answer, Table, plain
+from poolfleet.cli.operation import tables
+from poolfleet.cli.operation.tables import HostOperation
+from poolfleet.cli.output.answers import Answer, Table, plain
+from poolfleet.cli.output.text import printable
 from poolfleet.cli.session import Session, UsageError
-from poolfleet.cli.text import printable
 from poolfleet.cli.verbs import choice, group, reads
 from poolfleet.types.errors import NotFound, PoolfleetError, StillRunning
 
@@ -66,7 +66,7 @@ async def list_operations(
         )
         operations = [{"host": row.host, **plain(row.operation)} for row in rows]
         document = {"complete": account.complete, "hosts": account.hosts, "operations": operations}
-        return Answer(tables=[operation_tables.table(rows)], document=document, code=account.code)
+        return Answer(tables=[tables.table(rows)], document=document, code=account.code)
 
     return await cli.show(look)
 
@@ -81,9 +81,9 @@ async def show_operation(cli: Session, /, *, operation: Id) -> ExitCode:
         rows = [HostOperation(host, each) for host, each in result.answers()]
         found = [{"host": row.host, **plain(row.operation)} for row in rows]
         document = {"complete": account.complete, "hosts": account.hosts, "operations": found}
-        tables: list[Table[Any]] = [operation_tables.in_full(row) for row in rows]
-        tables += [operation_tables.attempts(row) for row in rows if row.operation.attempts]
-        return Answer(tables=tables, document=document, code=account.code)
+        drawn: list[Table[Any]] = [tables.in_full(row) for row in rows]
+        drawn += [tables.attempts(row) for row in rows if row.operation.attempts]
+        return Answer(tables=drawn, document=document, code=account.code)
 
     return await cli.show(look)
 
@@ -124,7 +124,7 @@ async def watch_operations(
         if ids and not mine:
             return
         async for now in client.operations.watch(mine):
-            typer.echo(operation_tables.line(client.name or client.target, now))
+            typer.echo(tables.line(client.name or client.target, now))
             if now.ended and now.id in open_ids:
                 open_ids.discard(now.id)
                 mine.remove(now.id)

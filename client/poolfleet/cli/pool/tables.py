@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from poolfleet.cli import text
-from poolfleet.cli.output import Column, Kind, Table
+from poolfleet.cli.output import text
+from poolfleet.cli.output.answers import Column, Kind, Table
 from poolfleet.types.pool import HealthStatus, NetfsSource
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from poolfleet.cli.pool_definitions import Wanted, document
+from poolfleet.cli.pool.definitions import Wanted, document
 from poolfleet.cli.session import UsageError
 from poolfleet.cli.verbs import option
 from poolfleet.types.pool import PoolSpec

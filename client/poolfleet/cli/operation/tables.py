@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from poolfleet.cli import text
-from poolfleet.cli.output import Column, Kind, Table
+from poolfleet.cli.output import text
+from poolfleet.cli.output.answers import Column, Kind, Table
 
 if TYPE_CHECKING:
     from poolfleet.types.operation import Attempt, Operation

@@ -6,18 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poolfleet.cli import completion, disk_tables, show, text, volume_tables
+from poolfleet.cli import completion
 from poolfleet.cli.addressing import found_anywhere, pool_name, volume_at
 from poolfleet.cli.exit_codes import ExitCode
-from poolfleet.cli.output import Answer, Column, Kind, Table, plain
+from poolfleet.cli.output import fields, text
+from poolfleet.cli.output.answers import Answer, Column, Kind, Table, plain
+from poolfleet.cli.output.fields import FieldOption, Fresh
 from poolfleet.cli.parsing import volume_word
 from poolfleet.cli.session import Session, UsageError
-from poolfleet.cli.show import FieldOption, Fresh
 from poolfleet.cli.verbs import group, reads
+from poolfleet.cli.volume import disk_tables, tables
 
 if TYPE_CHECKING:
     from poolfleet.agent.client import AgentClient
-    from poolfleet.cli.volume_tables import HostVolumes
+    from poolfleet.cli.volume.tables import HostVolumes
     from poolfleet.types.disk import DomainDisks
     from poolfleet.types.volume import Volume
 
@@ -55,7 +57,7 @@ async def list_volumes(
 
     async def read(client: AgentClient) -> HostVolumes:
         name = await pool_name(client, pool) if pool else ""
-        return await volume_tables.read(client, name, fresh=fresh, special=special)
+        return await tables.read(client, name, fresh=fresh, special=special)
 
     async def look() -> Answer:
         result = await cli.read(read)
@@ -68,7 +70,7 @@ async def list_volumes(
             for words in seen.disks_missing:
                 complete = False
                 cli.note(text.printable(f"{host}: users of volumes may be missing: {words}"))
-        rows = volume_tables.merged(result.answers(), by_host=cli.flags.by_host)
+        rows = tables.merged(result.answers(), by_host=cli.flags.by_host)
         volumes = [
             {**plain(r.volume), "storage_id": r.storage or None, "hosts": r.hosts, "used_by": r.users} for r in rows
         ]
@@ -78,9 +80,7 @@ async def list_volumes(
             if account.code is ExitCode.OK and not complete and cli.flags.require_complete
             else account.code
         )
-        return Answer(
-            tables=[volume_tables.table(rows, pool=pool, by_host=cli.flags.by_host)], document=document, code=code
-        )
+        return Answer(tables=[tables.table(rows, pool=pool, by_host=cli.flags.by_host)], document=document, code=code)
 
     return await cli.show(look)
 
@@ -109,10 +109,12 @@ async def show_volume(
         account = cli.account(result)
         found = dict(result.answers())
         if field is not None:
-            return show.one_field(account, found, field)
+            return fields.one_field(account, found, field)
         if xml:
-            return show.xml_documents(account, {host: each.xml for host, each in found.items()})
-        return show.in_full(account, "volumes", found, {host: _lines(each) for host, each in found.items()}, cli.flags)
+            return fields.xml_documents(account, {host: each.xml for host, each in found.items()})
+        return fields.in_full(
+            account, "volumes", found, {host: _lines(each) for host, each in found.items()}, cli.flags
+        )
 
     return await cli.show(look)
 
@@ -136,9 +138,9 @@ async def find_volume(
         account = cli.account(result)
         found = dict(result.answers())
         if field == "pool_uuid":
-            return show.one_field(account, await _pools_of(cli, found), "uuid")
+            return fields.one_field(account, await _pools_of(cli, found), "uuid")
         if field is not None:
-            return show.one_field(account, found, field)
+            return fields.one_field(account, found, field)
         rows = list(found.items())
         columns: tuple[Column[tuple[str, Volume]], ...] = (
             Column("HOST", lambda row: row[0]),
@@ -177,7 +179,7 @@ async def volume_users(cli: Session, /, *, volume: VolumeArgument) -> ExitCode:
     return await cli.show(look)
 
 
-def _lines(volume: Volume) -> list[show.Field]:
+def _lines(volume: Volume) -> list[fields.Field]:
     backing, rights = volume.backing_store, volume.permissions
     return [
         ("Name", volume.name, Kind.TEXT),

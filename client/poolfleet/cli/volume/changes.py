@@ -8,14 +8,14 @@ from xml.etree import ElementTree as ET
 import typer
 
 from poolfleet.cli.addressing import pool_name, volume_at
-from poolfleet.cli.change import Asked, Change, carry_out
+from poolfleet.cli.changing.change import Asked, Change, carry_out
 from poolfleet.cli.exit_codes import ExitCode
 from poolfleet.cli.parsing import mode_bits, size_bytes, volume_word
-from poolfleet.cli.pool_definitions import document
-from poolfleet.cli.pool_options import AllowMissing, File
+from poolfleet.cli.pool.definitions import document
+from poolfleet.cli.pool.options import AllowMissing, File
 from poolfleet.cli.session import Session, UsageError
 from poolfleet.cli.verbs import changes, choice
-from poolfleet.cli.volumes import VolumeArgument, app
+from poolfleet.cli.volume.reads import VolumeArgument, app
 
 if TYPE_CHECKING:
     from poolfleet.agent.client import AgentClient

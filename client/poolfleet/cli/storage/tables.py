@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from poolfleet.cli import text
 from poolfleet.cli.exit_codes import ExitCode
-from poolfleet.cli.output import Column, Kind, Table
+from poolfleet.cli.output import text
+from poolfleet.cli.output.answers import Column, Kind, Table
 
 if TYPE_CHECKING:
     from poolfleet.cli.session import Session

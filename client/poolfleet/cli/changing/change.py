@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from poolfleet.cli import exit_codes
+from poolfleet.cli.changing.following import LONGEST_S, followed, shown_meanwhile
+from poolfleet.cli.changing.progress import Progress
 from poolfleet.cli.exit_codes import ExitCode
-from poolfleet.cli.following import LONGEST_S, followed, shown_meanwhile
-from poolfleet.cli.output import Answer
+from poolfleet.cli.output.answers import Answer
+from poolfleet.cli.output.text import printable
 from poolfleet.cli.parsing import batch
-from poolfleet.cli.progress import Progress
 from poolfleet.cli.session import Session
-from poolfleet.cli.text import printable
 from poolfleet.types.errors import PoolfleetError, StillRunning
 from poolfleet.types.operation import Operation
 
@@ -183,7 +183,7 @@ def _summed_up(cli: Session, change: Change, result: FleetResult[Value]) -> Exit
             _print_id(outcome.error, value, several=len(result) > 1, host=name, no_wait=flags.no_wait)
     cli.complain({name: each.error for name, each in result.items() if each.error is not None})
     if flags.for_programs:
-        from poolfleet.cli.output import written
+        from poolfleet.cli.output.answers import written
 
         typer.echo(written(Answer(document={"hosts": entries}), flags, width=None))
     elif not flags.quiet and not flags.no_wait and (len(result) > 1 or not counts["failed"]):

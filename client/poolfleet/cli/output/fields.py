@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from poolfleet.cli import text
 from poolfleet.cli.flags import Flags
-from poolfleet.cli.output import Answer, Column, Kind, Table, plain, shown
+from poolfleet.cli.output import text
+from poolfleet.cli.output.answers import Answer, Column, Kind, Table, plain, shown
 from poolfleet.cli.session import Account, UsageError
 
 _FIELD = typer.Option("--field", metavar="NAME", help="This field only.", show_default=False)

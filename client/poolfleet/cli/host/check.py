@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from poolfleet.cli.exit_codes import ExitCode
-from poolfleet.cli.output import Answer, Column, Kind, Table
+from poolfleet.cli.output.answers import Answer, Column, Kind, Table
 
 if TYPE_CHECKING:
     from poolfleet.agent.client import AgentClient

@@ -7,8 +7,8 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from poolfleet.cli import text
-from poolfleet.cli.output import Column, Kind, shown
+from poolfleet.cli.output import text
+from poolfleet.cli.output.answers import Column, Kind, shown
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -91,7 +91,7 @@ class Progress:
         from rich.live import Live
         from rich.text import Text
 
-        from poolfleet.cli.table import drawn
+        from poolfleet.cli.output.table import drawn
 
         if self._live is None:
             console = Console(stderr=True, highlight=False)

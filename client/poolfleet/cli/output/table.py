@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from poolfleet.cli.output import Column, Kind
+from poolfleet.cli.output.answers import Column, Kind
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from poolfleet.cli import storage_tables
 from poolfleet.cli.exit_codes import ExitCode
-from poolfleet.cli.output import Answer, Column, Kind, Table
+from poolfleet.cli.output.answers import Answer, Column, Kind, Table
 from poolfleet.cli.session import Session, UsageError
+from poolfleet.cli.storage import tables
 from poolfleet.cli.verbs import group, reads
 from poolfleet.types.errors import NotFound
 
@@ -32,9 +32,9 @@ async def list_storages(cli: Session) -> ExitCode:
 
     async def look() -> Answer:
         found = await cli.readers().inventory(timeout_s=cli.flags.timeout_s)
-        storage_tables.tell_missing(cli, found)
-        table = storage_tables.table(storage_tables.rows(found))
-        return Answer(tables=[table], document=_document(found), code=storage_tables.code(cli, found))
+        tables.tell_missing(cli, found)
+        table = tables.table(tables.rows(found))
+        return Answer(tables=[table], document=_document(found), code=tables.code(cli, found))
 
     return await cli.show(look)
 
@@ -45,16 +45,16 @@ async def show_storage(cli: Session, /, *, storage: Annotated[str, _WORD]) -> Ex
 
     async def look() -> Answer:
         found = await cli.readers().inventory(timeout_s=cli.flags.timeout_s)
-        storage_tables.tell_missing(cli, found)
-        code = storage_tables.code(cli, found)
+        tables.tell_missing(cli, found)
+        code = tables.code(cli, found)
         row = _chosen(found, storage)
         if row is None and code is ExitCode.OK:
             raise NotFound(f"no host that answered has storage {storage}", reason="STORAGE_NOT_FOUND")
         if row is None:
             return Answer(document=_document(found), code=code)
         pools = Table(_POOLS, row.storage.pools, heading="Pools")
-        tables: list[Table[Any]] = [storage_tables.table([row]), pools]
-        return Answer(tables=tables, document=_document(found, row.storage.storage_id), code=code)
+        drawn: list[Table[Any]] = [tables.table([row]), pools]
+        return Answer(tables=drawn, document=_document(found, row.storage.storage_id), code=code)
 
     return await cli.show(look)
 
@@ -65,8 +65,8 @@ def _document(found: Inventory, only: str | None = None) -> dict[str, Any]:
     return {"complete": whole["complete"], "hosts": whole["hosts"], "storages": storages}
 
 
-def _chosen(found: Inventory, word: str) -> storage_tables.Row | None:
-    rows = storage_tables.rows(found)
+def _chosen(found: Inventory, word: str) -> tables.Row | None:
+    rows = tables.rows(found)
     exact = [row for row in rows if row.storage.storage_id == word]
     by_pool = [row for row in rows if any(pool.pool == word for pool in row.storage.pools)]
     if not exact and len(by_pool) > 1:

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poolfleet.cli import disk_tables, host_check, parsing, show, text
-from poolfleet.cli.change import Asked, Change, Switched, carry_out
+from poolfleet.cli import parsing
+from poolfleet.cli.changing.change import Asked, Change, Switched, carry_out
 from poolfleet.cli.exit_codes import ExitCode
-from poolfleet.cli.output import Answer, Column, Kind, Table, Value, plain
+from poolfleet.cli.host import check
+from poolfleet.cli.output import fields, text
+from poolfleet.cli.output.answers import Answer, Column, Kind, Table, Value, plain
+from poolfleet.cli.output.fields import FieldOption, Fresh
 from poolfleet.cli.session import Session
-from poolfleet.cli.show import FieldOption, Fresh
 from poolfleet.cli.verbs import changes, choice, group, reads
+from poolfleet.cli.volume import disk_tables
 from poolfleet.types.agent import Maintenance
 from poolfleet.types.operation import OperationState
 from poolfleet.types.pool import HealthStatus
@@ -111,13 +114,13 @@ async def show_host(
         account = cli.account(result)
         found = dict(result.answers())
         if field is not None:
-            return show.one_field(account, found, field)
-        return show.in_full(account, "agents", found, {host: _lines(each) for host, each in found.items()}, cli.flags)
+            return fields.one_field(account, found, field)
+        return fields.in_full(account, "agents", found, {host: _lines(each) for host, each in found.items()}, cli.flags)
 
     return await cli.show(look)
 
 
-def _lines(agent: Agent) -> list[show.Field]:
+def _lines(agent: Agent) -> list[fields.Field]:
     versions, maintenance = agent.versions, agent.maintenance
     until = f" until {maintenance.until.isoformat()}" if maintenance.until else ""
     lines: list[tuple[str, str | None]] = [
@@ -150,8 +153,8 @@ async def check_hosts(cli: Session) -> ExitCode:
     """
 
     async def look() -> Answer:
-        result = await cli.read(host_check.reached)
-        return host_check.answer(result)
+        result = await cli.read(check.reached)
+        return check.answer(result)
 
     return await cli.show(look)
 

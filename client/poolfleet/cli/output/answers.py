@@ -15,9 +15,9 @@ from typing import Any, Generic, TypeVar
 
 import typer
 
-from poolfleet.cli import text
 from poolfleet.cli.exit_codes import ExitCode
 from poolfleet.cli.flags import Flags, Output
+from poolfleet.cli.output import text
 
 Row = TypeVar("Row")
 Value = str | int | float | None
@@ -91,7 +91,7 @@ def written(answer: Answer, flags: Flags, *, width: int | None, colour: bool = F
             return "\n".join(_csv(table, flags) for table in answer.tables[:1])
         case Output.NAME:
             return "\n".join(_names(answer.tables[:1], flags))
-    from poolfleet.cli.table import drawn
+    from poolfleet.cli.output.table import drawn
 
     parts = [text.printable(answer.first_line)] if answer.first_line and not flags.no_headers else []
     # Where nobody answered there is no empty list either: standard error says why.
