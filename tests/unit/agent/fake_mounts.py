@@ -7,6 +7,7 @@ from typing import Any
 
 from poolfleet_agent.model.mount_table import MountEntry, MountTable
 from poolfleet_agent.model.ports import LayerResult, MountRecord, MountRequest, ServerProbe
+from poolfleet_agent.model.ports.mounts import Account
 
 
 def mount_entry(target: str, source: str, **differing: Any) -> MountEntry:
@@ -53,6 +54,9 @@ class FakeMounts:
 
     async def addresses(self, host: str) -> Sequence[str]:
         return self.resolved
+
+    async def qemu_user(self) -> Account | None:
+        return None
 
     async def probe_server(self, request: MountRequest) -> ServerProbe:
         return ServerProbe(layers=(self.failed_layer,) if self.failed_layer else (), addresses=tuple(self.resolved))
