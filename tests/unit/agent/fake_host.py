@@ -147,6 +147,8 @@ class FakeHypervisor:
 
     async def start_pool(self, pool: str, *, server: str | None) -> None:
         await self._answer(f"start_pool {pool}", None)
+        if self.pools[pool].active:
+            raise ModelError(Reason.POOL_ACTIVE, f"pool {pool} is active")
         self.pools[pool] = replace(self.pools[pool], state=PoolState.RUNNING)
 
     async def stop_pool(self, pool: str, *, server: str | None) -> None:
