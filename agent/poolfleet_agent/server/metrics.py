@@ -24,6 +24,7 @@ class Gauges:
     operations_by_state: Callable[[], Mapping[str, int]]
     mounts_by_health: Callable[[], Mapping[str, int]] = dict
     mount_transitions: Callable[[], Mapping[str, int]] = dict
+    rescues: Callable[[], int] = int
 
 
 class Metrics:
@@ -99,3 +100,6 @@ class _GaugeCollector(Collector):
         for health, count in gauges.mount_transitions().items():
             changes.add_metric([health], count)
         yield changes
+        yield CounterMetricFamily(
+            "poolfleet_libvirt_rescues", "Mounts of libvirt's own that were ended to free it.", gauges.rescues()
+        )
