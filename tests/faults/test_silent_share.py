@@ -16,6 +16,7 @@ import pytest
 from poolfleet import FailedPrecondition, PoolfleetError, PoolSpec, Unavailable, VolumeSpec
 from poolfleet.aio import AgentClient
 from poolfleet.types.pool import Desired, HealthStatus, PoolState
+from poolfleet.types.probe import LayerOutcome
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.nfs_server import NullNfsServer
 from scripts.embedded.silent_share import SilentShare
@@ -24,6 +25,9 @@ from tests.raw_agent import eventually
 LIMIT_S = 30.0
 AT_ONCE_S = 5.0
 """Far longer than an answer from memory takes, far shorter than any call that hangs."""
+
+PROBE_S = 15.0
+"""Far longer than a server is waited for by a diagnosis."""
 
 STORM = 50
 MIB = 1 << 20
@@ -170,6 +174,27 @@ if os.geteuid() == 0:
         await asyncio.wait([refresh], timeout=LIMIT_S)
         await heal(client, share)
         await asyncio.gather(refresh, return_exceptions=True)
+
+    async def test_its_diagnosis_comes_soon_and_does_not_touch_it(
+        client: AgentClient, share: SilentShare, server: NullNfsServer
+    ) -> None:
+        well = await client.pools.probe("far", write_test=True)
+        outcomes = {layer.layer: layer.outcome for layer in well.layers}
+        assert outcomes.pop("export") is LayerOutcome.SKIPPED  # version 4 has none
+        assert set(outcomes.values()) == {LayerOutcome.OK}, well
+        assert not list(share.files.glob(".poolfleet-probe*"))
+
+        server.silent = True
+        await fall_silent(client, share)
+        waiting = share.waiting_count()
+        async with asyncio.timeout(PROBE_S):
+            ill = await client.pools.probe("far", write_test=True)
+        failures = {layer.layer: layer.failure for layer in ill.layers if layer.outcome is LayerOutcome.FAILED}
+        assert failures == {"rpc": "TIMED_OUT", "mount": "POOL_UNRESPONSIVE"}
+        assert ill.failure == "TIMED_OUT"
+        assert share.waiting_count() == waiting
+        server.silent = False
+        await heal(client, share)
 
     async def test_no_share_is_started_beside_a_dead_mount_that_is_no_pool(
         client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, unused_tcp_port: int

@@ -78,7 +78,8 @@ class Quarantine:
         if definition.type not in MOUNTED_TYPES:
             return
         table = self.mounts.watch.table()
-        own = table.on(self.mounts.real_target(definition))
+        target, _ = self.mounts.place(definition)
+        own = table.on(target)
         before = itertools.takewhile(lambda entry: entry != own, table.entries)
         for entry in await self._silent([entry for entry in before if entry.network]):
             raise hangs_libvirt(definition.name, entry)

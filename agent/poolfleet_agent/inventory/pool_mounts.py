@@ -58,9 +58,17 @@ class PoolMounts:
         """The server that calls for a pool may hang on, whatever its type; None: a local pool."""
         if definition.server is not None:
             return definition.server
-        target = self._target(definition)
-        entry = self.watch.holding(target) if target else None
+        entry = self.mount(definition)
         return (entry.address or entry.source) if entry is not None else None
+
+    def mount(self, definition: PoolDefinition) -> MountEntry | None:
+        """The network mount that a pool's target lies on; None: it is local."""
+        return self.place(definition)[1]
+
+    def place(self, definition: PoolDefinition) -> tuple[str, MountEntry | None]:
+        """A pool's target without symbolic links (empty: it is no directory), and the network mount that it lies on."""
+        target = self._target(definition)
+        return (target, self.watch.holding(target)) if target else ("", None)
 
     def health(self, definition: PoolDefinition) -> PoolHealth | None:
         """What the mount at an active pool's target says; None: nothing, it is local or not probed yet."""
@@ -101,14 +109,9 @@ class PoolMounts:
             health = self.health(definition)
         return health
 
-    def real_target(self, definition: PoolDefinition) -> str:
-        """A pool's target with its links resolved, as far as that was learnt; empty: it has none that is a folder."""
-        return self._target(definition) or ""
-
     async def silent_mount(self, definition: PoolDefinition) -> MountEntry | None:
         """The network mount that a pool lies on, if that does not answer: known, or found by asking it twice now."""
-        target = self._target(definition)
-        mount = self.watch.holding(target) if target else None
+        mount = self.mount(definition)
         if mount is None:
             return None
         health = await self.settled(definition)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Literal
 
 from poolfleet.agent import ensuring, mutations
+from poolfleet.agent.convert.diagnosis import pool_probe
 from poolfleet.agent.convert.outgoing import (
     pool_filter,
     pool_spec,
@@ -22,6 +23,7 @@ from poolfleet.transport import calls
 from poolfleet.transport.connection import Connection
 from poolfleet.types.operation import Operation
 from poolfleet.types.pool import EnsureResult, HealthStatus, Pool, PoolSpec, PoolState
+from poolfleet.types.probe import PoolProbe
 from poolfleet.types.retry import RetryPolicy
 from poolfleet.v1 import pool_service_pb2 as pb
 
@@ -310,3 +312,13 @@ class Pools:
         return await mutations.run(
             self._connection, self._connection.pools.ErasePool, request, request_id, timeout_s, wait=wait
         )
+
+    async def probe(self, name: str, *, write_test: bool = False, timeout_s: float | None = None) -> PoolProbe:
+        """Find out what keeps a pool from working, layer by layer; what fails stands in the layers, and is not raised.
+
+        write_test: make one file in the pool's directory and remove it, which also tells whom the server takes root
+        for; raises FailedPrecondition (OBSERVE_ONLY) where the agent may only observe. A dead share is not touched.
+        """
+        with representable:
+            request = pb.ProbePoolRequest(pool=name, write_test=write_test)
+        return pool_probe(await calls.read(self._connection, self._connection.pools.ProbePool, request, timeout_s))

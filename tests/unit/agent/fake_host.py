@@ -210,6 +210,14 @@ class FakeFiles:
         self.kept[path] = content
         return hash(path)
 
+    async def make_whole(self, path: str, content: bytes, *, temporary: str, timeout_s: float = 30.0) -> bool:
+        return self.kept.setdefault(path, content) is content
+
+    async def lowest_inodes(
+        self, path: str, *, count: int, most_names: int, omitted: Sequence[str], timeout_s: float = 20.0
+    ) -> Sequence[tuple[bytes, int]] | None:
+        return None
+
     async def unlink_if(self, path: str, *, inode: int, timeout_s: float = 5.0) -> bool:
         return self.kept.pop(path, None) is not None
 

@@ -45,7 +45,7 @@ def check_share_is_ours(host: Host, entry: PoolEntry, mount: MountEntry) -> None
     """Refuse to undo a mount that others made, or that is not the pool's own: MOUNT_NOT_OURS."""
     definition = entry.pool.definition
     target = clean_path(definition.target_path or "")
-    own = isinstance(definition.source, NetfsSource) and mount.target == host.quarantine.mounts.real_target(definition)
+    own = isinstance(definition.source, NetfsSource) and mount.target == host.quarantine.mounts.place(definition)[0]
     if not own or host.book.owner(target) is MountOwner.FOREIGN:
         raise mount_not_ours(entry.pool.name, mount.target)
 

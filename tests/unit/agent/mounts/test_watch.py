@@ -219,8 +219,8 @@ async def test_a_mount_that_fell_silent_since_its_last_probe_is_found_out_at_onc
         assert await watch.silent_now([ONE, TWO]) == ()
         prober.silence(ONE)
         prober.faulty[TWO.target] = ModelError(Reason.POOL_UNRESPONSIVE, "not connected", metadata={ERRNO: "ENOTCONN"})
-        both = await asyncio.gather(watch.silent_now([ONE, TWO]), watch.silent_now([ONE]))
-        assert both == ((ONE,), (ONE,))
+        both = list(await asyncio.gather(watch.silent_now([ONE, TWO]), watch.silent_now([ONE])))
+        assert both == [(ONE,), (ONE,)]
         # Its own probes follow, long before they are due.
         await until(lambda: watch.unresponsive() == (ONE,))
         assert prober.count("sizes", ONE) == 3
