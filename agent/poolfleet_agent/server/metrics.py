@@ -24,6 +24,8 @@ class Gauges:
     operations_by_state: Callable[[], Mapping[str, int]]
     mounts_by_health: Callable[[], Mapping[str, int]] = dict
     mount_transitions: Callable[[], Mapping[str, int]] = dict
+    health_by_mount: Callable[[], Mapping[tuple[str, str], str]] = dict
+    """By target and source."""
     rescues: Callable[[], int] = int
 
 
@@ -94,6 +96,14 @@ class _GaugeCollector(Collector):
         for health, count in gauges.mounts_by_health().items():
             mounts.add_metric([health], count)
         yield mounts
+        each = GaugeMetricFamily(
+            "poolfleet_network_mount_health",
+            "1 with the health that this network mount has, pool or not.",
+            labels=["target", "source", "health"],
+        )
+        for (target, source), health in gauges.health_by_mount().items():
+            each.add_metric([target, source, health], 1)
+        yield each
         changes = CounterMetricFamily(
             "poolfleet_network_mount_changes", "Times that a network mount's health became this.", labels=["health"]
         )
