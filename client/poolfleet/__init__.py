@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         PoolState,
         PoolTarget,
         Storage,
+        StorageFingerprint,
         StorageIdSource,
     )
     from poolfleet.types.retry import RetryPolicy
@@ -128,6 +129,7 @@ __all__ = [
     "Status",
     "StillRunning",
     "Storage",
+    "StorageFingerprint",
     "StorageIdSource",
     "Unavailable",
     "UnreadPool",

@@ -37,6 +37,7 @@ from poolfleet.types.pool import (
     PoolState,
     PoolTarget,
     Storage,
+    StorageFingerprint,
     StorageIdSource,
 )
 from poolfleet.types.retry import RetryPolicy
@@ -90,6 +91,7 @@ __all__ = [
     "Revision",
     "StillRunning",
     "Storage",
+    "StorageFingerprint",
     "StorageIdSource",
     "Unavailable",
     "UnreadPool",

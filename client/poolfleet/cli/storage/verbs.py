@@ -1,4 +1,4 @@
-"""`storage list` and `storage show`: the inventory seen from the storages."""
+"""The verbs of storages: list and show, the inventory seen from them, and adopt."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from poolfleet.cli.addressing import pool_name
+from poolfleet.cli.changing.change import Asked, Change, carry_out
 from poolfleet.cli.exit_codes import ExitCode
 from poolfleet.cli.output.answers import Answer, Column, Kind, Table
+from poolfleet.cli.pool.reads import PoolWord
 from poolfleet.cli.session import Session, UsageError
 from poolfleet.cli.storage import tables
-from poolfleet.cli.verbs import group, reads
+from poolfleet.cli.verbs import changes, group, reads
 from poolfleet.types.errors import NotFound
 
 if TYPE_CHECKING:
+    from poolfleet.agent.client import AgentClient
     from poolfleet.inventory.model import Inventory, StoragePool
+    from poolfleet.types.operation import Operation
 
 app = group("storage")
 
@@ -57,6 +62,20 @@ async def show_storage(cli: Session, /, *, storage: Annotated[str, _WORD]) -> Ex
         return Answer(tables=drawn, document=_document(found, row.storage.storage_id), code=code)
 
     return await cli.show(look)
+
+
+@changes(app, "adopt", "poolfleet storage adopt vm_data -H kvm7", "poolfleet storage adopt vm_data -H kvm7 --dry-run")
+async def adopt_storage(cli: Session, /, *, pool: PoolWord) -> ExitCode:
+    """Mark the storage behind a pool with an id of its own, which every host that sees it reads there.
+
+    Writes `.poolfleet/storage-id` into the pool's directory. One host of those that see the storage is enough.
+    """
+
+    async def ask(client: AgentClient, asked: Asked) -> Operation:
+        return await client.pools.adopt_storage(await pool_name(client, pool), **asked)
+
+    change = Change(ask=ask, doing=f"adopt the storage of pool {pool}", done="adopted", already="already adopted")
+    return await carry_out(cli, change)
 
 
 def _document(found: Inventory, only: str | None = None) -> dict[str, Any]:

@@ -146,6 +146,19 @@ async def test_the_inventory_has_each_storage_once(hosts: Hosts) -> None:
     assert partial.lines[0].startswith("INCOMPLETE: 2 of 3 hosts")
 
 
+async def test_a_storage_is_adopted_by_one_host_that_sees_it(hosts: Hosts) -> None:
+    for agent in hosts.agents:
+        agent.has_pool("vm_data", storage=snapshot_pb2.Storage(id=SHARE, source=snapshot_pb2.Storage.SOURCE_DERIVED))
+    adopt = ("storage", "adopt", "vm_data")
+    assert (await hosts.poolfleet(*adopt)).code == 2
+    for words in (["-H", "kvm1", "--dry-run"], ["-H", "kvm1"]):
+        ran = await hosts.poolfleet(*adopt, *words)
+        said = "would be adopted" if "--dry-run" in words else "adopted"
+        assert ran.lines == [f"the storage of pool vm_data {said}"]
+    assert (await hosts.poolfleet(*adopt, "-H", "kvm1")).lines == ["the storage of pool vm_data already adopted"]
+    assert (await hosts.poolfleet("storage", "adopt", "nix", "-H", "kvm1")).code == 4
+
+
 async def test_hosts_are_listed_and_checked(hosts: Hosts) -> None:
     hosts.agents[0].has_pool("p")
     lines = table(await hosts.poolfleet("host", "list"))
