@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 
 app = group("storage")
 
-_WORD = typer.Argument(metavar="STORAGE", help="Id of the storage, or the name of a pool on it.", show_default=False)
+_WORD = typer.Argument(metavar="STORAGE", help="Id or spelling of the storage, or a pool on it.", show_default=False)
 _POOLS: tuple[Column[StoragePool], ...] = (
     Column("HOST", lambda pool: pool.host),
     Column("POOL", lambda pool: pool.pool),
     Column("TARGET", lambda pool: pool.target, Kind.PATH),
 )
+
+_SPELLINGS: tuple[Column[str], ...] = (Column("ALSO-KNOWN-AS", lambda spelling: spelling, Kind.PATH),)
 
 
 @reads(app, "list", "poolfleet storage list", "poolfleet storage list -o wide")
@@ -59,6 +61,8 @@ async def show_storage(cli: Session, /, *, storage: Annotated[str, _WORD]) -> Ex
             return Answer(document=_document(found), code=code)
         pools = Table(_POOLS, row.storage.pools, heading="Pools")
         drawn: list[Table[Any]] = [tables.table([row]), pools]
+        if row.storage.aliases:
+            drawn.append(Table(_SPELLINGS, row.storage.aliases))
         return Answer(tables=drawn, document=_document(found, row.storage.storage_id), code=code)
 
     return await cli.show(look)
@@ -87,6 +91,10 @@ def _document(found: Inventory, only: str | None = None) -> dict[str, Any]:
 def _chosen(found: Inventory, word: str) -> tables.Row | None:
     rows = tables.rows(found)
     exact = [row for row in rows if row.storage.storage_id == word]
+    exact = exact or [row for row in rows if word in row.storage.aliases]
+    if len(exact) > 1:
+        ids = ", ".join(row.storage.storage_id for row in exact)
+        raise UsageError(f"{len(exact)} storages are known by {word}: choose one of {ids}")
     by_pool = [row for row in rows if any(pool.pool == word for pool in row.storage.pools)]
     if not exact and len(by_pool) > 1:
         ids = ", ".join(row.storage.storage_id for row in by_pool)
