@@ -156,18 +156,15 @@ if os.geteuid() == 0:
         one: EmbeddedHost, share: NetfsStandIn, server: NullNfsServer
     ) -> None:
         start_netfs(one, share, server)
-        mine = share.root / "export/.poolfleet/storage-id"
+        inside = Path(f"/proc/{one.libvirtd.pid}/root{one.pools_dir}/vm_data/.poolfleet")
+        inside.mkdir()
+        (inside / "storage-id").write_text("mine")
         with AgentClient(one.agent.target) as agent:
-            target = Path(agent.pools.get("vm_data").target.path)  # type: ignore[union-attr]
-            inside = f"/proc/{one.libvirtd.pid}/root{target}/.poolfleet"
-            Path(inside).mkdir()
-            Path(inside, "storage-id").write_text("mine")
             with pytest.raises(poolfleet.FailedPrecondition) as refused:
                 agent.pools.adopt_storage("vm_data")
             assert refused.value.reason == "IDENTITY_CONFLICT"
-            assert Path(inside, "storage-id").read_text() == "mine"
+            assert (inside / "storage-id").read_text() == "mine"
             assert storage(one).source is StorageIdSource.DERIVED
-        assert mine
 
 
 def test_a_host_s_own_folder_is_adopted_too(host: EmbeddedHost) -> None:
