@@ -132,6 +132,8 @@ def _metrics(settings: Settings, parts: Parts) -> Metrics:
             mount_transitions=parts.watch.transitions.copy,
             supervisor_starts=parts.supervisor.starts,
             pools_by_state=pools_by_state,
+            health_by_mount=parts.watch.by_mount,
+            rescues=lambda: parts.rescue.ended,
         )
     )
     metrics.serve(settings.metrics.listen)

@@ -27,6 +27,9 @@ class Gauges:
     supervisor_starts: Callable[[], Mapping[str, int]] = dict
     pools_by_state: Callable[[], Mapping[tuple[str, str], int]] = dict
     """What pools are meant to be, and what they are: INACTIVE, or the state of health of a started one."""
+    health_by_mount: Callable[[], Mapping[tuple[str, str], str]] = dict
+    """By target and source."""
+    rescues: Callable[[], int] = int
 
 
 class Metrics:
@@ -96,6 +99,14 @@ class _GaugeCollector(Collector):
         for health, count in gauges.mounts_by_health().items():
             mounts.add_metric([health], count)
         yield mounts
+        each = GaugeMetricFamily(
+            "poolfleet_network_mount_health",
+            "1 with the health that this network mount has, pool or not.",
+            labels=["target", "source", "health"],
+        )
+        for (target, source), health in gauges.health_by_mount().items():
+            each.add_metric([target, source, health], 1)
+        yield each
         changes = CounterMetricFamily(
             "poolfleet_network_mount_changes", "Times that a network mount's health became this.", labels=["health"]
         )
@@ -112,3 +123,6 @@ class _GaugeCollector(Collector):
         for (desired, actual), count in gauges.pools_by_state().items():
             pools.add_metric([desired, actual], count)
         yield pools
+        yield CounterMetricFamily(
+            "poolfleet_libvirt_rescues", "Mounts of libvirt's own that were ended to free it.", gauges.rescues()
+        )

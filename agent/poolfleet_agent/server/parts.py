@@ -15,6 +15,7 @@ from poolfleet_agent.control.operations import Operations
 from poolfleet_agent.control.pools.mounting import mount_request
 from poolfleet_agent.control.quarantine import Quarantine
 from poolfleet_agent.control.recovery import Recovery
+from poolfleet_agent.control.rescue import Rescue
 from poolfleet_agent.control.supervisor import Supervisor
 from poolfleet_agent.hypervisor import HypervisorSettings, Libvirt
 from poolfleet_agent.inventory.intents import Intents
@@ -27,6 +28,7 @@ from poolfleet_agent.model.mount_failure import RetryPolicy
 from poolfleet_agent.model.pool import MountOwner, NetfsSource, PoolDefinition
 from poolfleet_agent.model.ports import AgentIdentity
 from poolfleet_agent.model.storage import ConfiguredStorage
+from poolfleet_agent.mounts.helpers import LibvirtMountHelpers
 from poolfleet_agent.mounts.host import HostMounts
 from poolfleet_agent.mounts.namespace import libvirt_sockets
 from poolfleet_agent.mounts.watch import Watch
@@ -55,6 +57,7 @@ class Parts:
     journal: Journal
     operations: Operations
     supervisor: Supervisor
+    rescue: Rescue
 
 
 @asynccontextmanager
@@ -94,6 +97,10 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
             most_at_once=settings.limits.operations,
         )
         supervisor = Supervisor(host=host, operations=operations)
+        helpers = LibvirtMountHelpers(libvirt_sockets(hypervisor.facts().storage_uri))
+        rescue = Rescue(hypervisor=hypervisor, helpers=helpers, clock=clock)
+        if settings.mount.rescue_libvirtd and not host.rules.observe_only:
+            background.start("rescue libvirt", rescue.run())
         background.start("supervise", supervisor.run())
         yield Parts(
             identity=identity,
@@ -103,6 +110,7 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
             journal=journal,
             operations=operations,
             supervisor=supervisor,
+            rescue=rescue,
         )
 
 

@@ -80,6 +80,8 @@ class StartPool(Mutation):
 
         async def start() -> None:
             nonlocal changed
+            # Attempts take their time: another mount may have died meanwhile, and libvirt must not be who finds out.
+            await self.host.quarantine.check_start(entry.pool.definition)
             changed = await self._have_started(entry)
 
         if request is None:
