@@ -22,6 +22,18 @@ class SilentShare(NetfsStandIn):
         """What the share shows, always to be had here."""
         return self.root / "files"
 
+    @property
+    def _hold(self) -> Path:
+        return self.root / "hold-opens"
+
+    def hold_opens(self) -> None:
+        """Answer everything but opens from now on, as a server in its grace period."""
+        self._hold.touch()
+
+    def let_open(self) -> None:
+        """Answer them, those that wait too."""
+        self._hold.unlink(missing_ok=True)
+
     def silence(self) -> None:
         """Answer nothing from now on."""
         self._fuse.send(signal.SIGSTOP)
@@ -49,7 +61,7 @@ class SilentShare(NetfsStandIn):
         program = [sys.executable, "-I", "-S", str(Path(__file__).with_name("fuse_program.py"))]
         said, say = os.pipe()
         try:
-            argv = self.namespace.command([*program, self.source, str(self.files), str(export)])
+            argv = self.namespace.command([*program, self.source, str(self.files), str(export), str(self._hold)])
             self._fuse.start(argv, log=self.root / "fuse.log", stdout=say)
             os.close(say)
             readable, _, _ = select.select([said], [], [], START_LIMIT_S)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from poolfleet_agent.control.grace import ServerGrace
 from poolfleet_agent.control.maintenance import MaintenanceState
 from poolfleet_agent.control.mounted import MountBook
 from poolfleet_agent.control.quarantine import Quarantine
@@ -49,6 +50,7 @@ class Host:
     book: MountBook
     maintenance: MaintenanceState
     quarantine: Quarantine
+    grace: ServerGrace
     encoder: Encoder
     clock: Clock
     rules: HostRules

@@ -25,6 +25,13 @@ class Report:
         """Record all tries so far."""
         await self.journal.change(self.operation_id, lambda known: replace(known, attempts=attempts))
 
+    async def warn(self, warning: str) -> None:
+        """Add a warning, once."""
+        await self.journal.change(
+            self.operation_id,
+            lambda known: replace(known, warnings=tuple(dict.fromkeys((*known.warnings, warning)))),
+        )
+
     def runs(self, operation_id: str) -> bool:
         """Whether an operation of this agent has not ended yet; what is not known, or forgotten, has."""
         try:

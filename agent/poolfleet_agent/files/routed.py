@@ -84,6 +84,10 @@ class RoutedFiles:
         found = _found(path, await self._asker.ask(*question, timeout_s=timeout_s))
         return None if found is None else found[0]
 
+    async def open_first(self, path: str, *, timeout_s: float) -> None:
+        """Open one of a directory's files for reading, and close it; without files, and missing, there is nothing."""
+        _found(path, await self._asker.ask(b"open_first", os.fsencode(path), timeout_s=timeout_s))
+
     async def make_exclusive(self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0) -> int | None:
         """Make a file where there is neither it nor its neighbour `unless`; its inode, or None: one of them is there.
 

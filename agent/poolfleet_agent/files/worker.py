@@ -168,6 +168,15 @@ def _leads_to(path: bytes, *borders: bytes) -> _Fields:
     return [at or b"/"]
 
 
+def _open_first(path: bytes) -> _Fields:
+    """Open a regular file of a directory for reading, if it has one: a server in its grace period lets that wait."""
+    with os.scandir(path) as entries:
+        name = next((entry.name for entry in entries if entry.is_file(follow_symlinks=False)), None)
+    if name is not None:
+        os.close(os.open(os.path.join(path, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
+    return []
+
+
 def _head(path: bytes, length: bytes) -> _Fields:
     # Opened for nothing but its name first: to open a pipe or a device for reading may block, or do something.
     found = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -281,6 +290,7 @@ OPERATIONS: dict[bytes, Callable[..., _Fields]] = {
     PROBE: _probe,
     b"first_name": _first_name,
     b"leads_to": _leads_to,
+    b"open_first": _open_first,
     b"make_exclusive": _make_exclusive,
     b"unlink_if": _unlink_if,
     b"lowest_inodes": _lowest_inodes,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from poolfleet_agent.config.settings import Settings
+from poolfleet_agent.control.grace import ServerGrace
 from poolfleet_agent.control.host import Host, HostRules
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.lanes import Lanes
@@ -74,6 +75,7 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
         hypervisor = Libvirt(_hypervisor_settings(settings))
         ends.push_async_callback(hypervisor.close)
         host = await _host(settings, identity, database, shares, hypervisor, children, clock)
+        ends.push_async_callback(host.grace.close)
         ends.push_async_callback(host.looker.close)
         ends.push_async_callback(host.observer.close)
         journal = Journal(store=SqliteOperations(database), longest_watchers=settings.limits.watchers)
@@ -197,6 +199,7 @@ async def _host(
         book=book,
         maintenance=maintenance,
         quarantine=Quarantine(mounts=pool_mounts, registry=registry),
+        grace=ServerGrace(files=shares.files, mounts=pool_mounts),
         encoder=encoder,
         clock=clock,
         rules=HostRules(

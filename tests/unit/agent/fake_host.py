@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from poolfleet_agent.control.grace import ServerGrace
 from poolfleet_agent.control.host import Host, HostRules
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.lanes import Lanes
@@ -217,6 +218,9 @@ class FakeFiles:
     async def head(self, path: str, length_bytes: int, *, timeout_s: float = 5.0) -> bytes | None:
         return self.kept.get(path)
 
+    async def open_first(self, path: str, *, timeout_s: float) -> None:
+        return
+
     async def make_exclusive(self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0) -> int | None:
         if path in self.kept or f"{path.rpartition('/')[0]}/{unless}" in self.kept:
             return None
@@ -361,6 +365,7 @@ class FakeHost:
             hypervisor=self.hypervisor, files=self.files, registry=self.registry, encoder=PlainEncoder(),
             intents=self.intents, clock=self.clock, agent_id="agent", pool_mounts=self.pool_mounts,
         )  # fmt: skip
+        self.grace = ServerGrace(files=self.files, mounts=self.pool_mounts)
         self.quarantine = Quarantine(mounts=self.pool_mounts, registry=self.registry)
 
     async def addresses(self, host: str) -> Sequence[str]:

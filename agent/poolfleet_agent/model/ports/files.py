@@ -85,6 +85,10 @@ class Files(Protocol):
         """The beginning of a regular file."""
         ...
 
+    async def open_first(self, path: str, *, timeout_s: float) -> None:
+        """Open one of a directory's files for reading, and close it; without files, and missing, there is nothing."""
+        ...
+
     async def make_exclusive(self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0) -> int | None:
         """Make a file where there is neither it nor its neighbour `unless`; its inode, or None: one of them is there.
 
