@@ -37,6 +37,7 @@ from poolfleet_agent.model.ports import (
     RequestRecord,
 )
 from poolfleet_agent.model.volume import VolumeFacts, VolumeListing
+from tests.unit.agent.fake_mounts import FakeMounts
 
 MIB = 1 << 20
 
@@ -347,6 +348,7 @@ class FakeHost:
 
     def __post_init__(self) -> None:
         self.watch = FakeWatch()
+        self.mounts = FakeMounts()
         self.book = MountBook(store=FakeMountStore(), boot_id="boot")
         self.pool_mounts = PoolMounts(
             watch=self.watch, files=self.files, clock=self.clock, addresses=self.addresses,

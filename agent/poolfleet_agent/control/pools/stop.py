@@ -18,7 +18,7 @@ from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_table import MountEntry
 from poolfleet_agent.model.operation import OperationKind
-from poolfleet_agent.model.ports import MountOwner
+from poolfleet_agent.model.pool import MountOwner
 from poolfleet_agent.model.quarantine import Use
 
 
