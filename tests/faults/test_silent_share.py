@@ -15,6 +15,7 @@ from poolfleet import FailedPrecondition, PoolfleetError, PoolSpec, Unavailable,
 from poolfleet.aio import AgentClient
 from poolfleet.types.pool import Desired, HealthStatus, PoolState
 from poolfleet.types.probe import LayerOutcome
+from poolfleet.types.volume import BackingStore
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.nfs_server import NullNfsServer
 from scripts.embedded.silent_share import SilentShare
@@ -221,7 +222,8 @@ if os.geteuid() == 0:
         pools = quick_host.pools_dir
         (pools / "images").symlink_to(pools / "far")
         for name, base in (("straight", pools / "far/there"), ("linked", pools / "images/there")):
-            spec = VolumeSpec(name, format="qcow2", capacity_bytes=MIB, backing_path=str(base), backing_format="raw")
+            backing = BackingStore(path=str(base), format="raw")
+            spec = VolumeSpec(name, format="qcow2", capacity_bytes=MIB, backing_store=backing)
             await client.volumes.create("near", spec)
         await client.pools.refresh("near")
         await fall_silent(client, share)

@@ -210,7 +210,7 @@ class Operations:
         return operation, decision
 
     async def _perform(self, claim: Claim, work: Work) -> None:
-        """Work until the end. A deadline or a dead share ends the operation, not a hanging call: that keeps its lane."""
+        """Work until the end. A deadline or a dead share ends the operation; a call that hangs keeps its lane."""
         operation_id = claim.operation_id
         report = Report(journal=self.journal, operation_id=operation_id, alone=partial(self._alone, claim))
         task = asyncio.ensure_future(work.perform(report))

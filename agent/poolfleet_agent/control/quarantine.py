@@ -92,7 +92,8 @@ class Quarantine:
             if error := refusal(entry.pool.name, self.mounts.health(definition), Use.START_OR_STOP):
                 return error
         # Local, or gone: nothing hangs on it any more.
-        return await asyncio.get_running_loop().create_future()
+        never: asyncio.Future[ModelError] = asyncio.get_running_loop().create_future()
+        return await never
 
     async def silent_mount(self, definition: PoolDefinition) -> MountEntry | None:
         """The mount that a pool lies on, if that does not answer, asked now if need be."""
