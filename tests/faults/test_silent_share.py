@@ -244,3 +244,24 @@ if os.geteuid() == 0:
         assert await asyncio.to_thread(virsh_answers, quick_host, "pool-list")
         await heal(client, share)
         await client.pools.refresh("near")
+
+    async def test_an_agent_that_starts_beside_a_dead_share_and_a_stuck_libvirt_answers_and_gets_rid_of_it(
+        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, unused_tcp_port: int
+    ) -> None:
+        await client.pools.refresh("far")
+        share.silence()
+        refresh = ["virsh", "-c", quick_host.libvirtd.uri, "pool-refresh", "far"]
+        with subprocess.Popen(refresh, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as hanging:
+            await fall_silent(client, share)
+            await asyncio.to_thread(quick_host.agent.kill9)
+            await asyncio.to_thread(quick_host.agent.start)
+            async with AgentClient(quick_host.agent.target) as anew:
+                seen = {pool.name async for pool in anew.pools.list()}
+                assert seen == {"far", "near"}
+                assert (await at_once(anew.volumes.get("far", "there"))).capacity_bytes == MIB
+                await fall_silent(anew, share)
+                assert sum(libvirt_calls(unused_tcp_port).values()) <= 2
+                async with asyncio.timeout(LIMIT_S):
+                    await anew.pools.stop("far", force=True)
+            assert await asyncio.to_thread(virsh_answers, quick_host, "pool-list", "--all")
+            assert await asyncio.to_thread(hanging.wait, LIMIT_S)
