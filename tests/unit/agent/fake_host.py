@@ -289,6 +289,12 @@ class FakeWatch:
     def suspect(self) -> tuple[MountEntry, ...]:
         return self._with(HealthStatus.SUSPECT)
 
+    async def wait_until_probed(self, limit_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                while any(entry.target not in self.known for entry in self.entries):
+                    await self.probed.wait()
+
     async def wait_for_next_probe(self, path: str, limit_s: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
