@@ -98,6 +98,28 @@ class RoutedFiles:
             raise ModelError(Reason.PATH_NOT_USABLE, f"{name}: its directory is missing", metadata={"path": name})
         return int(found[0])
 
+    async def make_whole(self, path: str, content: bytes, *, temporary: str, timeout_s: float = 30.0) -> bool:
+        """Make a file and its folder; False: one is there. READ_ONLY, FULL, QUOTA_EXCEEDED, PATH_NOT_USABLE."""
+        question = (b"make_whole", os.fsencode(path), content, os.fsencode(temporary))
+        answer = await self._asker.ask_once(*question, timeout_s=timeout_s)
+        if int(answer[0]) == errno.EEXIST:
+            return False
+        if _found(path, answer) is None:
+            name = shown(os.fsencode(path))
+            raise ModelError(Reason.PATH_NOT_USABLE, f"{name}: its directory is missing", metadata={"path": name})
+        return True
+
+    async def lowest_inodes(
+        self, path: str, *, count: int, most_names: int, omitted: Sequence[str], timeout_s: float = 20.0
+    ) -> Sequence[tuple[bytes, int]] | None:
+        """Name and inode of the files with the lowest inodes, the lowest first; None where the directory is missing."""
+        numbers = (b"%d" % count, b"%d" % most_names)
+        question = (b"lowest_inodes", os.fsencode(path), *numbers, os.fsencode("/".join(omitted)))
+        found = _found(path, await self._asker.ask(*question, timeout_s=timeout_s))
+        if found is None:
+            return None
+        return [(name, int(inode)) for name, inode in zip(found[::2], found[1::2], strict=True)]
+
     async def unlink_if(self, path: str, *, inode: int, timeout_s: float = 5.0) -> bool:
         """Remove a file only if it still is that inode; the answer says whether it did."""
         question = (b"unlink_if", os.fsencode(path), b"%d" % inode)

@@ -144,7 +144,13 @@ class PoolServicer(pool_service_pb2_grpc.PoolServiceServicer):
     async def StopPool(self, request: _PB.StopPoolRequest, context: Context) -> _PB.StopPoolResponse:
         """Stop a pool."""
         check_known_name("pool", request.pool)
-        mutation = StopPool(host=self._host, pool=request.pool, etag=request.etag, allow_in_use=request.allow_in_use)
+        mutation = StopPool(
+            host=self._host,
+            pool=request.pool,
+            etag=request.etag,
+            allow_in_use=request.allow_in_use,
+            force=request.force,
+        )
         return _PB.StopPoolResponse(operation=await submit(self._operations, request, mutation))
 
     async def BuildPool(self, request: _PB.BuildPoolRequest, context: Context) -> _PB.BuildPoolResponse:

@@ -193,6 +193,7 @@ class Pools:
         self,
         name: str,
         *,
+        force: bool = False,
         allow_in_use: bool = False,
         etag: str = "",
         validate_only: bool = False,
@@ -202,10 +203,15 @@ class Pools:
     ) -> Operation:
         """Stop a pool: nothing that it stores is touched, and stopping the stopped is OK. A transient one is gone then.
 
+        force: get rid of its share, if that does not answer: it is unmounted by force, what was open on it is lost, and
+        a libvirt that hangs on it is freed. Raises Unavailable (OPERATION_TIMED_OUT) where that does not free libvirt,
+        FailedPrecondition where others mounted the share (MOUNT_NOT_OURS).
         allow_in_use: even where running domains use it (else FailedPrecondition, POOL_IN_USE).
         """
         with representable:
-            request = pb.StopPoolRequest(pool=name, allow_in_use=allow_in_use, etag=etag, validate_only=validate_only)
+            request = pb.StopPoolRequest(
+                pool=name, force=force, allow_in_use=allow_in_use, etag=etag, validate_only=validate_only
+            )
         return await mutations.run(
             self._connection, self._connection.pools.StopPool, request, request_id, timeout_s, wait=wait
         )

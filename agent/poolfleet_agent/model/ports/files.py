@@ -93,6 +93,23 @@ class Files(Protocol):
         """
         ...
 
+    async def make_whole(self, path: str, content: bytes, *, temporary: str, timeout_s: float = 30.0) -> bool:
+        """Make a file, and the folder that it is in, so that nobody sees less than all of it; False: one is there.
+
+        `temporary` is the name that it has in that folder meanwhile. After POOL_UNRESPONSIVE it may be made all the
+        same. READ_ONLY, FULL, QUOTA_EXCEEDED, PATH_NOT_USABLE.
+        """
+        ...
+
+    async def lowest_inodes(
+        self, path: str, *, count: int, most_names: int, omitted: Sequence[str], timeout_s: float = 20.0
+    ) -> Sequence[tuple[bytes, int]] | None:
+        """Name and inode of the files in a directory with the lowest inodes, the lowest first.
+
+        Names that begin with one of `omitted` do not count. More than `most_names` names: TOO_LARGE.
+        """
+        ...
+
     async def unlink_if(self, path: str, *, inode: int, timeout_s: float = 5.0) -> bool:
         """Remove a file only if it still is that inode; the answer says whether it did."""
         ...

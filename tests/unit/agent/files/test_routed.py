@@ -63,6 +63,26 @@ async def test_the_first_name_shows_that_a_directory_can_be_listed(files: Routed
     assert await files.first_name(str(tmp_path)) == b"one"
 
 
+async def test_a_whole_file_is_made_once_with_its_folder_and_readable_to_all(
+    files: RoutedFiles, tmp_path: Path
+) -> None:
+    path = tmp_path / "made/file"
+    assert await files.make_whole(str(path), b"one", temporary="file.1")
+    assert not await files.make_whole(str(path), b"two", temporary="file.2")
+    assert path.read_bytes() == b"one"
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (path.parent, path)] == [0o755, 0o644]
+    assert os.listdir(path.parent) == ["file"]
+
+
+async def test_a_whole_file_is_not_made_through_a_link(files: RoutedFiles, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "made").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ModelError) as refused:
+        await files.make_whole(str(tmp_path / "made/file"), b"", temporary="file.1")
+    assert refused.value.reason is Reason.PATH_NOT_USABLE
+    assert os.listdir(tmp_path / "elsewhere") == []
+
+
 async def test_what_is_missing_is_none_and_no_error(files: RoutedFiles, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (str(tmp_path / "missing"), str(tmp_path / "missing/below"), str(tmp_path / "file/below")):
@@ -71,6 +91,7 @@ async def test_what_is_missing_is_none_and_no_error(files: RoutedFiles, tmp_path
         assert await files.file_system(path) is None
         assert await files.head(path, 1) is None
         assert await files.names(path) == ()
+        assert await files.lowest_inodes(path, count=1, most_names=1, omitted=()) is None
         assert await files.unlink_if(path, inode=1) is False
 
 
