@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         PoolState,
         PoolTarget,
         Storage,
+        StorageFingerprint,
         StorageIdSource,
     )
     from poolfleet.types.probe import LayerOutcome, PoolProbe, ProbeLayer, ShareUsers
@@ -137,6 +138,7 @@ __all__ = [
     "Status",
     "StillRunning",
     "Storage",
+    "StorageFingerprint",
     "StorageIdSource",
     "Unavailable",
     "UnreadPool",

@@ -38,6 +38,7 @@ from poolfleet.types.pool import (
     PoolState,
     PoolTarget,
     Storage,
+    StorageFingerprint,
     StorageIdSource,
 )
 from poolfleet.types.probe import LayerOutcome, PoolProbe, ProbeLayer, ShareUsers
@@ -99,6 +100,7 @@ __all__ = [
     "ShareUsers",
     "StillRunning",
     "Storage",
+    "StorageFingerprint",
     "StorageIdSource",
     "Unavailable",
     "UnreadPool",
