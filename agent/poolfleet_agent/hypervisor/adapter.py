@@ -133,6 +133,10 @@ class Libvirt:
         """Read one pool: POOL_NOT_FOUND."""
         return await self._quick(lambda connection: pools.read(connection, pool), Subject(pool), server)
 
+    async def find_pool_sources(self, pool_type: str, xml: str, *, server: str | None) -> str:
+        """Have libvirt look for sources of pools, where `xml` says: NOT_SUPPORTED_HERE, WRONG_STATE."""
+        return await self._quick(lambda connection: pools.find_sources(connection, pool_type, xml), Subject(), server)
+
     async def define_pool(self, xml: str) -> str:
         """Store a definition; the answer is its name."""
         return await self._quick(lambda connection: pools.define(connection, xml), Subject())

@@ -131,6 +131,7 @@ async def _host(
     mounts = HostMounts(
         children,
         libvirt_sockets=libvirt_sockets(hypervisor.facts().storage_uri),
+        own_folder=Path(settings.state_dir) / "server-root",
         allowed_options=settings.mount.allowed_options,
     )
 
