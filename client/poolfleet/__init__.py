@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         StorageFingerprint,
         StorageIdSource,
     )
+    from poolfleet.types.probe import LayerOutcome, PoolProbe, ProbeLayer, ShareUsers
     from poolfleet.types.retry import RetryPolicy
     from poolfleet.types.snapshot import Revision
     from poolfleet.types.volume import BackingStore, Permissions, UnreadPool, Volume, VolumeListing, VolumeSpec
@@ -103,6 +104,7 @@ __all__ = [
     "InternalError",
     "InvalidArgument",
     "Inventory",
+    "LayerOutcome",
     "Maintenance",
     "MountOwner",
     "NetfsSource",
@@ -118,14 +120,17 @@ __all__ = [
     "Pool",
     "PoolHealth",
     "PoolMount",
+    "PoolProbe",
     "PoolSpec",
     "PoolState",
     "PoolTarget",
     "PoolfleetError",
+    "ProbeLayer",
     "Progress",
     "ResourceExhausted",
     "RetryPolicy",
     "Revision",
+    "ShareUsers",
     "Status",
     "StillRunning",
     "Storage",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from poolfleet_agent.files.channel import shown
 from poolfleet_agent.files.routes import Asker
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.ports import FileFacts, FileKind, FileSystemFacts
+from poolfleet_agent.model.ports import FileFacts, FileKind, FileSystemFacts, Rights
 
 _KINDS = {
     stat.S_IFREG: FileKind.FILE,
@@ -66,6 +66,17 @@ class RoutedFiles:
     async def names(self, path: str, *, timeout_s: float = 10.0) -> Sequence[bytes]:
         """Names in a directory, as bytes, unordered; empty where it is missing. Too many for an answer: TOO_LARGE."""
         return _found(path, await self._asker.ask(b"names", os.fsencode(path), timeout_s=timeout_s)) or ()
+
+    async def first_name(self, path: str, *, timeout_s: float = 5.0) -> bytes | None:
+        """One name in a directory, which is opened anew; None: it is empty or missing."""
+        found = _found(path, await self._asker.ask(b"first_name", os.fsencode(path), timeout_s=timeout_s))
+        return found[0] if found else None
+
+    async def rights(self, path: str, *, timeout_s: float = 5.0) -> Rights:
+        """What the worker's user, root, may do there; nothing where the path is missing."""
+        found = _found(path, await self._asker.ask(b"rights", os.fsencode(path), timeout_s=timeout_s)) or (b"0",) * 3
+        read, write, search = (field == b"1" for field in found)
+        return Rights(read=read, write=write, search=search)
 
     async def head(self, path: str, length_bytes: int, *, timeout_s: float = 5.0) -> bytes | None:
         """The beginning of a regular file, at most 1 MiB of it."""

@@ -132,6 +132,12 @@ def _first_name(path: bytes) -> _Fields:
         return [entry.name for entry, _ in zip(entries, "1", strict=False)]
 
 
+def _rights(path: bytes) -> _Fields:
+    """Ask what this process may do there: access(2), which NFS hands to the server, squashing and all."""
+    os.stat(path)
+    return _numbers(*(os.access(path, wanted) for wanted in (os.R_OK, os.W_OK, os.X_OK)))
+
+
 def _leads_to(path: bytes, *borders: bytes) -> _Fields:
     """Follow symbolic links until the path enters one of the folders `borders`, which is not touched but given."""
     left = path.split(b"/")[::-1]
@@ -270,6 +276,7 @@ OPERATIONS: dict[bytes, Callable[..., _Fields]] = {
     b"real_path": _real_path,
     b"file_system": _file_system,
     b"names": _names,
+    b"rights": _rights,
     b"head": _head,
     PROBE: _probe,
     b"first_name": _first_name,

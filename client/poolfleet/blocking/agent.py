@@ -25,6 +25,7 @@ class Pools(Face[pools.Pools]):
     adopt_storage = blocking(pools.Pools.adopt_storage)
     undefine = blocking(pools.Pools.undefine)
     erase = blocking(pools.Pools.erase)
+    probe = blocking(pools.Pools.probe)
 
 
 class Volumes(Face[volumes.Volumes]):

@@ -40,6 +40,7 @@ from poolfleet.types.pool import (
     StorageFingerprint,
     StorageIdSource,
 )
+from poolfleet.types.probe import LayerOutcome, PoolProbe, ProbeLayer, ShareUsers
 from poolfleet.types.retry import RetryPolicy
 from poolfleet.types.snapshot import Revision
 from poolfleet.types.volume import BackingStore, Permissions, UnreadPool, Volume, VolumeListing, VolumeSpec
@@ -68,6 +69,7 @@ __all__ = [
     "HealthStatus",
     "InternalError",
     "InvalidArgument",
+    "LayerOutcome",
     "Maintenance",
     "MountOwner",
     "NetfsSource",
@@ -81,14 +83,17 @@ __all__ = [
     "Pool",
     "PoolHealth",
     "PoolMount",
+    "PoolProbe",
     "PoolSpec",
     "PoolState",
     "PoolTarget",
     "PoolfleetError",
+    "ProbeLayer",
     "Progress",
     "ResourceExhausted",
     "RetryPolicy",
     "Revision",
+    "ShareUsers",
     "StillRunning",
     "Storage",
     "StorageFingerprint",

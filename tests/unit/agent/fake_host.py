@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -27,9 +27,6 @@ from poolfleet_agent.model.mount_table import MountEntry, MountTable
 from poolfleet_agent.model.operation import Operation
 from poolfleet_agent.model.pool import DirSource, HealthStatus, Pool, PoolDefinition, PoolFacts, PoolState
 from poolfleet_agent.model.ports import (
-    FileFacts,
-    FileKind,
-    FileSystemFacts,
     HypervisorEvent,
     HypervisorFacts,
     MountRecord,
@@ -37,6 +34,7 @@ from poolfleet_agent.model.ports import (
     RequestRecord,
 )
 from poolfleet_agent.model.volume import VolumeFacts, VolumeListing
+from tests.unit.agent.fake_files import FakeFiles
 
 MIB = 1 << 20
 
@@ -97,6 +95,7 @@ class FakeHypervisor:
     held: dict[str, asyncio.Event] = field(default_factory=dict)
     called: list[str] = field(default_factory=list)
     connected: bool = True
+    domains: DomainReading = field(default_factory=lambda: DomainReading(references=()))
     documents = LibvirtDocuments()
 
     def hold(self, call: str) -> asyncio.Event:
@@ -151,6 +150,12 @@ class FakeHypervisor:
         await self._answer(f"stop_pool {pool}", None)
         self.pools[pool] = replace(self.pools[pool], state=PoolState.INACTIVE)
 
+    async def refresh_pool(self, pool: str, *, server: str | None) -> None:
+        await self._answer(f"refresh_pool {pool}", None)
+
+    async def until_pool_calls_are_back(self, pool: str) -> None:
+        await self._answer(f"until_pool_calls_are_back {pool}", None)
+
     async def create_volume(self, pool: str, xml: str, *, server: str | None) -> VolumeFacts:
         definition = self.documents.parse_volume(xml)
         await self._answer(f"create_volume {pool} {definition.name}", None)
@@ -165,54 +170,7 @@ class FakeHypervisor:
 
     async def read_domains(self) -> DomainReading:
         await self._answer("read_domains", None)
-        return DomainReading(references=())
-
-
-class FakeFiles:
-    """A file system on which nothing is but what is `kept`, by path, and no path is a link."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
-
-    async def stat(self, path: str, *, timeout_s: float = 5.0) -> FileFacts | None:
-        return await self.lstat(path)
-
-    async def lstat(self, path: str, *, timeout_s: float = 5.0) -> FileFacts | None:
-        if path not in self.kept:
-            return None
-        return FileFacts(
-            kind=FileKind.FILE, device=1, inode=hash(path), size_bytes=len(self.kept[path]), allocated_bytes=0,
-            mode=0o644, uid=0, gid=0, modified_at_s=1000.0,
-        )  # fmt: skip
-
-    async def real_path(self, path: str, *, timeout_s: float = 5.0) -> str:
-        return path
-
-    async def file_system(self, path: str, *, timeout_s: float = 5.0) -> FileSystemFacts | None:
-        return None
-
-    async def names(self, path: str, *, timeout_s: float = 10.0) -> Sequence[bytes]:
-        return ()
-
-    async def head(self, path: str, length_bytes: int, *, timeout_s: float = 5.0) -> bytes | None:
-        return self.kept.get(path)
-
-    async def make_exclusive(self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0) -> int | None:
-        if path in self.kept or f"{path.rpartition('/')[0]}/{unless}" in self.kept:
-            return None
-        self.kept[path] = content
-        return hash(path)
-
-    async def make_whole(self, path: str, content: bytes, *, temporary: str, timeout_s: float = 30.0) -> bool:
-        return self.kept.setdefault(path, content) is content
-
-    async def lowest_inodes(
-        self, path: str, *, count: int, most_names: int, omitted: Sequence[str], timeout_s: float = 20.0
-    ) -> Sequence[tuple[bytes, int]] | None:
-        return None
-
-    async def unlink_if(self, path: str, *, inode: int, timeout_s: float = 5.0) -> bool:
-        return self.kept.pop(path, None) is not None
+        return self.domains
 
 
 class FakeWatch:
@@ -222,6 +180,9 @@ class FakeWatch:
         self.entries: list[MountEntry] = []
         self.known: dict[str, MountHealth] = {}
         self.probed = asyncio.Event()
+        self.silent: set[str] = set()
+        """Targets that fell silent, and were not probed since."""
+        self.asked: list[str] = []
         self.listeners: list[Callable[[], None]] = []
 
     def mount(self, target: str, source: str, **differing: Any) -> MountEntry:
@@ -272,6 +233,11 @@ class FakeWatch:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
                 await self.probed.wait()
+
+    async def silent_now(self, entries: Iterable[MountEntry]) -> tuple[MountEntry, ...]:
+        asked = tuple(entries)
+        self.asked += [entry.target for entry in asked]
+        return tuple(entry for entry in asked if entry.target in self.silent or self.known[entry.target].dead)
 
     async def until_unresponsive(self, path: str) -> None:
         while not (health := self.health(path)) or not health.dead:

@@ -41,6 +41,15 @@ class FileSystemFacts:
     read_only: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rights:
+    """What a worker's user may do in a directory: list it, make files in it, open files in it."""
+
+    read: bool
+    write: bool
+    search: bool
+
+
 class Files(Protocol):
     """Looks at paths, in a child process that may be lost. Missing paths are None; all else raises ModelError."""
 
@@ -62,6 +71,14 @@ class Files(Protocol):
 
     async def names(self, path: str, *, timeout_s: float = 10.0) -> Sequence[bytes]:
         """Names in a directory, as bytes, unordered; empty where it is missing."""
+        ...
+
+    async def first_name(self, path: str, *, timeout_s: float = 5.0) -> bytes | None:
+        """One name in a directory, which is opened anew; None: it is empty or missing."""
+        ...
+
+    async def rights(self, path: str, *, timeout_s: float = 5.0) -> Rights:
+        """What the worker's user, root, may do there; on a network mount the server itself is asked."""
         ...
 
     async def head(self, path: str, length_bytes: int, *, timeout_s: float = 5.0) -> bytes | None:

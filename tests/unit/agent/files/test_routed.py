@@ -13,7 +13,7 @@ import pytest
 from poolfleet_agent.files.routed import RoutedFiles
 from poolfleet_agent.files.worker import LONGEST_FRAME_BYTES
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.ports import FileKind, Files
+from poolfleet_agent.model.ports import FileKind, Files, Rights
 
 
 def test_it_is_what_the_inside_asks_for(files: RoutedFiles) -> None:
@@ -45,6 +45,22 @@ async def test_lstat_sees_the_link_and_stat_what_it_leads_to(files: RoutedFiles,
     assert seen is not None
     assert behind is not None
     assert (seen.kind, behind.kind) == (FileKind.SYMLINK, FileKind.DIRECTORY)
+
+
+async def test_rights_are_those_of_the_worker_s_user(files: RoutedFiles, tmp_path: Path) -> None:
+    assert await files.rights(str(tmp_path)) == Rights(read=True, write=True, search=True)
+    script = tmp_path / "file"
+    script.touch(0o600)
+    # Not even root may run what nobody may.
+    assert await files.rights(str(script)) == Rights(read=True, write=True, search=False)
+    assert await files.rights(str(tmp_path / "missing")) == Rights(read=False, write=False, search=False)
+
+
+async def test_the_first_name_shows_that_a_directory_can_be_listed(files: RoutedFiles, tmp_path: Path) -> None:
+    assert await files.first_name(str(tmp_path)) is None
+    assert await files.first_name(str(tmp_path / "missing")) is None
+    (tmp_path / "one").touch()
+    assert await files.first_name(str(tmp_path)) == b"one"
 
 
 async def test_a_whole_file_is_made_once_with_its_folder_and_readable_to_all(
