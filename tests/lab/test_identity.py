@@ -130,11 +130,13 @@ def test_hosts_that_know_one_address_each_are_told_apart_until_the_share_is_adop
 def other_address(filled: Lab) -> Iterator[Lab]:
     """A name that means another address on the second host, as it does where a site has a server of its own."""
     other = filled.hosts[1]
-    other.ssh(
-        "cp /etc/hosts /etc/hosts.kept && sed 's/ nfs.lab$//; s/ nfs-second.lab$/ nfs.lab/' /etc/hosts.kept > /etc/hosts"
-    )
+    swap = "s/ nfs.lab$//; s/ nfs-second.lab$/ nfs.lab/"
+    other.ssh(f"cp /etc/hosts /etc/hosts.kept && sed '{swap}' /etc/hosts.kept > /etc/hosts")
+    # An agent believes what a name meant for ten minutes.
+    other.restart_agent()
     yield filled
     other.ssh("cp /etc/hosts.kept /etc/hosts")
+    other.restart_agent()
 
 
 @pytest.mark.full
