@@ -150,6 +150,26 @@ async def test_of_too_many_files_only_the_root_tells(host: Any, root: Path, monk
     assert found == Fingerprint(root_inode=root.stat().st_ino, too_many=True)
 
 
+async def test_a_directory_that_takes_long_to_read_is_read_rarely(host: Any, worker: Any, root: Path) -> None:
+    async def slow(operation: bytes, path: bytes, *arguments: bytes, timeout_s: float) -> list[bytes]:
+        host.clock.time_s += 2.0 if operation == b"lowest_inodes" else 0.0
+        return await quick(operation, path, *arguments, timeout_s=timeout_s)
+
+    quick, worker.ask = worker.ask, slow
+    await storage(host, on(root))
+    for number in range(3):
+        (root / f"new{number}").touch()
+        await storage(host, on(root))
+    assert worker.asked.count("lowest_inodes") == 1
+    host.clock.time_s += 2.0 / storages.READING_SHARE
+    found = (await storage(host, on(root))).fingerprint
+    assert found and len(found.files) == 3
+    host.clock.time_s += 2.0 / storages.READING_SHARE
+    for _ in range(3):
+        await storage(host, on(root))
+    assert worker.asked.count("lowest_inodes") == 3
+
+
 async def test_a_folder_on_a_share_is_identified_by_the_share(host: Any, root: Path) -> None:
     (root / "vm").mkdir()
     host.watch.mount(str(root), "Filer:/export", super_options=("addr=10.0.0.5",))
