@@ -153,7 +153,8 @@ async def test_of_too_many_files_only_the_root_tells(host: Any, root: Path, monk
 async def test_a_directory_that_takes_long_to_read_is_read_rarely(host: Any, worker: Any, root: Path) -> None:
     async def slow(operation: bytes, path: bytes, *arguments: bytes, timeout_s: float) -> list[bytes]:
         host.clock.time_s += 2.0 if operation == b"lowest_inodes" else 0.0
-        return await quick(operation, path, *arguments, timeout_s=timeout_s)
+        answer: list[bytes] = await quick(operation, path, *arguments, timeout_s=timeout_s)
+        return answer
 
     quick, worker.ask = worker.ask, slow
     await storage(host, on(root))
