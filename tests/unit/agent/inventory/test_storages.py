@@ -124,12 +124,14 @@ async def test_what_has_not_changed_is_not_read_again(host: Any, worker: Any, ro
 
 
 async def test_the_fingerprint_is_the_root_and_the_files_of_the_lowest_inodes(host: Any, root: Path) -> None:
-    for number in range(25):
-        (root / f"disk{number}").touch()
+    # Those first that do not count: they get the lowest inodes.
     (root / "folder").mkdir()
     (root / "link").symlink_to("disk1")
     (root / ".nfs0001").touch()
+    (root / ".poolfleet-reserve.x").touch()
     adopt(root, "x")
+    for number in range(25):
+        (root / f"disk{number}").touch()
     os.close(os.open(os.fsencode(root) + b"/\xff", os.O_CREAT))
     found = (await storage(host, on(root))).fingerprint
     names = [*(f"disk{number}" for number in range(25)), "\\xff"]
@@ -247,4 +249,5 @@ async def test_the_resolver_is_asked_from_time_to_time_and_its_silence_believed_
     assert (await storage(host, netfs(root))).id == "nfs:10.0.0.9/export"
     host.resolved.clear()
     host.clock.time_s += storages.ADDRESSES_HOLD_S
+    assert (await storage(host, netfs(root))).id == "nfs:10.0.0.9/export"
     assert (await storage(host, netfs(root))).id == "nfs:10.0.0.9/export"
