@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -33,18 +32,23 @@ def arguments() -> argparse.Namespace:
     _count(rpc_parser, "--calls", 2000, "calls of each kind")
     _count(rpc_parser, "--volumes", 10_000, "volumes for the memory")
     nfs_parser = names.add_parser("nfs", help="network pools, with a server that is well and one that is not")
-    nfs_parser.add_argument("--local", action="store_true", help="with stand-ins on this machine, as root")
-    _count(nfs_parser, "--starts", 10, "starts of each kind")
-    _count(nfs_parser, "--silences", 3, "how often the share falls silent")
+    where = nfs_parser.add_mutually_exclusive_group()
+    where.add_argument("--local", action="store_true", help="with stand-ins on this machine, as root")
+    where.add_argument("--lab", type=Path, metavar="DIR", help="in the lab that is up there (default: one of its own)")
+    _count(nfs_parser, "--starts", None, "starts of each kind (default 10, in a lab 3)")
+    _count(nfs_parser, "--silences", None, "how often the share falls silent (default 3, in a lab 1)")
+    _count(
+        nfs_parser, "--seconds", None, "load on each system, with the share well and silent (default 20, in a lab 90)"
+    )
     _count(nfs_parser, "--clients", 50, "clients at once")
-    _count(nfs_parser, "--seconds", 20, "load on each system, with the share well and silent")
     _count(nfs_parser, "--cut-off", 60, "seconds after which virsh is cut off")
     nfs_parser.add_argument("--full", action="store_true", help="let virsh come to its own end")
     return parser.parse_args()
 
 
-def _count(parser: argparse.ArgumentParser, name: str, default: int, what: str) -> None:
-    parser.add_argument(name, type=_positive, default=default, metavar="N", help=f"{what} (default {default})")
+def _count(parser: argparse.ArgumentParser, name: str, default: int | None, what: str) -> None:
+    text = what if default is None else f"{what} (default {default})"
+    parser.add_argument(name, type=_positive, default=default, metavar="N", help=text)
 
 
 def _positive(text: str) -> int:
@@ -57,15 +61,23 @@ def carry_out(chosen: argparse.Namespace, root: Path) -> dict[str, Any]:
     """Run the benchmark on hosts below `root`; its report."""
     if chosen.name == "rpc":
         return report("rpc", rpc.run(root, calls=chosen.calls, volumes=chosen.volumes))
-    if os.geteuid() != 0:
-        raise PermissionError("nfs --local needs root: its hosts have mounts of their own")
     # Not before: the other benchmark measures with as little loaded as can be.
     from scripts.benchmarks.nfs.cases import Effort, measure
+    from scripts.benchmarks.nfs.lab import lab_place
     from scripts.benchmarks.nfs.local import local_place
 
-    effort = Effort(starts=chosen.starts, silences=chosen.silences, window_s=chosen.seconds)
+    default = Effort(starts=10, silences=3, window_s=20) if chosen.local else Effort(starts=3, silences=1, window_s=90)
+    effort = Effort(
+        starts=chosen.starts or default.starts,
+        silences=chosen.silences or default.silences,
+        window_s=chosen.seconds or default.window_s,
+    )
     cut_off_s = FULL_CUT_OFF_S if chosen.full else float(chosen.cut_off)
-    with local_place(root, clients=chosen.clients, cut_off_s=cut_off_s) as place:
+    with (
+        local_place(root, clients=chosen.clients, cut_off_s=cut_off_s)
+        if chosen.local
+        else lab_place(chosen.lab and chosen.lab.resolve(), clients=chosen.clients, cut_off_s=cut_off_s)
+    ) as place:
         return report("nfs", asyncio.run(measure(place, effort)), place=place.name)
 
 

@@ -8,7 +8,7 @@ from poolfleet import PoolfleetError
 from poolfleet.aio import AgentClient
 from poolfleet.types.retry import RetryPolicy
 from scripts.benchmarks.figures import Figures
-from scripts.benchmarks.nfs.place import Fault, Place, netfs_spec, netfs_words
+from scripts.benchmarks.nfs.place import Fault, Place, must, netfs_spec, netfs_words
 from scripts.benchmarks.report import Result, say
 from scripts.embedded.process import NotReadyError
 
@@ -32,8 +32,8 @@ async def first_failures(place: Place, agent: AgentClient, *, rounds: int) -> li
             await agent.pools.define(spec)
             await agent.pools.build(POOL)
             if "virsh" in figures:
-                await place.virsh(*netfs_words(place, POOL, fault))
-                await place.virsh("pool-build", POOL)
+                await must(place, *netfs_words(place, POOL, fault))
+                await must(place, "pool-build", POOL)
             async with place.failing(fault):
                 ours = figures["poolfleet"]
                 await ours.time(functools.partial(_fail, agent, ours))
@@ -41,7 +41,7 @@ async def first_failures(place: Place, agent: AgentClient, *, rounds: int) -> li
                     await figures["virsh"].time(functools.partial(_fail_by_virsh, place))
             await agent.pools.undefine(POOL)
             if "virsh" in figures:
-                await place.virsh("pool-undefine", POOL)
+                await must(place, "pool-undefine", POOL)
     return [figures.result() for figures in measured]
 
 

@@ -6,6 +6,7 @@ What plain libvirt makes of a failing server is not to be had here: no stand-in 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -92,6 +93,8 @@ class LocalPlace:
 @contextmanager
 def local_place(root: Path, *, clients: int, cut_off_s: float) -> Iterator[LocalPlace]:
     """Have the place within the block, below `root`. Raises PermissionError, NotReadyError."""
+    if os.geteuid() != 0:
+        raise PermissionError("nfs --local needs root: its hosts have mounts of their own")
     with ExitStack() as stack:
         server = stack.enter_context(NullNfsServer())
         share = stack.enter_context(SilentShare(root / "share", host=ADDRESS))

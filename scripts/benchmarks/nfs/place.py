@@ -13,6 +13,7 @@ from typing import Protocol
 
 from poolfleet import PoolSpec
 from poolfleet.aio import AgentClient
+from scripts.embedded.process import NotReadyError
 
 
 class Fault(StrEnum):
@@ -87,3 +88,9 @@ def netfs_words(place: Place, name: str, fault: Fault | None = None) -> Sequence
     source = place.source(fault)
     told = ["--source-host", source.host, "--source-path", source.path]
     return ["pool-define-as", name, "netfs", *told, "--target", f"{place.plain_pools_dir}/{name}"]
+
+
+async def must(place: Place, *words: str) -> None:
+    """Run virsh on the plain host; raises NotReadyError where it fails, CutOffError where it does not end."""
+    if (status := await place.virsh(*words)) != 0:
+        raise NotReadyError(f"virsh {' '.join(words)} ended with {status}")

@@ -8,9 +8,8 @@ from contextlib import asynccontextmanager
 from poolfleet import PoolSpec, VolumeSpec
 from poolfleet.aio import AgentClient
 from scripts.benchmarks.figures import Figures
-from scripts.benchmarks.nfs.place import Place, netfs_spec, netfs_words
+from scripts.benchmarks.nfs.place import Place, must, netfs_spec, netfs_words
 from scripts.benchmarks.report import Result, say
-from scripts.embedded.process import NotReadyError
 
 FAR = "far"
 """On the share."""
@@ -60,9 +59,3 @@ async def healthy_starts(place: Place, agent: AgentClient, *, rounds: int) -> li
         await peer.time(lambda: must(place, "pool-start", FAR))
         await must(place, "pool-destroy", FAR)
     return [ours.result(), peer.result()]
-
-
-async def must(place: Place, *words: str) -> None:
-    """Run virsh on the plain host; raises NotReadyError where it fails, CutOffError where it does not end."""
-    if (status := await place.virsh(*words)) != 0:
-        raise NotReadyError(f"virsh {' '.join(words)} ended with {status}")

@@ -17,8 +17,8 @@ from poolfleet import PoolfleetError
 from poolfleet.aio import AgentClient
 from poolfleet.types.pool import HealthStatus
 from scripts.benchmarks.figures import CutOffError, Figures
-from scripts.benchmarks.nfs.place import Place
-from scripts.benchmarks.nfs.pools import FAR, NEAR, VOLUME, must
+from scripts.benchmarks.nfs.place import Place, must
+from scripts.benchmarks.nfs.pools import FAR, NEAR, VOLUME
 from scripts.benchmarks.nfs.storm import Call, storm
 from scripts.benchmarks.report import Result, say
 
