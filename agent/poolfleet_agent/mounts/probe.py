@@ -5,6 +5,7 @@ asked (UDP, RDMA, a list of exports that is kept secret) is left to it.
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -137,7 +138,8 @@ class _Asking:
         match error:
             case OSError(errno=number) if number:
                 failure = FAILURE_OF_ERRNO.get(number, MountFailure.UNKNOWN)
-                return MountError(failure, f"{host} port {port}: {error.strerror}", layer=layer)
+                # Not the error's own words: asyncio says "Connect call failed", and the address again.
+                return MountError(failure, f"{host} port {port}: {os.strerror(number)}", layer=layer)
             case VersionMismatchError():
                 asked = " or ".join(map(str, self._ways.versions))
                 return MountError(

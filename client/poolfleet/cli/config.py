@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poolfleet.cli import text
 from poolfleet.cli.exit_codes import ExitCode
-from poolfleet.cli.output import Answer, Column, Kind, Table
+from poolfleet.cli.output import text
+from poolfleet.cli.output.answers import Answer, Column, Kind, Table
 from poolfleet.cli.session import Session, UsageError
 from poolfleet.cli.verbs import group, reads
 

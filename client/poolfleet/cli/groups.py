@@ -28,20 +28,22 @@ class GroupOfVerbs:
 GROUPS = {
     "pool": GroupOfVerbs(
         "Storage pools: define, start, look at and forget them.",
-        ("pools", "pool_changes", "pool_update", "pool_actions"),
+        ("pool.reads", "pool.changes", "pool.update", "pool.actions", "pool.probe"),
         ("pools",),
     ),
     "volume": GroupOfVerbs(
         "Storage volumes: create, look at and delete them.",
-        ("volumes", "disk_xml", "volume_changes"),
+        ("volume.reads", "volume.disk_xml", "volume.changes"),
         ("vol", "vols", "volumes"),
     ),
-    "storage": GroupOfVerbs("Storages: what lies behind the pools of one or more hosts.", ("storage",), ("storages",)),
+    "storage": GroupOfVerbs(
+        "Storages: what lies behind the pools of one or more hosts.", ("storage.verbs",), ("storages",)
+    ),
     "inventory": GroupOfVerbs("What the whole fleet stores, shared storages once.", ("inventory",), ("inv",)),
     "operation": GroupOfVerbs(
-        "Changes under way, and those of the last day.", ("operations",), ("op", "ops", "operations")
+        "Changes under way, and those of the last day.", ("operation.verbs",), ("op", "ops", "operations")
     ),
-    "host": GroupOfVerbs("Hosts of the fleet and their agents.", ("hosts",), ("hosts",)),
+    "host": GroupOfVerbs("Hosts of the fleet and their agents.", ("host.verbs",), ("hosts",)),
     "config": GroupOfVerbs("What this command line works with.", ("config",), ()),
 }
 _BY_OTHER_NAME = {other: name for name, group in GROUPS.items() for other in group.also}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from poolfleet.cli import storage_tables, text
 from poolfleet.cli.exit_codes import ExitCode
-from poolfleet.cli.output import Answer
+from poolfleet.cli.output import text
+from poolfleet.cli.output.answers import Answer
 from poolfleet.cli.session import Session
+from poolfleet.cli.storage import tables
 from poolfleet.cli.verbs import default_verb, group
 
 if TYPE_CHECKING:
@@ -25,12 +26,12 @@ async def show_inventory(cli: Session) -> ExitCode:
 
     async def look() -> Answer:
         found = await cli.readers().inventory(timeout_s=cli.flags.timeout_s)
-        storage_tables.tell_missing(cli, found)
+        tables.tell_missing(cli, found)
         return Answer(
-            tables=[storage_tables.inventory_table(storage_tables.rows(found))],
+            tables=[tables.inventory_table(tables.rows(found))],
             document=found.to_dict(),
             first_line=_first_line(found),
-            code=storage_tables.code(cli, found),
+            code=tables.code(cli, found),
         )
 
     return await cli.show(look)

@@ -18,8 +18,8 @@ from poolfleet.cli import exit_codes
 from poolfleet.cli.advice import sentence
 from poolfleet.cli.exit_codes import ExitCode
 from poolfleet.cli.flags import Flags
-from poolfleet.cli.output import Answer, written
-from poolfleet.cli.text import printable
+from poolfleet.cli.output.answers import Answer, written
+from poolfleet.cli.output.text import printable
 from poolfleet.types.errors import PoolfleetError
 
 if TYPE_CHECKING:

@@ -38,8 +38,8 @@ _ORDER = (
         "undefine",
         "delete",
     ),
-    *("erase", "start", "stop", "restart", "build", "refresh", "autostart", "supervise"),
-    *("wait", "watch", "cancel", "check", "disks", "cordon", "uncordon", "validate"),
+    *("erase", "start", "stop", "restart", "build", "refresh", "autostart", "supervise", "probe"),
+    *("adopt", "wait", "watch", "cancel", "check", "disks", "cordon", "uncordon", "validate"),
 )
 
 

@@ -37,8 +37,10 @@ from poolfleet.types.pool import (
     PoolState,
     PoolTarget,
     Storage,
+    StorageFingerprint,
     StorageIdSource,
 )
+from poolfleet.types.probe import LayerOutcome, PoolProbe, ProbeLayer, ShareUsers
 from poolfleet.types.retry import RetryPolicy
 from poolfleet.types.snapshot import Revision
 from poolfleet.types.volume import BackingStore, Permissions, UnreadPool, Volume, VolumeListing, VolumeSpec
@@ -67,6 +69,7 @@ __all__ = [
     "HealthStatus",
     "InternalError",
     "InvalidArgument",
+    "LayerOutcome",
     "Maintenance",
     "MountOwner",
     "NetfsSource",
@@ -80,16 +83,20 @@ __all__ = [
     "Pool",
     "PoolHealth",
     "PoolMount",
+    "PoolProbe",
     "PoolSpec",
     "PoolState",
     "PoolTarget",
     "PoolfleetError",
+    "ProbeLayer",
     "Progress",
     "ResourceExhausted",
     "RetryPolicy",
     "Revision",
+    "ShareUsers",
     "StillRunning",
     "Storage",
+    "StorageFingerprint",
     "StorageIdSource",
     "Unavailable",
     "UnreadPool",

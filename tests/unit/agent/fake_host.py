@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -97,6 +97,7 @@ class FakeHypervisor:
     held: dict[str, asyncio.Event] = field(default_factory=dict)
     called: list[str] = field(default_factory=list)
     connected: bool = True
+    domains: DomainReading = field(default_factory=lambda: DomainReading(references=()))
     documents = LibvirtDocuments()
 
     def hold(self, call: str) -> asyncio.Event:
@@ -151,6 +152,12 @@ class FakeHypervisor:
         await self._answer(f"stop_pool {pool}", None)
         self.pools[pool] = replace(self.pools[pool], state=PoolState.INACTIVE)
 
+    async def refresh_pool(self, pool: str, *, server: str | None) -> None:
+        await self._answer(f"refresh_pool {pool}", None)
+
+    async def until_pool_calls_are_back(self, pool: str) -> None:
+        await self._answer(f"until_pool_calls_are_back {pool}", None)
+
     async def create_volume(self, pool: str, xml: str, *, server: str | None) -> VolumeFacts:
         definition = self.documents.parse_volume(xml)
         await self._answer(f"create_volume {pool} {definition.name}", None)
@@ -165,13 +172,18 @@ class FakeHypervisor:
 
     async def read_domains(self) -> DomainReading:
         await self._answer("read_domains", None)
-        return DomainReading(references=())
+        return self.domains
 
 
 class FakeFiles:
-    """A file system on which nothing is but what is `kept`, by path, and no path is a link."""
+    """A file system on which nothing is but what is `kept`, by path, and no path is a link but those below `links`.
+
+    Links that lead onto a mount in `dead` are not followed.
+    """
 
     def __init__(self) -> None:
+        self.links: dict[str, str] = {}
+        self.dead: set[str] = set()
         self.kept: dict[str, bytes] = {}
 
     async def stat(self, path: str, *, timeout_s: float = 5.0) -> FileFacts | None:
@@ -186,6 +198,11 @@ class FakeFiles:
         )  # fmt: skip
 
     async def real_path(self, path: str, *, timeout_s: float = 5.0) -> str:
+        for link, target in self.links.items():
+            if path.startswith(f"{link}/"):
+                if target in self.dead:
+                    raise ModelError(Reason.POOL_UNRESPONSIVE, "dead", metadata={"mount": target})
+                return target + path.removeprefix(link)
         return path
 
     async def file_system(self, path: str, *, timeout_s: float = 5.0) -> FileSystemFacts | None:
@@ -203,6 +220,14 @@ class FakeFiles:
         self.kept[path] = content
         return hash(path)
 
+    async def make_whole(self, path: str, content: bytes, *, temporary: str, timeout_s: float = 30.0) -> bool:
+        return self.kept.setdefault(path, content) is content
+
+    async def lowest_inodes(
+        self, path: str, *, count: int, most_names: int, omitted: Sequence[str], timeout_s: float = 20.0
+    ) -> Sequence[tuple[bytes, int]] | None:
+        return None
+
     async def unlink_if(self, path: str, *, inode: int, timeout_s: float = 5.0) -> bool:
         return self.kept.pop(path, None) is not None
 
@@ -214,6 +239,9 @@ class FakeWatch:
         self.entries: list[MountEntry] = []
         self.known: dict[str, MountHealth] = {}
         self.probed = asyncio.Event()
+        self.silent: set[str] = set()
+        """Targets that fell silent, and were not probed since."""
+        self.asked: list[str] = []
         self.listeners: list[Callable[[], None]] = []
 
     def mount(self, target: str, source: str, **differing: Any) -> MountEntry:
@@ -264,6 +292,11 @@ class FakeWatch:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
                 await self.probed.wait()
+
+    async def silent_now(self, entries: Iterable[MountEntry]) -> tuple[MountEntry, ...]:
+        asked = tuple(entries)
+        self.asked += [entry.target for entry in asked]
+        return tuple(entry for entry in asked if entry.target in self.silent or self.known[entry.target].dead)
 
     async def until_unresponsive(self, path: str) -> None:
         while not (health := self.health(path)) or not health.dead:

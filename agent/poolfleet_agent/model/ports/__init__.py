@@ -6,7 +6,7 @@ may hang on (PoolDefinition.server); None: a local call. It decides under which 
 
 from poolfleet_agent.model.ports.clock import Clock
 from poolfleet_agent.model.ports.encoder import Encoder
-from poolfleet_agent.model.ports.files import FileFacts, FileKind, Files, FileSystemFacts
+from poolfleet_agent.model.ports.files import FileFacts, FileKind, Files, FileSystemFacts, Rights
 from poolfleet_agent.model.ports.hypervisor import (
     BuildMode,
     ConnectionEvent,
@@ -19,9 +19,10 @@ from poolfleet_agent.model.ports.hypervisor import (
     PoolEventKind,
 )
 from poolfleet_agent.model.ports.maintenance import MaintenanceStore
+from poolfleet_agent.model.ports.mount_helpers import MountHelper, MountHelpers
 from poolfleet_agent.model.ports.mount_store import MountOwner, MountRecord, MountStore
 from poolfleet_agent.model.ports.mount_watch import MountProber, MountWatch, ProbeAnswer
-from poolfleet_agent.model.ports.mounts import LayerResult, MountRequest, Mounts, ServerProbe
+from poolfleet_agent.model.ports.mounts import Account, LayerResult, MountRequest, Mounts, ServerProbe
 from poolfleet_agent.model.ports.stores import (
     AgentIdentity,
     AgentStore,
@@ -35,6 +36,7 @@ from poolfleet_agent.model.ports.stores import (
 )
 
 __all__ = [
+    "Account",
     "AgentIdentity",
     "AgentStore",
     "BuildMode",
@@ -53,6 +55,8 @@ __all__ = [
     "IntentStore",
     "LayerResult",
     "MaintenanceStore",
+    "MountHelper",
+    "MountHelpers",
     "MountOwner",
     "MountProber",
     "MountRecord",
@@ -66,6 +70,7 @@ __all__ = [
     "PoolIntent",
     "ProbeAnswer",
     "RequestRecord",
+    "Rights",
     "ServerProbe",
     "SnapshotStore",
     "StoredPool",

@@ -41,6 +41,15 @@ class FileSystemFacts:
     read_only: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rights:
+    """What a worker's user may do in a directory: list it, make files in it, open files in it."""
+
+    read: bool
+    write: bool
+    search: bool
+
+
 class Files(Protocol):
     """Looks at paths, in a child process that may be lost. Missing paths are None; all else raises ModelError."""
 
@@ -64,6 +73,14 @@ class Files(Protocol):
         """Names in a directory, as bytes, unordered; empty where it is missing."""
         ...
 
+    async def first_name(self, path: str, *, timeout_s: float = 5.0) -> bytes | None:
+        """One name in a directory, which is opened anew; None: it is empty or missing."""
+        ...
+
+    async def rights(self, path: str, *, timeout_s: float = 5.0) -> Rights:
+        """What the worker's user, root, may do there; on a network mount the server itself is asked."""
+        ...
+
     async def head(self, path: str, length_bytes: int, *, timeout_s: float = 5.0) -> bytes | None:
         """The beginning of a regular file."""
         ...
@@ -73,6 +90,23 @@ class Files(Protocol):
 
         All of `content` is in it only if the neighbour was missing after it was made. After POOL_UNRESPONSIVE it may
         have been made all the same. A directory that is missing is PATH_NOT_USABLE.
+        """
+        ...
+
+    async def make_whole(self, path: str, content: bytes, *, temporary: str, timeout_s: float = 30.0) -> bool:
+        """Make a file, and the folder that it is in, so that nobody sees less than all of it; False: one is there.
+
+        `temporary` is the name that it has in that folder meanwhile. After POOL_UNRESPONSIVE it may be made all the
+        same. READ_ONLY, FULL, QUOTA_EXCEEDED, PATH_NOT_USABLE.
+        """
+        ...
+
+    async def lowest_inodes(
+        self, path: str, *, count: int, most_names: int, omitted: Sequence[str], timeout_s: float = 20.0
+    ) -> Sequence[tuple[bytes, int]] | None:
+        """Name and inode of the files in a directory with the lowest inodes, the lowest first.
+
+        Names that begin with one of `omitted` do not count. More than `most_names` names: TOO_LARGE.
         """
         ...
 

@@ -45,6 +45,7 @@ async def failed_soon(prober: ServerProber, asked: MountRequest) -> tuple[str, s
     assert probe.failed is not None
     assert probe.failed == probe.layers[-1]
     assert probe.failed.message
+    assert "Connect call" not in probe.failed.message
     return probe.failed.layer, probe.failed.failure
 
 

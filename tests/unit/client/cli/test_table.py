@@ -4,7 +4,7 @@ import pytest
 import typer
 
 from poolfleet.cli.flags import Flags, Output
-from poolfleet.cli.output import Answer, Column, Kind, Table, written
+from poolfleet.cli.output.answers import Answer, Column, Kind, Table, written
 
 Row = tuple[str, int | None, str]
 COLUMNS: tuple[Column[Row], ...] = (

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from poolfleet.cli import text
+from poolfleet.cli.output import text
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ class Contents:
     refuses: set[str] = field(default_factory=set)
     """RPCs that answer FAILED_PRECONDITION."""
     calls: list[str] = field(default_factory=list)
+    starts: list[pool_service_pb2.StartPoolRequest] = field(default_factory=list)
 
     async def called(self, name: str, context: Context) -> None:
         self.calls.append(name)
@@ -101,6 +102,7 @@ class _Pools(pool_service_pb2_grpc.PoolServiceServicer):
         self, request: pool_service_pb2.StartPoolRequest, context: Context
     ) -> pool_service_pb2.StartPoolResponse:
         await self.contents.called("StartPool", context)
+        self.contents.starts.append(request)
         pool = self.contents.pools[request.pool]
         changed = pool.state != pool_pb2.POOL_STATE_RUNNING
         pool.state = pool_pb2.POOL_STATE_RUNNING

@@ -5,6 +5,7 @@ from __future__ import annotations
 from poolfleet.fleet.fleet import Fleet
 from poolfleet.fleet.result import Status
 from poolfleet.types.pool import PoolSpec
+from poolfleet.types.retry import RetryPolicy
 from poolfleet.v1 import domain_disk_pb2, pool_pb2, snapshot_pb2, volume_pb2
 from tests.unit.client.fleet.stub_hosts import STALENESS_S, Stubs
 
@@ -23,6 +24,14 @@ async def test_a_pool_is_ensured_everywhere_and_the_second_time_nothing_is_chang
     assert stubs.contents["a"].pools["vm"].autostart
     assert first["a"].value is not None and first["a"].value.changes == ("defined", "autostart", "started")
     assert second.summary() == "1 changed, 2 unchanged, 1 unreachable"
+
+
+async def test_every_host_is_told_how_to_try_again(stubs: Stubs) -> None:
+    async with Fleet(await stubs.add("a", "b")) as fleet:
+        await fleet.ensure_pool(SPEC, retry=RetryPolicy(deadline_s=600, attempts=9))
+    for host in ("a", "b"):
+        (start,) = stubs.contents[host].starts
+        assert (start.retry.deadline.seconds, start.retry.attempts) == (600, 9)
 
 
 async def test_an_operation_tells_whether_it_changed_anything(stubs: Stubs) -> None:

@@ -1,0 +1,1 @@
+"""A change on one host or many, from the question to the last line."""

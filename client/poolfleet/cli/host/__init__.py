@@ -1,0 +1,1 @@
+"""The group `host`: its verbs, and what can be amiss with hosts."""

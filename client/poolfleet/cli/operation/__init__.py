@@ -1,0 +1,1 @@
+"""The group `operation`: its verbs, and how operations are shown."""

@@ -1,0 +1,1 @@
+"""What is written: answers in six forms, tables, single objects and single values."""

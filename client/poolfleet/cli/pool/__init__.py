@@ -1,0 +1,1 @@
+"""The group `pool`: its verbs, their options, and how pools are shown."""

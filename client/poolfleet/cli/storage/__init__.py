@@ -1,0 +1,1 @@
+"""The group `storage`: its verbs, and how storages are shown."""

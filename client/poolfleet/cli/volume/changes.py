@@ -1,0 +1,171 @@
+"""The verbs that change volumes: create and delete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+from xml.etree import ElementTree as ET
+
+import typer
+
+from poolfleet.cli.addressing import pool_name, volume_at
+from poolfleet.cli.changing.change import Asked, Change, carry_out
+from poolfleet.cli.exit_codes import ExitCode
+from poolfleet.cli.parsing import mode_bits, size_bytes, volume_word
+from poolfleet.cli.pool.definitions import document
+from poolfleet.cli.pool.options import AllowMissing, File
+from poolfleet.cli.session import Session, UsageError
+from poolfleet.cli.verbs import changes, choice
+from poolfleet.cli.volume.reads import VolumeArgument, app
+
+if TYPE_CHECKING:
+    from poolfleet.agent.client import AgentClient
+    from poolfleet.types.operation import Operation
+    from poolfleet.types.volume import VolumeSpec
+
+_WORD = typer.Argument(
+    metavar="VOLUME", help="POOL/VOLUME, or HOST:POOL/VOLUME; with --file POOL is enough.", show_default=False
+)
+_SIZE = typer.Argument(metavar="CAPACITY", help="Size that a guest sees, such as 20G.", show_default=False)
+
+
+@changes(
+    app,
+    "create",
+    "poolfleet volume create vm_data/web1.qcow2 20G --format qcow2",
+    "poolfleet volume create vm_data/web2.qcow2 20G --format qcow2 --backing vm_data/base.qcow2",
+    "poolfleet volume create kvm7:local/scratch.img 512M --allocation 0",
+)
+async def create_volume(
+    cli: Session,
+    /,
+    *,
+    volume: Annotated[str, _WORD],
+    capacity: Annotated[str | None, _SIZE] = None,
+    format_: Annotated[str, choice("--format", about="raw or qcow2; others by --file.")] = "raw",
+    allocation: Annotated[
+        str | None, choice("--allocation", about="Bytes to take at once; left out: all of a raw one.", metavar="SIZE")
+    ] = None,
+    backing: Annotated[
+        str | None, choice("--backing", about="What it lies on: a path, POOL/VOLUME, or a volume of its pool.")
+    ] = None,
+    backing_format: Annotated[str, choice("--backing-format", about="Format of that; left out: its own.")] = "",
+    mode: Annotated[str | None, choice("--mode", about="Permissions in octal, such as 0600.")] = None,
+    owner: Annotated[int | None, choice("--owner", about="User id.")] = None,
+    group: Annotated[int | None, choice("--group", about="Group id.")] = None,
+    file: File = None,
+    print_xml: Annotated[bool, typer.Option("--print-xml", help="Print libvirt's XML and create nothing.")] = False,
+) -> ExitCode:
+    """Create a volume. An equal one that exists is left as it is."""
+    from poolfleet.types.volume import BackingStore, Permissions, VolumeSpec
+
+    if file is not None:
+        if capacity or allocation or backing or mode:
+            raise UsageError("--file holds the whole description: leave the other options out")
+        spec = VolumeSpec.from_xml(document(file))
+        volume = volume if "/" in volume else f"{volume}/{spec.name}"
+    word = volume_word(volume)
+    if word.path:
+        raise UsageError(f"a new volume is named POOL/VOLUME, not by a path such as {word.path}")
+    if file is None:
+        if capacity is None:
+            raise UsageError("say how large: CAPACITY, such as 20G")
+        is_limited = mode is not None or owner is not None or group is not None
+        rights = Permissions(mode=mode_bits(mode) if mode else None, owner=owner, group=group) if is_limited else None
+        spec = VolumeSpec(
+            word.volume,
+            capacity_bytes=size_bytes(capacity),
+            format=format_,
+            allocation_bytes=None if allocation is None else size_bytes(allocation),
+            backing_store=BackingStore(path=backing, format=backing_format) if backing else None,
+            permissions=rights,
+        )
+    elif spec.name != word.volume:
+        raise UsageError(f"{file} describes volume {spec.name}, not {word.volume}")
+    if print_xml:
+        typer.echo(_xml(spec))
+        return ExitCode.OK
+
+    async def ask(client: AgentClient, asked: Asked) -> Operation:
+        pool = await pool_name(client, word.pool)
+        return await client.volumes.create(pool, await _on_its_backing(client, pool, spec), **asked)
+
+    change = Change(ask=ask, doing=f"create volume {word.text}", done="created", already="already there")
+    return await carry_out(cli, change, host=word.host)
+
+
+async def _on_its_backing(client: AgentClient, pool: str, spec: VolumeSpec) -> VolumeSpec:
+    """Put the path and real format of this host's backing volume into a spec that names it in another way."""
+    from dataclasses import replace
+
+    from poolfleet.types.errors import NotFound
+
+    backing = spec.backing_store
+    if backing is None or (backing.path.startswith("/") and backing.format):
+        return spec
+    word = volume_word(backing.path if "/" in backing.path else f"{pool}/{backing.path}")
+    try:
+        found = await volume_at(client, word)
+    except NotFound:
+        if not word.path:
+            raise
+        return spec
+    return replace(
+        spec, backing_store=replace(backing, path=word.path or found.path, format=backing.format or found.format)
+    )
+
+
+def _xml(spec: VolumeSpec) -> str:
+    if spec.xml:
+        return spec.xml
+    volume = ET.Element("volume")
+    ET.SubElement(volume, "name").text = spec.name
+    ET.SubElement(volume, "capacity").text = str(spec.capacity_bytes)
+    if spec.allocation_bytes is not None:
+        ET.SubElement(volume, "allocation").text = str(spec.allocation_bytes)
+    target = ET.SubElement(volume, "target")
+    ET.SubElement(target, "format", type=spec.format)
+    if spec.permissions:
+        permissions = ET.SubElement(target, "permissions")
+        for name, value in (("owner", spec.permissions.owner), ("group", spec.permissions.group)):
+            if value is not None:
+                ET.SubElement(permissions, name).text = str(value)
+        if spec.permissions.mode is not None:
+            ET.SubElement(permissions, "mode").text = f"{spec.permissions.mode:04o}"
+    if spec.backing_store:
+        backing = ET.SubElement(volume, "backingStore")
+        ET.SubElement(backing, "path").text = spec.backing_store.path
+        if spec.backing_store.format:
+            ET.SubElement(backing, "format", type=spec.backing_store.format)
+    ET.indent(volume)
+    return ET.tostring(volume, encoding="unicode")
+
+
+@changes(
+    app,
+    "delete",
+    "poolfleet volume delete vm_data/web1.qcow2",
+    "poolfleet volume delete kvm7:local/scratch.img --allow-missing",
+)
+async def delete_volume(
+    cli: Session,
+    /,
+    *,
+    volume: VolumeArgument,
+    allow_missing: AllowMissing = False,
+    allow_in_use: Annotated[
+        bool, typer.Option("--allow-in-use", help="Guests or volumes that use it are no reason to refuse.")
+    ] = False,
+) -> ExitCode:
+    """Delete a volume and what it holds."""
+    word = volume_word(volume)
+
+    async def ask(client: AgentClient, asked: Asked) -> Operation:
+        if word.path:
+            found = await volume_at(client, word)
+            pool, name = found.pool, found.name
+        else:
+            pool, name = await pool_name(client, word.pool), word.volume
+        return await client.volumes.delete(pool, name, allow_missing=allow_missing, allow_in_use=allow_in_use, **asked)
+
+    change = Change(ask=ask, doing=f"delete volume {word.text}", done="deleted", already="already absent")
+    return await carry_out(cli, change, host=word.host)
