@@ -90,7 +90,7 @@ class LabPlace:
             case Fault.SILENT:
                 self._server.silent()
             case Fault.UNRESOLVABLE:
-                self._server.drop_port("udp", DNS_PORT)
+                self._server.silent_on(DNS_PORT)
             case Fault.MISSING_EXPORT:
                 pass
 
