@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 
 from poolfleet import TLS, AgentClient, PoolfleetError
@@ -16,6 +17,16 @@ READY_LIMIT_S = 180.0
 # An agent takes its time here.
 CALL_LIMIT_S = 60.0
 METRICS_LIMIT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the agent's process takes of its host."""
+
+    threads: int
+    descriptors: int
+    children: int
+    memory_bytes: int
 
 
 class Host(Machine):
@@ -75,6 +86,16 @@ class Host(Machine):
         with urllib.request.urlopen(url, timeout=METRICS_LIMIT_S) as answer:
             text: str = answer.read().decode()
         return text
+
+    def usage(self) -> Usage:
+        """What its agent takes of it now."""
+        self_of = "systemctl show --property MainPID --value poolfleet-agent"
+        told = self.ssh(
+            f"cd /proc/$({self_of}) && ls task | wc -l && ls fd | wc -l && cat task/*/children | wc -w"
+            " && awk '/^VmRSS/ {print $2}' status"
+        )
+        threads, descriptors, children, memory_kib = (int(word) for word in told.split())
+        return Usage(threads=threads, descriptors=descriptors, children=children, memory_bytes=memory_kib * 1024)
 
     def virsh(self, *words: str, timeout_s: float = 60) -> str:
         """What virsh said; raises CommandError, and TimeoutExpired as of `ssh` where it hangs."""
