@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import poolfleet
-from poolfleet import PoolSpec, VolumeSpec
+from poolfleet import Operation, PoolSpec, VolumeSpec
 from poolfleet.types.pool import Desired, HealthStatus, PoolState
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.nfs_server import NullNfsServer
@@ -186,11 +186,11 @@ if os.geteuid() == 0:
         real_mount = host.root.parent / "nfs/mount.real"  # the host's own has one share only
         on_host(host, str(real_mount), "-t", "tmpfs", "127.0.0.1:/other", target)
         wait_until(lambda: health(agent)[1] == "WRONG_SHARE", limit_s=LIMIT_S, what="that is seen")
-        changes: list[Callable[[], object]] = [
+        changes: tuple[Callable[[], Operation], ...] = (
             lambda: agent.volumes.create("vm_data", VolumeSpec("new", capacity_bytes=1 << 20)),
             lambda: agent.volumes.delete("vm_data", "v"),
             lambda: agent.pools.start("vm_data"),
-        ]
+        )
         for change in changes:
             with pytest.raises(poolfleet.FailedPrecondition, match="WRONG_SHARE"):
                 change()

@@ -215,9 +215,10 @@ class PoolMounts:
         if not isinstance(definition.source, NetfsSource):
             return
         host = definition.source.host
-        if entry is not None and entry.address:
-            if self._servers.one(host) != self._servers.one(entry.address):
-                self._servers.learn(host, {entry.address})
+        address = entry.option("addr") if entry is not None else None
+        if address:
+            if self._servers.one(host) != self._servers.one(address):
+                self._servers.learn(host, {address})
         elif not self._servers.knows(host):
             self._servers.learn(host, await self.addresses(host))
 

@@ -130,10 +130,10 @@ def _metrics(settings: Settings, parts: Parts) -> Metrics:
             operations_by_state=operations_by_state,
             mounts_by_health=parts.watch.statuses,
             mount_transitions=parts.watch.transitions.copy,
-            supervisor_starts=parts.supervisor.starts,
-            pools_by_state=pools_by_state,
             health_by_mount=parts.watch.by_mount,
             rescues=lambda: parts.rescue.ended,
+            supervisor_starts=parts.supervisor.starts,
+            pools_by_state=pools_by_state,
         )
     )
     metrics.serve(settings.metrics.listen)

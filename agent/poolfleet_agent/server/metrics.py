@@ -24,12 +24,12 @@ class Gauges:
     operations_by_state: Callable[[], Mapping[str, int]]
     mounts_by_health: Callable[[], Mapping[str, int]] = dict
     mount_transitions: Callable[[], Mapping[str, int]] = dict
-    supervisor_starts: Callable[[], Mapping[str, int]] = dict
-    pools_by_state: Callable[[], Mapping[tuple[str, str], int]] = dict
-    """What pools are meant to be, and what they are: INACTIVE, or the state of health of a started one."""
     health_by_mount: Callable[[], Mapping[tuple[str, str], str]] = dict
     """By target and source."""
     rescues: Callable[[], int] = int
+    supervisor_starts: Callable[[], Mapping[str, int]] = dict
+    pools_by_state: Callable[[], Mapping[tuple[str, str], int]] = dict
+    """What pools are meant to be, and what they are: INACTIVE, or the state of health of a started one."""
 
 
 class Metrics:
@@ -113,6 +113,9 @@ class _GaugeCollector(Collector):
         for health, count in gauges.mount_transitions().items():
             changes.add_metric([health], count)
         yield changes
+        yield CounterMetricFamily(
+            "poolfleet_libvirt_rescues", "Mounts of libvirt's own that were ended to free it.", gauges.rescues()
+        )
         starts = CounterMetricFamily("poolfleet_supervisor_starts", "Starts by the supervisor.", labels=["result"])
         for result, count in gauges.supervisor_starts().items():
             starts.add_metric([result], count)
@@ -123,6 +126,3 @@ class _GaugeCollector(Collector):
         for (desired, actual), count in gauges.pools_by_state().items():
             pools.add_metric([desired, actual], count)
         yield pools
-        yield CounterMetricFamily(
-            "poolfleet_libvirt_rescues", "Mounts of libvirt's own that were ended to free it.", gauges.rescues()
-        )

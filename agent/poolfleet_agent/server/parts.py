@@ -57,8 +57,8 @@ class Parts:
     watch: Watch
     journal: Journal
     operations: Operations
-    supervisor: Supervisor
     rescue: Rescue
+    supervisor: Supervisor
 
 
 @asynccontextmanager
@@ -98,11 +98,11 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
             observe_only=host.rules.observe_only,
             most_at_once=settings.limits.operations,
         )
-        supervisor = Supervisor(host=host, operations=operations)
         helpers = LibvirtMountHelpers(libvirt_sockets(hypervisor.facts().storage_uri))
         rescue = Rescue(hypervisor=hypervisor, helpers=helpers, clock=clock)
         if settings.mount.rescue_libvirtd and not host.rules.observe_only:
             background.start("rescue libvirt", rescue.run())
+        supervisor = Supervisor(host=host, operations=operations)
         background.start("supervise", supervisor.run())
         yield Parts(
             identity=identity,
@@ -111,8 +111,8 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
             watch=shares.watch,
             journal=journal,
             operations=operations,
-            supervisor=supervisor,
             rescue=rescue,
+            supervisor=supervisor,
         )
 
 
@@ -133,6 +133,7 @@ async def _host(
     mounts = HostMounts(
         children,
         libvirt_sockets=libvirt_sockets(hypervisor.facts().storage_uri),
+        own_folder=Path(settings.state_dir) / "server-root",
         allowed_options=settings.mount.allowed_options,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Literal
 
 from poolfleet.agent import ensuring, mutations
-from poolfleet.agent.convert.diagnosis import pool_probe
+from poolfleet.agent.convert.diagnosis import pool_probe, pool_sources
 from poolfleet.agent.convert.outgoing import (
     pool_filter,
     pool_spec,
@@ -21,6 +21,7 @@ from poolfleet.agent.convert.scalars import moment, seconds
 from poolfleet.agent.paging import pages
 from poolfleet.transport import calls
 from poolfleet.transport.connection import Connection
+from poolfleet.types.discovery import PoolSources
 from poolfleet.types.operation import Operation
 from poolfleet.types.pool import EnsureResult, HealthStatus, Pool, PoolSpec, PoolState
 from poolfleet.types.probe import PoolProbe
@@ -340,3 +341,26 @@ class Pools:
         with representable:
             request = pb.ProbePoolRequest(pool=name, write_test=write_test)
         return pool_probe(await calls.read(self._connection, self._connection.pools.ProbePool, request, timeout_s))
+
+    async def discover(
+        self,
+        pool_type: str,
+        *,
+        host: str = "",
+        port: int = 0,
+        initiator: str = "",
+        source_format: str = "",
+        timeout_s: float | None = None,
+    ) -> PoolSources:
+        """Find what a new pool could have as its source: a server's exports for netfs, else what libvirt finds.
+
+        host: the server; netfs needs one. port: 0 is the usual one. initiator: of iscsi. source_format: of netfs, `nfs`
+        (also meant by empty) or `glusterfs`. Raises FailedPrecondition where the server cannot be asked (MOUNT_FAILED),
+        Unsupported where sources of this type cannot be found there (NOT_SUPPORTED_HERE).
+        """
+        with representable:
+            request = pb.DiscoverPoolSourcesRequest(
+                type=pool_type, host=host, port=port, initiator=initiator, format=source_format
+            )
+        rpc = self._connection.pools.DiscoverPoolSources
+        return pool_sources(await calls.read(self._connection, rpc, request, timeout_s))

@@ -7,7 +7,7 @@ from typing import Any
 
 from poolfleet_agent.model.mount_table import MountEntry, MountTable
 from poolfleet_agent.model.ports import LayerResult, MountRecord, MountRequest, ServerProbe
-from poolfleet_agent.model.ports.mounts import Account
+from poolfleet_agent.model.ports.mounts import Account, Export
 
 
 def mount_entry(target: str, source: str, **differing: Any) -> MountEntry:
@@ -54,6 +54,12 @@ class FakeMounts:
 
     async def addresses(self, host: str) -> Sequence[str]:
         return self.resolved
+
+    async def exports(self, host: str) -> tuple[Export, ...] | None:
+        return None
+
+    async def paths_below_root(self, host: str, port: int = 0) -> tuple[str, ...]:
+        return ()
 
     async def qemu_user(self) -> Account | None:
         return None

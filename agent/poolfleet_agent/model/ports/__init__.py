@@ -4,7 +4,6 @@ Every method raises ModelError and nothing else (beside CancelledError). `server
 may hang on (PoolDefinition.server); None: a local call. It decides under which cap the call runs.
 """
 
-from poolfleet_agent.model.pool import MountOwner
 from poolfleet_agent.model.ports.clock import Clock
 from poolfleet_agent.model.ports.encoder import Encoder
 from poolfleet_agent.model.ports.files import FileFacts, FileKind, Files, FileSystemFacts, Rights
@@ -23,7 +22,7 @@ from poolfleet_agent.model.ports.maintenance import MaintenanceStore
 from poolfleet_agent.model.ports.mount_helpers import MountHelper, MountHelpers
 from poolfleet_agent.model.ports.mount_store import MountRecord, MountStore
 from poolfleet_agent.model.ports.mount_watch import MountProber, MountWatch, ProbeAnswer
-from poolfleet_agent.model.ports.mounts import Account, LayerResult, MountRequest, Mounts, ServerProbe
+from poolfleet_agent.model.ports.mounts import Account, Export, LayerResult, MountRequest, Mounts, ServerProbe
 from poolfleet_agent.model.ports.stores import (
     AgentIdentity,
     AgentStore,
@@ -46,6 +45,7 @@ __all__ = [
     "Documents",
     "DomainEvent",
     "Encoder",
+    "Export",
     "FileFacts",
     "FileKind",
     "FileSystemFacts",
@@ -58,7 +58,6 @@ __all__ = [
     "MaintenanceStore",
     "MountHelper",
     "MountHelpers",
-    "MountOwner",
     "MountProber",
     "MountRecord",
     "MountRequest",

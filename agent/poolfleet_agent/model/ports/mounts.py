@@ -49,6 +49,14 @@ class ServerProbe:
         return failed if failed is not None and failed.failure == MountFailure.NO_SUCH_EXPORT else None
 
 
+@dataclass(frozen=True, slots=True)
+class Export:
+    """One line of a server's export list: the path, and whom it is for (names, networks; none: everybody)."""
+
+    path: str
+    clients: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """A user of the host, with all groups that it is in."""
@@ -79,6 +87,17 @@ class Mounts(Protocol):
 
     async def probe_server(self, request: MountRequest) -> ServerProbe:
         """Name, TCP, NFS NULL call, and for v3 the export; at most 3 s for a silent server."""
+        ...
+
+    async def exports(self, host: str) -> tuple[Export, ...] | None:
+        """What a server says that it exports; None: it does not say. MountError: its name; at most 4 s."""
+        ...
+
+    async def paths_below_root(self, host: str, port: int = 0) -> tuple[str, ...]:
+        """What can be mounted of a server of version 4, as its root shows, which is mounted where nobody else sees it.
+
+        `port` 0: NFS's own. MountError.
+        """
         ...
 
     async def mount(self, request: MountRequest, *, timeout_s: float) -> None:

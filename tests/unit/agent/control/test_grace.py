@@ -12,7 +12,8 @@ from poolfleet_agent.control import grace
 from poolfleet_agent.control.grace import ServerGrace
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import HealthStatus, NetfsSource
-from tests.unit.agent.fake_host import FakeFiles, FakeHost, pool_facts, until
+from tests.unit.agent.fake_files import FakeFiles
+from tests.unit.agent.fake_host import FakeHost, pool_facts, until
 
 TARGET = "/pools/far"
 FAR = replace(pool_facts("far").definition, type="netfs", source=NetfsSource(host="10.0.0.1", path="/export"))
