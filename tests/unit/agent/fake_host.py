@@ -160,15 +160,23 @@ class FakeHypervisor:
     async def until_pool_calls_are_back(self, pool: str) -> None:
         await self._answer(f"until_pool_calls_are_back {pool}", None)
 
-    async def create_volume(self, pool: str, xml: str, *, server: str | None) -> VolumeFacts:
+    async def create_volume(
+        self, pool: str, xml: str, *, server: str | None, proven: Callable[[], None] | None = None
+    ) -> VolumeFacts:
         definition = self.documents.parse_volume(xml)
         await self._answer(f"create_volume {pool} {definition.name}", None)
+        if proven is not None:
+            proven()
         made = volume_facts(pool, definition.name, capacity_bytes=definition.capacity_bytes or 0)
         self.volumes[pool][definition.name] = made
         return made
 
-    async def delete_volume(self, pool: str, volume: str, *, server: str | None) -> None:
+    async def delete_volume(
+        self, pool: str, volume: str, *, server: str | None, proven: Callable[[], None] | None = None
+    ) -> None:
         await self._answer(f"delete_volume {pool} {volume}", None)
+        if proven is not None:
+            proven()
         if self.volumes[pool].pop(volume, None) is None:
             raise ModelError(Reason.VOLUME_NOT_FOUND, f"no volume {volume}")
 

@@ -167,7 +167,9 @@ class CreateVolume(Mutation):
 
     async def _have_created(self, entry: PoolEntry) -> None:
         xml = self.xml or self.host.hypervisor.documents.render_volume(self.definition)
-        await self.host.hypervisor.create_volume(self.pool, xml, server=entry.pool.server)
+        # Between the reservation and libvirt's turn the share may be unmounted: below it nothing must be written.
+        proven = self.host.quarantine.proof(entry, Use.TAKE_SPACE)
+        await self.host.hypervisor.create_volume(self.pool, xml, server=entry.pool.server, proven=proven)
 
     async def _remove_half_made(self, entry: PoolEntry, error: ModelError) -> None:
         """Remove what a qemu-img that failed left: the name was free when it began.

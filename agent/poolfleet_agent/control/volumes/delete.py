@@ -65,7 +65,8 @@ class DeleteVolume(Mutation):
         await self.host.quarantine.check_volume(entry, self.volume, Use.WRITE)
         changed = True
         try:
-            await self.host.hypervisor.delete_volume(self.pool, self.volume, server=entry.pool.server)
+            proven = self.host.quarantine.proof(entry, Use.WRITE)
+            await self.host.hypervisor.delete_volume(self.pool, self.volume, server=entry.pool.server, proven=proven)
         except ModelError as error:
             if error.reason is not Reason.VOLUME_NOT_FOUND or not self.allow_missing:
                 raise
