@@ -20,6 +20,7 @@ _KINDS = {
 _REASONS = {
     errno.ESTALE: Reason.STALE,
     errno.EROFS: Reason.READ_ONLY,
+    errno.EXDEV: Reason.UNMOUNTED,
     errno.EFBIG: Reason.TOO_LARGE,
     errno.ENOSPC: Reason.FULL,
     errno.EDQUOT: Reason.QUOTA_EXCEEDED,
@@ -88,12 +89,15 @@ class RoutedFiles:
         """Open one of a directory's files for reading, and close it; without files, and missing, there is nothing."""
         _found(path, await self._asker.ask(b"open_first", os.fsencode(path), timeout_s=timeout_s))
 
-    async def make_exclusive(self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0) -> int | None:
+    async def make_exclusive(
+        self, path: str, content: bytes, *, unless: str, device: str = "", timeout_s: float = 30.0
+    ) -> int | None:
         """Make a file where there is neither it nor its neighbour `unless`; its inode, or None: one of them is there.
 
-        READ_ONLY, FULL, QUOTA_EXCEEDED; PATH_NOT_USABLE where the directory is missing or may not be written in.
+        UNMOUNTED where its directory is not on `device` (any more); READ_ONLY, FULL, QUOTA_EXCEEDED; PATH_NOT_USABLE
+        where the directory is missing or may not be written in.
         """
-        question = (b"make_exclusive", os.fsencode(path), os.fsencode(unless), content)
+        question = (b"make_exclusive", os.fsencode(path), os.fsencode(unless), content, device.encode())
         answer = await self._asker.ask_once(*question, timeout_s=timeout_s)
         if int(answer[0]) == errno.EEXIST:
             return None

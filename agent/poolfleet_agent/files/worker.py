@@ -201,15 +201,19 @@ def _unlink_if(path: bytes, inode: bytes) -> _Fields:
     return _numbers(1)
 
 
-def _make_exclusive(path: bytes, unless: bytes, content: bytes) -> _Fields:
+def _make_exclusive(path: bytes, unless: bytes, content: bytes, device: bytes) -> _Fields:
     """Make a file where there is neither it nor its neighbour `unless`: EEXIST.
 
-    Made first and looked after then: on a network file system the look sees what is really there only so. So what has
-    its content was made where the other was not.
+    EXDEV where the folder does not lie on `device` (`major:minor`; empty: any): what was mounted there is gone, and
+    below it nothing is to be written. Made first and looked after then: on a network file system the look sees what is
+    really there only so. So what has its content was made where the other was not.
     """
     folder_name, name = os.path.split(path)
     folder = os.open(folder_name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        found = os.fstat(folder).st_dev
+        if device not in {b"", b"%d:%d" % (os.major(found), os.minor(found))}:
+            raise OSError(errno.EXDEV, "another file system")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with open(os.open(name, flags, 0o644, dir_fd=folder), "wb", buffering=0) as file:
             try:

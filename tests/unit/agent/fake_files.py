@@ -50,7 +50,9 @@ class FakeFiles:
     async def open_first(self, path: str, *, timeout_s: float) -> None:
         return
 
-    async def make_exclusive(self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0) -> int | None:
+    async def make_exclusive(
+        self, path: str, content: bytes, *, unless: str, device: str = "", timeout_s: float = 30.0
+    ) -> int | None:
         if path in self.kept or f"{path.rpartition('/')[0]}/{unless}" in self.kept:
             return None
         self.kept[path] = content

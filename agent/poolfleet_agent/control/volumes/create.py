@@ -19,10 +19,10 @@ from poolfleet_agent.model.errors import ModelError, Reason, invalid_field
 from poolfleet_agent.model.names import check_new_volume_name
 from poolfleet_agent.model.operation import OperationKind
 from poolfleet_agent.model.ports import FileFacts, FileKind
-from poolfleet_agent.model.quarantine import Use
+from poolfleet_agent.model.quarantine import NOT_THE_SHARE, Use, refusal
 from poolfleet_agent.model.volume import VolumeDefinition
 
-_NOT_MADE_BY_US = frozenset({Reason.VOLUME_EXISTS, Reason.RESOURCE_BUSY})
+_NOT_MADE_BY_US = frozenset({Reason.VOLUME_EXISTS, Reason.RESOURCE_BUSY}) | NOT_THE_SHARE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,5 +180,7 @@ class CreateVolume(Mutation):
         if path is None or (self.definition.format or "raw") == "raw" or error.reason in _NOT_MADE_BY_US | MAY_GO_ON:
             return
         facts = await self.host.files.lstat(path)
-        if facts is not None and facts.kind is FileKind.FILE:
+        # What is mounted there by now may be somebody else's.
+        health = self.host.quarantine.mounts.health(entry.pool.definition)
+        if facts is not None and facts.kind is FileKind.FILE and refusal(self.pool, health, Use.WRITE) is None:
             await self.host.files.unlink_if(path, inode=facts.inode)

@@ -16,6 +16,7 @@ from poolfleet_agent.control.report import Report
 from poolfleet_agent.control.volumes.place import path_in_pool
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.quarantine import Use
 from poolfleet_agent.model.reservation import (
     LONGEST_CONTENT_BYTES,
     Holder,
@@ -93,9 +94,13 @@ async def _reserve(host: Host, entry: PoolEntry, volume: str, path: str, report:
         host=os.uname().nodename,
         created=host.clock.now_s(),
     )
+    # Where the share is unmounted from here on, nothing must be written below it.
+    host.quarantine.proof(entry, Use.TAKE_SPACE)()
+    mount = host.quarantine.mounts.mount(entry.pool.definition)
+    device = mount.device if mount is not None else ""
     there: Reservation | None = None
     for _ in range(3):  # what was found may be gone, or left over and removed
-        inode = await host.files.make_exclusive(path, holder.content(), unless=volume)
+        inode = await host.files.make_exclusive(path, holder.content(), unless=volume, device=device)
         if inode is not None:
             return inode
         there = await find_reservation(host, entry, volume)

@@ -63,7 +63,9 @@ class Folders(FakeFiles):
     async def first_name(self, path: str, *, timeout_s: float = 5.0) -> bytes | None:
         return None
 
-    async def make_exclusive(self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0) -> int | None:
+    async def make_exclusive(
+        self, path: str, content: bytes, *, unless: str, device: str = "", timeout_s: float = 30.0
+    ) -> int | None:
         if not self.root.write:
             message = f"{path}: Permission denied"
             raise ModelError(Reason.PATH_NOT_USABLE, message, metadata={"path": path, "errno": "EACCES"})
