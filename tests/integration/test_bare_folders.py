@@ -91,7 +91,9 @@ if os.geteuid() == 0:
         (fstab.folder / "images").mkdir()
         fstab.host.libvirtd.kill9()
         fstab.host.libvirtd.restart()
-        wait_until(lambda: agent.pools.get("d").state is PoolState.RUNNING, limit_s=LIMIT_S, what="libvirtd has it started")
+        wait_until(
+            lambda: agent.pools.get("d").state is PoolState.RUNNING, limit_s=LIMIT_S, what="libvirtd has it started"
+        )
         with pytest.raises(poolfleet.FailedPrecondition, match="UNMOUNTED"):
             agent.volumes.create("d", VolumeSpec("w", capacity_bytes=MIB))
         assert list((fstab.folder / "images").iterdir()) == []

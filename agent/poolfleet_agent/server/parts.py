@@ -82,6 +82,8 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
         lanes = Lanes()
         recovery = Recovery(host=host, journal=journal, lanes=lanes)
         debris = await recovery.fail_unfinished(await journal.load())
+        # Who observes removes nothing, what an agent left that had more to say included.
+        debris = [] if host.rules.observe_only else debris
         held = [(operation, recovery.claim(operation)) for operation in debris]
         ends.push_async_callback(host.observer.save_at_end)
         ends.push_async_callback(background.close)
