@@ -70,6 +70,12 @@ if os.geteuid() == 0:
             status = pool.health.status if pool.health else None
             return pool.state is PoolState.RUNNING and status is HealthStatus.HEALTHY and self.layers() == 1
 
+        def healthy_by_itself(self) -> bool:
+            """As healthy, while libvirt may be away."""
+            with contextlib.suppress(poolfleet.Unavailable):
+                return self.healthy()
+            return False
+
         def records(self) -> list[tuple[str, int]]:
             """Targets that the agent's state knows mounts of, and whether they are only tried."""
             with tempfile.TemporaryDirectory() as copy:  # the agent has its file to itself
@@ -144,4 +150,13 @@ if os.geteuid() == 0:
         assert not cut.file.exists(), "the point was reached"
         assert list(cut.target.iterdir()) == []
         wait_until(cut.healthy, limit_s=LIMIT_S, what="the pool works")
+        cut.check_whole()
+
+    @pytest.mark.parametrize("point", ["child", "mount", "proof", "create"])
+    def test_libvirtd_is_killed(cut: Cut, point: str) -> None:
+        cut.file.write_text(f"{point} kill {cut.host.libvirtd.pid}")
+        cut.client.pools.start("vm", wait=False)
+        wait_until(lambda: cut.host.libvirtd.pid is None, limit_s=LIMIT_S, what=f"libvirtd is killed at {point}")
+        cut.host.libvirtd.restart()
+        wait_until(cut.healthy_by_itself, limit_s=LIMIT_S, what="the pool works")
         cut.check_whole()
