@@ -54,14 +54,14 @@ if os.geteuid() == 0:
             return sum(f" {self.target} " in line for line in lines)
 
         def strays(self) -> list[str]:
-            """Processes of the host that are neither libvirtd's nor the agent's."""
+            """Processes of the host that are neither libvirtd's nor the agent's; emulators are libvirtd's."""
             owners = {self.host.libvirtd.pid, self.host.agent.pid}
             found = []
             for pid in self.host.libvirtd.surroundings.pids():
                 with contextlib.suppress(OSError):
                     stat = Path(f"/proc/{pid}/stat").read_text()
                     parent = int(stat.rpartition(")")[2].split()[1])
-                    if not {pid, parent} & owners:
+                    if not {pid, parent} & owners and "(qemu" not in stat:
                         found.append(stat)
             return found
 
@@ -101,7 +101,10 @@ if os.geteuid() == 0:
             self.client.volumes.create("vm", VolumeSpec("v", capacity_bytes=MIB, allocation_bytes=0))
             self.client.volumes.delete("vm", "v")
             assert list(self.target.iterdir()) == []
-            assert self.records() == [(str(self.target), 0)]
+            whole = [(str(self.target), 0)]
+            wait_until(
+                lambda: self.records() == whole, limit_s=LIMIT_S, what="the record is no more that of an attempt"
+            )
             self.client.pools.stop("vm")
             assert (self.layers(), self.records()) == (0, [])
             self.client.pools.undefine("vm")
