@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from poolfleet_agent.control.maintenance import MaintenanceState
 from poolfleet_agent.control.mounted import MountBook
 from poolfleet_agent.control.quarantine import Quarantine
+from poolfleet_agent.control.share_users import ShareUsers
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.look import Looker
 from poolfleet_agent.inventory.observe import Observer
@@ -49,6 +50,7 @@ class Host:
     book: MountBook
     maintenance: MaintenanceState
     quarantine: Quarantine
+    share_users: ShareUsers
     encoder: Encoder
     clock: Clock
     rules: HostRules

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 from poolfleet_agent.control.journal import Journal
-from poolfleet_agent.model.errors import ModelError
 from poolfleet_agent.model.operation import Attempt
 
 
@@ -20,7 +19,4 @@ class Report:
 
     def runs(self, operation_id: str) -> bool:
         """Whether an operation of this agent has not ended yet; what is not known, or forgotten, has."""
-        try:
-            return not self.journal.get(operation_id).state.ended
-        except ModelError:
-            return False
+        return self.journal.runs(operation_id)

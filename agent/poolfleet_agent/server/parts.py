@@ -1,5 +1,6 @@
 """What lies behind the services, wired: adapters into ports, the inventory as it was stored, the use cases."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -9,12 +10,14 @@ from poolfleet_agent.config.settings import Settings
 from poolfleet_agent.control.host import Host, HostRules
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.lanes import Lanes
+from poolfleet_agent.control.left_overs import LeftOvers
 from poolfleet_agent.control.maintenance import MaintenanceState
 from poolfleet_agent.control.mounted import MountBook
 from poolfleet_agent.control.operations import Operations
 from poolfleet_agent.control.pools.mounting import mount_request
 from poolfleet_agent.control.quarantine import Quarantine
 from poolfleet_agent.control.recovery import Recovery
+from poolfleet_agent.control.share_users import ShareUsers
 from poolfleet_agent.control.supervisor import Supervisor
 from poolfleet_agent.hypervisor import HypervisorSettings, Libvirt
 from poolfleet_agent.inventory.intents import Intents
@@ -33,7 +36,7 @@ from poolfleet_agent.mounts.watch import Watch
 from poolfleet_agent.processes.child import Children
 from poolfleet_agent.server.clock import SystemClock
 from poolfleet_agent.server.shares import Shares, open_shares
-from poolfleet_agent.server.upkeep import Background, forget_old_operations
+from poolfleet_agent.server.upkeep import Background, forget_old_operations, sweep_left_overs
 from poolfleet_agent.services.convert.encoder import MessageEncoder
 from poolfleet_agent.state.agent import SqliteAgent
 from poolfleet_agent.state.database import Database
@@ -81,7 +84,8 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
         ends.push_async_callback(background.close)
         background.start("watch mounts", shares.watch.run())
         background.start("observe", host.observer.run())
-        background.start("remove debris", recovery.clean(held))
+        left_overs = LeftOvers(host=host, journal=journal)
+        background.start("remove debris", sweep_left_overs(left_overs, after=recovery.clean(held)))
         retention_s = settings.limits.request_id_retention_s
         background.start("forget", forget_old_operations(journal, clock, retention_s=retention_s))
         await hypervisor.start()
@@ -176,6 +180,12 @@ async def _host(
         book=book,
         maintenance=maintenance,
         quarantine=Quarantine(mounts=pool_mounts, registry=registry),
+        share_users=ShareUsers(
+            files=shares.files,
+            watch=shares.watch,
+            qemu_user=lambda: hypervisor.facts().qemu_user,
+            may_switch=os.geteuid() == 0,
+        ),
         encoder=encoder,
         clock=clock,
         rules=HostRules(

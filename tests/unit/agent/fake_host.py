@@ -14,6 +14,7 @@ from poolfleet_agent.control.lanes import Lanes
 from poolfleet_agent.control.mounted import MountBook
 from poolfleet_agent.control.operations import Operations
 from poolfleet_agent.control.quarantine import Quarantine
+from poolfleet_agent.control.share_users import ShareUsers
 from poolfleet_agent.hypervisor.documents import LibvirtDocuments
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.look import Looker
@@ -30,15 +31,19 @@ from poolfleet_agent.model.ports import (
     FileFacts,
     FileKind,
     FileSystemFacts,
+    FolderAccess,
     HypervisorEvent,
     HypervisorFacts,
+    MadeFile,
     MountRecord,
     PoolIntent,
     RequestRecord,
 )
+from poolfleet_agent.model.share_user import ROOT, ShareUser
 from poolfleet_agent.model.volume import VolumeFacts, VolumeListing
 
 MIB = 1 << 20
+QEMU_USER = ShareUser(uid=64055, gid=64055)
 
 
 def pool_facts(name: str, *, active: bool = True, uuid: str = "", target: str = "") -> PoolFacts:
@@ -169,10 +174,23 @@ class FakeHypervisor:
 
 
 class FakeFiles:
-    """A file system on which nothing is but what is `kept`, by path, and no path is a link."""
+    """A file system on which nothing is but what is `kept`, by path, and no path is a link.
+
+    Whatever is made is dated `clock_now_s` and belongs to `makes_as`, whoever makes it; `refusing` fails what is made.
+    """
 
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
+        self.dates: dict[str, float] = {}
+        self.clock_now_s = 1000.0
+        self.makes_as = 0
+        self.folder = FolderAccess(may_list=True, may_make=True, owner=ROOT)
+        self.refusing: ModelError | None = None
+        self.acted: list[ShareUser] = []
+
+    def acting_as(self, user: ShareUser) -> FakeFiles:
+        self.acted.append(user)
+        return self
 
     async def stat(self, path: str, *, timeout_s: float = 5.0) -> FileFacts | None:
         return await self.lstat(path)
@@ -182,7 +200,7 @@ class FakeFiles:
             return None
         return FileFacts(
             kind=FileKind.FILE, device=1, inode=hash(path), size_bytes=len(self.kept[path]), allocated_bytes=0,
-            mode=0o644, uid=0, gid=0, modified_at_s=1000.0,
+            mode=0o644, uid=0, gid=0, modified_at_s=self.dates.get(path, 1000.0),
         )  # fmt: skip
 
     async def real_path(self, path: str, *, timeout_s: float = 5.0) -> str:
@@ -192,19 +210,38 @@ class FakeFiles:
         return None
 
     async def names(self, path: str, *, timeout_s: float = 10.0) -> Sequence[bytes]:
-        return ()
+        return [other.rpartition("/")[2].encode() for other in self.kept if other.rpartition("/")[0] == path]
 
     async def head(self, path: str, length_bytes: int, *, timeout_s: float = 5.0) -> bytes | None:
         return self.kept.get(path)
 
-    async def make_exclusive(self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0) -> int | None:
+    async def make_exclusive(
+        self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0
+    ) -> MadeFile | None:
+        if self.refusing is not None:
+            raise self.refusing
         if path in self.kept or f"{path.rpartition('/')[0]}/{unless}" in self.kept:
             return None
-        self.kept[path] = content
-        return hash(path)
+        self.kept[path], self.dates[path] = content, self.clock_now_s
+        return MadeFile(inode=hash(path), uid=self.makes_as)
 
     async def unlink_if(self, path: str, *, inode: int, timeout_s: float = 5.0) -> bool:
         return self.kept.pop(path, None) is not None
+
+    async def publish(
+        self, path: str, *, name: str, size_bytes: int | None, mode: int, timeout_s: float = 30.0
+    ) -> int | None:
+        new = f"{path.rpartition('/')[0]}/{name}"
+        if new in self.kept:
+            return None
+        self.kept[new] = self.kept.pop(path)
+        return hash(new)
+
+    async def access(self, path: str, *, timeout_s: float = 5.0) -> FolderAccess | None:
+        return self.folder
+
+    async def clock_s(self, path: str, *, timeout_s: float = 5.0) -> float:
+        return self.clock_now_s
 
 
 class FakeWatch:
@@ -325,6 +362,7 @@ class FakeHost:
             intents=self.intents, clock=self.clock, agent_id="agent", pool_mounts=self.pool_mounts,
         )  # fmt: skip
         self.quarantine = Quarantine(mounts=self.pool_mounts, registry=self.registry)
+        self.share_users = ShareUsers(files=self.files, watch=self.watch, qemu_user=lambda: QEMU_USER, may_switch=True)
 
     async def addresses(self, host: str) -> Sequence[str]:
         return self.resolved.get(host, ())

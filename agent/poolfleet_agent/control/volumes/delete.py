@@ -9,6 +9,7 @@ from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.pools.refresh import require_active
 from poolfleet_agent.control.report import Report
 from poolfleet_agent.control.volumes.place import file_in_pool
+from poolfleet_agent.control.volumes.reserve import check_not_being_created
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.names import check_known_name
@@ -53,6 +54,7 @@ class DeleteVolume(Mutation):
                 metadata={"pool": self.pool, "volume": self.volume, "path": record.facts.path},
             )
         await file_in_pool(self.host, entry, self.volume)
+        await check_not_being_created(self.host, entry, self.volume)
         if not self.allow_in_use:
             await check_volume_not_in_use(self.host, entry, record)
 

@@ -6,7 +6,7 @@ may hang on (PoolDefinition.server); None: a local call. It decides under which 
 
 from poolfleet_agent.model.ports.clock import Clock
 from poolfleet_agent.model.ports.encoder import Encoder
-from poolfleet_agent.model.ports.files import FileFacts, FileKind, Files, FileSystemFacts
+from poolfleet_agent.model.ports.files import FileFacts, FileKind, Files, FileSystemFacts, FolderAccess, MadeFile
 from poolfleet_agent.model.ports.hypervisor import (
     BuildMode,
     ConnectionEvent,
@@ -47,11 +47,13 @@ __all__ = [
     "FileKind",
     "FileSystemFacts",
     "Files",
+    "FolderAccess",
     "Hypervisor",
     "HypervisorEvent",
     "HypervisorFacts",
     "IntentStore",
     "LayerResult",
+    "MadeFile",
     "MaintenanceStore",
     "MountOwner",
     "MountProber",

@@ -57,7 +57,7 @@ def watch() -> FakeWatch:
 
 @pytest.fixture
 async def workers(children: Children) -> AsyncIterator[MountWorkers]:
-    workers = MountWorkers(lambda: Channel(children))
+    workers = MountWorkers(lambda user: Channel(children, user=user))
     yield workers
     await workers.close()
 
