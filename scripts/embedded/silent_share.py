@@ -17,6 +17,9 @@ START_LIMIT_S = 30.0
 class SilentShare(NetfsStandIn):
     """A share of the files in `root/files`, by FUSE, where NetfsStandIn has a tmpfs."""
 
+    kind = ""
+    """What fuse_program.py is told of the share."""
+
     @property
     def files(self) -> Path:
         """What the share shows, always to be had here."""
@@ -49,7 +52,7 @@ class SilentShare(NetfsStandIn):
         program = [sys.executable, "-I", "-S", str(Path(__file__).with_name("fuse_program.py"))]
         said, say = os.pipe()
         try:
-            argv = self.namespace.command([*program, self.source, str(self.files), str(export)])
+            argv = self.namespace.command([*program, self.source, str(self.files), str(export), self.kind])
             self._fuse.start(argv, log=self.root / "fuse.log", stdout=say)
             os.close(say)
             readable, _, _ = select.select([said], [], [], START_LIMIT_S)

@@ -61,7 +61,7 @@ if os.geteuid() == 0:
             """The files of the share, as the first host sees them."""
             return Path(f"/proc/{self.hosts[0].libvirtd.pid}/root{self.hosts[0].pools_dir}/far")
 
-    @pytest.fixture
+    @pytest.fixture(scope="module")
     def share(short_dir: Path) -> Iterator[Share]:
         with (
             tempfile.TemporaryDirectory(dir=short_dir, prefix="o") as made,
@@ -92,6 +92,10 @@ if os.geteuid() == 0:
             ]
             for client, host in zip(clients, share.hosts, strict=False):
                 await client.pools.ensure(share.spec(host))
+            for path in share.folder.iterdir():
+                path.unlink()  # of the test before
+            for client in clients[: len(share.hosts)]:
+                await client.pools.refresh("far")
             for client in clients:
                 await client.pools.get("far", max_staleness_s=0)
             yield clients

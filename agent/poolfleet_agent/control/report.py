@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from poolfleet_agent.control.journal import Journal
-from poolfleet_agent.model.operation import Attempt
+from poolfleet_agent.model.operation import Attempt, OperationState, Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +16,21 @@ class Report:
     async def attempts(self, attempts: tuple[Attempt, ...]) -> None:
         """Record all tries so far."""
         await self.journal.change(self.operation_id, lambda known: replace(known, attempts=attempts))
+
+    async def progress(self, progress: Progress) -> None:
+        """Record how far it is."""
+        await self.journal.change(self.operation_id, lambda known: replace(known, progress=progress))
+
+    async def waits(self) -> None:
+        """Record that it waits for its turn."""
+        await self._become(OperationState.PENDING)
+
+    async def begins(self) -> None:
+        """Record that it is at work, after it had to wait."""
+        await self._become(OperationState.RUNNING)
+
+    async def _become(self, state: OperationState) -> None:
+        await self.journal.change(self.operation_id, lambda known: replace(known, state=state))
 
     def runs(self, operation_id: str) -> bool:
         """Whether an operation of this agent has not ended yet; what is not known, or forgotten, has."""

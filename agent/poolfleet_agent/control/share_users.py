@@ -46,6 +46,14 @@ class ShareUsers:
     may_switch: bool
     _seen: dict[_Key, _Seen] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Forget mounts as they go."""
+        self.watch.subscribe(self._forget_gone)
+
+    def _forget_gone(self) -> None:
+        mounted = {(mount.mount_id, mount.device) for mount in self.watch.table().network()}
+        self._seen = {key: seen for key, seen in self._seen.items() if key[:2] in mounted}
+
     async def acting(self, entry: PoolEntry) -> Acting:
         """Who touches the files of an active pool. POOL_UNRESPONSIVE, STALE."""
         plain = Acting(user=ROOT, files=self.files, squashed=False)
@@ -58,7 +66,10 @@ class ShareUsers:
     async def check_listable(self, definition: PoolDefinition) -> None:
         """Refuse a share that libvirt could not list, being nobody there: MountError (SQUASHED), IDMAP."""
         key = self._key(definition)
-        if key is None or (seen := await self._see(key)) is None or seen.access.may_list:
+        if key is None:
+            return
+        self._seen.pop(key, None)  # a new mount may have the number of one that is gone
+        if (seen := await self._see(key)) is None or seen.access.may_list:
             return
         del self._seen[key]
         if seen.access.owner.is_nobody:
@@ -102,8 +113,6 @@ class ShareUsers:
             access = await self.files.access(key[2])
             if access is None:
                 return None
-            mounted = {(mount.mount_id, mount.device) for mount in self.watch.table().network()}
-            self._seen = {old: seen for old, seen in self._seen.items() if old[:2] in mounted}
             self._seen[key] = _Seen(access=access, squashed=not access.may_make)
             log.info("asked who root is on a share", target=key[2], may_list=access.may_list, may_make=access.may_make)
         return self._seen.get(key)

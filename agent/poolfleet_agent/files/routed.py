@@ -108,6 +108,12 @@ class RoutedFiles:
         answer = await self._asker.ask_once(*question, timeout_s=timeout_s)
         return None if int(answer[0]) == errno.EEXIST else int(_needed(path, answer)[0])
 
+    async def give(self, path: str, *, inode: int, user: ShareUser, timeout_s: float = 5.0) -> bool:
+        """Change the owner of a file only if it still is that inode; the answer says whether it did."""
+        question = (b"give", os.fsencode(path), b"%d" % inode, b"%d" % user.uid, b"%d" % user.gid)
+        found = _found(path, await self._asker.ask_once(*question, timeout_s=timeout_s))
+        return found is not None and found[0] == b"1"
+
     async def access(self, path: str, *, timeout_s: float = 5.0) -> FolderAccess | None:
         """What may be done in a folder."""
         found = _found(path, await self._asker.ask(b"access", os.fsencode(path), timeout_s=timeout_s))

@@ -188,6 +188,18 @@ def _unlink_if(path: bytes, inode: bytes) -> _Fields:
     return _numbers(1)
 
 
+def _give(path: bytes, inode: bytes, uid: bytes, gid: bytes) -> _Fields:
+    folder_name, name = os.path.split(path)
+    folder = os.open(folder_name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if os.lstat(name, dir_fd=folder).st_ino != int(inode):
+            return _numbers(0)
+        os.chown(name, int(uid), int(gid), dir_fd=folder, follow_symlinks=False)
+    finally:
+        os.close(folder)
+    return _numbers(1)
+
+
 def _make_exclusive(path: bytes, unless: bytes, content: bytes) -> _Fields:
     """Make a file where there is neither it nor its neighbour `unless`: EEXIST.
 
@@ -282,6 +294,7 @@ OPERATIONS: dict[bytes, Callable[..., _Fields]] = {
     b"leads_to": _leads_to,
     b"access": _access,
     b"clock": _clock,
+    b"give": _give,
     b"make_exclusive": _make_exclusive,
     b"publish": _publish,
     b"unlink_if": _unlink_if,

@@ -189,12 +189,12 @@ class Libvirt:
 
     async def create_volume(self, pool: str, xml: str, *, server: str | None) -> VolumeFacts:
         """Create a volume: VOLUME_EXISTS, FULL, …"""
-        subject = Subject(pool, self.documents.parse_volume(xml).name)
+        subject = Subject(pool, self.documents.parse_volume(xml).name, on_network=server is not None)
         return await self._work(lambda connection: volumes.create(connection, pool, xml), subject, server)
 
     async def delete_volume(self, pool: str, volume: str, *, server: str | None) -> None:
         """Delete a volume: VOLUME_NOT_FOUND."""
-        subject = Subject(pool, volume)
+        subject = Subject(pool, volume, on_network=server is not None)
         await self._work(lambda connection: volumes.delete(connection, pool, volume), subject, server)
 
     async def read_domains(self) -> DomainReading:

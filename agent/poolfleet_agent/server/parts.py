@@ -17,6 +17,7 @@ from poolfleet_agent.control.operations import Operations
 from poolfleet_agent.control.pools.mounting import mount_request
 from poolfleet_agent.control.quarantine import Quarantine
 from poolfleet_agent.control.recovery import Recovery
+from poolfleet_agent.control.refreshes import pool_refreshes
 from poolfleet_agent.control.share_users import ShareUsers
 from poolfleet_agent.control.supervisor import Supervisor
 from poolfleet_agent.hypervisor import HypervisorSettings, Libvirt
@@ -34,6 +35,8 @@ from poolfleet_agent.mounts.host import HostMounts
 from poolfleet_agent.mounts.namespace import libvirt_sockets
 from poolfleet_agent.mounts.watch import Watch
 from poolfleet_agent.processes.child import Children
+from poolfleet_agent.processes.jobs import Jobs
+from poolfleet_agent.processes.qemu_img import QemuImg
 from poolfleet_agent.server.clock import SystemClock
 from poolfleet_agent.server.shares import Shares, open_shares
 from poolfleet_agent.server.upkeep import Background, forget_old_operations, sweep_left_overs
@@ -74,6 +77,7 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
         ends.push_async_callback(hypervisor.close)
         host = await _host(settings, identity, database, shares, hypervisor, children, clock)
         ends.push_async_callback(host.looker.close)
+        ends.push_async_callback(host.refreshes.close)
         ends.push_async_callback(host.observer.close)
         journal = Journal(store=SqliteOperations(database), longest_watchers=settings.limits.watchers)
         lanes = Lanes()
@@ -169,6 +173,7 @@ async def _host(
         staleness_s=settings.staleness_s,
         server_answers=server_answers,
     )
+    quarantine = Quarantine(mounts=pool_mounts, registry=registry)
     return Host(
         hypervisor=hypervisor,
         files=shares.files,
@@ -179,13 +184,15 @@ async def _host(
         mounts=mounts,
         book=book,
         maintenance=maintenance,
-        quarantine=Quarantine(mounts=pool_mounts, registry=registry),
+        quarantine=quarantine,
         share_users=ShareUsers(
             files=shares.files,
             watch=shares.watch,
             qemu_user=lambda: hypervisor.facts().qemu_user,
             may_switch=os.geteuid() == 0,
         ),
+        images=QemuImg(Jobs(children, most=settings.limits.max_jobs)),
+        refreshes=pool_refreshes(hypervisor, registry, quarantine),
         encoder=encoder,
         clock=clock,
         rules=HostRules(

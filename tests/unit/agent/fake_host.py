@@ -14,6 +14,7 @@ from poolfleet_agent.control.lanes import Lanes
 from poolfleet_agent.control.mounted import MountBook
 from poolfleet_agent.control.operations import Operations
 from poolfleet_agent.control.quarantine import Quarantine
+from poolfleet_agent.control.refreshes import pool_refreshes
 from poolfleet_agent.control.share_users import ShareUsers
 from poolfleet_agent.hypervisor.documents import LibvirtDocuments
 from poolfleet_agent.inventory.intents import Intents
@@ -23,6 +24,7 @@ from poolfleet_agent.inventory.pool_mounts import PoolMounts
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.model.domain_disk import DomainReading
 from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.image import NewImage
 from poolfleet_agent.model.mount_health import MountHealth
 from poolfleet_agent.model.mount_table import MountEntry, MountTable
 from poolfleet_agent.model.operation import Operation
@@ -34,6 +36,7 @@ from poolfleet_agent.model.ports import (
     FolderAccess,
     HypervisorEvent,
     HypervisorFacts,
+    JobListener,
     MadeFile,
     MountRecord,
     PoolIntent,
@@ -102,6 +105,7 @@ class FakeHypervisor:
     held: dict[str, asyncio.Event] = field(default_factory=dict)
     called: list[str] = field(default_factory=list)
     connected: bool = True
+    files: Any = None
     documents = LibvirtDocuments()
 
     def hold(self, call: str) -> asyncio.Event:
@@ -112,7 +116,7 @@ class FakeHypervisor:
         self.volumes[facts.name] = {name: volume_facts(facts.name, name) for name in volumes}
 
     def facts(self) -> HypervisorFacts:
-        return HypervisorFacts(connected=self.connected, storage_uri="test:///", domain_uris=())
+        return HypervisorFacts(connected=self.connected, storage_uri="test:///", domain_uris=(), qemu_user=QEMU_USER)
 
     def subscribe(self, listener: Callable[[HypervisorEvent], None]) -> None:
         self.listener = listener
@@ -147,6 +151,14 @@ class FakeHypervisor:
         if facts is None:
             raise ModelError(Reason.VOLUME_NOT_FOUND, f"no volume {volume}")
         return facts
+
+    async def refresh_pool(self, pool: str, *, server: str | None) -> None:
+        """Volumes are files of FakeFiles, where those are told to it."""
+        await self._answer(f"refresh_pool {pool}", None)
+        for path in self.files.kept if self.files else ():
+            folder, _, name = path.rpartition("/")
+            if folder == f"/pools/{pool}" and not name.startswith("."):
+                self.volumes[pool].setdefault(name, volume_facts(pool, name))
 
     async def start_pool(self, pool: str, *, server: str | None) -> None:
         await self._answer(f"start_pool {pool}", None)
@@ -187,6 +199,7 @@ class FakeFiles:
         self.folder = FolderAccess(may_list=True, may_make=True, owner=ROOT)
         self.refusing: ModelError | None = None
         self.acted: list[ShareUser] = []
+        self.given: dict[str, ShareUser] = {}
 
     def acting_as(self, user: ShareUser) -> FakeFiles:
         self.acted.append(user)
@@ -237,11 +250,33 @@ class FakeFiles:
         self.kept[new] = self.kept.pop(path)
         return hash(new)
 
+    async def give(self, path: str, *, inode: int, user: ShareUser, timeout_s: float = 5.0) -> bool:
+        self.given[path] = user
+        return True
+
     async def access(self, path: str, *, timeout_s: float = 5.0) -> FolderAccess | None:
         return self.folder
 
     async def clock_s(self, path: str, *, timeout_s: float = 5.0) -> float:
         return self.clock_now_s
+
+
+class FakeImages:
+    """Makes files in FakeFiles; one in `held` waits there, `failing` fails."""
+
+    def __init__(self, files: FakeFiles) -> None:
+        self.files = files
+        self.made: list[tuple[NewImage, ShareUser]] = []
+        self.held: asyncio.Event | None = None
+        self.failing: ModelError | None = None
+
+    async def create(self, image: NewImage, *, user: ShareUser, listener: JobListener, timeout_s: float) -> None:
+        self.made.append((image, user))
+        self.files.kept[image.path] = b""
+        if self.held is not None:
+            await self.held.wait()
+        if self.failing is not None:
+            raise self.failing
 
 
 class FakeWatch:
@@ -350,6 +385,8 @@ class FakeHost:
     resolved: dict[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if isinstance(self.hypervisor, FakeHypervisor):
+            self.hypervisor.files = self.files
         self.watch = FakeWatch()
         self.book = MountBook(store=FakeMountStore(), boot_id="boot")
         self.pool_mounts = PoolMounts(
@@ -362,6 +399,8 @@ class FakeHost:
             intents=self.intents, clock=self.clock, agent_id="agent", pool_mounts=self.pool_mounts,
         )  # fmt: skip
         self.quarantine = Quarantine(mounts=self.pool_mounts, registry=self.registry)
+        self.images = FakeImages(self.files)
+        self.refreshes = pool_refreshes(self.hypervisor, self.registry, self.quarantine)
         self.share_users = ShareUsers(files=self.files, watch=self.watch, qemu_user=lambda: QEMU_USER, may_switch=True)
 
     async def addresses(self, host: str) -> Sequence[str]:

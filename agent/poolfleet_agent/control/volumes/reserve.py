@@ -10,6 +10,7 @@ import os
 import posixpath
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import structlog
 
@@ -36,37 +37,53 @@ RETRY_DELAY_S = 0.5
 log = structlog.get_logger(__name__)
 
 
+@dataclass
+class Held:
+    """A name that is reserved: who touches the pool's files, and whether libvirt was asked to create the volume."""
+
+    acting: Acting
+    libvirt_was_asked: bool = False
+
+
 @asynccontextmanager
-async def reserved(host: Host, entry: PoolEntry, volume: str, report: Report) -> AsyncIterator[Acting]:
+async def reserved(host: Host, entry: PoolEntry, volume: str, report: Report) -> AsyncIterator[Held]:
     """Hold a name that is free within the block: NAME_RESERVED, VOLUME_EXISTS, and what a directory may refuse.
 
-    The answer is who touches the pool's files. The reservation stays where libvirt may yet create the volume: then it
-    is for the next creation here, for the next start of the agent, or after a day for anybody to remove. Pools that are
-    no directory of files have none.
+    The reservation stays where libvirt may yet create the volume: then it is for the next creation here, for the next
+    start of the agent, or after a day for anybody to remove. Pools that are no directory of files have none.
     """
     path = path_in_pool(entry, reservation_name(volume))
     acting = await host.share_users.acting(entry)
     if path is None:
-        yield acting
+        yield Held(acting)
         return
     maker = acting.files
     made = await _reserve(host, maker, entry, volume, path, report)
     if acting.user.is_root:
         host.share_users.made_as(entry, made.uid)
         acting = await host.share_users.acting(entry)
+    held = Held(acting)
     try:
-        yield acting
+        yield held
     except ModelError as error:
-        if error.reason in MAY_GO_ON and not acting.squashed:
+        if error.reason in MAY_GO_ON and held.libvirt_was_asked:
             log.warning("the name stays reserved: libvirt may yet create the volume", path=path, reason=error.reason)
         else:
-            await maker.unlink_if(path, inode=made.inode)
+            await _give_back(maker, path, made)
         raise
     except asyncio.CancelledError:
-        if acting.squashed:  # nobody is at work any more: libvirt was not asked
-            await maker.unlink_if(path, inode=made.inode)
+        if not held.libvirt_was_asked:
+            await _give_back(maker, path, made)
         raise
-    await maker.unlink_if(path, inode=made.inode)
+    await _give_back(maker, path, made)
+
+
+async def _give_back(files: Files, path: str, made: MadeFile) -> None:
+    try:
+        await files.unlink_if(path, inode=made.inode)
+    except ModelError as error:
+        # What was to be told is how the creation went. The next one here removes it, or the next start.
+        log.warning("a reservation stays", path=path, reason=error.reason, error=error.message)
 
 
 async def find_reservation(host: Host, entry: PoolEntry, volume: str) -> Reservation | None:

@@ -18,6 +18,7 @@ from poolfleet_agent.model.ports.hypervisor import (
     PoolEvent,
     PoolEventKind,
 )
+from poolfleet_agent.model.ports.images import Images, JobListener
 from poolfleet_agent.model.ports.maintenance import MaintenanceStore
 from poolfleet_agent.model.ports.mount_store import MountOwner, MountRecord, MountStore
 from poolfleet_agent.model.ports.mount_watch import MountProber, MountWatch, ProbeAnswer
@@ -51,7 +52,9 @@ __all__ = [
     "Hypervisor",
     "HypervisorEvent",
     "HypervisorFacts",
+    "Images",
     "IntentStore",
+    "JobListener",
     "LayerResult",
     "MadeFile",
     "MaintenanceStore",

@@ -115,6 +115,10 @@ class Files(Protocol):
         """
         ...
 
+    async def give(self, path: str, *, inode: int, user: ShareUser, timeout_s: float = 5.0) -> bool:
+        """Change the owner of a file only if it still is that inode; the answer says whether it did."""
+        ...
+
     async def access(self, path: str, *, timeout_s: float = 5.0) -> FolderAccess | None:
         """What may be done in a folder."""
         ...
