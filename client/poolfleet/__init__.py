@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         Storage,
         StorageIdSource,
     )
+    from poolfleet.types.probe import LayerOutcome, PoolProbe, ProbeLayer, ShareUsers
     from poolfleet.types.retry import RetryPolicy
     from poolfleet.types.snapshot import Revision
     from poolfleet.types.volume import BackingStore, Permissions, UnreadPool, Volume, VolumeListing, VolumeSpec
@@ -102,6 +103,7 @@ __all__ = [
     "InternalError",
     "InvalidArgument",
     "Inventory",
+    "LayerOutcome",
     "Maintenance",
     "MountOwner",
     "NetfsSource",
@@ -117,14 +119,17 @@ __all__ = [
     "Pool",
     "PoolHealth",
     "PoolMount",
+    "PoolProbe",
     "PoolSpec",
     "PoolState",
     "PoolTarget",
     "PoolfleetError",
+    "ProbeLayer",
     "Progress",
     "ResourceExhausted",
     "RetryPolicy",
     "Revision",
+    "ShareUsers",
     "Status",
     "StillRunning",
     "Storage",

@@ -16,13 +16,13 @@ class NotReadyError(RuntimeError):
     """Something did not become ready, or did not end, within its limit."""
 
 
-def wait_until(ready: Callable[[], bool], *, limit_s: float, what: str) -> None:
+def wait_until(ready: Callable[[], bool], *, limit_s: float, what: str, every_s: float = 0.02) -> None:
     """Ask `ready` again and again until it says yes; raises NotReadyError, naming `what`, after `limit_s` seconds."""
     deadline = time.monotonic() + limit_s
     while not ready():
         if time.monotonic() > deadline:
             raise NotReadyError(f"{what}: not within {limit_s:g} s")
-        time.sleep(0.02)
+        time.sleep(every_s)
 
 
 def started_at_ticks(pid: int) -> int | None:

@@ -17,10 +17,11 @@ from types import FrameType
 from poolfleet import PoolfleetError
 from scripts.embedded.process import NotReadyError
 from scripts.virtual_lab.demo import Demo
-from scripts.virtual_lab.image import ImageError
+from scripts.virtual_lab.image import ImageError, cached_image
 from scripts.virtual_lab.lab import Lab
 from scripts.virtual_lab.machine import CommandError
 from scripts.virtual_lab.mount_texts import record_mount_texts
+from scripts.virtual_lab.report import write_report
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CHECKOUT = Path(__file__).parents[2]
@@ -67,12 +68,19 @@ def some_lab(folder: Path | None) -> Iterator[Lab]:
             lab.down()
 
 
-def run_tests(lab: Lab, words: list[str]) -> int:
-    """Run the lab's tests; pytest's exit code."""
-    limits = ["-o", "timeout=600", "-o", "faulthandler_timeout=660"]
-    argv = [sys.executable, "-m", "pytest", *limits, *(words or ["tests/lab"])]
-    environment = os.environ | {"POOLFLEET_LAB": str(lab.root)}
-    return subprocess.run(argv, cwd=CHECKOUT, env=environment, check=False).returncode
+def run_tests(lab: Lab, words: list[str], *, full: bool, report: Path | None) -> int:
+    """Run the lab's tests, `full` or only their short form; pytest's exit code."""
+    which = [] if any(word.startswith("tests/") for word in words) else ["tests/lab"]
+    chosen = [] if full else ["-m", "not full"]
+    limits = ["-o", "timeout=600", "-o", "faulthandler_timeout=660", "--durations=0", "--durations-min=1"]
+    with tempfile.TemporaryDirectory(dir=lab.root) as scratch:
+        junit = Path(scratch, "junit.xml")
+        argv = [sys.executable, "-m", "pytest", *limits, *chosen, f"--junitxml={junit}", *which, *words]
+        environment = os.environ | {"POOLFLEET_LAB": str(lab.root)}
+        status = subprocess.run(argv, cwd=CHECKOUT, env=environment, check=False).returncode
+        if report is not None and junit.exists():
+            write_report(report, lab, junit, title=f"`scripts/lab test{' --full' if full else ''}`")
+    return status
 
 
 def arguments() -> argparse.Namespace:
@@ -83,7 +91,9 @@ def arguments() -> argparse.Namespace:
     for name, text in (
         ("up", "start a lab and leave it running; DIR/fleet.toml names its hosts"),
         ("down", "end the lab in DIR"),
+        ("push", "have the agents of the lab in DIR run the checkout's code as it is now"),
         ("ssh", "run a command, or a shell, as root in a machine of the lab in DIR"),
+        ("image", "make the image that all machines boot from, where it is not in the cache"),
         ("test", "run tests/lab in a lab of its own, or in the one that is up in DIR"),
         ("demo", "show poolfleet on real NFS, the server cut off and healed, in a lab of its own or the one in DIR"),
         ("record-mount-texts", "record again what mount.nfs says, for the corpus of the tests"),
@@ -92,6 +102,10 @@ def arguments() -> argparse.Namespace:
         place[name].add_argument("--dir", type=Path, metavar="DIR", help=f"default: {default_folder()}")
     place["ssh"].add_argument("host", help="server, host1 or host2")
     place["ssh"].add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
+    place["test"].add_argument("--full", action="store_true", help="all tests: a good hour more")
+    place["test"].add_argument(
+        "--report", type=Path, metavar="FILE", help="write its report there, as docs/lab.md has it"
+    )
     place["test"].add_argument("words", nargs=argparse.REMAINDER, metavar="ARGS", help="for pytest, after --")
     return parser.parse_args()
 
@@ -105,14 +119,19 @@ def carry_out(chosen: argparse.Namespace) -> int:
             tell(f"\nThe lab is up in {folder}. Try next:")
             tell(f"  .venv/bin/poolfleet --fleet {shlex.quote(str(lab.file))} host list")
             tell(f"  scripts/lab ssh host1\nand in the end:\n  scripts/lab down{_as_told(chosen)}")
+        case "image":
+            cached_image(tell)
         case "down":
             Lab.found_in(folder).down()
+        case "push":
+            Lab.found_in(folder).push()
         case "ssh":
             argv = Lab.found_in(folder).machine(chosen.host).ssh_command(*chosen.words)
             os.execvp(argv[0], argv)  # noqa: S606
         case "test":
             with some_lab(None if chosen.dir is None else folder) as lab:
-                return run_tests(lab, [word for word in chosen.words if word != "--"])
+                words = [word for word in chosen.words if word != "--"]
+                return run_tests(lab, words, full=chosen.full, report=chosen.report)
         case "demo":
             with some_lab(None if chosen.dir is None else folder) as lab:
                 Demo(lab, tell).run()

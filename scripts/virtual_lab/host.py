@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shlex
 import urllib.request
+from pathlib import Path
 
 from poolfleet import AgentClient, PoolfleetError
 from scripts.embedded.process import NotReadyError, wait_until
 from scripts.virtual_lab.machine import Completed, Machine
 from scripts.virtual_lab.network import AGENT_PORT, METRICS_PORT
+from scripts.virtual_lab.payload import SETTINGS, UNIT
 
 READY_LIMIT_S = 180.0
 # An agent takes its time here.
@@ -39,6 +41,23 @@ class Host(Machine):
     def restart_agent(self) -> None:
         """Restart it as a person would, and wait until it answers."""
         self.ssh("systemctl restart poolfleet-agent", timeout_s=READY_LIMIT_S)
+        self.wait_agent()
+
+    def renew(self, code: Path) -> None:
+        """Have its agent run what payload.collect_for_renewal put into `code`; returns when it answers.
+
+        That outlives a boot of the machine, as all that is on its disks.
+        """
+        self.ssh("rm -rf /lab/code.new /lab/code.old")
+        self.send_folder(code, "/lab/code.new")
+        lines = (
+            "systemctl stop poolfleet-agent",
+            "mv /lab/code /lab/code.old && mv /lab/code.new /lab/code",
+            f"mv /lab/code/{UNIT} /lab/code/{SETTINGS} /lab/",
+            f"install -m 644 /lab/{UNIT} /etc/systemd/system/ && systemctl daemon-reload",
+            "systemctl start --no-block poolfleet-agent",
+        )
+        self.ssh(" && ".join(lines), timeout_s=READY_LIMIT_S)
         self.wait_agent()
 
     def agent_log(self) -> str:

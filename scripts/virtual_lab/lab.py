@@ -80,20 +80,37 @@ class Lab:
             tell(f"{what} after {time.monotonic() - began:.0f} s")
 
         with ThreadPoolExecutor(len(self.machines)) as pool:
-            for ready in [pool.submit(_wait_ready, machine, report) for machine in self.machines]:
-                ready.result()
+            try:
+                for ready in [pool.submit(_wait_ready, machine, report) for machine in self.machines]:
+                    ready.result()
+            except BaseException:
+                # Or the others would be waited for until their limits.
+                self._switch_off()
+                raise
+
+    def push(self) -> None:
+        """Have the agents run the checkout's code as it is now, by the unit and the settings that are in it."""
+        with tempfile.TemporaryDirectory(dir=self.root) as scratch, ThreadPoolExecutor(len(self.hosts)) as pool:
+            code = Path(scratch, "code")
+            payload.collect_for_renewal(code)
+            for renewed in [pool.submit(host.renew, code) for host in self.hosts]:
+                renewed.result()
 
     def down(self) -> None:
         """Switch every machine off and remove what lies in `root`; raises NotReadyError where one does not end."""
+        if failures := self._switch_off():
+            raise NotReadyError(f"not ended: {'; '.join(failures)}; what is known of them is still in {self.root}")
+        shutil.rmtree(self.root)
+
+    def _switch_off(self) -> list[str]:
+        """End every machine; which of them did not, and why."""
         failures = []
         for machine in self.machines:
             try:
                 machine.stop()
             except (OSError, RuntimeError) as error:
                 failures.append(f"{machine.name}: {error}")
-        if failures:
-            raise NotReadyError(f"not ended: {'; '.join(failures)}; what is known of them is still in {self.root}")
-        shutil.rmtree(self.root)
+        return failures
 
     def _make_payloads(self) -> None:
         with tempfile.TemporaryDirectory(dir=self.root) as scratch:

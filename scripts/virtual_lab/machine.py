@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -120,6 +121,18 @@ class Machine:
         argv = self.ssh_command(command)
         done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False)
         return Completed(done.returncode, done.stdout, done.stderr)
+
+    def send_folder(self, folder: Path, target: str, *, timeout_s: float = 60) -> None:
+        """Put what lies in `folder` into the folder `target` of the machine, which is made where it is not there.
+
+        Raises CommandError.
+        """
+        packed = subprocess.run(["tar", "-C", str(folder), "-c", "."], check=True, stdout=subprocess.PIPE).stdout
+        there = shlex.quote(target)
+        argv = self.ssh_command(f"mkdir -p {there} && tar -C {there} --no-same-owner -x")
+        done = subprocess.run(argv, input=packed, capture_output=True, timeout=timeout_s, check=False)
+        if done.returncode != 0:
+            raise CommandError(f"{self.name}: {target} was not written: {done.stderr.decode(errors='replace')}")
 
     def freeze(self) -> None:
         """Let nothing in it go on: to all others it falls silent."""

@@ -40,6 +40,14 @@ def _without_version_3(server: Server) -> None:
     server.ssh("printf '[nfsd]\\nvers3=n\\n' >/etc/nfs.conf.d/z.conf; systemctl restart nfs-server", timeout_s=LIMIT_S)
 
 
+def _without_rpcbind(server: Server) -> None:
+    server.ssh("systemctl stop rpcbind.socket rpcbind.service", timeout_s=LIMIT_S)
+
+
+def _with_a_silent_rpcbind(server: Server) -> None:
+    server.silent_on(111)
+
+
 def _with_a_file(server: Server) -> None:
     server.ssh("touch /srv/nfs/vm_data/file")
 
@@ -65,7 +73,7 @@ SITUATIONS = (
         "nfs-network-unreachable",
         "NETWORK_UNREACHABLE",
         "the host has no way there",
-        _mount(source="192.0.2.1:/export"),
+        _mount(source="10.88.0.1:/export"),
     ),
     Situation("nfs-option", "BAD_OPTION", "an option that is none", _mount("retry=0,no_such_option")),
     Situation(
@@ -96,6 +104,32 @@ SITUATIONS = (
         "version 3, nfsd does not run: the words of a version that is not there",
         _mount("retry=0,nfsvers=3"),
         Server.stop_serving,
+    ),
+    Situation(
+        "nfs-portmap-refused",
+        "CONNECTION_REFUSED",
+        "version 3, no rpcbind on the server",
+        _mount("retry=0,nfsvers=3"),
+        _without_rpcbind,
+    ),
+    Situation(
+        "nfs-portmap-timed-out",
+        "TIMED_OUT",
+        "version 3, a silent rpcbind",
+        _mount(f"{BRIEFLY},nfsvers=3"),
+        _with_a_silent_rpcbind,
+    ),
+    Situation(
+        "nfs-not-permitted",
+        "NOT_PRIVILEGED",
+        "root without the right to mount",
+        f"setpriv --bounding-set -sys_admin {_mount()}",
+    ),
+    Situation(
+        "mount-already",
+        "TARGET_BUSY",
+        "the same source is there",
+        f"sh -c 'mount /dev/vdb {TARGET} && exec mount /dev/vdb {TARGET}'",
     ),
     Situation(
         "nfs-version",
@@ -136,7 +170,9 @@ def _server_in(server: Server, situation: Situation) -> Iterator[None]:
     finally:
         server.heal()
         server.ssh(
-            "rm -f /etc/nfs.conf.d/z.conf /srv/nfs/vm_data/file; systemctl restart nfs-server", timeout_s=LIMIT_S
+            "rm -f /etc/nfs.conf.d/z.conf /srv/nfs/vm_data/file;"
+            " systemctl start rpcbind.socket; systemctl restart nfs-server",
+            timeout_s=LIMIT_S,
         )
 
 

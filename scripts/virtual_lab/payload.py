@@ -16,6 +16,8 @@ from scripts.virtual_lab.keys import Keys, public
 from scripts.virtual_lab.recipe import CHECKOUT, GUEST
 
 DISK_BYTES = 64 * 1024**2
+UNIT = "poolfleet-agent.service"
+SETTINGS = "poolfleet-agent.toml"
 
 
 def server_disk(disk: Path, keys: Keys) -> None:
@@ -30,7 +32,7 @@ def host_disk(disk: Path, name: str, keys: Keys, code: Path) -> None:
     with tempfile.TemporaryDirectory(dir=disk.parent) as scratch:
         folder = Path(scratch)
         _common(folder, keys, role="host", addresses=network.host_addresses(name))
-        shutil.copy(CHECKOUT / "deploy/poolfleet-agent.service", folder)
+        shutil.copy(CHECKOUT / "deploy" / UNIT, folder)
         shutil.copytree(code, folder / "code")
         (folder / "tls").mkdir()
         for source, target in zip(
@@ -51,6 +53,13 @@ def collect_code(folder: Path) -> None:
     (metadata / "METADATA").write_text(here.read_text("METADATA") or "", encoding="utf-8")
     # Of use where the interpreter here is of the machines' version; they compile it again where it is not.
     compileall.compile_dir(folder, quiet=1, stripdir=str(folder), prependdir="/lab/code")
+
+
+def collect_for_renewal(folder: Path) -> None:
+    """As collect_code, with the agent's unit and settings beside it."""
+    collect_code(folder)
+    shutil.copy(CHECKOUT / "deploy" / UNIT, folder)
+    shutil.copy(GUEST / "host" / SETTINGS, folder)
 
 
 def _common(folder: Path, keys: Keys, *, role: str, addresses: Sequence[str]) -> None:

@@ -27,9 +27,9 @@ class Server(Machine):
         """Refuse every connection, those that are open already too."""
         self._answer_hosts_by("-p tcp -j REJECT --reject-with tcp-reset", "-p udp -j REJECT")
 
-    def drop_port(self, protocol: str, port: int) -> None:
-        """Be silent on one port only, such as udp 53 for names or tcp 2049 for NFS."""
-        self._answer_hosts_by(f"-p {protocol} --dport {port} -j DROP")
+    def silent_on(self, port: int) -> None:
+        """Be silent on one port only, such as 53 for names or 2049 for NFS."""
+        self._answer_hosts_by(*(f"-p {protocol} --dport {port} -j DROP" for protocol in ("tcp", "udp")))
 
     def heal(self) -> None:
         """Answer hosts again."""

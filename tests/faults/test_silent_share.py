@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from poolfleet import FailedPrecondition, PoolSpec, Unavailable, VolumeSpec
+from poolfleet import FailedPrecondition, PoolfleetError, PoolSpec, Unavailable, VolumeSpec
 from poolfleet.aio import AgentClient
-from poolfleet.types.pool import HealthStatus, PoolState
+from poolfleet.types.pool import Desired, HealthStatus, PoolState
+from poolfleet.types.probe import LayerOutcome
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.nfs_server import NullNfsServer
 from scripts.embedded.silent_share import SilentShare
@@ -24,6 +25,9 @@ from tests.raw_agent import eventually
 LIMIT_S = 30.0
 AT_ONCE_S = 5.0
 """Far longer than an answer from memory takes, far shorter than any call that hangs."""
+
+PROBE_S = 15.0
+"""Far longer than a server is waited for by a diagnosis."""
 
 STORM = 50
 MIB = 1 << 20
@@ -81,6 +85,16 @@ if os.geteuid() == 0:
     async def health(client: AgentClient, pool: str) -> HealthStatus | None:
         found = (await at_once(client.pools.get(pool))).health
         return found.status if found else None
+
+    def virsh_answers(host: EmbeddedHost, *words: str) -> bool:
+        """Whether libvirt answers somebody else."""
+        try:
+            subprocess.run(
+                ["virsh", "-c", host.libvirtd.uri, *words], check=True, timeout=AT_ONCE_S, capture_output=True
+            )
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     async def at_once(answer: Awaitable[Any]) -> Any:
         async with asyncio.timeout(AT_ONCE_S):
@@ -161,6 +175,27 @@ if os.geteuid() == 0:
         await heal(client, share)
         await asyncio.gather(refresh, return_exceptions=True)
 
+    async def test_its_diagnosis_comes_soon_and_does_not_touch_it(
+        client: AgentClient, share: SilentShare, server: NullNfsServer
+    ) -> None:
+        well = await client.pools.probe("far", write_test=True)
+        outcomes = {layer.layer: layer.outcome for layer in well.layers}
+        assert outcomes.pop("export") is LayerOutcome.SKIPPED  # version 4 has none
+        assert set(outcomes.values()) == {LayerOutcome.OK}, well
+        assert not list(share.files.glob(".poolfleet-probe*"))
+
+        server.silent = True
+        await fall_silent(client, share)
+        waiting = share.waiting_count()
+        async with asyncio.timeout(PROBE_S):
+            ill = await client.pools.probe("far", write_test=True)
+        failures = {layer.layer: layer.failure for layer in ill.layers if layer.outcome is LayerOutcome.FAILED}
+        assert failures == {"rpc": "TIMED_OUT", "mount": "POOL_UNRESPONSIVE"}
+        assert ill.failure == "TIMED_OUT"
+        assert share.waiting_count() == waiting
+        server.silent = False
+        await heal(client, share)
+
     async def test_no_share_is_started_beside_a_dead_mount_that_is_no_pool(
         client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, unused_tcp_port: int
     ) -> None:
@@ -183,3 +218,24 @@ if os.geteuid() == 0:
         assert refused.value.metadata["mount"] in {str(bystander), str(share.root / "export")}
         await at_once(client.pools.stop("near"))
         await at_once(client.pools.start("near"))
+
+    async def test_a_share_that_is_got_rid_of_by_force_frees_libvirt_while_it_is_still_silent(
+        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, unused_tcp_port: int
+    ) -> None:
+        share.silence()
+        refresh = asyncio.create_task(client.pools.refresh("far"))
+        await fall_silent(client, share)
+        assert not virsh_answers(quick_host, "pool-list", "--all")
+        async with asyncio.timeout(LIMIT_S):
+            stopped = await client.pools.stop("far", force=True)
+        assert stopped.changed
+        assert virsh_answers(quick_host, "pool-list", "--all")
+        with pytest.raises(PoolfleetError):
+            await refresh
+        far = await at_once(client.pools.get("far", max_staleness_s=0))
+        assert far.state is PoolState.INACTIVE
+        assert far.desired_state is not None
+        assert far.desired_state.desired is Desired.STOPPED
+        assert libvirt_calls(unused_tcp_port) == {"in_flight": 0, "hung": 0}
+        assert str(quick_host.pools_dir / "far") not in Path(f"/proc/{quick_host.agent.pid}/mounts").read_text()
+        assert not (await at_once(client.pools.stop("far", force=True))).changed

@@ -13,6 +13,7 @@ import poolfleet
 from poolfleet import Operation, Pool, PoolSpec, VolumeSpec
 from poolfleet.types.operation import OperationState
 from poolfleet.types.pool import NetfsSource, PoolState
+from poolfleet.types.probe import LayerOutcome, PoolProbe
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.nfs_server import NullNfsServer
 from scripts.embedded.process import wait_until
@@ -155,6 +156,38 @@ if os.geteuid() == 0:
         assert refused.value.reason == "MOUNT_NOT_OURS"
         assert mounted(host)
         run(unmount)
+
+    def failures(probe: PoolProbe) -> dict[str, str]:
+        return {layer.layer: layer.failure for layer in probe.layers if layer.outcome is LayerOutcome.FAILED}
+
+    def looked_at(probe: PoolProbe) -> set[str]:
+        return {layer.layer for layer in probe.layers if layer.outcome is not LayerOutcome.SKIPPED}
+
+    def test_a_pool_is_diagnosed_before_its_start_and_after(
+        share: NetfsStandIn, server: NullNfsServer, host: EmbeddedHost, agent: poolfleet.AgentClient
+    ) -> None:
+        agent.pools.define(spec(host, share, server))
+        agent.pools.build("vm_data")
+        stopped = agent.pools.probe("vm_data", write_test=True)
+        assert (failures(stopped), looked_at(stopped)) == ({}, {"dns", "tcp", "rpc"})
+        assert not mounted(host)
+
+        server.close()
+        refused = agent.pools.probe("vm_data")
+        assert failures(refused) == {"tcp": "CONNECTION_REFUSED"}
+        assert "NFS server runs" in refused.advice
+        server.open()
+
+        agent.pools.start("vm_data")
+        started = agent.pools.probe("vm_data", write_test=True)
+        assert failures(started) == {}
+        assert looked_at(started) == {"dns", "tcp", "rpc", "mount", "squash", "read", "write"}
+        assert started.users is not None
+        # The stand-in takes root for root.
+        assert (started.users.root_squashed, started.users.root_uid, started.users.libvirt_can_list) == (False, 0, True)
+        agent.pools.refresh("vm_data")
+        special = agent.volumes.list("vm_data", include_special=True)
+        assert not [volume.name for volume in special]
 
     def run(command: list[str]) -> None:
         subprocess.run(command, check=True, timeout=60)

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from poolfleet_agent.control.acting import Actors
 from poolfleet_agent.control.maintenance import MaintenanceState
 from poolfleet_agent.control.mounted import MountBook
 from poolfleet_agent.control.quarantine import Quarantine
-from poolfleet_agent.control.share_users import ShareUsers
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.look import Looker
 from poolfleet_agent.inventory.observe import Observer
@@ -51,7 +51,7 @@ class Host:
     book: MountBook
     maintenance: MaintenanceState
     quarantine: Quarantine
-    share_users: ShareUsers
+    actors: Actors
     images: Images
     refreshes: Turns[None]
     """Refreshes of pools in libvirt, by name: several who ask share one."""

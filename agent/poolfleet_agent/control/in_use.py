@@ -4,6 +4,7 @@ import posixpath
 from collections.abc import Iterable
 
 from poolfleet_agent.control.host import Host, require_complete
+from poolfleet_agent.inventory.disks import resolve_disks
 from poolfleet_agent.inventory.places import Place, Places
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
 from poolfleet_agent.model.domain_disk import DomainDisk, DomainState
@@ -20,15 +21,40 @@ async def check_pool_not_in_use(host: Host, entry: PoolEntry, *, stopped_count: 
     disks = await host.fresh_disks()
     require_complete(disks.missing, f"pool {entry.pool.name!r}")
     users = disks.users_of_pool(entry.pool.name)
-    blocking = [disk for disk in users if stopped_count or disk.reference.domain_state is DomainState.ACTIVE]
-    if blocking:
-        domains = _domains(blocking)
-        raise ModelError(
-            Reason.POOL_IN_USE,
-            f"{'domains use' if stopped_count else 'running domains use'} pool {entry.pool.name!r}: {domains}",
-            metadata={"pool": entry.pool.name, "domains": domains},
-        )
+    if stopped_count and users:
+        raise _pool_in_use(entry, "domains use", users)
+    _refuse_running(entry, users)
     return pool_warnings(users)
+
+
+async def check_dead_pool_not_in_use(host: Host, entry: PoolEntry) -> tuple[str, ...]:
+    """As check_pool_not_in_use, for a pool whose share cannot be looked at: its disks are found by their paths' names.
+
+    What was seen of a running domain while the share answered counts too: what its disks lie on cannot be read now.
+    """
+    reading = await host.hypervisor.read_domains()
+    require_complete(reading.missing, f"pool {entry.pool.name!r}")
+    before = host.registry.snapshot.disks
+    disks = await resolve_disks(reading, host.registry.snapshot, host.files, host.clock.now_s())
+    running = {one.domain_uuid for one in reading.references if one.domain_state is DomainState.ACTIVE}
+    seen = before.users_of_pool(entry.pool.name) if before is not None else ()
+    users = disks.users_of_pool(entry.pool.name)
+    _refuse_running(entry, (*users, *(disk for disk in seen if disk.reference.domain_uuid in running)))
+    return pool_warnings(users)
+
+
+def _refuse_running(entry: PoolEntry, users: Iterable[DomainDisk]) -> None:
+    if blocking := [disk for disk in users if disk.reference.domain_state is DomainState.ACTIVE]:
+        raise _pool_in_use(entry, "running domains use", blocking)
+
+
+def _pool_in_use(entry: PoolEntry, who: str, users: Iterable[DomainDisk]) -> ModelError:
+    domains = _domains(users)
+    return ModelError(
+        Reason.POOL_IN_USE,
+        f"{who} pool {entry.pool.name!r}: {domains}",
+        metadata={"pool": entry.pool.name, "domains": domains},
+    )
 
 
 def pool_warnings(users: Iterable[DomainDisk]) -> tuple[str, ...]:

@@ -2,6 +2,11 @@
 
 A pool's lifecycle has the pool alone; work on volumes shares the pool and has its volume alone; pools are independent.
 Nobody waits in a lane: the same mutation joins the one at work, another one is told to come again.
+
+One kind of work overtakes: what gets rid of a dead share (StopPool by force). Who holds the lane then hangs on that
+very share, and comes back only because of it, so it cannot wait for the lane first. Its claim stands beside those that
+it overtook, keeps everybody else out as they do, and has the lane to itself when they have released theirs
+(`Claim.alone`). Nobody overtakes who overtook.
 """
 
 import asyncio
@@ -23,9 +28,16 @@ class Claim:
     volume: str
     fingerprint: str
     decided: "asyncio.Future[Operation]"
+    overtaking: bool = False
+    overtaken: "tuple[Claim, ...]" = ()
     operation_id: str = ""
     joinable: bool = True
     released: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def alone(self) -> None:
+        """Wait until those that it overtook have released their lanes."""
+        for claim in self.overtaken:
+            await claim.released.wait()
 
 
 @dataclass
@@ -34,21 +46,31 @@ class Lanes:
 
     _claims: dict[str, list[Claim]] = field(default_factory=dict)
 
-    def claim(self, *, kind: OperationKind, pool: str, volume: str, fingerprint: str) -> tuple[Claim, bool]:
-        """Take a lane, or join who holds it with the same mutation; True: it is newly taken. OPERATION_IN_PROGRESS."""
+    def claim(
+        self, *, kind: OperationKind, pool: str, volume: str, fingerprint: str, overtaking: bool = False
+    ) -> tuple[Claim, bool]:
+        """Take a lane, or join who holds it with the same mutation; True: it is newly taken. OPERATION_IN_PROGRESS.
+
+        `overtaking`: take it beside those who hold it.
+        """
         held = self._claims.get(pool, [])
+        overtaken: list[Claim] = []
         for claim in held:
             if volume and claim.volume and claim.volume != volume:
                 continue
             if claim.joinable and (claim.kind, claim.volume, claim.fingerprint) == (kind, volume, fingerprint):
                 return claim, False
-            raise _in_progress(claim)
+            if not overtaking or claim.overtaking:
+                raise _in_progress(claim)
+            overtaken.append(claim)
         new = Claim(
             kind=kind,
             pool=pool,
             volume=volume,
             fingerprint=fingerprint,
             decided=asyncio.get_running_loop().create_future(),
+            overtaking=overtaking,
+            overtaken=tuple(overtaken),
         )
         self._claims.setdefault(pool, []).append(new)
         return new, True

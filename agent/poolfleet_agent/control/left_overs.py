@@ -61,7 +61,7 @@ class LeftOvers:
         paths = [posixpath.join(folder, name) for name in own if name.startswith(OWN_PREFIX)]
         if not paths:
             return
-        files = (await self.host.share_users.acting(entry)).files
+        files = (await self.host.actors.acting(entry)).files
         now_s = await files.clock_s(folder)
         for path in paths:
             facts = await self.host.files.lstat(path)

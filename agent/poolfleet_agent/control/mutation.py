@@ -63,6 +63,10 @@ class Mutation(ABC):
         """The kind of operation on the same object that this one ends while it waits for its next attempt."""
         return None
 
+    async def overtakes(self) -> bool:
+        """Whether it goes on beside the operations that hold its object, and ends what they hang on (control/lanes)."""
+        return False
+
     @property
     def fingerprint(self) -> str:
         """Stands for all that the request says: equal ones join."""

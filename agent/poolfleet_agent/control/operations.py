@@ -5,6 +5,7 @@ import traceback
 import uuid
 from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -16,7 +17,7 @@ from poolfleet_agent.control.report import Report
 from poolfleet_agent.inventory.locks import Locks
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.names import check_uuid
-from poolfleet_agent.model.operation import Failure, Operation, OperationState
+from poolfleet_agent.model.operation import Failure, Operation, OperationKind, OperationState
 from poolfleet_agent.model.ports import Clock, RequestRecord
 
 ANSWER_WITHIN_S = 1.0
@@ -66,7 +67,13 @@ class Operations:
         self._require_willing()
         await self._interrupt(mutation)
         pool, volume = mutation.target
-        claim, taken = self.lanes.claim(kind=mutation.kind, pool=pool, volume=volume, fingerprint=mutation.fingerprint)
+        claim, taken = self.lanes.claim(
+            kind=mutation.kind,
+            pool=pool,
+            volume=volume,
+            fingerprint=mutation.fingerprint,
+            overtaking=await mutation.overtakes(),
+        )
         if not taken:
             operation = await asyncio.shield(claim.decided)
             return await self._join(operation.id, caller)
@@ -205,7 +212,8 @@ class Operations:
     async def _perform(self, claim: Claim, work: Work) -> None:
         """Work until the end. A deadline ends the operation, not a call that hangs: that keeps its lane."""
         operation_id = claim.operation_id
-        task = asyncio.ensure_future(work.perform(Report(journal=self.journal, operation_id=operation_id)))
+        report = Report(journal=self.journal, operation_id=operation_id, alone=partial(self._alone, claim))
+        task = asyncio.ensure_future(work.perform(report))
         self._works[operation_id] = task
         try:
             done, _ = await asyncio.wait({task}, timeout=work.timeout_s)
@@ -220,6 +228,13 @@ class Operations:
             raise
         finally:
             del self._works[operation_id]
+
+    async def _alone(self, claim: Claim) -> None:
+        """Outlast those that were overtaken: a start gives up, for it would try again; all others end by themselves."""
+        for overtaken in claim.overtaken:
+            if overtaken.kind is OperationKind.START_POOL and (work := self._works.get(overtaken.operation_id)):
+                work.cancel()
+        await claim.alone()
 
     async def _end(self, operation_id: str, task: "asyncio.Task[Outcome]") -> None:
         try:

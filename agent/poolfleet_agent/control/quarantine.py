@@ -4,13 +4,16 @@ What is checked is what is known now of the host's mounts, not what the snapshot
 """
 
 import asyncio
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from poolfleet_agent.inventory.dead_chains import chain_is_dead, dead_chains
-from poolfleet_agent.inventory.pool_mounts import SUSPECT_WAIT_S, PoolMounts
+from poolfleet_agent.inventory.pool_mounts import PROBES_TO_BE_DEAD, SUSPECT_WAIT_S, PoolMounts
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.mount_table import MountEntry
 from poolfleet_agent.model.pool import HealthStatus, PoolDefinition
 from poolfleet_agent.model.quarantine import Use, refusal
 
@@ -62,12 +65,34 @@ class Quarantine:
         watch = self.mounts.watch
         await asyncio.gather(*(watch.wait_for_next_probe(entry.target, SUSPECT_WAIT_S) for entry in watch.suspect()))
         for entry in (*watch.unresponsive(), *watch.suspect()):
-            raise ModelError(
-                Reason.HOST_MOUNT_UNRESPONSIVE,
-                f"{entry.source} on {entry.target} does not answer, and libvirt would hang on it;"
-                " unmount it, or bring its server back",
-                metadata={"pool": definition.name, "mount": entry.target, "source": entry.source},
-            )
+            raise hangs_libvirt(definition.name, entry)
+        # What was healthy at its last probe may have died since, and libvirt must not be who finds out.
+        for entry in await self._silent(watch.table().network()):
+            raise hangs_libvirt(definition.name, entry)
+
+    async def check_stop(self, definition: PoolDefinition) -> None:
+        """Refuse a stop that would hang: HOST_MOUNT_UNRESPONSIVE.
+
+        libvirt looks for the pool's mount in the host's list, and touches all that come before it.
+        """
+        if definition.type not in MOUNTED_TYPES:
+            return
+        table = self.mounts.watch.table()
+        target, _ = self.mounts.place(definition)
+        own = table.on(target)
+        before = itertools.takewhile(lambda entry: entry != own, table.entries)
+        for entry in await self._silent([entry for entry in before if entry.network]):
+            raise hangs_libvirt(definition.name, entry)
+
+    async def silent_mount(self, definition: PoolDefinition) -> MountEntry | None:
+        """The mount that a pool lies on, if that does not answer, asked now if need be."""
+        return await self.mounts.silent_mount(definition)
+
+    async def _silent(self, entries: Iterable[MountEntry]) -> tuple[MountEntry, ...]:
+        silent = tuple(entries)
+        for _ in range(PROBES_TO_BE_DEAD):
+            silent = await self.mounts.watch.silent_now(silent) if silent else ()
+        return silent
 
     def check_build(self, definition: PoolDefinition) -> None:
         """Refuse to make or fill the bare folder below a share: UNMOUNTED."""
@@ -76,3 +101,13 @@ class Quarantine:
 
     def _dead_chains(self, entry: PoolEntry) -> dict[str, str]:
         return dead_chains(entry, self.registry.snapshot.pools, self.mounts.unusable_targets())
+
+
+def hangs_libvirt(pool: str, entry: MountEntry) -> ModelError:
+    """The error for what libvirt must not be asked beside a mount that does not answer."""
+    return ModelError(
+        Reason.HOST_MOUNT_UNRESPONSIVE,
+        f"{entry.source} on {entry.target} does not answer, and libvirt would hang on it;"
+        " unmount it, or bring its server back",
+        metadata={"pool": pool, "mount": entry.target, "source": entry.source},
+    )

@@ -1,17 +1,24 @@
 """What work tells of itself while it goes on: it lands in the operation's record, for watchers and for later."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.model.operation import Attempt, OperationState, Progress
 
 
+async def _overtook_nobody() -> None:
+    return
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """The way from one operation's work to its record."""
+    """The way from one operation's work to its record. `alone` waits until the operations that this one overtook have
+    ended; who waits sets a limit."""
 
     journal: Journal
     operation_id: str
+    alone: Callable[[], Awaitable[None]] = _overtook_nobody
 
     async def attempts(self, attempts: tuple[Attempt, ...]) -> None:
         """Record all tries so far."""

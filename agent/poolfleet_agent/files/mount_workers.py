@@ -12,7 +12,7 @@ from poolfleet_agent.files.channel import Channel
 from poolfleet_agent.files.worker import PROBE
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_table import MountEntry
-from poolfleet_agent.model.ports.mount_watch import ProbeAnswer
+from poolfleet_agent.model.ports.mount_watch import ERRNO, ProbeAnswer
 from poolfleet_agent.model.share_user import ROOT, ShareUser
 
 LONGEST_ANSWER_S = 3600.0
@@ -80,7 +80,7 @@ class MountWorkers:
             raise ModelError(
                 Reason.POOL_UNRESPONSIVE,
                 f"{entry.target}: {os.strerror(code)}",
-                metadata={"path": entry.target, "errno": errno.errorcode.get(code, str(code))},
+                metadata={"path": entry.target, ERRNO: errno.errorcode.get(code, str(code))},
                 retry_delay_s=5.0,
             )
         return ProbeAnswer(), found

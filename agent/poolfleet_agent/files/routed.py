@@ -9,7 +9,7 @@ from typing import Self
 from poolfleet_agent.files.channel import shown
 from poolfleet_agent.files.routes import Asker
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.ports import FileFacts, FileKind, FileSystemFacts, FolderAccess, MadeFile
+from poolfleet_agent.model.ports import FileFacts, FileKind, FileSystemFacts, MadeFile, Rights
 from poolfleet_agent.model.share_user import ShareUser
 
 _KINDS = {
@@ -73,6 +73,17 @@ class RoutedFiles:
         """Names in a directory, as bytes, unordered; empty where it is missing. Too many for an answer: TOO_LARGE."""
         return _found(path, await self._asker.ask(b"names", os.fsencode(path), timeout_s=timeout_s)) or ()
 
+    async def first_name(self, path: str, *, timeout_s: float = 5.0) -> bytes | None:
+        """One name in a directory, which is opened anew; None: it is empty or missing."""
+        found = _found(path, await self._asker.ask(b"first_name", os.fsencode(path), timeout_s=timeout_s))
+        return found[0] if found else None
+
+    async def rights(self, path: str, *, timeout_s: float = 5.0) -> Rights:
+        """What the worker's user, root, may do there; nothing where the path is missing."""
+        found = _found(path, await self._asker.ask(b"rights", os.fsencode(path), timeout_s=timeout_s)) or (b"0",) * 3
+        read, write, search = (field == b"1" for field in found)
+        return Rights(read=read, write=write, search=search)
+
     async def head(self, path: str, length_bytes: int, *, timeout_s: float = 5.0) -> bytes | None:
         """The beginning of a regular file, at most 1 MiB of it."""
         question = (b"head", os.fsencode(path), b"%d" % length_bytes)
@@ -92,6 +103,28 @@ class RoutedFiles:
             return None
         inode, uid = map(int, _needed(path, answer))
         return MadeFile(inode=inode, uid=uid)
+
+    async def make_whole(self, path: str, content: bytes, *, temporary: str, timeout_s: float = 30.0) -> bool:
+        """Make a file and its folder; False: one is there. READ_ONLY, FULL, QUOTA_EXCEEDED, PATH_NOT_USABLE."""
+        question = (b"make_whole", os.fsencode(path), content, os.fsencode(temporary))
+        answer = await self._asker.ask_once(*question, timeout_s=timeout_s)
+        if int(answer[0]) == errno.EEXIST:
+            return False
+        if _found(path, answer) is None:
+            name = shown(os.fsencode(path))
+            raise ModelError(Reason.PATH_NOT_USABLE, f"{name}: its directory is missing", metadata={"path": name})
+        return True
+
+    async def lowest_inodes(
+        self, path: str, *, count: int, most_names: int, omitted: Sequence[str], timeout_s: float = 20.0
+    ) -> Sequence[tuple[bytes, int]] | None:
+        """Name and inode of the files with the lowest inodes, the lowest first; None where the directory is missing."""
+        numbers = (b"%d" % count, b"%d" % most_names)
+        question = (b"lowest_inodes", os.fsencode(path), *numbers, os.fsencode("/".join(omitted)))
+        found = _found(path, await self._asker.ask(*question, timeout_s=timeout_s))
+        if found is None:
+            return None
+        return [(name, int(inode)) for name, inode in zip(found[::2], found[1::2], strict=True)]
 
     async def unlink_if(self, path: str, *, inode: int, timeout_s: float = 5.0) -> bool:
         """Remove a file only if it still is that inode; the answer says whether it did."""
@@ -113,14 +146,6 @@ class RoutedFiles:
         question = (b"give", os.fsencode(path), b"%d" % inode, b"%d" % user.uid, b"%d" % user.gid)
         found = _found(path, await self._asker.ask_once(*question, timeout_s=timeout_s))
         return found is not None and found[0] == b"1"
-
-    async def access(self, path: str, *, timeout_s: float = 5.0) -> FolderAccess | None:
-        """What may be done in a folder."""
-        found = _found(path, await self._asker.ask(b"access", os.fsencode(path), timeout_s=timeout_s))
-        if found is None:
-            return None
-        may_list, may_make, uid, gid = map(int, found)
-        return FolderAccess(may_list=bool(may_list), may_make=bool(may_make), owner=ShareUser(uid=uid, gid=gid))
 
     async def clock_s(self, path: str, *, timeout_s: float = 5.0) -> float:
         """Seconds since the epoch by the clock that dates the files of a folder."""

@@ -13,7 +13,9 @@ all the same, so that the user needs no right on the folders that Python and the
 Room is left for read and write: an operation is a function and a line in OPERATIONS.
 """
 
+import contextlib
 import errno
+import itertools
 import os
 import queue
 import stat
@@ -134,6 +136,12 @@ def _first_name(path: bytes) -> _Fields:
         return [entry.name for entry, _ in zip(entries, "1", strict=False)]
 
 
+def _rights(path: bytes) -> _Fields:
+    """Ask what this process may do there: access(2), which NFS hands to the server, squashing and all."""
+    os.stat(path)
+    return _numbers(*(os.access(path, wanted) for wanted in (os.R_OK, os.W_OK, os.X_OK)))
+
+
 def _leads_to(path: bytes, *borders: bytes) -> _Fields:
     """Follow symbolic links until the path enters one of the folders `borders`, which is not touched but given."""
     left = path.split(b"/")[::-1]
@@ -251,13 +259,6 @@ def _publish(path: bytes, name: bytes, size: bytes, mode: bytes) -> _Fields:
     return _numbers(inode)
 
 
-def _access(path: bytes) -> _Fields:
-    """What this process may do in a folder; a network file system asks its server, which may take root for nobody."""
-    facts = os.stat(path)
-    may_list, may_make = os.access(path, os.R_OK | os.X_OK), os.access(path, os.W_OK | os.X_OK)
-    return _numbers(may_list, may_make, facts.st_uid, facts.st_gid)
-
-
 def _clock(path: bytes) -> _Fields:
     """Read the clock of whoever keeps the files of a folder, by a file that is made there and removed."""
     folder = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -274,6 +275,52 @@ def _clock(path: bytes) -> _Fields:
         os.close(folder)
 
 
+def _lowest_inodes(path: bytes, count: bytes, most_names: bytes, omitted: bytes) -> _Fields:
+    """Give name and inode of the files that have the lowest inodes, the lowest first; hidden ones of `omitted` not.
+
+    EFBIG: more names than `most_names`. Directories and all else that is no file do not count.
+    """
+    prefixes = tuple(omitted.split(b"/"))
+    with os.scandir(path) as entries:
+        found = [(entry.inode(), entry.name, entry) for entry in itertools.islice(entries, int(most_names))]
+        if next(entries, None) is not None:
+            raise OSError(errno.EFBIG, "too many names")
+    fields: list[bytes] = []
+    # A directory of a server may not tell what its entries are: only as many are asked about as are needed.
+    for inode, name, entry in sorted(found, key=lambda one: one[:2]):
+        if len(fields) >= 2 * int(count):
+            break
+        if not name.startswith(prefixes) and entry.is_file(follow_symlinks=False):
+            fields += [name, b"%d" % inode]
+    return fields
+
+
+def _make_whole(path: bytes, content: bytes, temporary: bytes) -> _Fields:
+    """Make a file, readable to all, that is there whole or not at all, in a folder that is made for it: EEXIST.
+
+    The name is given by link(), which a server decides, whatever this host believes to be there.
+    """
+    folder_name, name = os.path.split(path)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder_name, 0o755)
+        os.chmod(folder_name, 0o755)  # noqa: S103  every agent of the share reads what is in it
+    folder = os.open(folder_name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(temporary, flags, 0o644, dir_fd=folder), "wb", buffering=0) as file:
+            try:
+                os.fchmod(file.fileno(), 0o644)
+                file.write(content)
+                os.fsync(file.fileno())
+                os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+            finally:
+                os.unlink(temporary, dir_fd=folder)
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return []
+
+
 def _is_there(name: bytes, folder: int) -> bool:
     try:
         os.lstat(name, dir_fd=folder)
@@ -288,16 +335,18 @@ OPERATIONS: dict[bytes, Callable[..., _Fields]] = {
     b"real_path": _real_path,
     b"file_system": _file_system,
     b"names": _names,
+    b"rights": _rights,
     b"head": _head,
     PROBE: _probe,
     b"first_name": _first_name,
     b"leads_to": _leads_to,
-    b"access": _access,
     b"clock": _clock,
     b"give": _give,
     b"make_exclusive": _make_exclusive,
     b"publish": _publish,
     b"unlink_if": _unlink_if,
+    b"lowest_inodes": _lowest_inodes,
+    b"make_whole": _make_whole,
 }
 
 

@@ -154,6 +154,10 @@ class Libvirt:
         """Stop (libvirt's destroy)."""
         await self._work(lambda connection: pools.stop(connection, pool), Subject(pool), server)
 
+    async def until_pool_calls_are_back(self, pool: str) -> None:
+        """Wait for the calls about a pool that are under way now, those that hang too; the caller sets the limit."""
+        await self._calls.until_back(pool)
+
     async def build_pool(self, pool: str, mode: BuildMode, *, server: str | None) -> None:
         """Build."""
         await self._work(lambda connection: pools.build(connection, pool, mode), Subject(pool), server)

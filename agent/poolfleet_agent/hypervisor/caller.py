@@ -69,7 +69,12 @@ class Caller:
 
         try:
             return await self._calls.run(
-                job, timeout_s=limit.timeout_s, server=server, late=limit.late, abandoned=abandoned
+                job,
+                timeout_s=limit.timeout_s,
+                server=server,
+                pool=subject.pool,
+                late=limit.late,
+                abandoned=abandoned,
             )
         except ModelError as error:
             error.metadata = subject.metadata | error.metadata

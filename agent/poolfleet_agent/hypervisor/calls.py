@@ -48,6 +48,7 @@ class _Call:
     work: Callable[[], Any]
     future: asyncio.Future[Any]
     server: str | None
+    pool: str
     started: bool = False
     abandoned: bool = False
 
@@ -66,6 +67,9 @@ class Calls:
         self._waited = 0
         self._refused = 0
         self._threads = 0
+        self._running: set[_Call] = set()
+        self._back = asyncio.Event()
+        """Set, and made anew, when a call is back."""
         self._queue: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._closed = False
 
@@ -86,15 +90,16 @@ class Calls:
         *,
         timeout_s: float,
         server: str | None = None,
+        pool: str = "",
         late: Reason = Reason.OPERATION_TIMED_OUT,
         abandoned: Callable[[], None] | None = None,
     ) -> T:
         """Run `work` in a thread, and wait for it at most `timeout_s` seconds: `late`, or what `work` raises.
 
         TOO_BUSY where no place came free, or too many wait already. Where the wait ends while `work` goes on,
-        `abandoned` is called.
+        `abandoned` is called. `pool`: what it is about, for until_back.
         """
-        call = _Call(work, asyncio.get_running_loop().create_future(), server)
+        call = _Call(work, asyncio.get_running_loop().create_future(), server, pool)
         self._admit(call)
         try:
             async with asyncio.timeout(timeout_s) as limit:
@@ -107,6 +112,12 @@ class Calls:
         finally:
             if call.future.cancelled():
                 self._abandon(call, abandoned)
+
+    async def until_back(self, pool: str) -> None:
+        """Wait for the calls about a pool that are under way now, those that hang too; the caller sets the limit."""
+        awaited = {call for call in self._running if call.pool == pool}
+        while awaited & self._running:
+            await self._back.wait()
 
     def close(self) -> None:
         """Refuse what waits and what comes; idle threads end, others when their call is back."""
@@ -146,6 +157,7 @@ class Calls:
 
     def _start(self, call: _Call) -> None:
         call.started = True
+        self._running.add(call)
         self._in_flight += 1
         if call.server is not None:
             self._network += 1
@@ -170,6 +182,9 @@ class Calls:
                 del call, result, error
 
     def _finished(self, call: _Call, result: object, error: BaseException | None) -> None:
+        self._running.discard(call)
+        self._back.set()
+        self._back = asyncio.Event()
         self._in_flight -= 1
         if call.server is not None:
             self._network -= 1

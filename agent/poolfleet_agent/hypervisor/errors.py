@@ -125,7 +125,9 @@ def translate(error: libvirt.libvirtError, subject: Subject, *, connected: bool)
     code = error.get_error_code() or 0
     message = " ".join((error.get_error_message() or str(error)).split())
     reason, field, found = _classify(code, error, message) if connected else (Reason.LIBVIRT_UNAVAILABLE, "", {})
-    if subject.volume and subject.on_network and _is_denied(reason, error, message):
+    if subject.volume and file_is_gone(error):
+        reason = Reason.VOLUME_NOT_FOUND
+    elif subject.volume and subject.on_network and _is_denied(reason, error, message):
         # libvirt is root, whom nothing local is denied.
         reason = Reason.SQUASHED
     metadata = subject.metadata | found
@@ -144,6 +146,12 @@ def translate(error: libvirt.libvirtError, subject: Subject, *, connected: bool)
         violations=(Violation(field or "xml", message),) if reason is Reason.INVALID_FIELD else (),
         retry_delay_s=_RETRY_DELAY_S.get(reason),
     )
+
+
+def file_is_gone(error: libvirt.libvirtError) -> bool:
+    """Whether libvirt tells of a volume that it knows and whose file somebody else has removed."""
+    missing = error.get_error_code() == libvirt.VIR_ERR_SYSTEM_ERROR and error.get_int1() == errno.ENOENT
+    return missing and "cannot stat file" in (error.get_error_message() or "")
 
 
 def _is_denied(reason: Reason, error: libvirt.libvirtError, message: str) -> bool:

@@ -10,6 +10,7 @@ from poolfleet_agent.model.etag import pool_etag, volume_etag
 from poolfleet_agent.model.pool import HealthStatus, Pool, PoolFacts, PoolHealth, Storage
 from poolfleet_agent.model.ports import Encoder, PoolIntent
 from poolfleet_agent.model.reservation import OWN_PREFIX
+from poolfleet_agent.model.storage import MARKER_FOLDER
 from poolfleet_agent.model.volume import VolumeFacts
 
 SHOWN_UNADDRESSABLE_NAMES = 100
@@ -40,12 +41,12 @@ def volume_records(
 ) -> dict[str, VolumeRecord]:
     """Make the records of volumes, in the order of their names; those of `known` that are right are kept.
 
-    The agents' own files are left out: they are gone in a moment. To encode ten thousand takes half a second, in which
+    The agents' own files are left out: they are no volumes. To encode ten thousand takes half a second, in which
     nobody is answered.
     """
     records: dict[str, VolumeRecord] = {}
     for facts in sorted(volumes, key=lambda volume: volume.name):
-        if facts.name.startswith(OWN_PREFIX):
+        if facts.name == MARKER_FOLDER or facts.name.startswith(OWN_PREFIX):
             continue
         there = known.get(facts.name)
         records[facts.name] = there if there and there.facts == facts else volume_record(facts, encoder)

@@ -23,11 +23,12 @@ from poolfleet_agent.inventory.pool_mounts import PoolMounts
 from poolfleet_agent.inventory.reading import NOTHING_SEEN, Reader, seen_before
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord, pool_not_found
+from poolfleet_agent.inventory.storages import Storages
 from poolfleet_agent.inventory.turns import Turns
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES, HealthStatus, PoolFacts
+from poolfleet_agent.model.pool import HealthStatus, PoolFacts
 from poolfleet_agent.model.ports import Clock, Encoder, Files, Hypervisor
-from poolfleet_agent.model.storage import ConfiguredStorage, storage_of
+from poolfleet_agent.model.storage import ConfiguredStorage
 from poolfleet_agent.model.volume import VolumeFacts
 
 LOOKS_AT_ONCE = 4
@@ -62,6 +63,13 @@ class Looker:
             mounts=self.pool_mounts,
             encoder=self.encoder,
             clock=self.clock,
+        )
+        self.storages = Storages(
+            files=self.files,
+            mounts=self.pool_mounts,
+            clock=self.clock,
+            agent_id=self.agent_id,
+            configured=tuple(self.configured_storages),
         )
         self._pools: Turns[PoolEntry] = Turns("look at pool", self._look_at_pool)
         self._everything: Turns[None] = Turns("look at all pools", self._look_at_all)
@@ -226,7 +234,7 @@ class Looker:
         before = previous.pool if previous else None
         if look_at_target or before is None:
             await self.pool_mounts.learn(facts.definition)
-            target = await self._look_at_target(facts)
+            target = await self.storages.look(facts, before)
         else:
             target = TargetFacts(filesystem_id=before.filesystem_id, storage=before.storage)
         intent = await self.intents.of(facts)
@@ -241,23 +249,3 @@ class Looker:
             now_s=self.clock.now_s(),
             encoder=self.encoder,
         )
-
-    async def _look_at_target(self, facts: PoolFacts) -> TargetFacts:
-        """Find file system and storage. Targets on network file systems are left alone: looking could hang."""
-        definition = facts.definition
-        filesystem_id, real_target = "", ""
-        if definition.target_path and definition.type in DIRECTORY_POOL_TYPES and definition.server is None:
-            try:
-                system = await self.files.file_system(definition.target_path)
-                filesystem_id = system.id if system else ""
-                real_target = await self.files.real_path(definition.target_path) if system else ""
-            except ModelError as error:
-                log.warning("target cannot be looked at", pool=facts.name, reason=error.reason, error=error.message)
-        storage = storage_of(
-            definition,
-            agent_id=self.agent_id,
-            filesystem_id=filesystem_id,
-            real_target=real_target,
-            configured=self.configured_storages,
-        )
-        return TargetFacts(filesystem_id=filesystem_id, storage=storage)

@@ -18,6 +18,9 @@ from poolfleet_agent.model.quarantine import Use, refusal
 SUSPECT_WAIT_S = 2.0
 """How long who needs a suspect pool waits for its next probe."""
 
+PROBES_TO_BE_DEAD = 2
+"""So many in a row without an answer, and a mount is taken for dead (model/mount_health)."""
+
 T = TypeVar("T")
 
 
@@ -55,9 +58,17 @@ class PoolMounts:
         """The server that calls for a pool may hang on, whatever its type; None: a local pool."""
         if definition.server is not None:
             return definition.server
-        target = self._target(definition)
-        entry = self.watch.holding(target) if target else None
+        entry = self.mount(definition)
         return (entry.address or entry.source) if entry is not None else None
+
+    def mount(self, definition: PoolDefinition) -> MountEntry | None:
+        """The network mount that a pool's target lies on; None: it is local."""
+        return self.place(definition)[1]
+
+    def place(self, definition: PoolDefinition) -> tuple[str, MountEntry | None]:
+        """A pool's target without symbolic links (empty: it is no directory), and the network mount that it lies on."""
+        target = self._target(definition)
+        return (target, self.watch.holding(target)) if target else ("", None)
 
     def health(self, definition: PoolDefinition) -> PoolHealth | None:
         """What the mount at an active pool's target says; None: nothing, it is local or not probed yet."""
@@ -97,6 +108,19 @@ class PoolMounts:
             await self.watch.wait_for_next_probe(self._target(definition) or "", SUSPECT_WAIT_S)
             health = self.health(definition)
         return health
+
+    async def silent_mount(self, definition: PoolDefinition) -> MountEntry | None:
+        """The network mount that a pool lies on, if that does not answer: known, or found by asking it twice now."""
+        mount = self.mount(definition)
+        if mount is None:
+            return None
+        health = await self.settled(definition)
+        if health is not None and health.status is HealthStatus.UNRESPONSIVE:
+            return mount
+        for _ in range(PROBES_TO_BE_DEAD):
+            if not await self.watch.silent_now([mount]):
+                return None
+        return mount
 
     async def while_answering(self, definition: PoolDefinition | None, work: Coroutine[Any, Any, T]) -> T:
         """Wait for work on a pool; it is given up as soon as the pool's share does not answer: POOL_UNRESPONSIVE."""

@@ -43,9 +43,14 @@ class MountEntry:
         return self.fs_type in NETWORK_FS_TYPES or ":/" in self.source or self.source.startswith("//")
 
     @property
+    def host(self) -> str:
+        """The server as the source names it; empty: it names none."""
+        return _split(self.source)[0].strip("[]")
+
+    @property
     def address(self) -> str:
         """The server's address, where the kernel states it (`addr=`); else the host that the source names."""
-        return self.option("addr") or _split(self.source)[0].strip("[]")
+        return self.option("addr") or self.host
 
     @property
     def export(self) -> str:

@@ -40,6 +40,17 @@ PoolSource = DirSource | NetfsSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteSource:
+    """Where a network pool without a typed form lies: its servers (monitors), and what it is called there, cleaned.
+
+    `path` is a gluster volume and directory, an rbd pool, an iSCSI target's name.
+    """
+
+    hosts: tuple[str, ...]
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PoolDefinition:
     """What a definition states. None: not stated. `source` is None for types that have no typed form yet."""
 
@@ -51,6 +62,8 @@ class PoolDefinition:
     target_permissions: Permissions | None = None
     mount_options: tuple[str, ...] | None = None
     protocol_version: str | None = None
+    remote: RemoteSource | None = None
+    """For network pools without a typed source."""
 
     @property
     def server(self) -> str | None:
@@ -129,12 +142,26 @@ class StorageIdSource(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprint:
+    """What tells one storage from another, whatever its name: inode numbers, which its server gives.
+
+    `files`: name (bytes that are not UTF-8 escaped) and inode of those with the lowest inodes, the lowest first.
+    `too_many`: the directory has too many names to look at all; then there are none.
+    """
+
+    root_inode: int
+    files: tuple[tuple[str, int], ...] = ()
+    too_many: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
-    """The storage behind a pool: what pools of several hosts may share."""
+    """The storage behind a pool: what pools of several hosts may share. `aliases` are without the id itself."""
 
     id: str
     source: StorageIdSource
     aliases: tuple[str, ...] = ()
+    fingerprint: Fingerprint | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

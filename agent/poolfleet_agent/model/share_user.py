@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from poolfleet_agent.model.pool import Permissions
 
-_NOBODY = frozenset({65534, 2**32 - 2})
+NOBODY = frozenset({65534, 4294967294})
+"""Whose an owner shows as that the server's id mapping could not name (NFS 4), or that root was squashed to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +22,8 @@ class ShareUser:
 
     @property
     def is_nobody(self) -> bool:
-        """Whether it is what an id mapping that fails makes of every owner."""
-        return self.uid in _NOBODY
+        """Whether it may be anybody whom the server's id mapping could not name."""
+        return self.uid in NOBODY
 
 
 ROOT = ShareUser(uid=0, gid=0)

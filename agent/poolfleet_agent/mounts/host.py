@@ -5,13 +5,14 @@ from pathlib import Path
 
 from poolfleet_agent.model.mount_failure import MountError
 from poolfleet_agent.model.mount_table import MountTable
-from poolfleet_agent.model.ports.mounts import MountRequest, ServerProbe
+from poolfleet_agent.model.ports.mounts import Account, MountRequest, ServerProbe
 from poolfleet_agent.mounts.detach import Unmounter
 from poolfleet_agent.mounts.mount import Mounter
 from poolfleet_agent.mounts.mountinfo import read_mount_table
 from poolfleet_agent.mounts.namespace import shares_namespace_with_libvirt
 from poolfleet_agent.mounts.probe import ProbeLimits, ServerProber
 from poolfleet_agent.mounts.resolve import Resolver
+from poolfleet_agent.mounts.squash import Accounts
 from poolfleet_agent.processes.child import Children
 
 
@@ -33,6 +34,7 @@ class HostMounts:
         self._libvirt_sockets = libvirt_sockets
         self._resolver = Resolver(children)
         self._prober = ServerProber(self._resolver, probe_limits)
+        self._accounts = Accounts(children)
         self._mounter = Mounter(children, allowed_options=allowed_options)
         self._unmounter = Unmounter(children, read_mount_table)
 
@@ -50,6 +52,10 @@ class HostMounts:
             return await self._resolver.addresses(host)
         except MountError:
             return ()
+
+    async def qemu_user(self) -> Account | None:
+        """The user that guests run as, asked with a limit; None: there is none, or no answer."""
+        return await self._accounts.qemu()
 
     async def probe_server(self, request: MountRequest) -> ServerProbe:
         """Name, TCP, NFS NULL call, and for v3 the export; at most 3 s for a silent server."""

@@ -9,7 +9,7 @@ import contextlib
 import itertools
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
 import structlog
@@ -19,7 +19,7 @@ from poolfleet_agent.model.mount_health import MountHealth, ProbeOutcome, after_
 from poolfleet_agent.model.mount_table import MountEntry, MountTable
 from poolfleet_agent.model.pool import HealthStatus
 from poolfleet_agent.model.ports import Clock
-from poolfleet_agent.model.ports.mount_watch import MountProber, ProbeAnswer
+from poolfleet_agent.model.ports.mount_watch import ERRNO, MountProber, ProbeAnswer
 
 NAMES_EVERY = 6
 """Of so many probes one reads the directory too, and each one after a miss does."""
@@ -52,13 +52,16 @@ class _Question:
         self.open: asyncio.Task[ProbeAnswer] | None = None
 
     async def answer(self, timeout_s: float) -> ProbeAnswer:
-        """The answer to the open question, or to a new one: TimeoutError, and it stays open; ModelError."""
-        if self.open is None:
-            self.open = asyncio.create_task(self._asked())
-        done, _ = await asyncio.wait({self.open}, timeout=timeout_s)
-        if not done:
+        """The answer to the open question, or to a new one: TimeoutError, and it stays open; ModelError.
+
+        Several may wait for the same answer.
+        """
+        asked = self.open = self.open or asyncio.create_task(self._asked())
+        done, _ = await asyncio.wait({asked}, timeout=timeout_s)
+        if not done or asked.cancelled():
             raise TimeoutError(f"no answer within {timeout_s:g} s")
-        asked, self.open = self.open, None
+        if self.open is asked:
+            self.open = None
         return asked.result()
 
     async def close(self) -> None:
@@ -80,6 +83,8 @@ class _Watched:
         self.names = _Question(lambda: prober.ask_names(entry))
         self.health: MountHealth | None = None
         self.probed = asyncio.Event()
+        self.hurry = asyncio.Event()
+        """Set: the next probe is due now."""
 
 
 class Watch:
@@ -142,6 +147,26 @@ class Watch:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(limit_s):
                     await watched.probed.wait()
+
+    async def silent_now(self, entries: Iterable[MountEntry]) -> tuple[MountEntry, ...]:
+        """Ask these network mounts at once, one question each; the answer is those that gave none in a probe's time.
+
+        What answers with an error is not silent. A silent one's own next probe is due now.
+        """
+
+        async def silent(watched: _Watched) -> bool:
+            try:
+                await watched.sizes.answer(self._timeout_s)
+            except TimeoutError:
+                watched.hurry.set()
+                return _key(watched.entry) in self._watched
+            except ModelError as error:
+                return ERRNO not in error.metadata
+            return False
+
+        asked = [watched for entry in entries if (watched := self._watched.get(_key(entry))) is not None]
+        silences = await asyncio.gather(*(silent(watched) for watched in asked))
+        return tuple(watched.entry for watched, is_silent in zip(asked, silences, strict=True) if is_silent)
 
     async def until_unresponsive(self, path: str) -> None:
         """Return as soon as the network mount that a path lies on does not answer, or is gone."""
@@ -219,10 +244,13 @@ class Watch:
     async def _pause(self, watched: _Watched) -> None:
         pause_s = self._interval_s * random.uniform(1 - JITTER, 1 + JITTER)
         open_ones = {question.open for question in (watched.sizes, watched.names) if question.open is not None}
-        if open_ones:
-            await asyncio.wait(open_ones, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
-        else:
-            await asyncio.sleep(pause_s)
+        watched.hurry.clear()
+        hurried = asyncio.create_task(watched.hurry.wait())
+        try:
+            await asyncio.wait({*open_ones, hurried}, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            hurried.cancel()
+            await asyncio.gather(hurried, return_exceptions=True)
 
     def _of(self, path: str) -> _Watched | None:
         entry = self.holding(path)

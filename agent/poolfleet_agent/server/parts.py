@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from poolfleet_agent.config.settings import Settings
+from poolfleet_agent.control.acting import Actors
 from poolfleet_agent.control.host import Host, HostRules
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.lanes import Lanes
@@ -18,7 +19,6 @@ from poolfleet_agent.control.pools.mounting import mount_request
 from poolfleet_agent.control.quarantine import Quarantine
 from poolfleet_agent.control.recovery import Recovery
 from poolfleet_agent.control.refreshes import pool_refreshes
-from poolfleet_agent.control.share_users import ShareUsers
 from poolfleet_agent.control.supervisor import Supervisor
 from poolfleet_agent.hypervisor import HypervisorSettings, Libvirt
 from poolfleet_agent.inventory.intents import Intents
@@ -185,7 +185,7 @@ async def _host(
         book=book,
         maintenance=maintenance,
         quarantine=quarantine,
-        share_users=ShareUsers(
+        actors=Actors(
             files=shares.files,
             watch=shares.watch,
             qemu_user=lambda: hypervisor.facts().qemu_user,

@@ -10,6 +10,7 @@ from poolfleet_agent.control.operations import Operations
 from poolfleet_agent.control.pools.build import BuildPool
 from poolfleet_agent.control.pools.define import DefinePool
 from poolfleet_agent.control.pools.erase import ErasePool
+from poolfleet_agent.control.pools.probe import ProbePool
 from poolfleet_agent.control.pools.refresh import RefreshPool
 from poolfleet_agent.control.pools.start import StartPool
 from poolfleet_agent.control.pools.stop import StopPool
@@ -20,6 +21,7 @@ from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import invalid_field
 from poolfleet_agent.model.names import check_known_name
 from poolfleet_agent.model.ports import BuildMode
+from poolfleet_agent.services.convert.diagnosis import diagnosis_to
 from poolfleet_agent.services.convert.pools import definition_from, partial_definition_from
 from poolfleet_agent.services.convert.retries import retry_policy_from
 from poolfleet_agent.services.mutating import submit
@@ -142,7 +144,13 @@ class PoolServicer(pool_service_pb2_grpc.PoolServiceServicer):
     async def StopPool(self, request: _PB.StopPoolRequest, context: Context) -> _PB.StopPoolResponse:
         """Stop a pool."""
         check_known_name("pool", request.pool)
-        mutation = StopPool(host=self._host, pool=request.pool, etag=request.etag, allow_in_use=request.allow_in_use)
+        mutation = StopPool(
+            host=self._host,
+            pool=request.pool,
+            etag=request.etag,
+            allow_in_use=request.allow_in_use,
+            force=request.force,
+        )
         return _PB.StopPoolResponse(operation=await submit(self._operations, request, mutation))
 
     async def BuildPool(self, request: _PB.BuildPoolRequest, context: Context) -> _PB.BuildPoolResponse:
@@ -163,6 +171,12 @@ class PoolServicer(pool_service_pb2_grpc.PoolServiceServicer):
         check_known_name("pool", request.pool)
         mutation = RefreshPool(host=self._host, pool=request.pool, etag=request.etag)
         return _PB.RefreshPoolResponse(operation=await submit(self._operations, request, mutation))
+
+    async def ProbePool(self, request: _PB.ProbePoolRequest, context: Context) -> _PB.ProbePoolResponse:
+        """Diagnose a pool."""
+        check_known_name("pool", request.pool)
+        probe = ProbePool(host=self._host, pool=request.pool, write_test=request.write_test)
+        return diagnosis_to(await probe.run())
 
 
 def _write_pool(message: pool_pb2.Pool, entry: PoolEntry, view: snapshot_pb2.View.ValueType) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Literal
 
 from poolfleet.agent import ensuring, mutations
+from poolfleet.agent.convert.diagnosis import pool_probe
 from poolfleet.agent.convert.outgoing import (
     pool_filter,
     pool_spec,
@@ -22,6 +23,7 @@ from poolfleet.transport import calls
 from poolfleet.transport.connection import Connection
 from poolfleet.types.operation import Operation
 from poolfleet.types.pool import EnsureResult, HealthStatus, Pool, PoolSpec, PoolState
+from poolfleet.types.probe import PoolProbe
 from poolfleet.types.retry import RetryPolicy
 from poolfleet.v1 import pool_service_pb2 as pb
 
@@ -191,6 +193,7 @@ class Pools:
         self,
         name: str,
         *,
+        force: bool = False,
         allow_in_use: bool = False,
         etag: str = "",
         validate_only: bool = False,
@@ -200,10 +203,15 @@ class Pools:
     ) -> Operation:
         """Stop a pool: nothing that it stores is touched, and stopping the stopped is OK. A transient one is gone then.
 
+        force: get rid of its share, if that does not answer: it is unmounted by force, what was open on it is lost, and
+        a libvirt that hangs on it is freed. Raises Unavailable (OPERATION_TIMED_OUT) where that does not free libvirt,
+        FailedPrecondition where others mounted the share (MOUNT_NOT_OURS).
         allow_in_use: even where running domains use it (else FailedPrecondition, POOL_IN_USE).
         """
         with representable:
-            request = pb.StopPoolRequest(pool=name, allow_in_use=allow_in_use, etag=etag, validate_only=validate_only)
+            request = pb.StopPoolRequest(
+                pool=name, force=force, allow_in_use=allow_in_use, etag=etag, validate_only=validate_only
+            )
         return await mutations.run(
             self._connection, self._connection.pools.StopPool, request, request_id, timeout_s, wait=wait
         )
@@ -304,3 +312,13 @@ class Pools:
         return await mutations.run(
             self._connection, self._connection.pools.ErasePool, request, request_id, timeout_s, wait=wait
         )
+
+    async def probe(self, name: str, *, write_test: bool = False, timeout_s: float | None = None) -> PoolProbe:
+        """Find out what keeps a pool from working, layer by layer; what fails stands in the layers, and is not raised.
+
+        write_test: make one file in the pool's directory and remove it, which also tells whom the server takes root
+        for; raises FailedPrecondition (OBSERVE_ONLY) where the agent may only observe. A dead share is not touched.
+        """
+        with representable:
+            request = pb.ProbePoolRequest(pool=name, write_test=write_test)
+        return pool_probe(await calls.read(self._connection, self._connection.pools.ProbePool, request, timeout_s))

@@ -24,6 +24,7 @@ class Pools(Face[pools.Pools]):
     refresh = blocking(pools.Pools.refresh)
     undefine = blocking(pools.Pools.undefine)
     erase = blocking(pools.Pools.erase)
+    probe = blocking(pools.Pools.probe)
 
 
 class Volumes(Face[volumes.Volumes]):

@@ -21,6 +21,8 @@ _BY_REASON = {
     "POOL_IN_USE": "move the guests away, or say --allow-in-use",
     "VOLUME_IN_USE": "`poolfleet volume users` shows who uses it; --allow-in-use overrides",
     "MOUNT_NOT_OURS": "unmount it on the host yourself",
+    "POOL_UNRESPONSIVE": "wait for its server, or get rid of the share: `poolfleet pool stop --force`",
+    "HOST_MOUNT_UNRESPONSIVE": "unmount what the message names, or wait for its server",
     "MOUNT_FAILED": "look at the server, and at the export's path",
     "OBSERVE_ONLY": "this agent is configured to change nothing",
     "AGENT_NOT_AUTHORIZED": "let the agent run as root, or mend libvirt's access rules",

@@ -38,7 +38,7 @@ _ORDER = (
         "undefine",
         "delete",
     ),
-    *("erase", "start", "stop", "restart", "build", "refresh", "autostart", "supervise"),
+    *("erase", "start", "stop", "restart", "build", "refresh", "autostart", "supervise", "probe"),
     *("wait", "watch", "cancel", "check", "disks", "cordon", "uncordon", "validate"),
 )
 

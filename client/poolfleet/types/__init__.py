@@ -39,6 +39,7 @@ from poolfleet.types.pool import (
     Storage,
     StorageIdSource,
 )
+from poolfleet.types.probe import LayerOutcome, PoolProbe, ProbeLayer, ShareUsers
 from poolfleet.types.retry import RetryPolicy
 from poolfleet.types.snapshot import Revision
 from poolfleet.types.volume import BackingStore, Permissions, UnreadPool, Volume, VolumeListing, VolumeSpec
@@ -67,6 +68,7 @@ __all__ = [
     "HealthStatus",
     "InternalError",
     "InvalidArgument",
+    "LayerOutcome",
     "Maintenance",
     "MountOwner",
     "NetfsSource",
@@ -80,14 +82,17 @@ __all__ = [
     "Pool",
     "PoolHealth",
     "PoolMount",
+    "PoolProbe",
     "PoolSpec",
     "PoolState",
     "PoolTarget",
     "PoolfleetError",
+    "ProbeLayer",
     "Progress",
     "ResourceExhausted",
     "RetryPolicy",
     "Revision",
+    "ShareUsers",
     "StillRunning",
     "Storage",
     "StorageIdSource",

@@ -19,6 +19,7 @@ from poolfleet.v1.pool_service_pb2 import (
     ErasePoolRequest,
     GetPoolRequest,
     ListPoolsRequest,
+    ProbePoolRequest,
     RefreshPoolRequest,
     StartPoolRequest,
     StopPoolRequest,
@@ -49,6 +50,7 @@ BAD_REQUESTS: dict[str, tuple[Make, str]] = {
     "stop no pool": (lambda _: StopPoolRequest(pool="none"), "POOL_NOT_FOUND"),
     "build no pool": (lambda _: BuildPoolRequest(pool="none"), "POOL_NOT_FOUND"),
     "refresh no pool": (lambda _: RefreshPoolRequest(pool="none"), "POOL_NOT_FOUND"),
+    "probe no pool": (lambda _: ProbePoolRequest(pool="none"), "POOL_NOT_FOUND"),
     "create in no pool": (
         lambda _: CreateVolumeRequest(pool="none", spec=VolumeSpec(name="v", capacity_bytes=1)),
         "POOL_NOT_FOUND",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from poolfleet_agent.control.acting import Actors
 from poolfleet_agent.control.host import Host, HostRules
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.lanes import Lanes
@@ -15,7 +16,6 @@ from poolfleet_agent.control.mounted import MountBook
 from poolfleet_agent.control.operations import Operations
 from poolfleet_agent.control.quarantine import Quarantine
 from poolfleet_agent.control.refreshes import pool_refreshes
-from poolfleet_agent.control.share_users import ShareUsers
 from poolfleet_agent.hypervisor.documents import LibvirtDocuments
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.look import Looker
@@ -33,7 +33,6 @@ from poolfleet_agent.model.ports import (
     FileFacts,
     FileKind,
     FileSystemFacts,
-    FolderAccess,
     HypervisorEvent,
     HypervisorFacts,
     JobListener,
@@ -41,8 +40,9 @@ from poolfleet_agent.model.ports import (
     MountRecord,
     PoolIntent,
     RequestRecord,
+    Rights,
 )
-from poolfleet_agent.model.share_user import ROOT, ShareUser
+from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.model.volume import VolumeFacts, VolumeListing
 
 MIB = 1 << 20
@@ -106,6 +106,7 @@ class FakeHypervisor:
     called: list[str] = field(default_factory=list)
     connected: bool = True
     files: Any = None
+    domains: DomainReading = field(default_factory=lambda: DomainReading(references=()))
     documents = LibvirtDocuments()
 
     def hold(self, call: str) -> asyncio.Event:
@@ -168,6 +169,9 @@ class FakeHypervisor:
         await self._answer(f"stop_pool {pool}", None)
         self.pools[pool] = replace(self.pools[pool], state=PoolState.INACTIVE)
 
+    async def until_pool_calls_are_back(self, pool: str) -> None:
+        await self._answer(f"until_pool_calls_are_back {pool}", None)
+
     async def create_volume(self, pool: str, xml: str, *, server: str | None) -> VolumeFacts:
         definition = self.documents.parse_volume(xml)
         await self._answer(f"create_volume {pool} {definition.name}", None)
@@ -182,7 +186,7 @@ class FakeHypervisor:
 
     async def read_domains(self) -> DomainReading:
         await self._answer("read_domains", None)
-        return DomainReading(references=())
+        return self.domains
 
 
 class FakeFiles:
@@ -196,7 +200,8 @@ class FakeFiles:
         self.dates: dict[str, float] = {}
         self.clock_now_s = 1000.0
         self.makes_as = 0
-        self.folder = FolderAccess(may_list=True, may_make=True, owner=ROOT)
+        self.root_may = Rights(read=True, write=True, search=True)
+        self.folders: dict[str, ShareUser] = {}
         self.refusing: ModelError | None = None
         self.acted: list[ShareUser] = []
         self.given: dict[str, ShareUser] = {}
@@ -209,6 +214,11 @@ class FakeFiles:
         return await self.lstat(path)
 
     async def lstat(self, path: str, *, timeout_s: float = 5.0) -> FileFacts | None:
+        if (owner := self.folders.get(path)) is not None:
+            return FileFacts(
+                kind=FileKind.DIRECTORY, device=1, inode=1, size_bytes=0, allocated_bytes=0, mode=0o755,
+                uid=owner.uid, gid=owner.gid, modified_at_s=1000.0,
+            )  # fmt: skip
         if path not in self.kept:
             return None
         return FileFacts(
@@ -238,6 +248,14 @@ class FakeFiles:
         self.kept[path], self.dates[path] = content, self.clock_now_s
         return MadeFile(inode=hash(path), uid=self.makes_as)
 
+    async def make_whole(self, path: str, content: bytes, *, temporary: str, timeout_s: float = 30.0) -> bool:
+        return self.kept.setdefault(path, content) is content
+
+    async def lowest_inodes(
+        self, path: str, *, count: int, most_names: int, omitted: Sequence[str], timeout_s: float = 20.0
+    ) -> Sequence[tuple[bytes, int]] | None:
+        return None
+
     async def unlink_if(self, path: str, *, inode: int, timeout_s: float = 5.0) -> bool:
         return self.kept.pop(path, None) is not None
 
@@ -254,8 +272,8 @@ class FakeFiles:
         self.given[path] = user
         return True
 
-    async def access(self, path: str, *, timeout_s: float = 5.0) -> FolderAccess | None:
-        return self.folder
+    async def rights(self, path: str, *, timeout_s: float = 5.0) -> Rights:
+        return self.root_may
 
     async def clock_s(self, path: str, *, timeout_s: float = 5.0) -> float:
         return self.clock_now_s
@@ -286,6 +304,9 @@ class FakeWatch:
         self.entries: list[MountEntry] = []
         self.known: dict[str, MountHealth] = {}
         self.probed = asyncio.Event()
+        self.silent: set[str] = set()
+        """Targets that fell silent, and were not probed since."""
+        self.asked: list[str] = []
         self.listeners: list[Callable[[], None]] = []
 
     def mount(self, target: str, source: str, **differing: Any) -> MountEntry:
@@ -336,6 +357,11 @@ class FakeWatch:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
                 await self.probed.wait()
+
+    async def silent_now(self, entries: Iterable[MountEntry]) -> tuple[MountEntry, ...]:
+        asked = tuple(entries)
+        self.asked += [entry.target for entry in asked]
+        return tuple(entry for entry in asked if entry.target in self.silent or self.known[entry.target].dead)
 
     async def until_unresponsive(self, path: str) -> None:
         while not (health := self.health(path)) or not health.dead:
@@ -401,7 +427,7 @@ class FakeHost:
         self.quarantine = Quarantine(mounts=self.pool_mounts, registry=self.registry)
         self.images = FakeImages(self.files)
         self.refreshes = pool_refreshes(self.hypervisor, self.registry, self.quarantine)
-        self.share_users = ShareUsers(files=self.files, watch=self.watch, qemu_user=lambda: QEMU_USER, may_switch=True)
+        self.actors = Actors(files=self.files, watch=self.watch, qemu_user=lambda: QEMU_USER, may_switch=True)
 
     async def addresses(self, host: str) -> Sequence[str]:
         return self.resolved.get(host, ())

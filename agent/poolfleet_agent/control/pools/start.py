@@ -64,7 +64,7 @@ class StartPool(Mutation):
 
         async def start() -> None:
             nonlocal changed
-            await self.host.share_users.check_listable(definition)
+            await self.host.actors.check_listable(definition)
             try:
                 await self.host.hypervisor.start_pool(self.pool, server=entry.pool.server)
             except ModelError as error:

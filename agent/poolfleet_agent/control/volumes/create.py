@@ -5,11 +5,11 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from poolfleet_agent.control.acting import Acting
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.pools.refresh import require_active
 from poolfleet_agent.control.report import Report
-from poolfleet_agent.control.share_users import Acting
 from poolfleet_agent.control.volumes.give import give_to_guests
 from poolfleet_agent.control.volumes.make import check_owner, make_volume
 from poolfleet_agent.control.volumes.place import file_in_pool, file_on_share, path_in_pool
@@ -58,7 +58,7 @@ class CreateVolume(Mutation):
         await self.host.quarantine.check(entry, Use.TAKE_SPACE)
         await self._check_backing_store()
         self._check_space(entry)
-        acting = await self.host.share_users.acting(entry)
+        acting = await self.host.actors.acting(entry)
         made_here = self._made_here(acting)
         if made_here:
             check_owner(entry, self.definition.permissions, acting.user)
@@ -172,15 +172,18 @@ class CreateVolume(Mutation):
     async def _create_reserved(self, entry: PoolEntry, report: Report) -> Outcome:
         await self.host.quarantine.check(entry, Use.TAKE_SPACE)
         async with reserved(self.host, entry, self.definition.name, report) as held:
-            if self._made_here(held.acting):
+            made_here = self._made_here(held.acting)
+            if made_here:
                 check_owner(entry, self.definition.permissions, held.acting.user)
                 await make_volume(self.host, held.acting, entry, self.definition, report)
             else:
                 held.libvirt_was_asked = True
                 await self._have_created(entry)
-            record = await self.host.looker.volume(self.pool, self.definition.name)
-            await self.host.looker.pool_facts(self.pool)
-            return Outcome.of_volume(record, changed=True)
+        if made_here:  # not before the reservation is gone, or libvirt would take that for a volume
+            await self.host.refreshes.ask(self.pool)
+        record = await self.host.looker.volume(self.pool, self.definition.name)
+        await self.host.looker.pool_facts(self.pool)
+        return Outcome.of_volume(record, changed=True)
 
     async def _have_created(self, entry: PoolEntry) -> None:
         xml = self.xml or self.host.hypervisor.documents.render_volume(self.definition)

@@ -85,7 +85,7 @@ class DeleteVolume(Mutation):
         try:
             await self.host.hypervisor.delete_volume(self.pool, self.volume, server=entry.pool.server)
         except ModelError as error:
-            acting = await self.host.share_users.acting(entry)
+            acting = await self.host.actors.acting(entry)
             if error.reason is not Reason.SQUASHED or not acting.squashed:
                 raise
             try:
@@ -93,5 +93,5 @@ class DeleteVolume(Mutation):
                 if facts is not None:
                     await acting.files.unlink_if(path, inode=facts.inode)
             except ModelError as denied:
-                raise self.host.share_users.denied(entry, denied) from denied
+                raise self.host.actors.denied(entry, denied) from denied
             await self.host.refreshes.ask(self.pool)

@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from poolfleet_agent.control.acting import Acting
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.report import Report
-from poolfleet_agent.control.share_users import Acting
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.capacity import bytes_at_once
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -48,7 +48,7 @@ def check_owner(entry: PoolEntry, permissions: Permissions | None, user: ShareUs
 async def make_volume(
     host: Host, acting: Acting, entry: PoolEntry, definition: VolumeDefinition, report: Report
 ) -> None:
-    """Make it, and have libvirt see it: VOLUME_EXISTS, SQUASHED, and what the directory or the program refuses."""
+    """Make it, yet to be seen by libvirt: VOLUME_EXISTS, SQUASHED, and what the directory or the program refuses."""
     folder = entry.pool.definition.target_path or ""
     path = posixpath.join(folder, new_file_name(report.operation_id))
     try:
@@ -67,11 +67,10 @@ async def make_volume(
             raise ModelError(Reason.VOLUME_EXISTS, f"volume {definition.name!r} is there by now", metadata=metadata)
     except ModelError as error:
         await _remove(acting.files, path)
-        raise host.share_users.denied(entry, error) from error
+        raise host.actors.denied(entry, error) from error
     except asyncio.CancelledError:
         await _remove(acting.files, path)
         raise
-    await host.refreshes.ask(entry.pool.name)
 
 
 def _mode(permissions: Permissions | None) -> int:
@@ -80,7 +79,7 @@ def _mode(permissions: Permissions | None) -> int:
 
 async def remove_new_file(host: Host, entry: PoolEntry, operation_id: str) -> None:
     """Remove what an operation that was cut off had begun to fill."""
-    acting = await host.share_users.acting(entry)
+    acting = await host.actors.acting(entry)
     await _remove(acting.files, posixpath.join(entry.pool.definition.target_path or "", new_file_name(operation_id)))
 
 

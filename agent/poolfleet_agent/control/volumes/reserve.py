@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import structlog
 
+from poolfleet_agent.control.acting import Acting
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.report import Report
-from poolfleet_agent.control.share_users import Acting
 from poolfleet_agent.control.volumes.place import path_in_pool
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -53,15 +53,15 @@ async def reserved(host: Host, entry: PoolEntry, volume: str, report: Report) ->
     start of the agent, or after a day for anybody to remove. Pools that are no directory of files have none.
     """
     path = path_in_pool(entry, reservation_name(volume))
-    acting = await host.share_users.acting(entry)
+    acting = await host.actors.acting(entry)
     if path is None:
         yield Held(acting)
         return
     maker = acting.files
     made = await _reserve(host, maker, entry, volume, path, report)
     if acting.user.is_root:
-        host.share_users.made_as(entry, made.uid)
-        acting = await host.share_users.acting(entry)
+        host.actors.made_as(entry, made.uid)
+        acting = await host.actors.acting(entry)
     held = Held(acting)
     try:
         yield held
@@ -113,7 +113,7 @@ async def check_not_being_created(host: Host, entry: PoolEntry, volume: str) -> 
 async def remove_reservation(host: Host, entry: PoolEntry, volume: str, reservation: Reservation) -> None:
     """Remove a reservation that was found, if it still is that one."""
     path = path_in_pool(entry, reservation_name(volume))
-    files = (await host.share_users.acting(entry)).files
+    files = (await host.actors.acting(entry)).files
     if path is not None and await files.unlink_if(path, inode=reservation.inode):
         log.info("a reservation that was left over is removed", path=path, holder=reservation.holder)
 
@@ -122,7 +122,7 @@ async def is_left_over(host: Host, entry: PoolEntry, reservation: Reservation) -
     """Whether nobody can be at work for it any more, by the clock that dated it: a host's own may be wrong by days."""
     if not reservation.is_left_over(host.clock.now_s()):
         return False
-    files = (await host.share_users.acting(entry)).files
+    files = (await host.actors.acting(entry)).files
     return reservation.is_left_over(await files.clock_s(entry.pool.definition.target_path or ""))
 
 
@@ -138,7 +138,7 @@ async def _reserve(host: Host, files: Files, entry: PoolEntry, volume: str, path
         try:
             made = await files.make_exclusive(path, holder.content(), unless=volume)
         except ModelError as error:
-            raise host.share_users.denied(entry, error) from error
+            raise host.actors.denied(entry, error) from error
         if made is not None:
             return made
         there = await find_reservation(host, entry, volume)

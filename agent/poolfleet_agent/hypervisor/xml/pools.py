@@ -6,9 +6,11 @@ from xml.etree.ElementTree import Element
 from poolfleet_agent.hypervisor.xml import document
 from poolfleet_agent.hypervisor.xml.document import attribute, only, text
 from poolfleet_agent.model.names import check_uuid
-from poolfleet_agent.model.pool import DirSource, NetfsSource, PoolDefinition, PoolSource
+from poolfleet_agent.model.pool import DirSource, NetfsSource, PoolDefinition, PoolSource, RemoteSource
 
 _FS = "{http://libvirt.org/schemas/storagepool/fs/1.0}"
+
+_REMOTE_TYPES = frozenset({"gluster", "rbd", "iscsi", "iscsi-direct", "sheepdog"})
 
 ET.register_namespace("fs", _FS[1:-1])
 
@@ -35,6 +37,7 @@ def parse_pool(xml: str) -> PoolDefinition:
         target_permissions=document.permissions(target),
         mount_options=None if options is None else tuple(_option(element) for element in options),
         protocol_version=attribute(source, "protocol", "ver"),
+        remote=_parse_remote(pool_type, source),
     )
 
 
@@ -61,6 +64,19 @@ def _parse_source(pool_type: str, source: Element | None) -> PoolSource | None:
     if not host or not path:
         raise document.malformed("a netfs pool must have <source><host name=…/><dir path=…/></source>")
     return NetfsSource(host=host, path=path, format=attribute(source, "format", "type"))
+
+
+def _parse_remote(pool_type: str, source: Element | None) -> RemoteSource | None:
+    """Read where a network pool lies, as far as it is said: such a pool may be addressed by its name all the same."""
+    if source is None or pool_type not in _REMOTE_TYPES:
+        return None
+    hosts = tuple(host for element in source.findall("host") if (host := element.get("name")))
+    if pool_type in {"iscsi", "iscsi-direct"}:
+        path = attribute(source, "device", "path")
+    else:
+        path = text(source, "name")
+    folder = (attribute(source, "dir", "path") or "").strip("/") if pool_type == "gluster" else ""
+    return RemoteSource(hosts=hosts, path=f"{path}/{folder}" if folder else path) if hosts and path else None
 
 
 def _option(element: Element) -> str:

@@ -6,7 +6,7 @@ may hang on (PoolDefinition.server); None: a local call. It decides under which 
 
 from poolfleet_agent.model.ports.clock import Clock
 from poolfleet_agent.model.ports.encoder import Encoder
-from poolfleet_agent.model.ports.files import FileFacts, FileKind, Files, FileSystemFacts, FolderAccess, MadeFile
+from poolfleet_agent.model.ports.files import FileFacts, FileKind, Files, FileSystemFacts, MadeFile, Rights
 from poolfleet_agent.model.ports.hypervisor import (
     BuildMode,
     ConnectionEvent,
@@ -22,7 +22,7 @@ from poolfleet_agent.model.ports.images import Images, JobListener
 from poolfleet_agent.model.ports.maintenance import MaintenanceStore
 from poolfleet_agent.model.ports.mount_store import MountOwner, MountRecord, MountStore
 from poolfleet_agent.model.ports.mount_watch import MountProber, MountWatch, ProbeAnswer
-from poolfleet_agent.model.ports.mounts import LayerResult, MountRequest, Mounts, ServerProbe
+from poolfleet_agent.model.ports.mounts import Account, LayerResult, MountRequest, Mounts, ServerProbe
 from poolfleet_agent.model.ports.stores import (
     AgentIdentity,
     AgentStore,
@@ -36,6 +36,7 @@ from poolfleet_agent.model.ports.stores import (
 )
 
 __all__ = [
+    "Account",
     "AgentIdentity",
     "AgentStore",
     "BuildMode",
@@ -48,7 +49,6 @@ __all__ = [
     "FileKind",
     "FileSystemFacts",
     "Files",
-    "FolderAccess",
     "Hypervisor",
     "HypervisorEvent",
     "HypervisorFacts",
@@ -71,6 +71,7 @@ __all__ = [
     "PoolIntent",
     "ProbeAnswer",
     "RequestRecord",
+    "Rights",
     "ServerProbe",
     "SnapshotStore",
     "StoredPool",

@@ -52,12 +52,12 @@ class MadeFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FolderAccess:
-    """What who acts may do in a folder, as its server says, and whose it is."""
+class Rights:
+    """What a worker's user may do in a directory: list it, make files in it, open files in it."""
 
-    may_list: bool
-    may_make: bool
-    owner: ShareUser
+    read: bool
+    write: bool
+    search: bool
 
 
 class Files(Protocol):
@@ -87,6 +87,14 @@ class Files(Protocol):
         """Names in a directory, as bytes, unordered; empty where it is missing."""
         ...
 
+    async def first_name(self, path: str, *, timeout_s: float = 5.0) -> bytes | None:
+        """One name in a directory, which is opened anew; None: it is empty or missing."""
+        ...
+
+    async def rights(self, path: str, *, timeout_s: float = 5.0) -> Rights:
+        """What the worker's user, root, may do there; on a network mount the server itself is asked."""
+        ...
+
     async def head(self, path: str, length_bytes: int, *, timeout_s: float = 5.0) -> bytes | None:
         """The beginning of a regular file."""
         ...
@@ -98,6 +106,23 @@ class Files(Protocol):
 
         All of `content` is in it only if the neighbour was missing after it was made. After POOL_UNRESPONSIVE it may
         have been made all the same. A directory that is missing is PATH_NOT_USABLE.
+        """
+        ...
+
+    async def make_whole(self, path: str, content: bytes, *, temporary: str, timeout_s: float = 30.0) -> bool:
+        """Make a file, and the folder that it is in, so that nobody sees less than all of it; False: one is there.
+
+        `temporary` is the name that it has in that folder meanwhile. After POOL_UNRESPONSIVE it may be made all the
+        same. READ_ONLY, FULL, QUOTA_EXCEEDED, PATH_NOT_USABLE.
+        """
+        ...
+
+    async def lowest_inodes(
+        self, path: str, *, count: int, most_names: int, omitted: Sequence[str], timeout_s: float = 20.0
+    ) -> Sequence[tuple[bytes, int]] | None:
+        """Name and inode of the files in a directory with the lowest inodes, the lowest first.
+
+        Names that begin with one of `omitted` do not count. More than `most_names` names: TOO_LARGE.
         """
         ...
 
@@ -117,10 +142,6 @@ class Files(Protocol):
 
     async def give(self, path: str, *, inode: int, user: ShareUser, timeout_s: float = 5.0) -> bool:
         """Change the owner of a file only if it still is that inode; the answer says whether it did."""
-        ...
-
-    async def access(self, path: str, *, timeout_s: float = 5.0) -> FolderAccess | None:
-        """What may be done in a folder."""
         ...
 
     async def clock_s(self, path: str, *, timeout_s: float = 5.0) -> float:

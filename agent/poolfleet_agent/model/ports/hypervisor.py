@@ -141,6 +141,10 @@ class Hypervisor(Protocol):
         """Stop (libvirt's destroy)."""
         ...
 
+    async def until_pool_calls_are_back(self, pool: str) -> None:
+        """Wait for the calls about a pool that are under way now, those that hang too; the caller sets the limit."""
+        ...
+
     async def build_pool(self, pool: str, mode: BuildMode, *, server: str | None) -> None:
         """Build."""
         ...

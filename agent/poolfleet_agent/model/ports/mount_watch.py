@@ -1,11 +1,14 @@
 """Watching the host's network mounts: what each probe says of them, and who asks them."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 from poolfleet_agent.model.mount_health import MountHealth
 from poolfleet_agent.model.mount_table import MountEntry, MountTable
+
+ERRNO = "errno"
+"""In the metadata of a prober's error: the mount did answer, with this error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +23,7 @@ class MountProber(Protocol):
     """Asks mounts, each through a process of its own that may be lost.
 
     No answer is waited for as long as the caller waits; what is asked anew of a process that was lost, or ended without
-    an answer, raises ModelError.
+    an answer, raises ModelError, and so does a mount that answers with an error: that has ERRNO in its metadata.
     """
 
     async def ask_sizes(self, entry: MountEntry) -> ProbeAnswer:
@@ -37,7 +40,8 @@ class MountProber(Protocol):
 
 
 class MountWatch(Protocol):
-    """The network mounts of the host, pool or not, and their health. All answers are at hand, nothing is touched."""
+    """The network mounts of the host, pool or not, and their health. Answers are at hand, nothing is touched but by
+    `silent_now`."""
 
     def table(self) -> MountTable:
         """What is mounted, now."""
@@ -61,6 +65,13 @@ class MountWatch(Protocol):
 
     async def wait_for_next_probe(self, path: str, limit_s: float) -> None:
         """Return after the next probe of the network mount that a path lies on, at most after `limit_s` seconds."""
+        ...
+
+    async def silent_now(self, entries: Iterable[MountEntry]) -> tuple[MountEntry, ...]:
+        """Ask these network mounts at once, one question each; the answer is those that gave none in a probe's time.
+
+        What answers with an error is not silent. A silent one's own next probe is due now.
+        """
         ...
 
     async def until_unresponsive(self, path: str) -> None:

@@ -41,6 +41,15 @@ class ServerProbe:
         return next((layer for layer in self.layers if layer.failure), None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A user of the host, with all groups that it is in."""
+
+    name: str
+    uid: int
+    gids: tuple[int, ...]
+
+
 class Mounts(Protocol):
     """The host's mounts. Nothing here touches a path on a network mount from the agent's own process."""
 
@@ -54,6 +63,10 @@ class Mounts(Protocol):
 
     async def addresses(self, host: str) -> Sequence[str]:
         """What a server's name means, asked of the resolver with a limit; empty: unknown or no answer."""
+        ...
+
+    async def qemu_user(self) -> Account | None:
+        """The user that guests run as, asked with a limit; None: there is none, or no answer."""
         ...
 
     async def probe_server(self, request: MountRequest) -> ServerProbe:

@@ -70,6 +70,8 @@ class Answer:
     tables: Sequence[Table[Any]] = ()
     document: Any = None
     first_line: str = ""
+    last_lines: Sequence[str] = ()
+    """Sentences for people, below the tables."""
     verbatim: str = ""
     """Written as it is, for people, instead of tables."""
     code: ExitCode = ExitCode.OK
@@ -102,6 +104,7 @@ def written(answer: Answer, flags: Flags, *, width: int | None, colour: bool = F
         heading = [text.printable(table.heading)] if table.heading and cells else []
         body = drawn(columns, cells, headers=not flags.no_headers, width=None if wide else width, colour=colour)
         parts.append("\n".join([*heading, body]) if body else "")
+    parts.append("\n".join(map(text.printable, answer.last_lines)))
     return "\n\n".join(part for part in parts if part)
 
 

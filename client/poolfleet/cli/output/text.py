@@ -56,6 +56,14 @@ def age(age_s: float | None) -> str:
     return f"{seconds}s"
 
 
+def milliseconds(duration_s: float | None) -> str:
+    """Show a short duration in milliseconds, such as `0.4ms` or `2003ms`."""
+    if duration_s is None:
+        return NOTHING
+    length_ms = duration_s * 1000
+    return f"{length_ms:.1f}ms" if length_ms < 10 else f"{length_ms:.0f}ms"
+
+
 def age_in_words(age_s: float) -> str:
     """Show a duration in running text, such as `14 s` or `3 min`."""
     short = age(age_s)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Build over what is there; what it holds is lost.")]
 NoOverwrite = Annotated[bool, typer.Option("--no-overwrite", help="Build only where nothing is there.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Get rid of a share that does not answer; what was open on it is lost.")
+]
 Off = Annotated[bool, typer.Option("--off", help="Switch it off.")]
 
 
@@ -69,12 +72,21 @@ async def _built(client: AgentClient, name: str, overwrite: bool, no_overwrite: 
             raise
 
 
-@changes(app, "stop", "poolfleet pool stop vm_data", "poolfleet pool stop vm_data -H kvm7 --no-wait")
-async def stop_pool(cli: Session, /, *, pool: PoolWord, allow_in_use: AllowInUse = False) -> ExitCode:
+@changes(
+    app,
+    "stop",
+    "poolfleet pool stop vm_data",
+    "poolfleet pool stop vm_data -H kvm7 --no-wait",
+    "poolfleet pool stop vm_data -H kvm7 --force",
+)
+async def stop_pool(
+    cli: Session, /, *, pool: PoolWord, force: Force = False, allow_in_use: AllowInUse = False
+) -> ExitCode:
     """Stop a pool (virsh's pool-destroy). Nothing that is stored is touched; a transient pool is gone then."""
 
     async def ask(client: AgentClient, asked: Asked) -> Operation:
-        return await client.pools.stop(await pool_name(client, pool), allow_in_use=allow_in_use, **asked)
+        name = await pool_name(client, pool)
+        return await client.pools.stop(name, force=force, allow_in_use=allow_in_use, **asked)
 
     return await carry_out(cli, Change(ask=ask, doing=f"stop pool {pool}", done="stopped", already="already inactive"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -66,3 +67,20 @@ async def test_an_operation_that_ended_while_its_call_hangs_is_joined_by_nobody(
     with pytest.raises(ModelError) as refused:
         take(lanes, CREATE, "p", "v", "same")
     assert refused.value.reason is Reason.OPERATION_IN_PROGRESS
+
+
+async def test_who_overtakes_stands_beside_those_who_hold_the_lane_and_is_alone_after_them(lanes: Any) -> None:
+    held = [take(lanes, CREATE, "p", "v")[0], take(lanes, DELETE, "p", "w")[0]]
+    forced, taken = lanes.claim(kind=STOP, pool="p", volume="", fingerprint="", overtaking=True)
+    assert taken
+    alone = asyncio.create_task(forced.alone())
+    for claim in held:
+        await asyncio.sleep(0)
+        assert not alone.done()
+        lanes.release(claim)
+    await alone
+    with pytest.raises(ModelError):
+        take(lanes, CREATE, "p", "v")
+    with pytest.raises(ModelError):
+        lanes.claim(kind=STOP, pool="p", volume="", fingerprint="another", overtaking=True)
+    assert lanes.claim(kind=STOP, pool="p", volume="", fingerprint="", overtaking=True) == (forced, False)

@@ -108,6 +108,15 @@ async def test_no_share_is_started_while_any_network_mount_of_the_host_is_dead(f
     assert "start_pool off" not in fake.hypervisor.called
 
 
+async def test_a_mount_that_died_since_its_last_probe_is_found_out_before_a_start(fake: Any) -> None:
+    fake.watch.mount("/somewhere", "192.0.2.9:/else")
+    fake.watch.silent.add("/somewhere")
+    with pytest.raises(ModelError) as error:
+        await StartPool(host=use_case_host(fake), pool="off").check()
+    assert error.value.reason is Reason.HOST_MOUNT_UNRESPONSIVE
+    assert error.value.metadata["mount"] == "/somewhere"
+
+
 async def test_nothing_is_written_below_a_target_that_lost_its_share(fake: Any) -> None:
     fake.watch.unmount("/pools/share")
     assert {await refused(change) for change in changes_of(fake, "share")} == {Reason.UNMOUNTED}

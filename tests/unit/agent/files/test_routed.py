@@ -16,7 +16,7 @@ import pytest
 from poolfleet_agent.files.routed import RoutedFiles
 from poolfleet_agent.files.worker import LONGEST_FRAME_BYTES
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.ports import FileKind, Files, MadeFile
+from poolfleet_agent.model.ports import FileKind, Files, MadeFile, Rights
 from poolfleet_agent.model.share_user import ShareUser
 
 
@@ -51,6 +51,42 @@ async def test_lstat_sees_the_link_and_stat_what_it_leads_to(files: RoutedFiles,
     assert (seen.kind, behind.kind) == (FileKind.SYMLINK, FileKind.DIRECTORY)
 
 
+async def test_rights_are_those_of_the_worker_s_user(files: RoutedFiles, tmp_path: Path) -> None:
+    assert await files.rights(str(tmp_path)) == Rights(read=True, write=True, search=True)
+    script = tmp_path / "file"
+    script.touch(0o600)
+    # Not even root may run what nobody may.
+    assert await files.rights(str(script)) == Rights(read=True, write=True, search=False)
+    assert await files.rights(str(tmp_path / "missing")) == Rights(read=False, write=False, search=False)
+
+
+async def test_the_first_name_shows_that_a_directory_can_be_listed(files: RoutedFiles, tmp_path: Path) -> None:
+    assert await files.first_name(str(tmp_path)) is None
+    assert await files.first_name(str(tmp_path / "missing")) is None
+    (tmp_path / "one").touch()
+    assert await files.first_name(str(tmp_path)) == b"one"
+
+
+async def test_a_whole_file_is_made_once_with_its_folder_and_readable_to_all(
+    files: RoutedFiles, tmp_path: Path
+) -> None:
+    path = tmp_path / "made/file"
+    assert await files.make_whole(str(path), b"one", temporary="file.1")
+    assert not await files.make_whole(str(path), b"two", temporary="file.2")
+    assert path.read_bytes() == b"one"
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (path.parent, path)] == [0o755, 0o644]
+    assert os.listdir(path.parent) == ["file"]
+
+
+async def test_a_whole_file_is_not_made_through_a_link(files: RoutedFiles, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "made").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ModelError) as refused:
+        await files.make_whole(str(tmp_path / "made/file"), b"", temporary="file.1")
+    assert refused.value.reason is Reason.PATH_NOT_USABLE
+    assert os.listdir(tmp_path / "elsewhere") == []
+
+
 async def test_what_is_missing_is_none_and_no_error(files: RoutedFiles, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (str(tmp_path / "missing"), str(tmp_path / "missing/below"), str(tmp_path / "file/below")):
@@ -59,6 +95,7 @@ async def test_what_is_missing_is_none_and_no_error(files: RoutedFiles, tmp_path
         assert await files.file_system(path) is None
         assert await files.head(path, 1) is None
         assert await files.names(path) == ()
+        assert await files.lowest_inodes(path, count=1, most_names=1, omitted=()) is None
         assert await files.unlink_if(path, inode=1) is False
 
 

@@ -178,3 +178,17 @@ async def test_closing_refuses_what_waits_and_what_comes(calls: Calls, hung: Hun
         assert refused.value.reason is Reason.AGENT_STOPPING
     hung.release()
     assert await asyncio.gather(*tasks[:4]) == ["back"] * 4
+
+
+async def test_the_calls_about_a_pool_can_be_waited_for_when_their_callers_are_gone(calls: Calls, hung: Hung) -> None:
+    with pytest.raises(ModelError):
+        await calls.run(hung, timeout_s=0.01, pool="p")
+    async with asyncio.timeout(LIMIT_S):
+        await calls.until_back("another")
+    waiting = asyncio.create_task(calls.until_back("p"))
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    hung.release()
+    async with asyncio.timeout(LIMIT_S):
+        await waiting
+    assert calls.counters.hung == 0

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from poolfleet_agent.hypervisor.documents import LibvirtDocuments
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.pool import DirSource, NetfsSource, Permissions, PoolDefinition, PoolSource
+from poolfleet_agent.model.pool import DirSource, NetfsSource, Permissions, PoolDefinition, PoolSource, RemoteSource
 
 documents = LibvirtDocuments()
 
@@ -46,6 +46,33 @@ def definitions(draw: st.DrawFn) -> PoolDefinition:
 @given(definitions())
 def test_what_is_written_is_read_back(definition: PoolDefinition) -> None:
     assert documents.parse_pool(documents.render_pool(definition)) == definition
+
+
+@pytest.mark.parametrize(
+    ("source", "remote"),
+    [
+        (
+            "<pool type='gluster'><name>p</name><source><host name='g1'/><dir path='/images/'/><name>vol</name>",
+            RemoteSource(hosts=("g1",), path="vol/images"),
+        ),
+        (
+            "<pool type='gluster'><name>p</name><source><host name='g1'/><dir path='/'/><name>vol</name>",
+            RemoteSource(hosts=("g1",), path="vol"),
+        ),
+        (
+            "<pool type='rbd'><name>p</name><source><host name='m1'/><host name='m2' port='6789'/><name>vms</name>",
+            RemoteSource(hosts=("m1", "m2"), path="vms"),
+        ),
+        (
+            "<pool type='iscsi'><name>p</name><source><host name='san'/><device path='iqn.2020-01.com.example:x'/>",
+            RemoteSource(hosts=("san",), path="iqn.2020-01.com.example:x"),
+        ),
+        ("<pool type='rbd'><name>p</name><source><name>vms</name>", None),
+        ("<pool type='logical'><name>p</name><source><host name='m1'/><name>vg</name>", None),
+    ],
+)
+def test_other_network_pools_tell_where_they_lie(source: str, remote: RemoteSource | None) -> None:
+    assert documents.parse_pool(f"{source}</source></pool>").remote == remote
 
 
 LIBVIRT_WRITES = """\

@@ -10,6 +10,7 @@ from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_table import MountEntry, MountTable
 from poolfleet_agent.model.pool import HealthStatus
 from poolfleet_agent.model.ports import MountWatch, ProbeAnswer
+from poolfleet_agent.model.ports.mount_watch import ERRNO
 from poolfleet_agent.mounts.watch import NAMES_EVERY, Watch
 from poolfleet_agent.server.clock import SystemClock
 
@@ -207,3 +208,23 @@ async def test_the_next_probe_can_be_waited_for_with_a_limit() -> None:
         prober.silence(ONE)
         await until(lambda: watch.unresponsive() == (ONE,))
         await watch.wait_for_next_probe(ONE.target, 0.001)
+
+
+async def test_a_mount_that_fell_silent_since_its_last_probe_is_found_out_at_once() -> None:
+    prober, clock = FakeProber(), SystemClock()
+    watch = Watch(FakeTable(ONE, TWO), prober, clock, probe_timeout_s=0.05, probe_interval_s=LIMIT_S * 10)
+    running = asyncio.create_task(watch.run())
+    try:
+        await until(lambda: status(watch, ONE.target) is status(watch, TWO.target) is HealthStatus.HEALTHY)
+        assert await watch.silent_now([ONE, TWO]) == ()
+        prober.silence(ONE)
+        prober.faulty[TWO.target] = ModelError(Reason.POOL_UNRESPONSIVE, "not connected", metadata={ERRNO: "ENOTCONN"})
+        both = list(await asyncio.gather(watch.silent_now([ONE, TWO]), watch.silent_now([ONE])))
+        assert both == [(ONE,), (ONE,)]
+        # Its own probes follow, long before they are due.
+        await until(lambda: watch.unresponsive() == (ONE,))
+        assert prober.count("sizes", ONE) == 3
+        assert await watch.silent_now([mount(9, "/gone", "x:/y")]) == ()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

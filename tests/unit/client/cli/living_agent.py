@@ -185,6 +185,10 @@ class LivingAgent(StubAgent):
             operation=self._did("ERASE_POOL", request, request.pool, changed=True)
         )
 
+    async def ProbePool(self, request: Any) -> pool_service_pb2.ProbePoolResponse:
+        self._pool(request.pool)
+        return pool_service_pb2.ProbePoolResponse()
+
     async def ListVolumes(self, request: Any) -> volume_service_pb2.ListVolumesResponse:
         if request.pool:
             self._pool(request.pool)

@@ -20,6 +20,7 @@ def test_reads_are_what_it_repeats() -> None:
         "GetAgent",
         "GetPool",
         "ListPools",
+        "ProbePool",
         "GetVolume",
         "ListVolumes",
         "LookupVolume",

@@ -13,7 +13,7 @@ from poolfleet_agent.model.compare import clean_path
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_failure import MountError, MountFailure
 from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES, PoolDefinition
-from poolfleet_agent.model.ports import Files, FolderAccess, MountWatch
+from poolfleet_agent.model.ports import Files, MountWatch
 from poolfleet_agent.model.share_user import ROOT, ShareUser, share_user
 
 log = structlog.get_logger(__name__)
@@ -32,12 +32,13 @@ class Acting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
-    access: FolderAccess
+    owner: ShareUser
+    may_list: bool
     squashed: bool
 
 
 @dataclass(kw_only=True)
-class ShareUsers:
+class Actors:
     """Answers from memory but for the first time. `may_switch`: whether the agent can act as others, being root."""
 
     files: Files
@@ -60,7 +61,7 @@ class ShareUsers:
         definition = entry.pool.definition
         if (key := self._key(definition)) is None or (seen := await self._see(key)) is None or not seen.squashed:
             return plain
-        user = share_user(entry.pool.stored.target_permissions, seen.access.owner, self.qemu_user())
+        user = share_user(entry.pool.stored.target_permissions, seen.owner, self.qemu_user())
         return replace(plain, user=user, files=self.files.acting_as(user), squashed=True)
 
     async def check_listable(self, definition: PoolDefinition) -> None:
@@ -69,12 +70,12 @@ class ShareUsers:
         if key is None:
             return
         self._seen.pop(key, None)  # a new mount may have the number of one that is gone
-        if (seen := await self._see(key)) is None or seen.access.may_list:
+        if (seen := await self._see(key)) is None or seen.may_list:
             return
         del self._seen[key]
-        if seen.access.owner.is_nobody:
+        if seen.owner.is_nobody:
             raise id_mapped(definition)
-        owner = seen.access.owner
+        owner = seen.owner
         raise MountError(
             MountFailure.SQUASHED,
             f"{definition.target_path} cannot be listed: its server takes root for nobody, and the directory, which is"
@@ -94,7 +95,7 @@ class ShareUsers:
         seen = self._seen.pop(key, None) if key is not None else None
         if seen is None or error.metadata.get("errno") not in {"EACCES", "EPERM"}:
             return error
-        if seen.access.owner.is_nobody:
+        if seen.owner.is_nobody:
             return id_mapped(entry.pool.definition)
         metadata = {**error.metadata, "pool": entry.pool.name}
         message = f"{error.message}; the server decides whom it lets write there: {SQUASHED_ADVICE}"
@@ -110,11 +111,16 @@ class ShareUsers:
 
     async def _see(self, key: _Key) -> _Seen | None:
         if key not in self._seen:
-            access = await self.files.access(key[2])
-            if access is None:
+            folder = await self.files.stat(key[2])
+            rights = await self.files.rights(key[2])
+            if folder is None:
                 return None
-            self._seen[key] = _Seen(access=access, squashed=not access.may_make)
-            log.info("asked who root is on a share", target=key[2], may_list=access.may_list, may_make=access.may_make)
+            seen = self._seen[key] = _Seen(
+                owner=ShareUser(uid=folder.uid, gid=folder.gid),
+                may_list=rights.read and rights.search,
+                squashed=not (rights.write and rights.search),
+            )
+            log.info("asked who root is on a share", path=key[2], squashed=seen.squashed, may_list=seen.may_list)
         return self._seen.get(key)
 
 

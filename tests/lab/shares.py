@@ -1,0 +1,51 @@
+"""What the tests of the lab share: its exports as pools, and waiting for what a host says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from poolfleet import AgentClient, PoolfleetError, PoolSpec
+from poolfleet.types.pool import HealthStatus
+from scripts.embedded.process import wait_until
+
+MIB = 1024**2
+# What holds natively may take three times as long here.
+SLOWER = 3.0
+# Two probes missed, each of which is given 10 s here, and the pause between two.
+NOTICED_LIMIT_S = 120.0
+ASKED_EVERY_S = 0.5
+
+
+def share(
+    name: str = "vm_data", *, export: str = "", host: str = "nfs.lab", options: Sequence[str] = (), version: str = ""
+) -> PoolSpec:
+    """The export, by default of the pool's own name, as a pool; `version`: of the protocol, empty is negotiated."""
+    return PoolSpec.netfs(
+        name,
+        host=host,
+        path=f"/srv/nfs/{export or name}",
+        target=f"/srv/pools/{name}",
+        options=options,
+        protocol_version=version,
+    )
+
+
+def local(name: str = "local") -> PoolSpec:
+    """A pool on the host's own disk."""
+    return PoolSpec.dir(name, target=f"/srv/pools/{name}")
+
+
+def health(agent: AgentClient, pool: str = "vm_data") -> HealthStatus | None:
+    """What the agent says of the pool now; None: nothing, or it does not answer."""
+    try:
+        found = agent.pools.get(pool).health
+    except PoolfleetError:
+        return None
+    return None if found is None else found.status
+
+
+def wait_for(agent: AgentClient, status: HealthStatus, pool: str = "vm_data", *, limit_s: float) -> None:
+    """Return when the agent says this of the pool; raises NotReadyError."""
+    wait_until(
+        lambda: health(agent, pool) is status, limit_s=limit_s, what=f"{pool} is {status}", every_s=ASKED_EVERY_S
+    )

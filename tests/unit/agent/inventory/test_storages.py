@@ -1,0 +1,232 @@
+"""Which storage a pool lies on, as its agent finds out: by its mount, its marker and its files, never by waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+import structlog
+
+from poolfleet_agent.files.channel import Channel
+from poolfleet_agent.files.routed import RoutedFiles
+from poolfleet_agent.inventory import storages
+from poolfleet_agent.inventory.build import TargetFacts
+from poolfleet_agent.model.pool import Fingerprint, HealthStatus, NetfsSource, Pool, PoolFacts, Storage, StorageIdSource
+from poolfleet_agent.model.share_user import ShareUser
+from poolfleet_agent.processes.child import Children
+from tests.unit.agent.fake_host import FakeHost, pool_facts
+
+SOON_S = 10.0
+
+
+class Counted:
+    """A worker whose questions are counted."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self.asked: list[str] = []
+
+    async def ask(self, operation: bytes, path: bytes, *arguments: bytes, timeout_s: float) -> list[bytes]:
+        self.asked.append(operation.decode())
+        return await self._channel.ask(operation, path, *arguments, timeout_s=timeout_s)
+
+    async def ask_once(self, operation: bytes, path: bytes, *arguments: bytes, timeout_s: float) -> list[bytes]:
+        raise AssertionError("a look changes nothing")
+
+    def acting_as(self, _user: ShareUser) -> Self:
+        raise AssertionError("a look is root's")
+
+
+@pytest.fixture
+async def worker() -> AsyncIterator[Counted]:
+    children = Children()
+    channel = Channel(children)
+    yield Counted(channel)
+    await channel.close()
+    await children.close()
+
+
+@pytest.fixture
+def host(worker: Counted) -> FakeHost:
+    return FakeHost(files=RoutedFiles(worker))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "root"
+    root.mkdir()
+    return root
+
+
+async def look(host: FakeHost, facts: PoolFacts, previous: Pool | None = None) -> TargetFacts:
+    await host.pool_mounts.learn(facts.definition)
+    async with asyncio.timeout(SOON_S):
+        return await host.looker.storages.look(facts, previous)
+
+
+async def storage(host: FakeHost, facts: PoolFacts, previous: Pool | None = None) -> Storage:
+    found = (await look(host, facts, previous)).storage
+    assert found is not None
+    return found
+
+
+def on(root: Path) -> PoolFacts:
+    return pool_facts("p", target=str(root))
+
+
+def netfs(root: Path, host: str = "filer") -> PoolFacts:
+    facts = on(root)
+    source = NetfsSource(host=host, path="/export")
+    return replace(facts, definition=replace(facts.definition, type="netfs", source=source))
+
+
+def seen(facts: PoolFacts, found: TargetFacts) -> Pool:
+    return Pool(facts=facts, etag="", storage=found.storage, filesystem_id=found.filesystem_id)
+
+
+def adopt(root: Path, content: str) -> None:
+    (root / ".poolfleet").mkdir(exist_ok=True)
+    (root / ".poolfleet/storage-id").write_text(content)
+
+
+async def test_a_marker_in_the_directory_is_the_id(host: Any, root: Path) -> None:
+    local = await storage(host, on(root))
+    assert local.id.startswith("host:agent:")
+    marker = str(uuid.uuid4())
+    adopt(root, marker + "\n")
+    adopted = await storage(host, on(root))
+    assert (adopted.id, adopted.source, adopted.aliases) == (marker, StorageIdSource.MARKER, (local.id,))
+
+
+async def test_a_marker_that_is_no_uuid_is_told_once_and_not_trusted(host: Any, root: Path) -> None:
+    adopt(root, "vm_data")
+    with structlog.testing.capture_logs() as logged:
+        for _ in range(4):
+            assert (await storage(host, on(root))).source is StorageIdSource.DERIVED
+    assert [line["path"] for line in logged if "UUID" in line["event"]] == [f"{root}/.poolfleet/storage-id"]
+
+
+async def test_what_has_not_changed_is_not_read_again(host: Any, worker: Any, root: Path) -> None:
+    adopt(root, str(uuid.uuid4()))
+    for _ in range(2):
+        await storage(host, on(root))
+    worker.asked.clear()
+    await storage(host, on(root))
+    assert set(worker.asked) == {"real_path", "file_system", "stat", "lstat"}
+    (root / "new").touch()
+    before = await storage(host, on(root))
+    assert before.fingerprint and before.fingerprint.files == (("new", (root / "new").stat().st_ino),)
+    marker = str(uuid.uuid4())
+    adopt(root, marker + "\n")
+    assert (await storage(host, on(root))).id == marker
+
+
+async def test_the_fingerprint_is_the_root_and_the_files_of_the_lowest_inodes(host: Any, root: Path) -> None:
+    for number in range(25):
+        (root / f"disk{number}").touch()
+    (root / "folder").mkdir()
+    (root / "link").symlink_to("disk1")
+    (root / ".nfs0001").touch()
+    adopt(root, "x")
+    os.close(os.open(os.fsencode(root) + b"/\xff", os.O_CREAT))
+    found = (await storage(host, on(root))).fingerprint
+    names = [*(f"disk{number}" for number in range(25)), "\\xff"]
+    inodes = {name: (root / name).stat().st_ino for name in names[:-1]}
+    inodes["\\xff"] = os.stat(os.fsencode(root) + b"/\xff").st_ino
+    lowest = sorted(inodes.items(), key=lambda item: item[1])[:20]
+    assert found == Fingerprint(root_inode=root.stat().st_ino, files=tuple(lowest))
+
+
+async def test_of_too_many_files_only_the_root_tells(host: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storages, "MOST_NAMES", 3)
+    for number in range(3):
+        (root / f"disk{number}").touch()
+    whole = (await storage(host, on(root))).fingerprint
+    assert whole and len(whole.files) == 3
+    (root / "one more").touch()
+    found = (await storage(host, on(root))).fingerprint
+    assert found == Fingerprint(root_inode=root.stat().st_ino, too_many=True)
+
+
+async def test_a_folder_on_a_share_is_identified_by_the_share(host: Any, root: Path) -> None:
+    (root / "vm").mkdir()
+    host.watch.mount(str(root), "Filer:/export", super_options=("addr=10.0.0.5",))
+    host.resolved["filer"] = ["10.0.0.6", "10.0.0.5"]
+    found = await look(host, on(root / "vm"))
+    assert found.filesystem_id == "nfs:10.0.0.5/export"
+    assert found.storage
+    assert found.storage.id == "nfs:10.0.0.5/export/vm"
+    assert set(found.storage.aliases) == {"nfs:filer/export/vm", "nfs:10.0.0.6/export/vm"}
+    assert found.storage.fingerprint
+    assert found.storage.fingerprint.root_inode == (root / "vm").stat().st_ino
+
+
+@pytest.mark.parametrize("status", [HealthStatus.SUSPECT, HealthStatus.UNRESPONSIVE])
+async def test_a_share_that_does_not_answer_is_not_asked(host: Any, worker: Any, root: Path, status: Any) -> None:
+    marker = str(uuid.uuid4())
+    adopt(root, marker)
+    host.watch.mount(str(root), "filer:/export", super_options=("addr=10.0.0.5",))
+    first = await look(host, netfs(root))
+    host.watch.become(str(root), status)
+    worker.asked.clear()
+    assert (await host.looker.storages.look(netfs(root), seen(netfs(root), first))).storage == first.storage
+    unseen = (await host.looker.storages.look(netfs(root), None)).storage
+    assert worker.asked == []
+    assert unseen == Storage(id="nfs:10.0.0.5/export", source=StorageIdSource.DERIVED, aliases=("nfs:filer/export",))
+
+
+async def test_a_share_that_was_not_probed_yet_is_asked_after_its_first_probe(host: Any, root: Path) -> None:
+    marker = str(uuid.uuid4())
+    adopt(root, marker)
+    host.watch.mount(str(root), "filer:/export")
+    del host.watch.known[str(root)]
+    host.watch._tell = lambda: None
+    looking = asyncio.create_task(host.looker.storages.look(netfs(root), None))
+    await asyncio.sleep(0)
+    host.watch.become(str(root), HealthStatus.HEALTHY)
+    found = (await looking).storage
+    assert found and found.id == marker
+
+
+async def test_what_lies_below_an_unmounted_share_is_not_taken_for_it(host: Any, worker: Any, root: Path) -> None:
+    host.watch.mount(str(root), "filer:/export", super_options=("addr=10.0.0.5",))
+    host.resolved["filer"] = ["10.0.0.5"]
+    shares = {kind: await look(host, kind(root)) for kind in (on, netfs)}
+    host.watch.unmount(str(root))
+    adopt(root, str(uuid.uuid4()))
+    worker.asked.clear()
+    for kind, share in shares.items():
+        found = await host.looker.storages.look(kind(root), seen(kind(root), share))
+        assert share.storage is not None
+        assert found == replace(share, storage=replace(share.storage, fingerprint=None))
+    assert worker.asked == []
+
+
+async def test_an_adopted_share_keeps_its_id_while_it_is_not_mounted(host: Any, root: Path) -> None:
+    marker = str(uuid.uuid4())
+    adopt(root, marker)
+    host.watch.mount(str(root), "filer:/export", super_options=("addr=10.0.0.5",))
+    first = await look(host, netfs(root))
+    host.watch.unmount(str(root))
+    stopped = await storage(host, netfs(root), seen(netfs(root), first))
+    assert (stopped.id, stopped.source) == (marker, StorageIdSource.MARKER)
+    elsewhere = await storage(host, netfs(root, "other"), seen(netfs(root), first))
+    assert elsewhere.id == "nfs:other/export"
+
+
+async def test_the_resolver_is_asked_from_time_to_time_and_its_silence_believed_nothing(host: Any, root: Path) -> None:
+    host.resolved["filer"] = ["10.0.0.5"]
+    assert (await storage(host, netfs(root))).id == "nfs:10.0.0.5/export"
+    host.resolved["filer"] = ["10.0.0.9"]
+    assert (await storage(host, netfs(root))).id == "nfs:10.0.0.5/export"
+    host.clock.time_s += storages.ADDRESSES_HOLD_S
+    assert (await storage(host, netfs(root))).id == "nfs:10.0.0.9/export"
+    host.resolved.clear()
+    host.clock.time_s += storages.ADDRESSES_HOLD_S
+    assert (await storage(host, netfs(root))).id == "nfs:10.0.0.9/export"
