@@ -103,7 +103,7 @@ async def test_a_share_that_root_cannot_list_is_not_started(fake: FakeHost, owne
     fake.files.root_may, fake.files.folders["/pools/p"] = CLOSED, owner
     with pytest.raises((MountError, ModelError)) as refused:
         await fake.actors.check_listable(definition)
-    error = refused.value
+    error: Any = refused.value
     assert (error.failure if isinstance(error, MountError) else error.reason) == reason
     fake.files.root_may = SQUASHED
     await fake.actors.check_listable(definition)
