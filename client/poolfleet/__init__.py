@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         PoolState,
         PoolTarget,
         Storage,
+        StorageFingerprint,
         StorageIdSource,
     )
     from poolfleet.types.probe import LayerOutcome, PoolProbe, ProbeLayer, ShareUsers
@@ -133,6 +134,7 @@ __all__ = [
     "Status",
     "StillRunning",
     "Storage",
+    "StorageFingerprint",
     "StorageIdSource",
     "Unavailable",
     "UnreadPool",

@@ -22,6 +22,7 @@ MutationRequest: TypeAlias = (
     | pools.StopPoolRequest
     | pools.BuildPoolRequest
     | pools.RefreshPoolRequest
+    | pools.AdoptStorageRequest
     | volumes.CreateVolumeRequest
     | volumes.DeleteVolumeRequest
 )

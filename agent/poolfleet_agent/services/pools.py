@@ -16,6 +16,7 @@ from poolfleet_agent.control.pools.start import StartPool
 from poolfleet_agent.control.pools.stop import StopPool
 from poolfleet_agent.control.pools.undefine import UndefinePool
 from poolfleet_agent.control.pools.update import UpdatePool
+from poolfleet_agent.control.storage import AdoptStorage
 from poolfleet_agent.inventory.pages import page_of
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import invalid_field
@@ -177,6 +178,12 @@ class PoolServicer(pool_service_pb2_grpc.PoolServiceServicer):
         check_known_name("pool", request.pool)
         probe = ProbePool(host=self._host, pool=request.pool, write_test=request.write_test)
         return diagnosis_to(await probe.run())
+
+    async def AdoptStorage(self, request: _PB.AdoptStorageRequest, context: Context) -> _PB.AdoptStorageResponse:
+        """Mark the storage behind a pool."""
+        check_known_name("pool", request.pool)
+        mutation = AdoptStorage(host=self._host, pool=request.pool, etag=request.etag)
+        return _PB.AdoptStorageResponse(operation=await submit(self._operations, request, mutation))
 
 
 def _write_pool(message: pool_pb2.Pool, entry: PoolEntry, view: snapshot_pb2.View.ValueType) -> None:

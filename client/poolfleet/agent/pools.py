@@ -257,6 +257,28 @@ class Pools:
             self._connection, self._connection.pools.RefreshPool, request, request_id, timeout_s, wait=wait
         )
 
+    async def adopt_storage(
+        self,
+        name: str,
+        *,
+        etag: str = "",
+        validate_only: bool = False,
+        request_id: str | None = None,
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> Operation:
+        """Mark the storage behind a pool with an id of its own, a UUID in `.poolfleet/storage-id` of its directory.
+
+        Every agent that sees the storage reads it there at its next look. One that is marked already is OK (`changed`
+        is False then). Raises FailedPrecondition where something else lies in the marker's place (IDENTITY_CONFLICT),
+        or the directory may not be written in (PATH_NOT_USABLE).
+        """
+        with representable:
+            request = pb.AdoptStorageRequest(pool=name, etag=etag, validate_only=validate_only)
+        return await mutations.run(
+            self._connection, self._connection.pools.AdoptStorage, request, request_id, timeout_s, wait=wait
+        )
+
     async def undefine(
         self,
         name: str,

@@ -22,6 +22,7 @@ class Pools(Face[pools.Pools]):
     stop = blocking(pools.Pools.stop)
     build = blocking(pools.Pools.build)
     refresh = blocking(pools.Pools.refresh)
+    adopt_storage = blocking(pools.Pools.adopt_storage)
     undefine = blocking(pools.Pools.undefine)
     erase = blocking(pools.Pools.erase)
     probe = blocking(pools.Pools.probe)

@@ -39,7 +39,7 @@ _ORDER = (
         "delete",
     ),
     *("erase", "start", "stop", "restart", "build", "refresh", "autostart", "supervise", "probe"),
-    *("wait", "watch", "cancel", "check", "disks", "cordon", "uncordon", "validate"),
+    *("adopt", "wait", "watch", "cancel", "check", "disks", "cordon", "uncordon", "validate"),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from poolfleet.inventory.identity import Joined, storage_of
+from poolfleet.inventory.identity import Joined
 from poolfleet.inventory.model import VolumeUser
 from poolfleet.inventory.seen import HostSeen
 
@@ -23,7 +23,7 @@ def users(hosts: Iterable[HostSeen], storages: Iterable[Joined]) -> Mapping[Volu
     for storage in storages:
         for seen in storage.pools:
             by_pool[seen.place] = storage.storage_id
-            by_id[seen.host.host, storage_of(seen).id] = storage.storage_id
+            by_id[seen.host.host, seen.storage.id] = storage.storage_id
     found: defaultdict[VolumeKey, set[VolumeUser]] = defaultdict(set)
     for host in hosts:
         for disk in host.disks.disks if host.disks else ():

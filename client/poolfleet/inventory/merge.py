@@ -21,6 +21,8 @@ from poolfleet.inventory.model import (
 from poolfleet.inventory.seen import HostSeen, PoolSeen
 from poolfleet.types.volume import Volume
 
+_SHARES = ("nfs:", "cifs:", "ceph:", "gluster:")
+
 
 def merge(answers: Iterable[HostSeen]) -> Inventory:
     """Merge the hosts' answers, whatever their order: each storage once, and each volume of a storage once.
@@ -86,14 +88,17 @@ def _storage(storage: Joined) -> InventoryStorage:
                 for seen in storage.pools
             )
         ),
-        filesystems=frozenset(
-            (seen.host.agent_id or seen.host.host, seen.pool.filesystem_id)
-            for seen in storage.pools
-            if seen.pool.filesystem_id
-        ),
+        aliases=storage.aliases,
+        filesystems=frozenset(_filesystem(seen) for seen in storage.pools if seen.pool.filesystem_id),
         as_of=min((pool.as_of for pool in pools if pool.as_of), default=None),
         age_s=max((pool.age_s for pool in pools if pool.age_s is not None), default=None),
     )
+
+
+def _filesystem(seen: PoolSeen) -> tuple[str, str]:
+    """The disk that a pool lies on, and where its name holds: on that host, or for a share at the whole site."""
+    share = seen.pool.filesystem_id.startswith(_SHARES)
+    return (seen.host.site or "") if share else (seen.host.agent_id or seen.host.host), seen.pool.filesystem_id
 
 
 def _volumes(storage: Joined, used: Mapping[VolumeKey, list[VolumeUser]]) -> Iterator[InventoryVolume]:

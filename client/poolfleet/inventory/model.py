@@ -65,7 +65,9 @@ class InventoryStorage:
     available_bytes: int | None
     pools: tuple[StoragePool, ...]
     filesystems: frozenset[tuple[str, str]] = field(repr=False)
-    """Agent and file system below each pool: storages that have one in common are one disk."""
+    """Agent (of a share: site) and file system below each pool: storages that have one in common are one disk."""
+    aliases: tuple[str, ...] = ()
+    """Every other spelling of the storage that any host knows."""
     as_of: datetime | None = None
     """When the oldest of its pools was looked at."""
     age_s: float | None = None

@@ -9,7 +9,7 @@ from datetime import datetime
 from poolfleet.inventory.model import HostStatus
 from poolfleet.types.disk import DomainDisks
 from poolfleet.types.errors import PoolfleetError
-from poolfleet.types.pool import Pool
+from poolfleet.types.pool import Pool, Storage, StorageIdSource
 from poolfleet.types.volume import Volume, VolumeListing
 
 
@@ -49,6 +49,19 @@ class PoolSeen:
     def place(self) -> tuple[str, str]:
         """Host and pool: what tells it from every other."""
         return self.host.host, self.pool.name
+
+    @property
+    def storage(self) -> Storage:
+        """What it lies on; where its agent knows none, the pool stands for itself."""
+        return self.pool.storage or Storage(
+            id=f"pool:{self.host.agent_id or self.host.host}:{self.pool.uuid or self.pool.name}",
+            source=StorageIdSource.UNKNOWN,
+        )
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """Every name that its host knows for the storage, the id first."""
+        return self.storage.id, *self.storage.aliases
 
     @property
     def age_order(self) -> tuple[bool, float, tuple[str, str]]:

@@ -37,6 +37,7 @@ from poolfleet.types.pool import (
     PoolState,
     PoolTarget,
     Storage,
+    StorageFingerprint,
     StorageIdSource,
 )
 from poolfleet.types.probe import LayerOutcome, PoolProbe, ProbeLayer, ShareUsers
@@ -95,6 +96,7 @@ __all__ = [
     "ShareUsers",
     "StillRunning",
     "Storage",
+    "StorageFingerprint",
     "StorageIdSource",
     "Unavailable",
     "UnreadPool",

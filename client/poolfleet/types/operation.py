@@ -23,6 +23,7 @@ class OperationKind(StrEnum):
     STOP_POOL = "stop_pool"
     BUILD_POOL = "build_pool"
     REFRESH_POOL = "refresh_pool"
+    ADOPT_STORAGE = "adopt_storage"
     CREATE_VOLUME = "create_volume"
     DELETE_VOLUME = "delete_volume"
 

@@ -179,13 +179,26 @@ class PendingDefinition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StorageFingerprint:
+    """Inode numbers in a storage's root directory: the same on every host that sees it, whatever it is called there."""
+
+    root_inode: int
+    files: tuple[tuple[str, int], ...] = ()
+    """Names and inode numbers of up to 20 files, those with the lowest numbers, the lowest first."""
+    too_many_names: bool = False
+    """The directory has more names than are looked at; then `files` is empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
-    """What lies behind a pool: the same id on every host that sees the same storage."""
+    """What lies behind a pool. A derived id may be another host's alias: the inventory joins them."""
 
     id: str
     source: StorageIdSource
     aliases: tuple[str, ...] = ()
-    """Other spellings of the same storage that this host knows."""
+    """Every other spelling of it that this host knows: the server by name and by each of its addresses."""
+    fingerprint: StorageFingerprint | None = None
+    """None: the pool is no directory, or was not looked at while its share answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +232,7 @@ class Pool:
     mount: PoolMount | None = None
     storage: Storage | None = None
     filesystem_id: str = ""
-    """Capacity is added once per filesystem_id and host; empty: not known."""
+    """Capacity is added once per filesystem_id and host, or, for a share (`nfs:…`), in all; empty: not known."""
     pending: PendingDefinition | None = None
     etag: str = ""
     """Covers definition and identity, never usage."""

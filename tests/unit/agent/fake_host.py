@@ -190,12 +190,15 @@ class FakeHypervisor:
 
 
 class FakeFiles:
-    """A file system on which nothing is but what is `kept`, by path, and no path is a link.
+    """A file system on which nothing is but what is `kept`, by path, and no path is a link but those below `links`.
 
-    Whatever is made is dated `clock_now_s` and belongs to `makes_as`, whoever makes it; `refusing` fails what is made.
+    Links that lead onto a mount in `dead` are not followed. Whatever is made is dated `clock_now_s` and belongs to
+    `makes_as`, whoever makes it; `refusing` fails what is made.
     """
 
     def __init__(self) -> None:
+        self.links: dict[str, str] = {}
+        self.dead: set[str] = set()
         self.kept: dict[str, bytes] = {}
         self.dates: dict[str, float] = {}
         self.clock_now_s = 1000.0
@@ -227,6 +230,11 @@ class FakeFiles:
         )  # fmt: skip
 
     async def real_path(self, path: str, *, timeout_s: float = 5.0) -> str:
+        for link, target in self.links.items():
+            if path.startswith(f"{link}/"):
+                if target in self.dead:
+                    raise ModelError(Reason.POOL_UNRESPONSIVE, "dead", metadata={"mount": target})
+                return target + path.removeprefix(link)
         return path
 
     async def file_system(self, path: str, *, timeout_s: float = 5.0) -> FileSystemFacts | None:

@@ -20,6 +20,7 @@ from poolfleet_agent.model.ports.hypervisor import (
 )
 from poolfleet_agent.model.ports.images import Images, JobListener
 from poolfleet_agent.model.ports.maintenance import MaintenanceStore
+from poolfleet_agent.model.ports.mount_helpers import MountHelper, MountHelpers
 from poolfleet_agent.model.ports.mount_store import MountOwner, MountRecord, MountStore
 from poolfleet_agent.model.ports.mount_watch import MountProber, MountWatch, ProbeAnswer
 from poolfleet_agent.model.ports.mounts import Account, LayerResult, MountRequest, Mounts, ServerProbe
@@ -58,6 +59,8 @@ __all__ = [
     "LayerResult",
     "MadeFile",
     "MaintenanceStore",
+    "MountHelper",
+    "MountHelpers",
     "MountOwner",
     "MountProber",
     "MountRecord",

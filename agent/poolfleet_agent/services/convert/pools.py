@@ -5,6 +5,7 @@ from poolfleet_agent.model.errors import invalid_field
 from poolfleet_agent.model.names import check_uuid
 from poolfleet_agent.model.pool import (
     DirSource,
+    Fingerprint,
     HealthStatus,
     NetfsSource,
     Permissions,
@@ -136,6 +137,15 @@ def _storage_to(storage: Storage) -> snapshot_pb2.Storage:
         id=storage.id,
         source=snapshot_pb2.Storage.Source.Value(f"SOURCE_{storage.source}"),
         aliases=storage.aliases,
+        fingerprint=_fingerprint_to(storage.fingerprint) if storage.fingerprint else None,
+    )
+
+
+def _fingerprint_to(fingerprint: Fingerprint) -> snapshot_pb2.StorageFingerprint:
+    return snapshot_pb2.StorageFingerprint(
+        root_inode=fingerprint.root_inode,
+        files=[snapshot_pb2.StorageFingerprint.File(name=name, inode=inode) for name, inode in fingerprint.files],
+        too_many_names=fingerprint.too_many,
     )
 
 

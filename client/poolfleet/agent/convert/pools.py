@@ -20,6 +20,7 @@ from poolfleet.types.pool import (
     PoolState,
     PoolTarget,
     Storage,
+    StorageFingerprint,
     StorageIdSource,
 )
 from poolfleet.types.volume import Permissions
@@ -97,7 +98,13 @@ def _mount(message: pool_pb2.PoolMount) -> PoolMount:
 
 def _storage(message: snapshot_pb2.Storage) -> Storage:
     source = _ID_SOURCES.get(message.source, StorageIdSource.UNKNOWN)
-    return Storage(id=message.id, source=source, aliases=tuple(message.aliases))
+    fingerprint = _fingerprint(message.fingerprint) if message.HasField("fingerprint") else None
+    return Storage(id=message.id, source=source, aliases=tuple(message.aliases), fingerprint=fingerprint)
+
+
+def _fingerprint(message: snapshot_pb2.StorageFingerprint) -> StorageFingerprint:
+    files = tuple((file.name, file.inode) for file in message.files)
+    return StorageFingerprint(root_inode=message.root_inode, files=files, too_many_names=message.too_many_names)
 
 
 def _desired_state(message: pool_pb2.DesiredState) -> DesiredState:

@@ -1,4 +1,4 @@
-"""`storage list` and `storage show`: the inventory seen from the storages."""
+"""The verbs of storages: list and show, the inventory seen from them, and adopt."""
 
 from __future__ import annotations
 
@@ -6,24 +6,31 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from poolfleet.cli.addressing import pool_name
+from poolfleet.cli.changing.change import Asked, Change, carry_out
 from poolfleet.cli.exit_codes import ExitCode
 from poolfleet.cli.output.answers import Answer, Column, Kind, Table
+from poolfleet.cli.pool.reads import PoolWord
 from poolfleet.cli.session import Session, UsageError
 from poolfleet.cli.storage import tables
-from poolfleet.cli.verbs import group, reads
+from poolfleet.cli.verbs import changes, group, reads
 from poolfleet.types.errors import NotFound
 
 if TYPE_CHECKING:
+    from poolfleet.agent.client import AgentClient
     from poolfleet.inventory.model import Inventory, StoragePool
+    from poolfleet.types.operation import Operation
 
 app = group("storage")
 
-_WORD = typer.Argument(metavar="STORAGE", help="Id of the storage, or the name of a pool on it.", show_default=False)
+_WORD = typer.Argument(metavar="STORAGE", help="Id or spelling of the storage, or a pool on it.", show_default=False)
 _POOLS: tuple[Column[StoragePool], ...] = (
     Column("HOST", lambda pool: pool.host),
     Column("POOL", lambda pool: pool.pool),
     Column("TARGET", lambda pool: pool.target, Kind.PATH),
 )
+
+_SPELLINGS: tuple[Column[str], ...] = (Column("ALSO-KNOWN-AS", lambda spelling: spelling, Kind.PATH),)
 
 
 @reads(app, "list", "poolfleet storage list", "poolfleet storage list -o wide")
@@ -54,9 +61,25 @@ async def show_storage(cli: Session, /, *, storage: Annotated[str, _WORD]) -> Ex
             return Answer(document=_document(found), code=code)
         pools = Table(_POOLS, row.storage.pools, heading="Pools")
         drawn: list[Table[Any]] = [tables.table([row]), pools]
+        if row.storage.aliases:
+            drawn.append(Table(_SPELLINGS, row.storage.aliases))
         return Answer(tables=drawn, document=_document(found, row.storage.storage_id), code=code)
 
     return await cli.show(look)
+
+
+@changes(app, "adopt", "poolfleet storage adopt vm_data -H kvm7", "poolfleet storage adopt vm_data -H kvm7 --dry-run")
+async def adopt_storage(cli: Session, /, *, pool: PoolWord) -> ExitCode:
+    """Mark the storage behind a pool with an id of its own, which every host that sees it reads there.
+
+    Writes `.poolfleet/storage-id` into the pool's directory. One host of those that see the storage is enough.
+    """
+
+    async def ask(client: AgentClient, asked: Asked) -> Operation:
+        return await client.pools.adopt_storage(await pool_name(client, pool), **asked)
+
+    change = Change(ask=ask, doing=f"adopt the storage of pool {pool}", done="adopted", already="already adopted")
+    return await carry_out(cli, change)
 
 
 def _document(found: Inventory, only: str | None = None) -> dict[str, Any]:
@@ -68,6 +91,10 @@ def _document(found: Inventory, only: str | None = None) -> dict[str, Any]:
 def _chosen(found: Inventory, word: str) -> tables.Row | None:
     rows = tables.rows(found)
     exact = [row for row in rows if row.storage.storage_id == word]
+    exact = exact or [row for row in rows if word in row.storage.aliases]
+    if len(exact) > 1:
+        ids = ", ".join(row.storage.storage_id for row in exact)
+        raise UsageError(f"{len(exact)} storages are known by {word}: choose one of {ids}")
     by_pool = [row for row in rows if any(pool.pool == word for pool in row.storage.pools)]
     if not exact and len(by_pool) > 1:
         ids = ", ".join(row.storage.storage_id for row in by_pool)

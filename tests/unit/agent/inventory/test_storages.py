@@ -202,6 +202,7 @@ async def test_what_lies_below_an_unmounted_share_is_not_taken_for_it(host: Any,
     adopt(root, str(uuid.uuid4()))
     worker.asked.clear()
     for kind, share in shares.items():
+        assert share.storage
         found = await host.looker.storages.look(kind(root), seen(kind(root), share))
         assert share.storage is not None
         assert found == replace(share, storage=replace(share.storage, fingerprint=None))

@@ -23,6 +23,7 @@ from poolfleet import (
     PoolState,
     PoolTarget,
     StillRunning,
+    StorageFingerprint,
     StorageIdSource,
 )
 from poolfleet.aio import AgentClient
@@ -43,7 +44,14 @@ NETFS = pool_pb2.Pool(
     netfs=pool_pb2.NetfsSource(host="nfs.example.com", path="/path/to/share", format="nfs"),
     target=pool_pb2.PoolTarget(path="/vm_data", permissions=snapshot_pb2.Permissions(mode=0o711, owner=0)),
     mount=pool_pb2.PoolMount(options=["noatime"], owner=pool_pb2.PoolMount.OWNER_LIBVIRT),
-    storage=snapshot_pb2.Storage(id="nfs:a", source=snapshot_pb2.Storage.SOURCE_DERIVED, aliases=["nfs:b"]),
+    storage=snapshot_pb2.Storage(
+        id="nfs:a",
+        source=snapshot_pb2.Storage.SOURCE_DERIVED,
+        aliases=["nfs:b"],
+        fingerprint=snapshot_pb2.StorageFingerprint(
+            root_inode=2**63, files=[snapshot_pb2.StorageFingerprint.File(name="base.qcow2", inode=12)]
+        ),
+    ),
     pending=pool_pb2.PendingDefinition(
         fields=["target.path"], spec=pool_pb2.PoolSpec(name="vm_data", dir=pool_pb2.DirSource())
     ),
@@ -63,6 +71,7 @@ async def test_a_pool_has_all_that_the_agent_said(stub: StubAgent, client: Agent
     assert (pool.mount.options, pool.mount.owner) == (("noatime",), MountOwner.LIBVIRT)
     assert pool.storage is not None
     assert (pool.storage.source, pool.storage.aliases) == (StorageIdSource.DERIVED, ("nfs:b",))
+    assert pool.storage.fingerprint == StorageFingerprint(root_inode=2**63, files=(("base.qcow2", 12),))
     assert pool.health is not None
     assert (pool.health.status, pool.health.reason, pool.health.since) == (HealthStatus.FAULTY, "READ_ONLY", None)
     assert pool.desired_state is not None
@@ -140,6 +149,14 @@ async def test_an_update_says_what_it_changes(
     await client.pools.update("a", **change, etag="e1")
     (request,) = stub.sent("UpdatePool")
     assert (list(request.update_mask.paths), request.etag) == (mask, "e1")
+
+
+async def test_a_storage_is_adopted_by_a_pool_on_it(stub: StubAgent, client: AgentClient) -> None:
+    stub.on("AdoptStorage", pool_service_pb2.AdoptStorageResponse(operation=succeeded(pool_result=NETFS)))
+    operation = await client.pools.adopt_storage("vm_data", etag="e1")
+    assert isinstance(operation.result, Pool)
+    (request,) = stub.sent("AdoptStorage")
+    assert (request.pool, request.etag, request.validate_only) == ("vm_data", "e1", False)
 
 
 async def test_a_running_operation_is_waited_for(stub: StubAgent, client: AgentClient) -> None:

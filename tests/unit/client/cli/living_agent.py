@@ -20,6 +20,7 @@ from poolfleet.v1 import (
     operation_service_pb2,
     pool_pb2,
     pool_service_pb2,
+    snapshot_pb2,
     volume_pb2,
     volume_service_pb2,
 )
@@ -167,6 +168,14 @@ class LivingAgent(StubAgent):
         self._pool(request.pool)
         operation = self._did("REFRESH_POOL", request, request.pool, changed=True)
         return pool_service_pb2.RefreshPoolResponse(operation=operation)
+
+    async def AdoptStorage(self, request: Any) -> pool_service_pb2.AdoptStorageResponse:
+        storage = self._pool(request.pool).storage
+        changed = storage.source != snapshot_pb2.Storage.SOURCE_MARKER
+        if not request.validate_only:
+            storage.source = snapshot_pb2.Storage.SOURCE_MARKER
+        operation = self._did("ADOPT_STORAGE", request, request.pool, changed=changed)
+        return pool_service_pb2.AdoptStorageResponse(operation=operation)
 
     async def UndefinePool(self, request: Any) -> pool_service_pb2.UndefinePoolResponse:
         there = request.pool in self.pools

@@ -146,6 +146,45 @@ async def test_the_inventory_has_each_storage_once(hosts: Hosts) -> None:
     assert partial.lines[0].startswith("INCOMPLETE: 2 of 3 hosts")
 
 
+async def test_a_share_is_counted_once_and_found_however_its_server_is_spelt(hosts: Hosts) -> None:
+    for agent, server in zip(hosts.agents, ("10.0.0.5", "10.0.0.6", "10.0.0.5"), strict=True):
+        aliases = ["nfs:filer/vm", "nfs:10.0.0.5/vm", "nfs:10.0.0.6/vm"]
+        source = snapshot_pb2.Storage.SOURCE_DERIVED
+        agent.has_pool("vm", storage=snapshot_pb2.Storage(id=f"nfs:{server}/vm", source=source, aliases=aliases))
+    assert (await hosts.poolfleet("inventory")).lines[0].startswith("complete: 3 hosts, 1 storage,")
+    for spelling in ("nfs:10.0.0.5/vm", "nfs:10.0.0.6/vm", "nfs:filer/vm"):
+        ran = await hosts.poolfleet("storage", "show", spelling)
+        assert (ran.code, ran.err) == (0, "")
+        assert [line[:2] for line in table(ran)[1:2]] == [["nfs:10.0.0.5/vm", "dir"]]
+        assert ran.lines[-2:] == ["nfs:10.0.0.6/vm", "nfs:filer/vm"]
+
+
+async def test_a_storage_whose_id_is_not_to_be_trusted_is_told(hosts: Hosts) -> None:
+    for agent, root_inode in zip(hosts.agents, (2, 2, 128), strict=True):
+        storage = snapshot_pb2.Storage(id="nfs:10.0.0.5/vm", source=snapshot_pb2.Storage.SOURCE_DERIVED)
+        storage.fingerprint.root_inode = root_inode
+        agent.has_pool("vm", storage=storage)
+    ran = await hosts.poolfleet("inventory", "-o", "json")
+    document = json.loads(ran.out)
+    assert document["complete"] is False
+    assert [storage["identity_conflict"] for storage in document["storages"]] == [True]
+    assert "identity conflict: kvm1:vm and kvm3:vm have different root directories" in ran.err
+    assert (await hosts.poolfleet("storage", "list", "--require-complete")).code == 1
+
+
+async def test_a_storage_is_adopted_by_one_host_that_sees_it(hosts: Hosts) -> None:
+    for agent in hosts.agents:
+        agent.has_pool("vm_data", storage=snapshot_pb2.Storage(id=SHARE, source=snapshot_pb2.Storage.SOURCE_DERIVED))
+    adopt = ("storage", "adopt", "vm_data")
+    assert (await hosts.poolfleet(*adopt)).code == 2
+    for words in (["-H", "kvm1", "--dry-run"], ["-H", "kvm1"]):
+        ran = await hosts.poolfleet(*adopt, *words)
+        said = "would be adopted" if "--dry-run" in words else "adopted"
+        assert ran.lines == [f"the storage of pool vm_data {said}"]
+    assert (await hosts.poolfleet(*adopt, "-H", "kvm1")).lines == ["the storage of pool vm_data already adopted"]
+    assert (await hosts.poolfleet("storage", "adopt", "nix", "-H", "kvm1")).code == 4
+
+
 async def test_hosts_are_listed_and_checked(hosts: Hosts) -> None:
     hosts.agents[0].has_pool("p")
     lines = table(await hosts.poolfleet("host", "list"))

@@ -36,7 +36,7 @@ def test_the_program_lists_its_groups_and_nothing_that_has_not_come() -> None:
         ("volume", "list show find users disk-xml create delete"),
         ("operation", "list show wait watch cancel"),
         ("host", "list show check disks cordon uncordon"),
-        ("storage", "list show"),
+        ("storage", "list show adopt"),
         ("inventory", "show"),
         ("config", "show validate"),
     ],

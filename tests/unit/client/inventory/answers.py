@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 from poolfleet.inventory.model import HostStatus
 from poolfleet.inventory.seen import HostSeen, PoolSeen
 from poolfleet.types.disk import DiskRole, DomainDisk, DomainDisks, DomainState
-from poolfleet.types.pool import Pool, PoolState, PoolTarget, Storage, StorageIdSource
+from poolfleet.types.pool import Pool, PoolState, PoolTarget, Storage, StorageFingerprint, StorageIdSource
 from poolfleet.types.snapshot import Revision
 from poolfleet.types.volume import UnreadPool, Volume, VolumeListing
 
@@ -21,8 +22,20 @@ def configured(storage_id: str, *aliases: str) -> Storage:
     return Storage(id=storage_id, source=StorageIdSource.CONFIGURED, aliases=aliases)
 
 
-def derived(storage_id: str, *aliases: str) -> Storage:
-    return Storage(id=storage_id, source=StorageIdSource.DERIVED, aliases=aliases)
+def derived(
+    storage_id: str, *aliases: str, root: int | None = None, files: Mapping[str, int] = MappingProxyType({})
+) -> Storage:
+    return Storage(id=storage_id, source=StorageIdSource.DERIVED, aliases=aliases, fingerprint=fingerprint(root, files))
+
+
+def marked(storage_id: str, *aliases: str, root: int | None = None, files: Mapping[str, int] | None = None) -> Storage:
+    return Storage(
+        id=storage_id, source=StorageIdSource.MARKER, aliases=aliases, fingerprint=fingerprint(root, files or {})
+    )
+
+
+def fingerprint(root: int | None, files: Mapping[str, int]) -> StorageFingerprint | None:
+    return None if root is None else StorageFingerprint(root_inode=root, files=tuple(files.items()))
 
 
 def pool(

@@ -33,6 +33,15 @@ def test_two_shared_folders_of_one_export_are_one_disk() -> None:
     assert room(merge([seen("a", pools), neighbour]).storages).capacity_bytes == 100
 
 
+def test_folders_of_one_share_are_one_disk_on_whichever_host_and_site_by_site() -> None:
+    share = "nfs:10.0.0.5/export"
+    hosts = [
+        seen(host, [pool("p", derived(f"{share}/{host}"), filesystem_id=share, capacity_bytes=100)], site=site)
+        for host, site in (("a", "ams"), ("b", "ams"), ("c", "fra"))
+    ]
+    assert room(merge(hosts).storages).capacity_bytes == 200
+
+
 def test_what_is_not_known_counts_as_nothing() -> None:
     pools = [pool("p", configured("x"), capacity_bytes=None), pool("q", configured("y"), capacity_bytes=100)]
     assert room(merge([seen("a", pools)]).storages).capacity_bytes == 100

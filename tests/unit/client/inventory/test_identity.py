@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from poolfleet.inventory.identity import Joined, join
 from poolfleet.inventory.seen import PoolSeen
-from poolfleet.types.pool import Storage, StorageIdSource
+from poolfleet.types.pool import Storage, StorageFingerprint, StorageIdSource
 from tests.unit.client.inventory.answers import configured, derived, pool, pool_seen
 
 
@@ -104,12 +104,18 @@ def test_lists_that_a_delay_explains_are_none(one: list[str], other: list[str]) 
     assert not conflicting(join([on("a", configured("x"), *one), on("b", configured("x"), *other)]))
 
 
-names = st.sampled_from(["n1", "n2", "n3", "n4", "n5"])
+names = st.sampled_from(["n1", "n2", "nfs:filer/x", "nfs:10.0.0.5/x", "nfs:[fd00::5]/x", "nfs:127.0.0.1/x"])
+fingerprints = st.none() | st.builds(
+    StorageFingerprint,
+    root_inode=st.sampled_from([2, 128]),
+    files=st.lists(st.sampled_from([("a", 1), ("b", 2), ("c", 3), ("d", 4)]), max_size=4, unique=True).map(tuple),
+)
 storages_drawn = st.none() | st.builds(
     Storage,
     id=names,
     source=st.sampled_from([StorageIdSource.CONFIGURED, StorageIdSource.MARKER, StorageIdSource.DERIVED]),
     aliases=st.lists(names, max_size=2).map(tuple),
+    fingerprint=fingerprints,
 )
 drawn = st.lists(st.tuples(storages_drawn, st.sampled_from([None, "ams", "fra"])), max_size=8).map(
     lambda drawn: [on(f"h{index}", storage, site=site) for index, (storage, site) in enumerate(drawn)]
@@ -135,3 +141,38 @@ def test_one_id_without_sites_is_never_two_storages(pools: list[PoolSeen]) -> No
         ids = {seen.pool.storage.id for seen in storage.pools if seen.pool.storage}
         others = {seen.pool.storage.id for seen in same if seen.pool.storage and seen not in storage.pools}
         assert ids.isdisjoint(others)
+
+
+derived_drawn = st.lists(st.lists(names, min_size=1, max_size=3), min_size=1, max_size=7).map(
+    lambda spellings: [on(f"h{index}", derived(first, *rest)) for index, (first, *rest) in enumerate(spellings)]
+)
+
+
+def together(pools: list[PoolSeen]) -> set[tuple[str, str]]:
+    return {(a.host.host, b.host.host) for storage in join(pools) for a in storage.pools for b in storage.pools}
+
+
+@given(derived_drawn)
+def test_joining_by_aliases_is_an_equivalence(pools: list[PoolSeen]) -> None:
+    same = together(pools)
+    hosts = [seen.host.host for seen in pools]
+    assert all((host, host) in same for host in hosts)
+    assert same == {(b, a) for a, b in same}
+    assert all((a, d) in same for a, b in same for c, d in same if b == c)
+    for one in pools:
+        for other in pools:
+            if not set(one.spellings).isdisjoint(other.spellings):
+                assert (one.host.host, other.host.host) in same
+
+
+@given(derived_drawn, st.integers(0, 6))
+def test_what_was_joined_stays_so_when_one_more_host_answers(pools: list[PoolSeen], last: int) -> None:
+    fewer = [seen for index, seen in enumerate(pools) if index != last % len(pools)]
+    assert together(fewer) <= together(pools)
+
+
+def test_a_storage_knows_every_spelling_of_its_hosts() -> None:
+    [storage] = join(
+        [on("a", derived("nfs:10.0.0.5/vm", "nfs:filer/vm")), on("b", derived("nfs:10.0.0.5/vm", "nfs:f/vm"))]
+    )
+    assert (storage.storage_id, storage.aliases) == ("nfs:10.0.0.5/vm", ("nfs:f/vm", "nfs:filer/vm"))
