@@ -6,6 +6,7 @@ was given the stand-in sees the same files. Needs root.
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 from pathlib import Path
@@ -16,20 +17,31 @@ from scripts.embedded.namespace import MountNamespace
 
 _WRAPPER = """\
 #!/bin/sh
-# mount(8) of an embedded host: binds the stand-in for its share; no other share is to be had.
+# mount(8) of an embedded host: binds the stand-in for its share, or hangs; no other share is to be had.
 source= target=
 for word; do
     source=$target
     target=$word
 done
 case $source in
-    {share}) exec {mount} --bind {export} "$target" ;;
+    {share})
+        [ ! -e {hangs} ] || exec {helper}
+        exec {mount} --bind {export} "$target"
+        ;;
     *:/*)
         echo "mount.nfs: access denied by server while mounting $source" >&2
         exit 32
         ;;
     *) exec {mount} "$@" ;;
 esac
+"""
+
+
+_HANGING_HELPER = """\
+#!/bin/sh
+# mount.nfs beside a silent server: waits for one who never writes.
+exec 2> /dev/null
+read -r _ < {never}
 """
 
 
@@ -41,6 +53,7 @@ class NetfsStandIn:
         self.path = path
         self.root = root
         self.namespace = MountNamespace(root)
+        self._hangs = root / "hangs"
 
     @property
     def source(self) -> str:
@@ -55,16 +68,30 @@ class NetfsStandIn:
         if real_mount is None:
             raise FileNotFoundError("mount is not installed (Debian: mount)")
         shutil.copy(real_mount, self.root / "mount.real")
+        never = self.root / "never"
+        os.mkfifo(never)
+        helper = self.root / "mount.nfs"
+        helper.write_text(_HANGING_HELPER.format(never=shlex.quote(str(never))))
+        helper.chmod(0o755)
         wrapper = self.root / "mount"
         wrapper.write_text(
             _WRAPPER.format(
                 share=shlex.quote(self.source),
                 mount=shlex.quote(str(self.root / "mount.real")),
                 export=shlex.quote(str(export)),
+                hangs=shlex.quote(str(self._hangs)),
+                helper=shlex.quote(str(helper)),
             )
         )
         wrapper.chmod(0o755)
         self._mount(export)
+
+    def mounts_hang(self, *, so: bool) -> None:
+        """Whether a mount begun from now on hangs as mount.nfs does beside a silent server."""
+        if so:
+            self._hangs.touch()
+        else:
+            self._hangs.unlink(missing_ok=True)
 
     def _mount(self, export: Path) -> None:
         self.namespace.start([("tmpfs", self.source, str(export))])

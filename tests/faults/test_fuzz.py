@@ -254,7 +254,6 @@ def test_every_answer_is_documented(fuzzed: FuzzedHost) -> None:
 
         @settings(
             max_examples=EXAMPLES,
-            deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),
         )

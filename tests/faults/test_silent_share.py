@@ -212,6 +212,10 @@ if os.geteuid() == 0:
             return 'poolfleet_network_mounts{health="UNRESPONSIVE"} 2.0' in metrics(unused_tcp_port)
 
         await eventually(dead, limit_s=LIMIT_S, what="both mounts of the share are found unresponsive")
+        told = (
+            f'poolfleet_network_mount_health{{health="UNRESPONSIVE",source="{share.source}",target="{bystander}"}} 1.0'
+        )
+        assert told in metrics(unused_tcp_port)
         with pytest.raises(FailedPrecondition) as refused:
             await at_once(client.pools.start("far"))
         assert refused.value.reason == "HOST_MOUNT_UNRESPONSIVE"

@@ -105,6 +105,8 @@ class Mount(_Section):
     """A mounted share that does not answer a probe within so many seconds has missed it; two misses, and it is dead."""
     probe_interval_s: Annotated[float, Field(ge=1)] = 10.0
     """How often each network mount of the host is probed, in seconds, more or less."""
+    rescue_libvirtd: bool = True
+    """Whether a mount that libvirtd runs itself is ended after 10 s, while libvirtd answers nothing because of it."""
 
 
 class PoolOverride(_Section):

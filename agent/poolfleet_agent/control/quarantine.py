@@ -100,7 +100,8 @@ class Quarantine:
             raise error
 
     def _dead_chains(self, entry: PoolEntry) -> dict[str, str]:
-        return dead_chains(entry, self.registry.snapshot.pools, self.mounts.unusable_targets())
+        pools, targets = self.registry.snapshot.pools, self.mounts.unusable_targets()
+        return dead_chains(entry, pools, targets, self.mounts.links)
 
 
 def hangs_libvirt(pool: str, entry: MountEntry) -> ModelError:

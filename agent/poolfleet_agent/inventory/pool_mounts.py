@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from poolfleet_agent.inventory.links import Links
+from poolfleet_agent.inventory.servers import Servers
 from poolfleet_agent.model.compare import clean_path
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_table import MountEntry, Proof, prove
@@ -35,8 +37,13 @@ class PoolMounts:
     belongs: Callable[[str], str]
     saw: Callable[[str, str], Awaitable[None]]
     """Remembers that a source lies under the target of a pool that others mount."""
+    _servers: Servers = field(default_factory=Servers)
     _real: dict[str, str] = field(default_factory=dict)
     _proofs: dict[tuple[MountEntry, NetfsSource], Proof] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Nothing is learnt yet."""
+        self.links = Links(files=self.files, watch=self.watch)
 
     async def learn(self, definition: PoolDefinition) -> None:
         """Find out what cannot be told at once: where links lead, and whose address a mount's is."""
@@ -48,6 +55,7 @@ class PoolMounts:
         except ModelError:
             return  # what was known of it stays
         entry = self.watch.table().on(self._real[target])
+        await self._learn_server(definition, entry)
         if isinstance(definition.source, NetfsSource):
             if entry is not None:
                 await self._learn_proof(entry, definition.source)
@@ -55,11 +63,14 @@ class PoolMounts:
             await self.saw(target, mount.source)
 
     def server(self, definition: PoolDefinition) -> str | None:
-        """The server that calls for a pool may hang on, whatever its type; None: a local pool."""
-        if definition.server is not None:
-            return definition.server
+        """The server that calls for a pool may hang on, whatever its type, the same for each of its spellings.
+
+        None: a local pool.
+        """
         entry = self.mount(definition)
-        return (entry.address or entry.source) if entry is not None else None
+        if entry is None:
+            return self._servers.one(definition.server) if definition.server is not None else None
+        return self._servers.one(entry.address) if entry.address else entry.source
 
     def mount(self, definition: PoolDefinition) -> MountEntry | None:
         """The network mount that a pool's target lies on; None: it is local."""
@@ -171,6 +182,17 @@ class PoolMounts:
         known = self._proofs.get((entry, source))
         # Until the server's name was looked up, only the export tells; a mount never changes its server.
         return known or prove(table, target, source, (entry.address,))
+
+    async def _learn_server(self, definition: PoolDefinition, entry: MountEntry | None) -> None:
+        """A mount tells its server's address itself; of a pool that is not mounted the resolver knows it."""
+        if not isinstance(definition.source, NetfsSource):
+            return
+        host = definition.source.host
+        if entry is not None and entry.address:
+            if self._servers.one(host) != self._servers.one(entry.address):
+                self._servers.learn(host, {entry.address})
+        elif not self._servers.knows(host):
+            self._servers.learn(host, await self.addresses(host))
 
     async def _learn_proof(self, entry: MountEntry, source: NetfsSource) -> None:
         table = self.watch.table()

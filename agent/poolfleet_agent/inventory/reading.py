@@ -70,6 +70,8 @@ class Reader:
         pool = entry.pool
         try:
             await self._check(entry, Use.READ)
+            # After a start of the agent nothing is known of the volumes of the last snapshot.
+            await self.mounts.links.learn(entry.volumes.values())
             for volume, path in self._dead_chains(entry).items():
                 raise chain_is_dead(pool.name, volume, path)
             listing = await self.mounts.while_answering(
@@ -83,8 +85,10 @@ class Reader:
         target = pool.definition.target_path
         if listing.unaddressable_count and target and pool.definition.type in DIRECTORY_POOL_TYPES:
             names = unaddressable(await self.files.names(target))
+        records = volume_records(listing.volumes, self.encoder, entry.volumes)
+        await self.mounts.links.learn(records.values())
         return VolumesSeen(
-            records=volume_records(listing.volumes, self.encoder, entry.volumes),
+            records=records,
             as_of_s=self.clock.now_s(),
             unaddressable_count=listing.unaddressable_count,
             unaddressable_names=names,
@@ -96,7 +100,8 @@ class Reader:
             raise error
 
     def _dead_chains(self, entry: PoolEntry) -> dict[str, str]:
-        return dead_chains(entry, self.registry.snapshot.pools, self.mounts.unusable_targets())
+        pools, targets = self.registry.snapshot.pools, self.mounts.unusable_targets()
+        return dead_chains(entry, pools, targets, self.mounts.links)
 
 
 def seen_before(previous: PoolEntry | None) -> VolumesSeen:

@@ -65,7 +65,7 @@ class MountEntry:
 
 @dataclass(frozen=True, slots=True)
 class MountTable:
-    """All mounts of a namespace, in any order."""
+    """All mounts of a namespace, in the kernel's order."""
 
     entries: Sequence[MountEntry]
 

@@ -185,7 +185,7 @@ class Pool:
     unread_message: str = ""
     as_of_s: float = field(default=0.0)
     mount_server: str | None = None
-    """The server of the network mount that its target lies on, whatever its type."""
+    """The server that it depends on, whatever its type and its own spelling (inventory/servers)."""
 
     @property
     def name(self) -> str:
@@ -200,7 +200,7 @@ class Pool:
     @property
     def server(self) -> str | None:
         """The server that calls for this pool may hang on; None: a local pool."""
-        return self.definition.server or self.mount_server
+        return self.mount_server or self.definition.server
 
     @property
     def quarantined(self) -> bool:

@@ -22,7 +22,7 @@ def shares_namespace_with_libvirt(sockets: Sequence[Path]) -> bool:
     systemd, which may listen in libvirt's stead, is process 1. False also where it can not be known, as for an
     ordinary user, who can not mount either.
     """
-    peer = next((pid for path in sockets if (pid := _listener(path)) is not None), _INIT_PID)
+    peer = next((pid for path in sockets if (pid := listener(path)) is not None), _INIT_PID)
     try:
         return os.readlink("/proc/self/ns/mnt") == os.readlink(f"/proc/{peer}/ns/mnt")
     except OSError:
@@ -43,7 +43,7 @@ def libvirt_sockets(uri: str) -> tuple[Path, ...]:
     return (run / "libvirt" / own, run / "libvirt/libvirt-sock")
 
 
-def _listener(path: Path) -> int | None:
+def listener(path: Path) -> int | None:
     """The process that listens; 0 where it is in a namespace of processes that is not ours; None: nobody does."""
     # A daemon that hangs has a full backlog, and connecting would wait for it.
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:

@@ -141,6 +141,14 @@ class Watch:
         """How many mounts are in which state of health."""
         return Counter(str(watched.health.status) for watched in tuple(self._watched.values()) if watched.health)
 
+    def by_mount(self) -> dict[tuple[str, str], str]:
+        """The state of health of each mount that was probed, by its target and source."""
+        return {
+            (watched.entry.target, watched.entry.source): str(watched.health.status)
+            for watched in tuple(self._watched.values())
+            if watched.health
+        }
+
     async def wait_for_next_probe(self, path: str, limit_s: float) -> None:
         """Return after the next probe of the network mount that a path lies on, at most after `limit_s` seconds."""
         if (watched := self._of(path)) is not None:

@@ -123,6 +123,8 @@ def _metrics(settings: Settings, parts: Parts) -> Metrics:
             operations_by_state=operations_by_state,
             mounts_by_health=parts.watch.statuses,
             mount_transitions=parts.watch.transitions.copy,
+            health_by_mount=parts.watch.by_mount,
+            rescues=lambda: parts.rescue.ended,
         )
     )
     metrics.serve(settings.metrics.listen)

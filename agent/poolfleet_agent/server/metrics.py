@@ -24,6 +24,9 @@ class Gauges:
     operations_by_state: Callable[[], Mapping[str, int]]
     mounts_by_health: Callable[[], Mapping[str, int]] = dict
     mount_transitions: Callable[[], Mapping[str, int]] = dict
+    health_by_mount: Callable[[], Mapping[tuple[str, str], str]] = dict
+    """By target and source."""
+    rescues: Callable[[], int] = int
 
 
 class Metrics:
@@ -93,9 +96,20 @@ class _GaugeCollector(Collector):
         for health, count in gauges.mounts_by_health().items():
             mounts.add_metric([health], count)
         yield mounts
+        each = GaugeMetricFamily(
+            "poolfleet_network_mount_health",
+            "1 with the health that this network mount has, pool or not.",
+            labels=["target", "source", "health"],
+        )
+        for (target, source), health in gauges.health_by_mount().items():
+            each.add_metric([target, source, health], 1)
+        yield each
         changes = CounterMetricFamily(
             "poolfleet_network_mount_changes", "Times that a network mount's health became this.", labels=["health"]
         )
         for health, count in gauges.mount_transitions().items():
             changes.add_metric([health], count)
         yield changes
+        yield CounterMetricFamily(
+            "poolfleet_libvirt_rescues", "Mounts of libvirt's own that were ended to free it.", gauges.rescues()
+        )

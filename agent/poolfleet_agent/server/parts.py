@@ -15,6 +15,7 @@ from poolfleet_agent.control.operations import Operations
 from poolfleet_agent.control.pools.mounting import mount_request
 from poolfleet_agent.control.quarantine import Quarantine
 from poolfleet_agent.control.recovery import Recovery
+from poolfleet_agent.control.rescue import Rescue
 from poolfleet_agent.control.supervisor import Supervisor
 from poolfleet_agent.hypervisor import HypervisorSettings, Libvirt
 from poolfleet_agent.inventory.intents import Intents
@@ -27,6 +28,7 @@ from poolfleet_agent.model.mount_failure import RetryPolicy
 from poolfleet_agent.model.pool import PoolDefinition
 from poolfleet_agent.model.ports import AgentIdentity
 from poolfleet_agent.model.storage import ConfiguredStorage
+from poolfleet_agent.mounts.helpers import LibvirtMountHelpers
 from poolfleet_agent.mounts.host import HostMounts
 from poolfleet_agent.mounts.namespace import libvirt_sockets
 from poolfleet_agent.mounts.watch import Watch
@@ -54,6 +56,7 @@ class Parts:
     watch: Watch
     journal: Journal
     operations: Operations
+    rescue: Rescue
 
 
 @asynccontextmanager
@@ -92,6 +95,10 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
             observe_only=host.rules.observe_only,
             most_at_once=settings.limits.operations,
         )
+        helpers = LibvirtMountHelpers(libvirt_sockets(hypervisor.facts().storage_uri))
+        rescue = Rescue(hypervisor=hypervisor, helpers=helpers, clock=clock)
+        if settings.mount.rescue_libvirtd and not host.rules.observe_only:
+            background.start("rescue libvirt", rescue.run())
         background.start("supervise", Supervisor(host=host, operations=operations).run())
         yield Parts(
             identity=identity,
@@ -100,6 +107,7 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
             watch=shares.watch,
             journal=journal,
             operations=operations,
+            rescue=rescue,
         )
 
 

@@ -173,17 +173,17 @@ class PoolServicer(pool_service_pb2_grpc.PoolServiceServicer):
         mutation = RefreshPool(host=self._host, pool=request.pool, etag=request.etag)
         return _PB.RefreshPoolResponse(operation=await submit(self._operations, request, mutation))
 
-    async def AdoptStorage(self, request: _PB.AdoptStorageRequest, context: Context) -> _PB.AdoptStorageResponse:
-        """Mark the storage behind a pool."""
-        check_known_name("pool", request.pool)
-        mutation = AdoptStorage(host=self._host, pool=request.pool, etag=request.etag)
-        return _PB.AdoptStorageResponse(operation=await submit(self._operations, request, mutation))
-
     async def ProbePool(self, request: _PB.ProbePoolRequest, context: Context) -> _PB.ProbePoolResponse:
         """Diagnose a pool."""
         check_known_name("pool", request.pool)
         probe = ProbePool(host=self._host, pool=request.pool, write_test=request.write_test)
         return diagnosis_to(await probe.run())
+
+    async def AdoptStorage(self, request: _PB.AdoptStorageRequest, context: Context) -> _PB.AdoptStorageResponse:
+        """Mark the storage behind a pool."""
+        check_known_name("pool", request.pool)
+        mutation = AdoptStorage(host=self._host, pool=request.pool, etag=request.etag)
+        return _PB.AdoptStorageResponse(operation=await submit(self._operations, request, mutation))
 
 
 def _write_pool(message: pool_pb2.Pool, entry: PoolEntry, view: snapshot_pb2.View.ValueType) -> None:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.ports import FileFacts, FileKind, FileSystemFacts
 
 
 class FakeFiles:
-    """A file system on which nothing is but what is `kept`, by path, and no path is a link."""
+    """A file system on which nothing is but what is `kept`, by path, and no path is a link but those below `links`.
+
+    Links that lead onto a mount in `dead` are not followed.
+    """
 
     def __init__(self) -> None:
+        self.links: dict[str, str] = {}
+        self.dead: set[str] = set()
         self.kept: dict[str, bytes] = {}
 
     async def stat(self, path: str, *, timeout_s: float = 5.0) -> FileFacts | None:
@@ -25,6 +31,11 @@ class FakeFiles:
         )  # fmt: skip
 
     async def real_path(self, path: str, *, timeout_s: float = 5.0) -> str:
+        for link, target in self.links.items():
+            if path.startswith(f"{link}/"):
+                if target in self.dead:
+                    raise ModelError(Reason.POOL_UNRESPONSIVE, "dead", metadata={"mount": target})
+                return target + path.removeprefix(link)
         return path
 
     async def file_system(self, path: str, *, timeout_s: float = 5.0) -> FileSystemFacts | None:

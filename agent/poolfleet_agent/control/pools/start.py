@@ -64,6 +64,8 @@ class StartPool(Mutation):
 
         async def start() -> None:
             nonlocal changed
+            # Attempts take their time: another mount may have died meanwhile, and libvirt must not be who finds out.
+            await self.host.quarantine.check_start(definition)
             try:
                 await self.host.hypervisor.start_pool(self.pool, server=entry.pool.server)
             except ModelError as error:

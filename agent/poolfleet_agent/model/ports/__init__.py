@@ -19,6 +19,7 @@ from poolfleet_agent.model.ports.hypervisor import (
     PoolEventKind,
 )
 from poolfleet_agent.model.ports.maintenance import MaintenanceStore
+from poolfleet_agent.model.ports.mount_helpers import MountHelper, MountHelpers
 from poolfleet_agent.model.ports.mount_store import MountOwner, MountRecord, MountStore
 from poolfleet_agent.model.ports.mount_watch import MountProber, MountWatch, ProbeAnswer
 from poolfleet_agent.model.ports.mounts import Account, LayerResult, MountRequest, Mounts, ServerProbe
@@ -54,6 +55,8 @@ __all__ = [
     "IntentStore",
     "LayerResult",
     "MaintenanceStore",
+    "MountHelper",
+    "MountHelpers",
     "MountOwner",
     "MountProber",
     "MountRecord",

@@ -46,6 +46,20 @@ async def test_a_dir_pool_on_a_share_hangs_on_the_share_s_server(fake: FakeHost)
     assert fake.hypervisor.called == ["read_pool q", "list_volumes q"]
 
 
+async def test_calls_of_one_server_are_counted_together_however_its_pools_spell_it(fake: FakeHost) -> None:
+    fake.resolved["storage.example"] = ("192.0.2.7",)
+    by_name = replace(NETFS, target_path="/mnt/other", source=replace(SOURCE, host="storage.example"))
+    by_address = replace(NETFS, target_path="/mnt/third", source=replace(SOURCE, host="192.0.2.7"))
+    folder = PoolDefinition(name="dir", type="dir", target_path=f"{SHARE}/below")
+    for definition in (NETFS, by_name, by_address, folder):
+        await fake.pool_mounts.learn(definition)
+    found = {fake.pool_mounts.server(definition) for definition in (NETFS, by_name, by_address, folder)}
+    assert found == {"192.0.2.7"}
+    fake.hypervisor.add(replace(pool_facts("far"), definition=by_name, stored_definition=by_name))
+    await fake.looker.all_pools()
+    assert fake.registry.snapshot.pools["far"].pool.server == "192.0.2.7"
+
+
 async def test_a_share_of_another_export_or_server_is_wrong_and_an_unknown_name_is_no_proof(fake: FakeHost) -> None:
     other_export = replace(NETFS, source=replace(SOURCE, path="/other"))
     assert reason(fake.pool_mounts, other_export) == Reason.WRONG_SHARE
@@ -116,6 +130,32 @@ async def test_of_a_local_pool_only_the_volume_that_lies_on_a_dead_share_is_quar
     fake.watch.become(SHARE, HealthStatus.HEALTHY)
     assert fake.looker.mounts_changed() == ["p"]
     assert not (await fake.looker.pool("p")).pool.unread_reason
+
+
+async def test_a_chain_is_followed_through_links_that_were_seen_while_the_share_answered(fake: FakeHost) -> None:
+    fake.files.links["/images"] = SHARE
+    fake.hypervisor.add(pool_facts("p"), "plain", "upper")
+    backing = BackingStore(path="/images/base", format="qcow2")
+    fake.hypervisor.volumes["p"]["upper"] = replace(volume_facts("p", "upper"), backing_store=backing)
+    await fake.looker.all_pools()
+    fake.watch.become(SHARE, HealthStatus.UNRESPONSIVE)
+    with pytest.raises(ModelError) as refused:
+        await fake.looker.volume("p", "upper")
+    assert refused.value.metadata["path"] == "/images/base"
+    await fake.looker.volume("p", "plain")
+
+
+async def test_a_link_onto_a_share_that_was_dead_from_the_start_is_seen_too(fake: FakeHost) -> None:
+    fake.files.links["/images"] = SHARE
+    fake.files.dead.add(SHARE)
+    fake.hypervisor.add(pool_facts("p"), "upper")
+    backing = BackingStore(path="/images/base", format="qcow2")
+    fake.hypervisor.volumes["p"]["upper"] = replace(volume_facts("p", "upper"), backing_store=backing)
+    await fake.looker.all_pools()
+    fake.watch.become(SHARE, HealthStatus.UNRESPONSIVE)
+    fake.hypervisor.called.clear()
+    assert (await fake.looker.pool("p")).pool.unread_reason == Reason.POOL_UNRESPONSIVE
+    assert "list_volumes p" not in fake.hypervisor.called
 
 
 async def test_libvirt_s_own_list_is_not_asked_for_while_a_share_is_dead(fake: FakeHost) -> None:

@@ -1,0 +1,96 @@
+"""A host boots while the share of an autostart pool is silent: libvirt hangs in its own mount, and is freed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from poolfleet import PoolSpec
+from poolfleet.aio import AgentClient
+from poolfleet.types.pool import PoolState
+from scripts.embedded.host import EmbeddedHost
+from scripts.embedded.nfs_server import NullNfsServer
+from scripts.embedded.standin import NetfsStandIn
+from tests.raw_agent import eventually
+
+LIMIT_S = 60.0
+AT_ONCE_S = 5.0
+FREED_WITHIN_S = 30.0
+"""15 s on a quiet machine."""
+
+if os.geteuid() == 0:
+
+    @pytest.fixture
+    def server() -> Iterator[NullNfsServer]:
+        with NullNfsServer() as running:
+            yield running
+
+    @pytest.fixture
+    def folder(short_dir: Path) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(dir=short_dir, prefix="r") as made:
+            Path(made).chmod(0o755)
+            yield Path(made)
+
+    @pytest.fixture
+    def share(folder: Path) -> Iterator[NetfsStandIn]:
+        with NetfsStandIn(folder / "share", host="127.0.0.1") as running:
+            yield running
+
+    @pytest.fixture
+    def autostarting(folder: Path, share: NetfsStandIn, server: NullNfsServer) -> Iterator[EmbeddedHost]:
+        """A host that is down, with a pool on the share that starts with it."""
+        host = EmbeddedHost("h", folder, share=share)
+        host.start()
+        try:
+            asyncio.run(define_pools(host, share, server))
+        finally:
+            host.stop()
+        yield host
+        host.stop()
+
+    async def define_pools(host: EmbeddedHost, share: NetfsStandIn, server: NullNfsServer) -> None:
+        async with AgentClient(host.agent.target) as client:
+            target, options = str(host.pools_dir / "far"), [f"port={server.port}"]
+            spec = PoolSpec.netfs("far", host=share.host, path=share.path, target=target, options=options)
+            await client.pools.ensure(spec, autostart=True)
+
+    def virsh(host: EmbeddedHost) -> bool:
+        argv = ["virsh", "--connect", host.libvirtd.uri, "list", "--all"]
+        return subprocess.run(argv, check=False, timeout=FREED_WITHIN_S, capture_output=True).returncode == 0
+
+    async def test_libvirt_answers_again_the_agent_always_did_and_the_pool_comes_up_when_the_share_does(
+        autostarting: EmbeddedHost, share: NetfsStandIn, server: NullNfsServer
+    ) -> None:
+        host = autostarting
+        server.close()
+        share.mounts_hang(so=True)
+        booting = asyncio.create_task(asyncio.to_thread(host.start_libvirtd))
+        began_s = time.monotonic()
+        await eventually(lambda: asyncio.to_thread(host.libvirtd.socket.exists), limit_s=LIMIT_S, what="libvirtd is up")
+        await asyncio.to_thread(host.agent.start)
+        async with AgentClient(host.agent.target) as client:
+            asked = asyncio.create_task(asyncio.to_thread(virsh, host))
+            while not asked.done():
+                async with asyncio.timeout(AT_ONCE_S):
+                    assert [pool.name async for pool in client.pools.list()] == ["far"]
+                await asyncio.wait({asked}, timeout=0.5)
+            assert await asked
+            freed_s = time.monotonic() - began_s
+            print(f"libvirt answered {freed_s:.1f} s after its start")
+            assert freed_s < FREED_WITHIN_S
+            await booting
+            assert "ended a mount that libvirt hung on" in host.agent.log.read_text()
+            share.mounts_hang(so=False)
+            server.open()
+
+            async def up() -> bool:
+                return (await client.pools.get("far")).state is PoolState.RUNNING
+
+            await eventually(up, limit_s=LIMIT_S, what="the pool is up")
