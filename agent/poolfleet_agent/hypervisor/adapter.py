@@ -36,6 +36,9 @@ T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 STORAGE_CONNECTIONS = 3
+NETWORK_STORAGE_CONNECTIONS = 3
+"""As many servers as may have all their calls hang at once: CallLimits."""
+
 VOLUMES_PER_CALL = 200
 _EVERY_POOL = "every pool:"
 DOMAINS_PER_CALL = 50
@@ -75,6 +78,7 @@ class Libvirt:
             SessionPlan(
                 choose_uri=lambda: settings.storage_uri or uris.default_storage_uri(),
                 handles=STORAGE_CONNECTIONS,
+                network_handles=NETWORK_STORAGE_CONNECTIONS,
                 prepare=self._prepare_storage,
                 changed=lambda connected: self._tell(ConnectionEvent(connected=connected)),
             )

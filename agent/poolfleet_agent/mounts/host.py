@@ -8,6 +8,7 @@ from poolfleet_agent.model.mount_table import MountTable
 from poolfleet_agent.model.ports.mounts import Account, Export, MountRequest, ServerProbe
 from poolfleet_agent.mounts.detach import Unmounter
 from poolfleet_agent.mounts.exports import ExportLister
+from poolfleet_agent.mounts.fstab import in_fstab
 from poolfleet_agent.mounts.mount import Mounter
 from poolfleet_agent.mounts.mountinfo import read_mount_table
 from poolfleet_agent.mounts.namespace import shares_namespace_with_libvirt
@@ -74,8 +75,12 @@ class HostMounts:
         return await self._exports.below_root(host, port)
 
     async def mount(self, request: MountRequest, *, timeout_s: float) -> None:
-        """One attempt, as libvirt would mount, ended with its limit: MountError."""
+        """One attempt, as libvirt would mount, ended with its limit, with all that it started: MountError."""
         await self._mounter.mount(request, timeout_s=timeout_s)
+
+    async def kept_by_host(self, target: str) -> bool:
+        """Whether the host itself has something on a target: by fstab, by autofs, by a unit's automount."""
+        return in_fstab(target) or any(entry.fs_type == "autofs" for entry in read_mount_table().all_on(target))
 
     async def unmount(self, target: str, *, timeout_s: float = 10.0) -> None:
         """Unmount as umount does: ModelError RESOURCE_BUSY, POOL_UNRESPONSIVE."""

@@ -28,9 +28,6 @@ from poolfleet.types.probe import PoolProbe
 from poolfleet.types.retry import RetryPolicy
 from poolfleet.v1 import pool_service_pb2 as pb
 
-# What an agent may add to a policy's deadline: the attempt that began just before it, and undoing it.
-_LAST_ATTEMPT_S = 60.0
-
 
 class Pools:
     """Defines, starts, reads and forgets pools.
@@ -119,7 +116,8 @@ class Pools:
         """Make the pool exist as asked, whatever is there: defined, with this autostart, and started where `start`.
 
         The target is built only where it is missing. match: with "source" a pool of another name that has this source
-        already is taken for it. retry: as for `start`. timeout_s limits all steps together.
+        already is taken for it. retry: as for `start`. timeout_s limits all steps together; None: each has the client's
+        own limit, the start as long as the agent gives it.
         """
         return await ensuring.ensure(
             self,
@@ -128,7 +126,7 @@ class Pools:
             autostart=autostart,
             match=match,
             retry=retry,
-            timeout_s=self._start_timeout_s(timeout_s, retry),
+            timeout_s=timeout_s,
         )
 
     async def update(
@@ -171,24 +169,22 @@ class Pools:
     ) -> Operation:
         """Start a pool; starting the started is OK. A network share is mounted by the agent, with retries.
 
-        retry: how long and how often; None: as the agent is configured. A policy with a deadline is waited for to its
-        end, and a minute more, unless `timeout_s` says otherwise.
+        retry: how long and how often; None: as the agent is configured. The start is waited for as long as the agent
+        gives it, which is a minute more than its retries may last, unless `timeout_s` says otherwise.
         Raises FailedPrecondition where its target is missing (PATH_NOT_USABLE), or its share cannot be mounted
         (MOUNT_FAILED), Unavailable where it could not be mounted in time (MOUNT_RETRIES_EXHAUSTED).
         """
         with representable:
             request = pb.StartPoolRequest(pool=name, retry=retry_policy(retry), etag=etag, validate_only=validate_only)
-        limit_s = self._start_timeout_s(timeout_s, retry) if wait else timeout_s
         return await mutations.run(
-            self._connection, self._connection.pools.StartPool, request, request_id, limit_s, wait=wait
+            self._connection,
+            self._connection.pools.StartPool,
+            request,
+            request_id,
+            timeout_s,
+            wait=wait,
+            to_its_end=timeout_s is None,
         )
-
-    def _start_timeout_s(self, timeout_s: float | None, retry: RetryPolicy | None) -> float:
-        if timeout_s is not None:
-            return timeout_s
-        deadline_s = retry.deadline_s if retry is not None else None
-        own_s = self._connection.timeout_s
-        return own_s if deadline_s is None else max(own_s, deadline_s + _LAST_ATTEMPT_S)
 
     async def stop(
         self,

@@ -27,9 +27,6 @@ from poolfleet_agent.model.mount_table import MountEntry, MountTable
 from poolfleet_agent.model.operation import Operation
 from poolfleet_agent.model.pool import DirSource, HealthStatus, Pool, PoolDefinition, PoolFacts, PoolState
 from poolfleet_agent.model.ports import (
-    FileFacts,
-    FileKind,
-    FileSystemFacts,
     HypervisorEvent,
     HypervisorFacts,
     MountRecord,
@@ -37,6 +34,8 @@ from poolfleet_agent.model.ports import (
     RequestRecord,
 )
 from poolfleet_agent.model.volume import VolumeFacts, VolumeListing
+from tests.unit.agent.fake_files import FakeFiles
+from tests.unit.agent.fake_mounts import FakeMounts
 
 MIB = 1 << 20
 
@@ -175,63 +174,6 @@ class FakeHypervisor:
         return self.domains
 
 
-class FakeFiles:
-    """A file system on which nothing is but what is `kept`, by path, and no path is a link but those below `links`.
-
-    Links that lead onto a mount in `dead` are not followed.
-    """
-
-    def __init__(self) -> None:
-        self.links: dict[str, str] = {}
-        self.dead: set[str] = set()
-        self.kept: dict[str, bytes] = {}
-
-    async def stat(self, path: str, *, timeout_s: float = 5.0) -> FileFacts | None:
-        return await self.lstat(path)
-
-    async def lstat(self, path: str, *, timeout_s: float = 5.0) -> FileFacts | None:
-        if path not in self.kept:
-            return None
-        return FileFacts(
-            kind=FileKind.FILE, device=1, inode=hash(path), size_bytes=len(self.kept[path]), allocated_bytes=0,
-            mode=0o644, uid=0, gid=0, modified_at_s=1000.0,
-        )  # fmt: skip
-
-    async def real_path(self, path: str, *, timeout_s: float = 5.0) -> str:
-        for link, target in self.links.items():
-            if path.startswith(f"{link}/"):
-                if target in self.dead:
-                    raise ModelError(Reason.POOL_UNRESPONSIVE, "dead", metadata={"mount": target})
-                return target + path.removeprefix(link)
-        return path
-
-    async def file_system(self, path: str, *, timeout_s: float = 5.0) -> FileSystemFacts | None:
-        return None
-
-    async def names(self, path: str, *, timeout_s: float = 10.0) -> Sequence[bytes]:
-        return ()
-
-    async def head(self, path: str, length_bytes: int, *, timeout_s: float = 5.0) -> bytes | None:
-        return self.kept.get(path)
-
-    async def make_exclusive(self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0) -> int | None:
-        if path in self.kept or f"{path.rpartition('/')[0]}/{unless}" in self.kept:
-            return None
-        self.kept[path] = content
-        return hash(path)
-
-    async def make_whole(self, path: str, content: bytes, *, temporary: str, timeout_s: float = 30.0) -> bool:
-        return self.kept.setdefault(path, content) is content
-
-    async def lowest_inodes(
-        self, path: str, *, count: int, most_names: int, omitted: Sequence[str], timeout_s: float = 20.0
-    ) -> Sequence[tuple[bytes, int]] | None:
-        return None
-
-    async def unlink_if(self, path: str, *, inode: int, timeout_s: float = 5.0) -> bool:
-        return self.kept.pop(path, None) is not None
-
-
 class FakeWatch:
     """No network mounts, until some are added: those in `answers` do not answer their next probe before it is set."""
 
@@ -287,6 +229,12 @@ class FakeWatch:
 
     def suspect(self) -> tuple[MountEntry, ...]:
         return self._with(HealthStatus.SUSPECT)
+
+    async def wait_until_probed(self, limit_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                while any(entry.target not in self.known for entry in self.entries):
+                    await self.probed.wait()
 
     async def wait_for_next_probe(self, path: str, limit_s: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -347,6 +295,7 @@ class FakeHost:
 
     def __post_init__(self) -> None:
         self.watch = FakeWatch()
+        self.mounts = FakeMounts()
         self.book = MountBook(store=FakeMountStore(), boot_id="boot")
         self.pool_mounts = PoolMounts(
             watch=self.watch, files=self.files, clock=self.clock, addresses=self.addresses,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from poolfleet_agent.model.mount_failure import MountFailure
 from poolfleet_agent.model.mount_table import MountTable
 from poolfleet_agent.model.pool import NetfsSource
 
@@ -39,6 +40,13 @@ class ServerProbe:
     def failed(self) -> LayerResult | None:
         """The layer that failed; None: all is well."""
         return next((layer for layer in self.layers if layer.failure), None)
+
+    @property
+    def doubt(self) -> LayerResult | None:
+        """The layer that failed, where that is no verdict: a list of exports names no links on the server, and no
+        spellings, so only the mount itself can tell that there is no such export."""
+        failed = self.failed
+        return failed if failed is not None and failed.failure == MountFailure.NO_SUCH_EXPORT else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +101,14 @@ class Mounts(Protocol):
         ...
 
     async def mount(self, request: MountRequest, *, timeout_s: float) -> None:
-        """One attempt, as libvirt would mount, ended with its limit: MountError."""
+        """One attempt, as libvirt would mount, ended with its limit: MountError.
+
+        Nothing of it goes on when this returns or raises, a cancellation included.
+        """
+        ...
+
+    async def kept_by_host(self, target: str) -> bool:
+        """Whether the host itself has something on a target: by fstab, by autofs, by a unit's automount."""
         ...
 
     async def unmount(self, target: str, *, timeout_s: float = 10.0) -> None:

@@ -15,7 +15,8 @@ from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_failure import MountFailure
 from poolfleet_agent.model.pool import HealthStatus, NetfsSource, Permissions, PoolFacts
 from poolfleet_agent.model.ports import Account, FileFacts, FileKind, LayerResult, MountRequest, Rights, ServerProbe
-from tests.unit.agent.fake_host import FakeFiles, FakeHost, pool_facts, until, use_case_host
+from tests.unit.agent.fake_files import FakeFiles
+from tests.unit.agent.fake_host import FakeHost, pool_facts, until, use_case_host
 
 SOON_S = 5.0
 LAYERS = [str(layer) for layer in Layer]
