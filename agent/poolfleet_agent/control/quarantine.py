@@ -5,7 +5,7 @@ What is checked is what is known now of the host's mounts, not what the snapshot
 
 import asyncio
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from poolfleet_agent.inventory.dead_chains import chain_is_dead, dead_chains
@@ -38,6 +38,15 @@ class Quarantine:
             return
         if error := refusal(entry.pool.name, health, use):
             raise error
+
+    def proof(self, entry: PoolEntry, use: Use) -> Callable[[], None]:
+        """What refuses as `check` does, at once: for the moment in which libvirt is asked."""
+
+        def prove() -> None:
+            if error := refusal(entry.pool.name, self.mounts.health(entry.pool.definition), use):
+                raise error
+
+        return prove
 
     async def check_known(self, pool: str, use: Use) -> None:
         """As check, for a pool that the snapshot may have; one that it lacks passes."""

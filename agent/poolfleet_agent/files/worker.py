@@ -172,6 +172,15 @@ def _leads_to(path: bytes, *borders: bytes) -> _Fields:
     return [at or b"/"]
 
 
+def _open_first(path: bytes) -> _Fields:
+    """Open a regular file of a directory for reading, if it has one: a server in its grace period lets that wait."""
+    with os.scandir(path) as entries:
+        name = next((entry.name for entry in entries if entry.is_file(follow_symlinks=False)), None)
+    if name is not None:
+        os.close(os.open(os.path.join(path, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
+    return []
+
+
 def _head(path: bytes, length: bytes) -> _Fields:
     # Opened for nothing but its name first: to open a pipe or a device for reading may block, or do something.
     found = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -208,15 +217,19 @@ def _give(path: bytes, inode: bytes, uid: bytes, gid: bytes) -> _Fields:
     return _numbers(1)
 
 
-def _make_exclusive(path: bytes, unless: bytes, content: bytes) -> _Fields:
+def _make_exclusive(path: bytes, unless: bytes, content: bytes, device: bytes) -> _Fields:
     """Make a file where there is neither it nor its neighbour `unless`: EEXIST.
 
-    Made first and looked after then: on a network file system the look sees what is really there only so. So what has
-    its content was made where the other was not.
+    EXDEV where the folder does not lie on `device` (`major:minor`; empty: any): what was mounted there is gone, and
+    below it nothing is to be written. Made first and looked after then: on a network file system the look sees what is
+    really there only so. So what has its content was made where the other was not.
     """
     folder_name, name = os.path.split(path)
     folder = os.open(folder_name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        found = os.fstat(folder).st_dev
+        if device not in {b"", b"%d:%d" % (os.major(found), os.minor(found))}:
+            raise OSError(errno.EXDEV, "another file system")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with open(os.open(name, flags, 0o644, dir_fd=folder), "wb", buffering=0) as file:
             try:
@@ -342,6 +355,7 @@ OPERATIONS: dict[bytes, Callable[..., _Fields]] = {
     b"leads_to": _leads_to,
     b"clock": _clock,
     b"give": _give,
+    b"open_first": _open_first,
     b"make_exclusive": _make_exclusive,
     b"publish": _publish,
     b"unlink_if": _unlink_if,

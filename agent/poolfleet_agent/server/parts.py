@@ -8,6 +8,7 @@ from pathlib import Path
 
 from poolfleet_agent.config.settings import Settings
 from poolfleet_agent.control.acting import Actors
+from poolfleet_agent.control.grace import ServerGrace
 from poolfleet_agent.control.host import Host, HostRules
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.lanes import Lanes
@@ -80,6 +81,7 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
         hypervisor = Libvirt(_hypervisor_settings(settings))
         ends.push_async_callback(hypervisor.close)
         host = await _host(settings, identity, database, shares, hypervisor, children, clock)
+        ends.push_async_callback(host.grace.close)
         ends.push_async_callback(host.looker.close)
         ends.push_async_callback(host.refreshes.close)
         ends.push_async_callback(host.observer.close)
@@ -87,6 +89,8 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
         lanes = Lanes()
         recovery = Recovery(host=host, journal=journal, lanes=lanes)
         debris = await recovery.fail_unfinished(await journal.load())
+        # Who observes removes nothing, what an agent left that had more to say included.
+        debris = [] if host.rules.observe_only else debris
         held = [(operation, recovery.claim(operation)) for operation in debris]
         ends.push_async_callback(host.observer.save_at_end)
         ends.push_async_callback(background.close)
@@ -207,6 +211,7 @@ async def _host(
         book=book,
         maintenance=maintenance,
         quarantine=quarantine,
+        grace=ServerGrace(files=shares.files, mounts=pool_mounts),
         actors=Actors(
             files=shares.files,
             watch=shares.watch,

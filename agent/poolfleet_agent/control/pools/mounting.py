@@ -74,7 +74,7 @@ class Mounting:
         self._attempts.append(Attempt(number=len(self._attempts) + 1, started_at_s=self.clock.now_s()))
         await self._tell()
         try:
-            await self.attempt.run(start)
+            await self.attempt.run(start, self._say)
         except MountError as error:
             self._seen[error.failure] += 1
             self._finish(failure=error.failure, message=f"{error.layer}: {error.message}")
@@ -83,6 +83,11 @@ class Mounting:
             self._finish()
         finally:
             await self._tell()
+
+    async def _say(self, message: str) -> None:
+        """Tell of the attempt that goes on."""
+        self._attempts[-1] = replace(self._attempts[-1], message=message)
+        await self._tell()
 
     async def _tell(self) -> None:
         await self.told(tuple(self._attempts))

@@ -34,6 +34,8 @@ class RefreshPool(Mutation):
         await self.host.quarantine.check_refresh(entry)
 
         async def perform(report: Report) -> Outcome:
+            await self.host.grace.passed(entry.pool.definition, report.warn)
+            await self.host.quarantine.check_refresh(entry)
             with self.host.observer.own_stops.refreshing(self.pool):
                 try:
                     await self.host.hypervisor.refresh_pool(self.pool, server=entry.pool.server)
