@@ -220,6 +220,8 @@ class Operations:
             if not done:
                 claim.joinable = False
                 await self._fail(operation_id, _timed_out(work.timeout_s))
+                if work.cancellable:
+                    task.cancel()
                 await asyncio.wait({task})
             await self._end(operation_id, task)
         except asyncio.CancelledError:

@@ -84,6 +84,9 @@ class Mounting:
             self._seen[error.failure] += 1
             self._finish(failure=error.failure, message=f"{error.layer}: {error.message}")
             raise
+        except ModelError as error:  # not the mount's, and so not tried again
+            self._finish(failure=error.reason, message=error.message)
+            raise
         else:
             self._finish()
         finally:
