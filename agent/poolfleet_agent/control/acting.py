@@ -8,14 +8,15 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from poolfleet_agent.control.pools.mounting import ADVICE
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.mount_failure import MountFailure
 from poolfleet_agent.model.mount_table import MountEntry
 from poolfleet_agent.model.pool import PoolDefinition
 from poolfleet_agent.model.ports import Files, MountWatch
 from poolfleet_agent.model.share_user import ROOT, ShareUser, share_user
+
+LISTING_ADVICE = "open the directory to others (chmod o+rx), set anonuid, or export with no_root_squash"
+WRITING_ADVICE = "let the pool's directory belong to who writes there, set anonuid, or export with no_root_squash"
 
 log = structlog.get_logger(__name__)
 
@@ -85,7 +86,7 @@ class Actors:
         raise ModelError(
             Reason.SQUASHED,
             f"{definition.target_path} cannot be listed: its server takes root for nobody, and the directory, which is"
-            f" {owner.uid}:{owner.gid}'s, is not open to others; {ADVICE[MountFailure.SQUASHED]}",
+            f" {owner.uid}:{owner.gid}'s, is not open to others; {LISTING_ADVICE}",
             metadata={"pool": definition.name, "path": definition.target_path or "", "owner": str(owner.uid)},
         )
 
@@ -104,7 +105,7 @@ class Actors:
         if seen.owner.is_nobody:
             return id_mapped(entry.pool.definition)
         metadata = {**error.metadata, "pool": entry.pool.name}
-        message = f"{error.message}; the server decides whom it lets write there: {SQUASHED_ADVICE}"
+        message = f"{error.message}; the server decides whom it lets write there: {WRITING_ADVICE}"
         return ModelError(Reason.SQUASHED, message, metadata=metadata)
 
     def _key(self, definition: PoolDefinition) -> _Key | None:
@@ -125,9 +126,6 @@ class Actors:
             )
             log.info("asked who root is on a share", path=key[2], squashed=seen.squashed, may_list=seen.may_list)
         return self._seen.get(key)
-
-
-SQUASHED_ADVICE = "let the pool's directory belong to who writes there, set anonuid, or export with no_root_squash"
 
 
 def id_mapped(definition: PoolDefinition) -> ModelError:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_before_delay
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 from tenacity.stop import stop_base
 from tenacity.wait import wait_exponential, wait_random
 
+from poolfleet.transport.deadline import Deadline
 from poolfleet.transport.errors import UNREACHABLE
 from poolfleet.types.errors import PoolfleetError
 
@@ -36,8 +37,8 @@ WAITED_FOR = frozenset({"NAME_RESERVED"})
 _backoff = wait_exponential(multiplier=0.2, max=5) + wait_random(0, 0.2)
 
 
-def retrying(timeout_s: float, *, unless: Callable[[PoolfleetError], bool] = lambda error: False) -> AsyncRetrying:
-    """Tries within `timeout_s` seconds; an agent's RetryInfo is waited for, and gives up where it leads past them."""
+def retrying(deadline: Deadline, *, unless: Callable[[PoolfleetError], bool] = lambda error: False) -> AsyncRetrying:
+    """Tries until a deadline; an agent's RetryInfo is waited for, and gives up where it leads past that."""
 
     def again(error: BaseException) -> bool:
         return isinstance(error, PoolfleetError) and error.reason in RETRIED and not unless(error)
@@ -45,7 +46,7 @@ def retrying(timeout_s: float, *, unless: Callable[[PoolfleetError], bool] = lam
     return AsyncRetrying(
         retry=retry_if_exception(again),
         wait=_delay_s,
-        stop=_tried_enough | stop_before_delay(timeout_s),
+        stop=_TriedEnough() | _StopBefore(deadline),
         reraise=True,
     )
 
@@ -59,7 +60,14 @@ class _TriedEnough(stop_base):
         return not waits and state.attempt_number >= MOST_ATTEMPTS
 
 
-_tried_enough = _TriedEnough()
+class _StopBefore(stop_base):
+    """Stops where the wait would lead past a deadline, which may be extended meanwhile."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+
+    def __call__(self, state: RetryCallState) -> bool:
+        return state.upcoming_sleep >= self._deadline.remaining_s
 
 
 def _delay_s(state: RetryCallState) -> float:

@@ -128,12 +128,14 @@ async def test_what_has_not_changed_is_not_read_again(host: Any, worker: Any, ro
 
 
 async def test_the_fingerprint_is_the_root_and_the_files_of_the_lowest_inodes(host: Any, root: Path) -> None:
-    for number in range(25):
-        (root / f"disk{number}").touch()
+    # Those first that do not count: they get the lowest inodes.
     (root / "folder").mkdir()
     (root / "link").symlink_to("disk1")
     (root / ".nfs0001").touch()
+    (root / ".poolfleet-reserve.x").touch()
     adopt(root, "x")
+    for number in range(25):
+        (root / f"disk{number}").touch()
     os.close(os.open(os.fsencode(root) + b"/\xff", os.O_CREAT))
     found = (await storage(host, on(root))).fingerprint
     names = [*(f"disk{number}" for number in range(25)), "\\xff"]
@@ -152,6 +154,27 @@ async def test_of_too_many_files_only_the_root_tells(host: Any, root: Path, monk
     (root / "one more").touch()
     found = (await storage(host, on(root))).fingerprint
     assert found == Fingerprint(root_inode=root.stat().st_ino, too_many=True)
+
+
+async def test_a_directory_that_takes_long_to_read_is_read_rarely(host: Any, worker: Any, root: Path) -> None:
+    async def slow(operation: bytes, path: bytes, *arguments: bytes, timeout_s: float) -> list[bytes]:
+        host.clock.time_s += 2.0 if operation == b"lowest_inodes" else 0.0
+        answer: list[bytes] = await quick(operation, path, *arguments, timeout_s=timeout_s)
+        return answer
+
+    quick, worker.ask = worker.ask, slow
+    await storage(host, on(root))
+    for number in range(3):
+        (root / f"new{number}").touch()
+        await storage(host, on(root))
+    assert worker.asked.count("lowest_inodes") == 1
+    host.clock.time_s += 2.0 / storages.READING_SHARE
+    found = (await storage(host, on(root))).fingerprint
+    assert found and len(found.files) == 3
+    host.clock.time_s += 2.0 / storages.READING_SHARE
+    for _ in range(3):
+        await storage(host, on(root))
+    assert worker.asked.count("lowest_inodes") == 3
 
 
 async def test_a_folder_on_a_share_is_identified_by_the_share(host: Any, root: Path) -> None:
@@ -230,4 +253,5 @@ async def test_the_resolver_is_asked_from_time_to_time_and_its_silence_believed_
     assert (await storage(host, netfs(root))).id == "nfs:10.0.0.9/export"
     host.resolved.clear()
     host.clock.time_s += storages.ADDRESSES_HOLD_S
+    assert (await storage(host, netfs(root))).id == "nfs:10.0.0.9/export"
     assert (await storage(host, netfs(root))).id == "nfs:10.0.0.9/export"
