@@ -71,7 +71,7 @@ class _Served:
 
     def __init__(self, root: Path, source: str, name: str, kind: str) -> None:
         self.source = source
-        self._kind = kind
+        self.kind = kind
         self.export = root / name
         self.files = root / name.replace("export", "files")
         self.process = Process(root / f"{name.replace('export', 'fuse')}.pid")
@@ -85,7 +85,7 @@ class _Served:
         log = self._root / "fuse.log"
         said, say = os.pipe()
         try:
-            argv = namespace.command([*program, self.source, str(self.files), str(self.export), self._kind])
+            argv = namespace.command([*program, self.source, str(self.files), str(self.export), self.kind])
             self.process.start(argv, log=log, stdout=say)
             os.close(say)
             readable, _, _ = select.select([said], [], [], START_LIMIT_S)

@@ -46,9 +46,19 @@ def retrying(deadline: Deadline, *, unless: Callable[[PoolfleetError], bool] = l
     return AsyncRetrying(
         retry=retry_if_exception(again),
         wait=_delay_s,
-        stop=_TriedEnough() | _StopBefore(deadline),
+        stop=_tried_enough | _StopBefore(deadline),
         reraise=True,
     )
+
+
+class _StopBefore(stop_base):
+    """Stops where the wait would lead past a deadline, which may be extended meanwhile."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+
+    def __call__(self, state: RetryCallState) -> bool:
+        return state.upcoming_sleep >= self._deadline.remaining_s
 
 
 class _TriedEnough(stop_base):
@@ -60,14 +70,7 @@ class _TriedEnough(stop_base):
         return not waits and state.attempt_number >= MOST_ATTEMPTS
 
 
-class _StopBefore(stop_base):
-    """Stops where the wait would lead past a deadline, which may be extended meanwhile."""
-
-    def __init__(self, deadline: Deadline) -> None:
-        self._deadline = deadline
-
-    def __call__(self, state: RetryCallState) -> bool:
-        return state.upcoming_sleep >= self._deadline.remaining_s
+_tried_enough = _TriedEnough()
 
 
 def _delay_s(state: RetryCallState) -> float:

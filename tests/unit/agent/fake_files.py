@@ -1,4 +1,4 @@
-"""Files in memory, as small as their port allows."""
+"""Files in memory, and what makes images in them, as small as their ports allow."""
 
 from __future__ import annotations
 

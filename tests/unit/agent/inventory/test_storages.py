@@ -232,6 +232,25 @@ async def test_what_lies_below_an_unmounted_share_is_not_taken_for_it(host: Any,
     assert worker.asked == []
 
 
+async def test_what_waits_to_be_mounted_by_autofs_is_not_taken_for_a_local_folder(
+    host: Any, worker: Any, root: Path
+) -> None:
+    assert (await storage(host, on(root))).id.startswith("host:agent:")
+    host.watch.mount(str(root), "/etc/auto.nfs", fs_type="autofs")
+    worker.asked.clear()
+    assert (await host.looker.storages.look(on(root), None)).storage is None
+    host.watch.mount(str(root), "filer:/export", super_options=("addr=10.0.0.5",), parent_id=2)
+    mounted = await look(host, on(root))
+    assert mounted.storage
+    assert mounted.storage.id == "nfs:10.0.0.5/export"
+    host.watch.entries.pop()
+    worker.asked.clear()
+    away = (await host.looker.storages.look(on(root), seen(on(root), mounted))).storage
+    assert away
+    assert away.id == "nfs:10.0.0.5/export"
+    assert worker.asked == []
+
+
 async def test_an_adopted_share_keeps_its_id_while_it_is_not_mounted(host: Any, root: Path) -> None:
     marker = str(uuid.uuid4())
     adopt(root, marker)
