@@ -333,10 +333,19 @@ class FakeHost:
         self.quarantine = Quarantine(mounts=self.pool_mounts, registry=self.registry)
         self.images = FakeImages(self.files)
         self.refreshes = pool_refreshes(self.hypervisor, self.registry, self.quarantine)
-        self.actors = Actors(files=self.files, watch=self.watch, qemu_user=lambda: QEMU_USER, may_switch=True)
+        self.actors = Actors(
+            files=self.files,
+            watch=self.watch,
+            place=self.pool_mounts.place,
+            qemu_user=self.qemu_user,
+            may_switch=True,
+        )
 
     async def addresses(self, host: str) -> Sequence[str]:
         return self.resolved.get(host, ())
+
+    async def qemu_user(self) -> ShareUser | None:
+        return QEMU_USER
 
     async def server_answers(self, _: PoolDefinition) -> bool:
         return True
