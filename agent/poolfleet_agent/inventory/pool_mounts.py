@@ -55,7 +55,7 @@ class PoolMounts:
 
     def __post_init__(self) -> None:
         """Nothing is learnt yet."""
-        self.links = Links(files=self.files, watch=self.watch)
+        self.links = Links(files=self.files, watch=self.watch, clock=self.clock)
 
     async def learn(self, definition: PoolDefinition) -> None:
         """Find out what cannot be told at once: where links lead, and whose address a mount's is."""
