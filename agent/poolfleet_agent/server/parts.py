@@ -197,7 +197,7 @@ async def _host(
         mounts=mounts,
         book=book,
         maintenance=maintenance,
-        quarantine=Quarantine(mounts=pool_mounts, registry=registry),
+        quarantine=Quarantine(mounts=pool_mounts, registry=registry, pool_hangs=hypervisor.pool_hangs),
         encoder=encoder,
         clock=clock,
         rules=HostRules(
