@@ -4,12 +4,14 @@ All but `learn` and `settled` answers from memory, so that everything about a de
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+import posixpath
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from poolfleet_agent.inventory.links import Links
+from poolfleet_agent.inventory.links import Links, backing_path
 from poolfleet_agent.inventory.servers import Servers
+from poolfleet_agent.inventory.snapshot import VolumeRecord
 from poolfleet_agent.model.compare import clean_path
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_table import MountEntry, Proof, prove
@@ -55,7 +57,7 @@ class PoolMounts:
 
     def __post_init__(self) -> None:
         """Nothing is learnt yet."""
-        self.links = Links(files=self.files, watch=self.watch)
+        self.links = Links(files=self.files, watch=self.watch, clock=self.clock)
 
     async def learn(self, definition: PoolDefinition) -> None:
         """Find out what cannot be told at once: where links lead, and whose address a mount's is."""
@@ -97,7 +99,20 @@ class PoolMounts:
         entry = self.mount(definition)
         if entry is None:
             return self._servers.one(definition.server) if definition.server is not None else None
-        return self._servers.one(entry.address) if entry.address else entry.source
+        return self._server_of(entry)
+
+    def server_below(self, volumes: Iterable[VolumeRecord]) -> str | None:
+        """The server that libvirt asks for these volumes' backing files; None: they have none, or local ones."""
+        if not self.watch.table().network():
+            return None
+        paths = {self.links.follow(path) for volume in volumes if (path := backing_path(volume))}
+        for folder in {posixpath.dirname(path) for path in paths}:
+            if (mount := self.watch.holding(folder)) is not None:
+                return self._server_of(mount)
+        return None
+
+    def _server_of(self, mount: MountEntry) -> str:
+        return self._servers.one(mount.address) if mount.address else mount.source
 
     def mount(self, definition: PoolDefinition) -> MountEntry | None:
         """The network mount that a pool's target lies on; None: it is local."""

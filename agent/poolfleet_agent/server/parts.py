@@ -207,7 +207,7 @@ async def _host(
         staleness_s=settings.staleness_s,
         server_answers=server_answers,
     )
-    quarantine = Quarantine(mounts=pool_mounts, registry=registry)
+    quarantine = Quarantine(mounts=pool_mounts, registry=registry, pool_hangs=hypervisor.pool_hangs)
     return Host(
         hypervisor=hypervisor,
         files=shares.files,
