@@ -19,7 +19,7 @@ from poolfleet_agent.model.quarantine import NOT_THE_SHARE, Use
 from poolfleet_agent.model.reservation import OWN_PREFIX
 from poolfleet_agent.model.share_access import ShareUsers, ids_are_mapped_wrong, remarks, share_users
 
-QUESTION_LIMIT_S = 2.0
+QUESTION_LIMIT_S = 3.0
 WRITE_LIMIT_S = 3.0
 
 _NO_RIGHT = frozenset({"EACCES", "EPERM"})
