@@ -98,6 +98,29 @@ if os.geteuid() == 0:
         command = ["virsh", "--connect", host.libvirtd.uri, *words]
         return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
 
+    async def test_a_diagnosis_tells_who_may_what_and_who_acts(client: AgentClient, share: SquashedShare) -> None:
+        looked = await client.pools.probe("far")
+        assert looked.users is not None
+        assert (looked.failure, looked.users.libvirt_can_list) == ("", True)
+        # Root may not write: for its squashing or because the export is read-only, which only writing tells.
+        assert looked.users.root_squashed is None
+        assert (looked.users.worker_uid, looked.users.worker_gid) == (QEMU_UID, KVM_GID)
+        written = await client.pools.probe("far", write_test=True)
+        assert written.users is not None
+        assert (written.failure, written.users.root_squashed) == ("", True)
+        assert f"as uid {QEMU_UID}" in next(layer.message for layer in written.layers if layer.layer == "write")
+        assert not list(share.files.glob(".poolfleet-probe*"))
+
+        share.give(uid=QEMU_UID, gid=KVM_GID, mode=0o750)
+        closed = await client.pools.probe("far", write_test=True)
+        assert closed.failure == "SQUASHED"
+        assert "o+rx" in closed.advice
+
+        share.give(uid=0, gid=0, mode=0o777)
+        opened = await client.pools.probe("far", write_test=True)
+        assert opened.users is not None
+        assert (opened.failure, opened.users.root_uid) == ("", 65534)
+
     @pytest.mark.parametrize("volume_format", ["raw", "qcow2"])
     async def test_what_virsh_cannot_create_and_delete_is_created_and_deleted(
         client: AgentClient, host: EmbeddedHost, share: SquashedShare, volume_format: str
