@@ -95,7 +95,7 @@ class Storages:
         before = previous.storage if previous is not None and _same_place(previous.definition, definition) else None
         target, mount = self.mounts.place(definition)
         health = self.mounts.health(definition)
-        if health is not None and health.reason in NOT_THE_SHARE:
+        if (health is not None and health.reason in NOT_THE_SHARE) or self._waits_for_automount(target):
             return await self._of_missing_share(definition, previous, before)
         if mount is not None:
             filesystem_id = share_filesystem_id(mount, self.agent_id)
@@ -157,6 +157,11 @@ class Storages:
         health = watch.health(mount.target)
         return health is not None and health.status in {HealthStatus.HEALTHY, HealthStatus.FAULTY}
 
+    def _waits_for_automount(self, target: str) -> bool:
+        """Whether a share is mounted there as soon as somebody goes there, who then waits for its server: not we."""
+        entry = self.mounts.watch.table().holding(target) if target else None
+        return entry is not None and entry.fs_type == "autofs"
+
     async def _local_file_system(self, facts: PoolFacts, target: str) -> str:
         if not target or facts.definition.server is not None:
             return ""
@@ -172,7 +177,8 @@ class Storages:
         known = self._roots.get(target)
         path = f"{target}/{MARKER}"
         try:
-            directory, marker_file = await self.files.stat(target), await self.files.lstat(path)
+            # The name alone may mean what lies below a share inside a share that nobody has gone into yet.
+            directory, marker_file = await self.files.stat(f"{target}/."), await self.files.lstat(path)
             if directory is None:
                 return None
             signature = None if marker_file is None else _signature(marker_file)

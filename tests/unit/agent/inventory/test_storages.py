@@ -8,7 +8,7 @@ import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import structlog
@@ -18,6 +18,7 @@ from poolfleet_agent.files.routed import RoutedFiles
 from poolfleet_agent.inventory import storages
 from poolfleet_agent.inventory.build import TargetFacts
 from poolfleet_agent.model.pool import Fingerprint, HealthStatus, NetfsSource, Pool, PoolFacts, Storage, StorageIdSource
+from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.processes.child import Children
 from tests.unit.agent.fake_host import FakeHost, pool_facts
 
@@ -37,6 +38,9 @@ class Counted:
 
     async def ask_once(self, operation: bytes, path: bytes, *arguments: bytes, timeout_s: float) -> list[bytes]:
         raise AssertionError("a look changes nothing")
+
+    def acting_as(self, _user: ShareUser) -> Self:
+        raise AssertionError("a look is root's")
 
 
 @pytest.fixture
@@ -225,6 +229,25 @@ async def test_what_lies_below_an_unmounted_share_is_not_taken_for_it(host: Any,
         found = await host.looker.storages.look(kind(root), seen(kind(root), share))
         assert share.storage is not None
         assert found == replace(share, storage=replace(share.storage, fingerprint=None))
+    assert worker.asked == []
+
+
+async def test_what_waits_to_be_mounted_by_autofs_is_not_taken_for_a_local_folder(
+    host: Any, worker: Any, root: Path
+) -> None:
+    assert (await storage(host, on(root))).id.startswith("host:agent:")
+    host.watch.mount(str(root), "/etc/auto.nfs", fs_type="autofs")
+    worker.asked.clear()
+    assert (await host.looker.storages.look(on(root), None)).storage is None
+    host.watch.mount(str(root), "filer:/export", super_options=("addr=10.0.0.5",), parent_id=2)
+    mounted = await look(host, on(root))
+    assert mounted.storage
+    assert mounted.storage.id == "nfs:10.0.0.5/export"
+    host.watch.entries.pop()
+    worker.asked.clear()
+    away = (await host.looker.storages.look(on(root), seen(on(root), mounted))).storage
+    assert away
+    assert away.id == "nfs:10.0.0.5/export"
     assert worker.asked == []
 
 
