@@ -72,10 +72,12 @@ def run_tests(lab: Lab, words: list[str], *, full: bool, report: Path | None) ->
     """Run the lab's tests, `full` or only their short form; pytest's exit code."""
     which = [] if any(word.startswith("tests/") for word in words) else ["tests/lab"]
     chosen = [] if full else ["-m", "not full"]
+    # Of the forms of junit's report the one that has what tests record.
+    form = ["-o", "junit_family=xunit1"]
     limits = ["-o", "timeout=600", "-o", "faulthandler_timeout=660", "--durations=0", "--durations-min=1"]
     with tempfile.TemporaryDirectory(dir=lab.root) as scratch:
         junit = Path(scratch, "junit.xml")
-        argv = [sys.executable, "-m", "pytest", *limits, *chosen, f"--junitxml={junit}", *which, *words]
+        argv = [sys.executable, "-m", "pytest", *limits, *form, *chosen, f"--junitxml={junit}", *which, *words]
         environment = os.environ | {"POOLFLEET_LAB": str(lab.root)}
         status = subprocess.run(argv, cwd=CHECKOUT, env=environment, check=False).returncode
         if report is not None and junit.exists():

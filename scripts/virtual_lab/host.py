@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 
-from poolfleet import AgentClient, PoolfleetError
+from poolfleet import TLS, AgentClient, PoolfleetError
 from scripts.embedded.process import NotReadyError, wait_until
 from scripts.virtual_lab.machine import Completed, Machine
 from scripts.virtual_lab.network import AGENT_PORT, METRICS_PORT
@@ -18,6 +19,16 @@ CALL_LIMIT_S = 60.0
 METRICS_LIMIT_S = 30.0
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the agent's process takes of its host."""
+
+    threads: int
+    descriptors: int
+    children: int
+    memory_bytes: int
+
+
 class Host(Machine):
     """A machine whose agent is reached from outside, with mutual TLS."""
 
@@ -26,9 +37,14 @@ class Host(Machine):
         """The address of its agent for a client."""
         return f"127.0.0.1:{self.ports[AGENT_PORT]}"
 
+    @property
+    def controller_tls(self) -> TLS:
+        """What a controller shows to its agent."""
+        return self._keys.controller
+
     def agent(self, *, timeout_s: float = CALL_LIMIT_S) -> AgentClient:
         """A client of its agent, for the caller to close."""
-        return AgentClient(self.target, tls=self._keys.controller, timeout_s=timeout_s, name=self.name)
+        return AgentClient(self.target, tls=self.controller_tls, timeout_s=timeout_s, name=self.name)
 
     def wait_agent(self, *, limit_s: float = READY_LIMIT_S) -> None:
         """Return when its agent answers and knows its host; raises NotReadyError with the end of its log."""
@@ -70,6 +86,16 @@ class Host(Machine):
         with urllib.request.urlopen(url, timeout=METRICS_LIMIT_S) as answer:
             text: str = answer.read().decode()
         return text
+
+    def usage(self) -> Usage:
+        """What its agent takes of it now."""
+        self_of = "systemctl show --property MainPID --value poolfleet-agent"
+        told = self.ssh(
+            f"cd /proc/$({self_of}) && ls task | wc -l && ls fd | wc -l && cat task/*/children | wc -w"
+            " && awk '/^VmRSS/ {print $2}' status"
+        )
+        threads, descriptors, children, memory_kib = (int(word) for word in told.split())
+        return Usage(threads=threads, descriptors=descriptors, children=children, memory_bytes=memory_kib * 1024)
 
     def virsh(self, *words: str, timeout_s: float = 60) -> str:
         """What virsh said; raises CommandError, and TimeoutExpired as of `ssh` where it hangs."""

@@ -10,6 +10,8 @@ from scripts.virtual_lab.machine import Machine
 
 EXPORTS = ("vm_data", "squashed", "squashed0750", "read_only", "small", "nested")
 READY_LIMIT_S = 180.0
+# As guest/image/etc/nfs.conf.d/lab.conf has it.
+GRACE_S = 15.0
 
 
 class Server(Machine):
@@ -31,6 +33,10 @@ class Server(Machine):
         """Be silent on one port only, such as 53 for names or 2049 for NFS."""
         self._answer_hosts_by(*(f"-p {protocol} --dport {port} -j DROP" for protocol in ("tcp", "udp")))
 
+    def silent_to_mounts(self) -> None:
+        """Answer what is as short as a probe, which has a header and no more; drop the calls that make a mount."""
+        self._answer_hosts_by("-p tcp --dport 2049 -m length --length 160:65535 -j DROP")
+
     def heal(self) -> None:
         """Answer hosts again."""
         self._answer_hosts_by()
@@ -42,6 +48,12 @@ class Server(Machine):
     def reexport(self) -> None:
         """Export again what its file of exports says."""
         self.ssh("exportfs -ra")
+
+    def replace_export(self, export: str, *, holding: str) -> None:
+        """Put another folder in place of `/srv/nfs/EXPORT`, with one file: all handles of the old are stale then."""
+        folder = f"/srv/nfs/{shlex.quote(export)}"
+        file = f"{folder}/{shlex.quote(holding)}"
+        self.ssh(f"rm -rf {folder} && mkdir {folder} && truncate -s 1M {file} && exportfs -ra && exportfs -f")
 
     def stop_serving(self) -> None:
         """End the NFS service alone: connections are refused then, as the machine itself answers."""

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import time
 
-from poolfleet import Fleet, PoolSpec, VolumeSpec
+import pytest
+
+from poolfleet import Fleet, VolumeSpec
 from poolfleet.types.pool import HealthStatus, PoolState
 from scripts.virtual_lab.lab import Lab
-
-MIB = 1024**2
-
-
-def share(name: str = "vm_data", *, export: str = "vm_data", host: str = "nfs.lab") -> PoolSpec:
-    return PoolSpec.netfs(name, host=host, path=f"/srv/nfs/{export}", target=f"/srv/pools/{name}")
+from tests.lab.shares import MIB, share
 
 
 def test_the_agents_answer_by_the_unit_that_the_project_ships(lab: Lab) -> None:
@@ -53,6 +50,7 @@ def test_virsh_shows_what_the_agent_made(healthy: Lab) -> None:
         agent.volumes.delete("vm_data", "disk.qcow2")
 
 
+@pytest.mark.full
 def test_libvirt_alone_hangs_on_a_silent_server_and_the_host_with_it(healthy: Lab) -> None:
     host = healthy.hosts[0]
     host.virsh("pool-define-as", "plain", "netfs", "nfs.lab", "/srv/nfs/vm_data", "--target", "/srv/pools/plain")
@@ -66,6 +64,7 @@ def test_libvirt_alone_hangs_on_a_silent_server_and_the_host_with_it(healthy: La
     assert "plain" in host.virsh("pool-list", timeout_s=240)
 
 
+@pytest.mark.full
 def test_the_servers_exports_are_what_they_say(lab: Lab) -> None:
     host = lab.hosts[0]
     host.ssh("mkdir -p /mnt/try")
@@ -77,6 +76,7 @@ def test_the_servers_exports_are_what_they_say(lab: Lab) -> None:
             host.ssh("umount /mnt/try")
 
 
+@pytest.mark.full
 def test_a_killed_server_comes_back_with_its_files(healthy: Lab) -> None:
     healthy.server.ssh("touch /srv/nfs/vm_data/kept && sync")
     healthy.server.reset()

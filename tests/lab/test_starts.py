@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from poolfleet import AgentClient, FailedPrecondition, Operation, PoolfleetError, PoolSpec, Unavailable
+from poolfleet import AgentClient, FailedPrecondition, Operation, PoolfleetError, Unavailable
 from poolfleet.types.pool import PoolState
 from poolfleet.types.retry import RetryPolicy
 from scripts.virtual_lab.lab import Lab
+from tests.lab.shares import SLOWER, share
 
 BRIEFLY = RetryPolicy(deadline_s=20)
-# The agent's own 3 s, three times as long in the lab.
-FIRST_FAILURE_S = 9.0
+FIRST_FAILURE_S = 3.0 * SLOWER
 
 
 @pytest.fixture
@@ -25,9 +25,9 @@ def agent(healthy: Lab) -> Iterator[AgentClient]:
         yield client
 
 
-def define(agent: AgentClient, export: str = "vm_data", *, host: str = "nfs.lab", name: str = "vm_data") -> None:
-    agent.pools.define(PoolSpec.netfs(name, host=host, path=f"/srv/nfs/{export}", target=f"/srv/pools/{name}"))
-    agent.pools.build(name)
+def define(agent: AgentClient, export: str = "vm_data", *, host: str = "nfs.lab") -> None:
+    agent.pools.define(share(export=export, host=host))
+    agent.pools.build("vm_data")
 
 
 def failed_start(agent: AgentClient, kind: type[PoolfleetError]) -> tuple[PoolfleetError, Operation]:
@@ -66,6 +66,7 @@ def test_a_missing_export_is_refused_with_its_kind(healthy: Lab, agent: AgentCli
     assert healthy.hosts[0].mounts() == []
 
 
+@pytest.mark.full
 def test_a_name_that_nobody_knows_fails_at_once(agent: AgentClient) -> None:
     define(agent, host="no-such-server.lab")
     began = time.monotonic()
@@ -74,6 +75,20 @@ def test_a_name_that_nobody_knows_fails_at_once(agent: AgentClient) -> None:
     assert time.monotonic() - began < 90
 
 
+@pytest.mark.full
+def test_so_does_one_whose_resolver_drops_the_question(healthy: Lab, agent: AgentClient) -> None:
+    """The hosts' resolver is the server's address, port 53."""
+    healthy.server.silent_on(53)
+    define(agent, host="unresolvable.example")
+    error, operation = failed_start(agent, PoolfleetError)
+    assert {attempt.failure for attempt in operation.attempts} <= {"NAME_TEMPORARY", "NAME_UNKNOWN"}
+    first = operation.attempts[0].duration_s
+    assert first is not None
+    assert first < FIRST_FAILURE_S
+    assert error.metadata["advice"]
+
+
+@pytest.mark.full
 def test_a_server_that_comes_up_20_s_later_is_waited_for(healthy: Lab, agent: AgentClient) -> None:
     define(agent)
     healthy.server.refuse()

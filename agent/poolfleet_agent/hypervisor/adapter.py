@@ -36,6 +36,9 @@ T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 STORAGE_CONNECTIONS = 3
+NETWORK_STORAGE_CONNECTIONS = 3
+"""As many servers as may have all their calls hang at once: CallLimits."""
+
 VOLUMES_PER_CALL = 200
 _EVERY_POOL = "every pool:"
 DOMAINS_PER_CALL = 50
@@ -75,6 +78,7 @@ class Libvirt:
             SessionPlan(
                 choose_uri=lambda: settings.storage_uri or uris.default_storage_uri(),
                 handles=STORAGE_CONNECTIONS,
+                network_handles=NETWORK_STORAGE_CONNECTIONS,
                 prepare=self._prepare_storage,
                 changed=lambda connected: self._tell(ConnectionEvent(connected=connected)),
             )
@@ -132,6 +136,10 @@ class Libvirt:
     async def read_pool(self, pool: str, *, server: str | None) -> PoolFacts:
         """Read one pool: POOL_NOT_FOUND."""
         return await self._quick(lambda connection: pools.read(connection, pool), Subject(pool), server)
+
+    async def find_pool_sources(self, pool_type: str, xml: str, *, server: str | None) -> str:
+        """Have libvirt look for sources of pools, where `xml` says: NOT_SUPPORTED_HERE, WRONG_STATE."""
+        return await self._quick(lambda connection: pools.find_sources(connection, pool_type, xml), Subject(), server)
 
     async def define_pool(self, xml: str) -> str:
         """Store a definition; the answer is its name."""

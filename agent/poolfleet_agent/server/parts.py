@@ -1,6 +1,6 @@
 """What lies behind the services, wired: adapters into ports, the inventory as it was stored, the use cases."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from poolfleet_agent.inventory.pool_mounts import PoolMounts
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.restore import restore_snapshot
 from poolfleet_agent.model.mount_failure import RetryPolicy
-from poolfleet_agent.model.pool import PoolDefinition
+from poolfleet_agent.model.pool import MountOwner, NetfsSource, PoolDefinition
 from poolfleet_agent.model.ports import AgentIdentity
 from poolfleet_agent.model.storage import ConfiguredStorage
 from poolfleet_agent.mounts.helpers import LibvirtMountHelpers
@@ -57,6 +57,7 @@ class Parts:
     journal: Journal
     operations: Operations
     rescue: Rescue
+    supervisor: Supervisor
 
 
 @asynccontextmanager
@@ -99,7 +100,8 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
         rescue = Rescue(hypervisor=hypervisor, helpers=helpers, clock=clock)
         if settings.mount.rescue_libvirtd and not host.rules.observe_only:
             background.start("rescue libvirt", rescue.run())
-        background.start("supervise", Supervisor(host=host, operations=operations).run())
+        supervisor = Supervisor(host=host, operations=operations)
+        background.start("supervise", supervisor.run())
         yield Parts(
             identity=identity,
             hypervisor=hypervisor,
@@ -108,6 +110,7 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
             journal=journal,
             operations=operations,
             rescue=rescue,
+            supervisor=supervisor,
         )
 
 
@@ -128,6 +131,7 @@ async def _host(
     mounts = HostMounts(
         children,
         libvirt_sockets=libvirt_sockets(hypervisor.facts().storage_uri),
+        own_folder=Path(settings.state_dir) / "server-root",
         allowed_options=settings.mount.allowed_options,
     )
 
@@ -135,13 +139,23 @@ async def _host(
         request = mount_request(definition)
         return request is not None and (await mounts.probe_server(request)).failed is None
 
+    async def addresses(name: str) -> Sequence[str]:
+        resolved = await mounts.addresses(name)
+        return (*resolved, *book.addresses(name)) if resolved else ()
+
+    async def saw_share(target: str, source: NetfsSource) -> None:
+        owner = MountOwner.FOREIGN if await mounts.kept_by_host(target) else MountOwner.LIBVIRT
+        await book.saw_share(target, source, owner)
+
     pool_mounts = PoolMounts(
         watch=shares.watch,
         files=shares.files,
         clock=clock,
-        addresses=mounts.addresses,
+        addresses=addresses,
         belongs=book.belongs,
         saw=book.saw,
+        owner_of=book.owner,
+        saw_share=saw_share,
     )
     encoder = MessageEncoder()
     snapshots = SqliteSnapshot(database)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, stop_before_delay
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+from tenacity.stop import stop_base
 from tenacity.wait import wait_exponential, wait_random
 
+from poolfleet.transport.deadline import Deadline
 from poolfleet.transport.errors import UNREACHABLE
 from poolfleet.types.errors import PoolfleetError
 
@@ -32,8 +34,8 @@ RETRIED = frozenset(
 _backoff = wait_exponential(multiplier=0.2, max=5) + wait_random(0, 0.2)
 
 
-def retrying(timeout_s: float, *, unless: Callable[[PoolfleetError], bool] = lambda error: False) -> AsyncRetrying:
-    """Tries within `timeout_s` seconds; an agent's RetryInfo is waited for, and gives up where it leads past them."""
+def retrying(deadline: Deadline, *, unless: Callable[[PoolfleetError], bool] = lambda error: False) -> AsyncRetrying:
+    """Tries until a deadline; an agent's RetryInfo is waited for, and gives up where it leads past that."""
 
     def again(error: BaseException) -> bool:
         return isinstance(error, PoolfleetError) and error.reason in RETRIED and not unless(error)
@@ -41,9 +43,19 @@ def retrying(timeout_s: float, *, unless: Callable[[PoolfleetError], bool] = lam
     return AsyncRetrying(
         retry=retry_if_exception(again),
         wait=_delay_s,
-        stop=stop_after_attempt(MOST_ATTEMPTS) | stop_before_delay(timeout_s),
+        stop=stop_after_attempt(MOST_ATTEMPTS) | _StopBefore(deadline),
         reraise=True,
     )
+
+
+class _StopBefore(stop_base):
+    """Stops where the wait would lead past a deadline, which may be extended meanwhile."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+
+    def __call__(self, state: RetryCallState) -> bool:
+        return state.upcoming_sleep >= self._deadline.remaining_s
 
 
 def _delay_s(state: RetryCallState) -> float:

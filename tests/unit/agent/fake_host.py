@@ -35,6 +35,7 @@ from poolfleet_agent.model.ports import (
 )
 from poolfleet_agent.model.volume import VolumeFacts, VolumeListing
 from tests.unit.agent.fake_files import FakeFiles
+from tests.unit.agent.fake_mounts import FakeMounts
 
 MIB = 1 << 20
 
@@ -229,6 +230,12 @@ class FakeWatch:
     def suspect(self) -> tuple[MountEntry, ...]:
         return self._with(HealthStatus.SUSPECT)
 
+    async def wait_until_probed(self, limit_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                while any(entry.target not in self.known for entry in self.entries):
+                    await self.probed.wait()
+
     async def wait_for_next_probe(self, path: str, limit_s: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
@@ -288,6 +295,7 @@ class FakeHost:
 
     def __post_init__(self) -> None:
         self.watch = FakeWatch()
+        self.mounts = FakeMounts()
         self.book = MountBook(store=FakeMountStore(), boot_id="boot")
         self.pool_mounts = PoolMounts(
             watch=self.watch, files=self.files, clock=self.clock, addresses=self.addresses,

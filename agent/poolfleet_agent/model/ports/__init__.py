@@ -20,9 +20,9 @@ from poolfleet_agent.model.ports.hypervisor import (
 )
 from poolfleet_agent.model.ports.maintenance import MaintenanceStore
 from poolfleet_agent.model.ports.mount_helpers import MountHelper, MountHelpers
-from poolfleet_agent.model.ports.mount_store import MountOwner, MountRecord, MountStore
+from poolfleet_agent.model.ports.mount_store import MountRecord, MountStore
 from poolfleet_agent.model.ports.mount_watch import MountProber, MountWatch, ProbeAnswer
-from poolfleet_agent.model.ports.mounts import Account, LayerResult, MountRequest, Mounts, ServerProbe
+from poolfleet_agent.model.ports.mounts import Account, Export, LayerResult, MountRequest, Mounts, ServerProbe
 from poolfleet_agent.model.ports.stores import (
     AgentIdentity,
     AgentStore,
@@ -45,6 +45,7 @@ __all__ = [
     "Documents",
     "DomainEvent",
     "Encoder",
+    "Export",
     "FileFacts",
     "FileKind",
     "FileSystemFacts",
@@ -57,7 +58,6 @@ __all__ = [
     "MaintenanceStore",
     "MountHelper",
     "MountHelpers",
-    "MountOwner",
     "MountProber",
     "MountRecord",
     "MountRequest",

@@ -16,7 +16,7 @@ from poolfleet_agent.model.mount_failure import MountFailure
 from poolfleet_agent.model.pool import HealthStatus, NetfsSource, Permissions, PoolFacts
 from poolfleet_agent.model.ports import Account, FileFacts, FileKind, LayerResult, MountRequest, Rights, ServerProbe
 from tests.unit.agent.fake_files import FakeFiles
-from tests.unit.agent.fake_host import FakeHost, pool_facts, use_case_host
+from tests.unit.agent.fake_host import FakeHost, pool_facts, until, use_case_host
 
 SOON_S = 5.0
 LAYERS = [str(layer) for layer in Layer]
@@ -180,12 +180,22 @@ async def test_a_dead_mount_is_not_touched(fake: Any) -> None:
     assert found.verdict.startswith("tcp failed")
 
 
-async def test_the_next_probe_of_a_suspect_mount_is_waited_for(fake: Any) -> None:
-    fake.watch.become(SHARE, HealthStatus.SUSPECT)
+@pytest.mark.parametrize("known", [HealthStatus.SUSPECT, None])
+async def test_the_next_probe_of_a_suspect_mount_is_waited_for_and_the_first_of_a_new_one(
+    fake: Any, known: HealthStatus | None
+) -> None:
+    if known is not None:
+        fake.watch.become(SHARE, known)
+    else:
+        del fake.watch.known[SHARE]
     asked = asyncio.create_task(probed(fake, "share"))
-    await asyncio.sleep(0)
+    await until(lambda: fake.mounts.requests)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not asked.done()
+    assert not fake.files.asked
     fake.watch.become(SHARE, HealthStatus.HEALTHY)
-    assert (await asked).failed is None
+    assert outcomes(await asked)["read"] == "ok"
 
 
 async def test_a_share_that_stops_answering_meanwhile_is_asked_once(fake: Any) -> None:
