@@ -31,19 +31,22 @@ class EmbeddedAgent:
         storages: Mapping[Path, str] | None = None,
         tcp: str | None = None,
         settings: Mapping[str, Any] | None = None,
+        name: str = "agent",
     ) -> None:
         """`storages`: configured ids by folder. `tcp`: `127.0.0.1:PORT`, to be listened on as well.
+
+        `name`: of its files, where a libvirtd has several agents.
 
         `settings`: more of the configuration, such as `{"limits": {"drain_s": 1}}`; it wins over ours.
         """
         root = libvirtd.root
-        self.socket = root / "agent.sock"
-        self.state_dir = root / "state"
-        self.log = root / "agent.log"
+        self.socket = root / f"{name}.sock"
+        self.state_dir = root / ("state" if name == "agent" else f"{name}.state")
+        self.log = root / f"{name}.log"
         self.program: Sequence[str] = ("-m", "poolfleet_agent.cli")
         """What Python runs at each start; a test may set another that ends in the same."""
-        self._config = root / "agent.toml"
-        self._process = Process(root / "agent.pid")
+        self._config = root / f"{name}.toml"
+        self._process = Process(root / f"{name}.pid")
         self._libvirtd = libvirtd
         self._tcp = tcp
         self._allowed_paths = allowed_paths

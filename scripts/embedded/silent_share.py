@@ -22,10 +22,13 @@ class SilentShare(NetfsStandIn):
     `more`: other shares of that server, each `host:/path`, which fall silent and heal together with it.
     """
 
+    kind = ""
+    """What fuse_program.py is told of the share."""
+
     def __init__(self, root: Path, *, host: str = "nfs.test", path: str = "/export", more: Sequence[str] = ()) -> None:
         super().__init__(root, host=host, path=path)
-        self._served = [_Served(root, self.source, "export")]
-        self._served += [_Served(root, source, f"export{number}") for number, source in enumerate(more)]
+        self._served = [_Served(root, self.source, "export", self.kind)]
+        self._served += [_Served(root, source, f"export{number}", self.kind) for number, source in enumerate(more)]
 
     @property
     def files(self) -> Path:
@@ -66,8 +69,9 @@ class SilentShare(NetfsStandIn):
 class _Served:
     """One share: a FUSE program, mounted on `root/NAME`."""
 
-    def __init__(self, root: Path, source: str, name: str) -> None:
+    def __init__(self, root: Path, source: str, name: str, kind: str) -> None:
         self.source = source
+        self.kind = kind
         self.export = root / name
         self.files = root / name.replace("export", "files")
         self.process = Process(root / f"{name.replace('export', 'fuse')}.pid")
@@ -81,7 +85,7 @@ class _Served:
         log = self._root / "fuse.log"
         said, say = os.pipe()
         try:
-            argv = namespace.command([*program, self.source, str(self.files), str(self.export)])
+            argv = namespace.command([*program, self.source, str(self.files), str(self.export), self.kind])
             self.process.start(argv, log=log, stdout=say)
             os.close(say)
             readable, _, _ = select.select([said], [], [], START_LIMIT_S)

@@ -38,7 +38,7 @@ class ExportLister:
         *,
         mount: Sequence[str] = ("mount",),
         ask_timeout_s: float = 2.0,
-        look_timeout_s: float = 15.0,
+        look_timeout_s: float = 20.0,
     ) -> None:
         self._children = children
         self._resolver = resolver

@@ -5,11 +5,13 @@ mounts the root on FOLDER, and prints the folders that can be mounted, each with
 mount, and it goes with the process, however that ends: nothing has to be undone. It ends with 3 where it may not have
 a namespace, with mount's own status and words where that fails.
 
-No call says which of its folders are exports. Those that only lead to one show nothing but folders, and are passed
-over; where another file system begins below them, or there is more to be seen, something is exported. So an export that
-holds nothing but folders, and lies on the server's own disk, is shown by them.
+No call says which folders are exports, and which only lead to one. The latter hold nothing but folders. With the
+kernel's server each of them, and each export, is a file system of its own to its clients: what is none is a plain
+folder in an export. Where what lies below the root is none, as with other servers, an export is where another file
+system begins, or where there is more to be seen than folders.
 """
 
+import contextlib
 import ctypes
 import os
 import subprocess
@@ -30,41 +32,54 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def mountable(root: str) -> Iterator[str]:
     """Paths of the server, with a slash before them; `root` is where its root is mounted. The root itself is `/`."""
-    waiting: list[tuple[str, int | None, int]] = [("", None, 0)]
+    waiting = [("", 0)]
     looked_at = 0
+    every_way_is_one = True
     while waiting:
-        path, device_above, depth = waiting.pop()
+        path, depth = waiting.pop()
         looked_at += 1
-        device, folders = _look(f"{root}{path}")
-        # The root is a file system by itself, whatever lies below it.
-        begins_another = depth > 1 and device != device_above
-        if not folders or begins_another or depth >= DEEPEST or looked_at > MOST_FOLDERS:
+        folders = _folders(f"{root}{path}") if depth < DEEPEST and looked_at <= MOST_FOLDERS else []
+        if not folders:
             yield path or "/"
+            continue
+        device = _device(f"{root}{path}")
+        below = [f"{path}/{name}" for name in folders]
+        others = [one for one in below if _device(f"{root}{one}") != device]
+        plain = [one for one in below if one not in others]
+        if not path:
+            every_way_is_one = not plain
+        if every_way_is_one:
+            if plain:
+                yield path
+            waiting.extend((one, depth + 1) for one in reversed(others))
         else:
-            waiting.extend((f"{path}/{name}", device, depth + 1) for name in sorted(folders, reverse=True))
+            yield from others
+            waiting.extend((one, depth + 1) for one in reversed(plain))
 
 
-def _look(path: str) -> tuple[int | None, list[str]]:
-    """The device of a folder, which to open it mounts, and the folders in it; none where it shows more than those."""
+def _folders(path: str) -> list[str]:
+    """The names of the folders in a folder; none where there is more in it, or it cannot be listed."""
+    found: list[str] = []
     try:
-        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return None, []
-    try:
-        device = os.fstat(folder).st_dev
-        found: list[str] = []
-        with os.scandir(folder) as entries:
+        with os.scandir(path) as entries:
             for entry in entries:
                 is_way = entry.is_dir(follow_symlinks=False) and entry.name not in NO_WAYS
                 if not is_way or len(found) >= MOST_FOLDERS:
-                    return device, []
+                    return []
                 found.append(entry.name)
     except OSError:
-        return None, []
-    else:
-        return device, found
-    finally:
-        os.close(folder)
+        return []
+    return sorted(found)
+
+
+def _device(path: str) -> int | None:
+    """The device of a folder, which is mounted where it is opened, be it in vain; None: it cannot be told."""
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+    try:
+        return os.stat(path).st_dev
+    except OSError:
+        return None
 
 
 def main(folder: str, mount: Sequence[str]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 from tenacity.stop import stop_base
 from tenacity.wait import wait_exponential, wait_random
 
@@ -31,6 +31,9 @@ RETRIED = frozenset(
     }
 )
 
+# Those that end with somebody else's work, however long that takes: only the caller's time limits them.
+WAITED_FOR = frozenset({"NAME_RESERVED"})
+
 _backoff = wait_exponential(multiplier=0.2, max=5) + wait_random(0, 0.2)
 
 
@@ -43,7 +46,7 @@ def retrying(deadline: Deadline, *, unless: Callable[[PoolfleetError], bool] = l
     return AsyncRetrying(
         retry=retry_if_exception(again),
         wait=_delay_s,
-        stop=stop_after_attempt(MOST_ATTEMPTS) | _StopBefore(deadline),
+        stop=_tried_enough | _StopBefore(deadline),
         reraise=True,
     )
 
@@ -56,6 +59,18 @@ class _StopBefore(stop_base):
 
     def __call__(self, state: RetryCallState) -> bool:
         return state.upcoming_sleep >= self._deadline.remaining_s
+
+
+class _TriedEnough(stop_base):
+    """After so many tries, unless the last one had only to wait for somebody else."""
+
+    def __call__(self, state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        waits = isinstance(error, PoolfleetError) and error.reason in WAITED_FOR
+        return not waits and state.attempt_number >= MOST_ATTEMPTS
+
+
+_tried_enough = _TriedEnough()
 
 
 def _delay_s(state: RetryCallState) -> float:

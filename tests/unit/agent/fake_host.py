@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from poolfleet_agent.control.acting import Actors
 from poolfleet_agent.control.host import Host, HostRules
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.lanes import Lanes
 from poolfleet_agent.control.mounted import MountBook
 from poolfleet_agent.control.operations import Operations
 from poolfleet_agent.control.quarantine import Quarantine
+from poolfleet_agent.control.refreshes import pool_refreshes
 from poolfleet_agent.hypervisor.documents import LibvirtDocuments
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.look import Looker
@@ -33,11 +35,13 @@ from poolfleet_agent.model.ports import (
     PoolIntent,
     RequestRecord,
 )
+from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.model.volume import VolumeFacts, VolumeListing
-from tests.unit.agent.fake_files import FakeFiles
+from tests.unit.agent.fake_files import FakeFiles, FakeImages
 from tests.unit.agent.fake_mounts import FakeMounts
 
 MIB = 1 << 20
+QEMU_USER = ShareUser(uid=64055, gid=64055)
 
 
 def pool_facts(name: str, *, active: bool = True, uuid: str = "", target: str = "") -> PoolFacts:
@@ -96,6 +100,7 @@ class FakeHypervisor:
     held: dict[str, asyncio.Event] = field(default_factory=dict)
     called: list[str] = field(default_factory=list)
     connected: bool = True
+    files: Any = None
     domains: DomainReading = field(default_factory=lambda: DomainReading(references=()))
     documents = LibvirtDocuments()
 
@@ -107,7 +112,7 @@ class FakeHypervisor:
         self.volumes[facts.name] = {name: volume_facts(facts.name, name) for name in volumes}
 
     def facts(self) -> HypervisorFacts:
-        return HypervisorFacts(connected=self.connected, storage_uri="test:///", domain_uris=())
+        return HypervisorFacts(connected=self.connected, storage_uri="test:///", domain_uris=(), qemu_user=QEMU_USER)
 
     def subscribe(self, listener: Callable[[HypervisorEvent], None]) -> None:
         self.listener = listener
@@ -143,6 +148,14 @@ class FakeHypervisor:
             raise ModelError(Reason.VOLUME_NOT_FOUND, f"no volume {volume}")
         return facts
 
+    async def refresh_pool(self, pool: str, *, server: str | None) -> None:
+        """Volumes are files of FakeFiles, where those are told to it."""
+        await self._answer(f"refresh_pool {pool}", None)
+        for path in self.files.kept if self.files else ():
+            folder, _, name = path.rpartition("/")
+            if folder == f"/pools/{pool}" and not name.startswith("."):
+                self.volumes[pool].setdefault(name, volume_facts(pool, name))
+
     async def start_pool(self, pool: str, *, server: str | None) -> None:
         await self._answer(f"start_pool {pool}", None)
         self.pools[pool] = replace(self.pools[pool], state=PoolState.RUNNING)
@@ -150,9 +163,6 @@ class FakeHypervisor:
     async def stop_pool(self, pool: str, *, server: str | None) -> None:
         await self._answer(f"stop_pool {pool}", None)
         self.pools[pool] = replace(self.pools[pool], state=PoolState.INACTIVE)
-
-    async def refresh_pool(self, pool: str, *, server: str | None) -> None:
-        await self._answer(f"refresh_pool {pool}", None)
 
     async def until_pool_calls_are_back(self, pool: str) -> None:
         await self._answer(f"until_pool_calls_are_back {pool}", None)
@@ -294,6 +304,8 @@ class FakeHost:
     resolved: dict[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if isinstance(self.hypervisor, FakeHypervisor):
+            self.hypervisor.files = self.files
         self.watch = FakeWatch()
         self.mounts = FakeMounts()
         self.book = MountBook(store=FakeMountStore(), boot_id="boot")
@@ -307,6 +319,9 @@ class FakeHost:
             intents=self.intents, clock=self.clock, agent_id="agent", pool_mounts=self.pool_mounts,
         )  # fmt: skip
         self.quarantine = Quarantine(mounts=self.pool_mounts, registry=self.registry)
+        self.images = FakeImages(self.files)
+        self.refreshes = pool_refreshes(self.hypervisor, self.registry, self.quarantine)
+        self.actors = Actors(files=self.files, watch=self.watch, qemu_user=lambda: QEMU_USER, may_switch=True)
 
     async def addresses(self, host: str) -> Sequence[str]:
         return self.resolved.get(host, ())

@@ -82,6 +82,7 @@ class StartPool(Mutation):
             nonlocal changed
             # Attempts take their time: another mount may have died meanwhile, and libvirt must not be who finds out.
             await self.host.quarantine.check_start(entry.pool.definition)
+            await self.host.actors.check_listable(entry.pool.definition)
             changed = await self._have_started(entry)
 
         if request is None:

@@ -6,7 +6,7 @@ may hang on (PoolDefinition.server); None: a local call. It decides under which 
 
 from poolfleet_agent.model.ports.clock import Clock
 from poolfleet_agent.model.ports.encoder import Encoder
-from poolfleet_agent.model.ports.files import FileFacts, FileKind, Files, FileSystemFacts, Rights
+from poolfleet_agent.model.ports.files import FileFacts, FileKind, Files, FileSystemFacts, MadeFile, Rights
 from poolfleet_agent.model.ports.hypervisor import (
     BuildMode,
     ConnectionEvent,
@@ -18,6 +18,7 @@ from poolfleet_agent.model.ports.hypervisor import (
     PoolEvent,
     PoolEventKind,
 )
+from poolfleet_agent.model.ports.images import Images, JobListener
 from poolfleet_agent.model.ports.maintenance import MaintenanceStore
 from poolfleet_agent.model.ports.mount_helpers import MountHelper, MountHelpers
 from poolfleet_agent.model.ports.mount_store import MountRecord, MountStore
@@ -53,8 +54,11 @@ __all__ = [
     "Hypervisor",
     "HypervisorEvent",
     "HypervisorFacts",
+    "Images",
     "IntentStore",
+    "JobListener",
     "LayerResult",
+    "MadeFile",
     "MaintenanceStore",
     "MountHelper",
     "MountHelpers",

@@ -8,12 +8,16 @@ from typing import Protocol
 from poolfleet_agent.model.discovery import DiscoveredSource, SourceQuery
 from poolfleet_agent.model.domain_disk import DomainReading
 from poolfleet_agent.model.pool import PoolDefinition, PoolFacts
+from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.model.volume import VolumeDefinition, VolumeFacts, VolumeListing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HypervisorFacts:
-    """What the connection says of itself. Empty strings and tuples: not known."""
+    """What the connection says of itself. Empty strings and tuples, and None: not known.
+
+    `qemu_user` is whom guests run as.
+    """
 
     connected: bool
     storage_uri: str
@@ -22,6 +26,7 @@ class HypervisorFacts:
     client_version: str = ""
     host_uuid: str = ""
     pool_types: tuple[str, ...] = ()
+    qemu_user: ShareUser | None = None
 
 
 class PoolEventKind(StrEnum):

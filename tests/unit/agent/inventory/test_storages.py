@@ -8,7 +8,7 @@ import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import structlog
@@ -18,6 +18,7 @@ from poolfleet_agent.files.routed import RoutedFiles
 from poolfleet_agent.inventory import storages
 from poolfleet_agent.inventory.build import TargetFacts
 from poolfleet_agent.model.pool import Fingerprint, HealthStatus, NetfsSource, Pool, PoolFacts, Storage, StorageIdSource
+from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.processes.child import Children
 from tests.unit.agent.fake_host import FakeHost, pool_facts
 
@@ -37,6 +38,9 @@ class Counted:
 
     async def ask_once(self, operation: bytes, path: bytes, *arguments: bytes, timeout_s: float) -> list[bytes]:
         raise AssertionError("a look changes nothing")
+
+    def acting_as(self, _user: ShareUser) -> Self:
+        raise AssertionError("a look is root's")
 
 
 @pytest.fixture

@@ -84,6 +84,13 @@ def test_a_look_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert list(mountable(str(tmp_path))) == ["/1/2", "/many"]
 
 
+def test_so_many_folders_are_looked_into_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_root, "MOST_FOLDERS", 3)
+    folders(tmp_path, "a/1", "b/1", "c/1")
+    # The root, a and its folder are the three.
+    assert list(mountable(str(tmp_path))) == ["/a/1", "/b", "/c"]
+
+
 if os.geteuid() == 0:
 
     def with_mount(lister: ExportLister, tmp_path: Path, script: str) -> Path:
@@ -109,7 +116,7 @@ if os.geteuid() == 0:
             """,
         )
         # Another file system is no way to one.
-        assert await lister.below_root(HOST, 20490) == ("/srv/disk", "/srv/iso")
+        assert set(await lister.below_root(HOST, 20490)) == {"/srv/disk", "/srv/iso"}
         assert f" {tmp_path}/root/srv/disk " in (tmp_path / "mountinfo").read_text()
         assert words.read_text().split() == [
             *("-t", "nfs", "-o"),
@@ -118,6 +125,16 @@ if os.geteuid() == 0:
         ]
         assert not seen(tmp_path)
         assert not list((tmp_path / "root").iterdir())
+
+    async def test_where_each_way_is_a_file_system_plain_folders_are_in_an_export(
+        lister: ExportLister, tmp_path: Path
+    ) -> None:
+        # As the kernel's server shows these exports: /srv/nfs/data, /srv/iso with its folders, /srv/all and one in it.
+        ways = ["", "/srv", "/srv/nfs", "/srv/nfs/data", "/srv/iso", "/srv/all", "/srv/all/own"]
+        script = [f'mkdir -p "$target{way}" && mount -t tmpfs none "$target{way}" || exit 1' for way in ways]
+        script.append('cd "$target/srv" && mkdir iso/a iso/b all/plain')
+        with_mount(lister, tmp_path, "\n".join(script))
+        assert set(await lister.below_root(HOST)) == {"/srv/all", "/srv/all/own", "/srv/iso", "/srv/nfs/data"}
 
     async def test_a_mount_that_fails_is_told_of_as_any_other(lister: ExportLister, tmp_path: Path) -> None:
         said = "mount.nfs: access denied by server while mounting 127.0.0.1:/"
@@ -145,3 +162,16 @@ if os.geteuid() == 0:
         with pytest.raises(MountError) as failed:
             await lister.below_root(HOST)
         assert failed.value.failure is MountFailure.NOT_PRIVILEGED
+        assert "namespace" in failed.value.message
+
+    async def test_where_mounts_are_shared_it_is_not_seen_either(
+        lister: ExportLister, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        outside = f'"$@"; status=$?; cp /proc/self/mountinfo {tmp_path}/outside; exit $status'
+        shared = ("unshare", "--mount", "--propagation", "shared", "sh", "-c", outside, "sh")
+        monkeypatch.setattr(exports, "LOOK", (*shared, *exports.LOOK))
+        with_mount(lister, tmp_path, 'mount -t tmpfs none "$target"')
+        assert await lister.below_root(HOST) == ("/",)
+        mounts = (tmp_path / "outside").read_text()
+        assert " shared:" in mounts
+        assert f"{tmp_path}/root" not in mounts

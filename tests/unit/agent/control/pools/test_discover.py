@@ -83,6 +83,7 @@ async def test_a_server_s_own_list_is_taken_and_nothing_is_mounted(fake: Any) ->
 async def test_an_empty_list_is_an_answer(fake: Any) -> None:
     fake.mounts.list = ()
     assert (await found(fake, NFS)).sources == ()
+    assert fake.mounts.asked == ["list of nfs1"]
 
 
 async def test_without_a_list_the_root_is_looked_at_once_the_server_answers(fake: Any) -> None:

@@ -14,7 +14,16 @@ from poolfleet_agent.model.diagnosis import Diagnosis, Layer, Outcome
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_failure import MountFailure
 from poolfleet_agent.model.pool import HealthStatus, NetfsSource, Permissions, PoolFacts
-from poolfleet_agent.model.ports import Account, FileFacts, FileKind, LayerResult, MountRequest, Rights, ServerProbe
+from poolfleet_agent.model.ports import (
+    Account,
+    FileFacts,
+    FileKind,
+    LayerResult,
+    MadeFile,
+    MountRequest,
+    Rights,
+    ServerProbe,
+)
 from tests.unit.agent.fake_files import FakeFiles
 from tests.unit.agent.fake_host import FakeHost, pool_facts, until, use_case_host
 
@@ -63,7 +72,9 @@ class Folders(FakeFiles):
     async def first_name(self, path: str, *, timeout_s: float = 5.0) -> bytes | None:
         return None
 
-    async def make_exclusive(self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0) -> int | None:
+    async def make_exclusive(
+        self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0
+    ) -> MadeFile | None:
         if not self.root.write:
             message = f"{path}: Permission denied"
             raise ModelError(Reason.PATH_NOT_USABLE, message, metadata={"path": path, "errno": "EACCES"})
