@@ -8,8 +8,13 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
+
+# How long an example takes says something of the machine's load, and nothing of the code.
+settings.register_profile("poolfleet", deadline=None)
+settings.load_profile("poolfleet")
 
 
 @pytest.fixture(scope="session", autouse=True)

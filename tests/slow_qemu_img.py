@@ -30,11 +30,12 @@ LIMIT_S = 20.0
 
 
 class SlowQemuImg:
-    """What libvirtd of a host runs for qemu-img, if this is made before that is started."""
+    """What libvirtd and the agent of a host run for qemu-img, if this is made before they are started."""
 
     def __init__(self, host: EmbeddedHost) -> None:
         self._gate = host.root / "gate"
         self._gate.mkdir(parents=True)
+        self._gate.chmod(0o777)  # whoever it runs as
         programs = host.root / "programs"
         programs.mkdir()
         real = shutil.which("qemu-img")

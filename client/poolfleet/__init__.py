@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from poolfleet.inventory.model import Inventory
     from poolfleet.types.agent import Agent, AgentLimits, AgentMode, AgentVersions, Maintenance
     from poolfleet.types.connection import TLS
+    from poolfleet.types.discovery import DiscoveredBy, DiscoveredSource, PoolSources
     from poolfleet.types.disk import DiskRole, DomainDisk, DomainDisks, DomainState
     from poolfleet.types.errors import (
         Aborted,
@@ -89,6 +90,8 @@ __all__ = [
     "Desired",
     "DesiredState",
     "DirSource",
+    "DiscoveredBy",
+    "DiscoveredSource",
     "DiskRole",
     "DomainDisk",
     "DomainDisks",
@@ -121,6 +124,7 @@ __all__ = [
     "PoolHealth",
     "PoolMount",
     "PoolProbe",
+    "PoolSources",
     "PoolSpec",
     "PoolState",
     "PoolTarget",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import signal
 import subprocess
@@ -10,26 +11,74 @@ import sys
 import tempfile
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
+from poolfleet import PoolfleetError
 from scripts.benchmarks import rpc
+from scripts.benchmarks.figures import CutOffError
 from scripts.benchmarks.report import report
 from scripts.embedded.process import NotReadyError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Longer than any client of a silent server waits by itself: libvirt's took 188 s.
+FULL_CUT_OFF_S = 900.0
 
 
 def arguments() -> argparse.Namespace:
     """What the command line says; ends the program where that makes no sense."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Print one JSON object with what was measured.")
-    parser.add_argument("name", choices=["rpc"], metavar="NAME", help="rpc: single calls, and the agent's memory")
-    parser.add_argument("--calls", type=int, default=2000, metavar="N", help="calls of each kind (default 2000)")
-    parser.add_argument(
-        "--volumes", type=int, default=10_000, metavar="N", help="volumes for the memory (default 10000)"
+    names = parser.add_subparsers(dest="name", required=True, metavar="NAME")
+    rpc_parser = names.add_parser("rpc", help="single calls, and the agent's memory")
+    _count(rpc_parser, "--calls", 2000, "calls of each kind")
+    _count(rpc_parser, "--volumes", 10_000, "volumes for the memory")
+    nfs_parser = names.add_parser("nfs", help="network pools, with a server that is well and one that is not")
+    where = nfs_parser.add_mutually_exclusive_group()
+    where.add_argument("--local", action="store_true", help="with stand-ins on this machine, as root")
+    where.add_argument("--lab", type=Path, metavar="DIR", help="in the lab that is up there (default: one of its own)")
+    _count(nfs_parser, "--starts", None, "starts of each kind (default 10, in a lab 3)")
+    _count(nfs_parser, "--silences", None, "how often the share falls silent (default 3, in a lab 1)")
+    _count(
+        nfs_parser, "--seconds", None, "load on each system, with the share well and silent (default 20, in a lab 90)"
     )
-    chosen = parser.parse_args()
-    if chosen.calls < 1 or chosen.volumes < 1:
-        parser.error("--calls and --volumes are at least 1")
-    return chosen
+    _count(nfs_parser, "--clients", 50, "clients at once")
+    _count(nfs_parser, "--cut-off", 60, "seconds after which virsh is cut off")
+    nfs_parser.add_argument("--full", action="store_true", help="let virsh come to its own end")
+    return parser.parse_args()
+
+
+def _count(parser: argparse.ArgumentParser, name: str, default: int | None, what: str) -> None:
+    text = what if default is None else f"{what} (default {default})"
+    parser.add_argument(name, type=_positive, default=default, metavar="N", help=text)
+
+
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
+def carry_out(chosen: argparse.Namespace, root: Path) -> dict[str, Any]:
+    """Run the benchmark on hosts below `root`; its report."""
+    if chosen.name == "rpc":
+        return report("rpc", rpc.run(root, calls=chosen.calls, volumes=chosen.volumes))
+    # Not before: the other benchmark measures with as little loaded as can be.
+    from scripts.benchmarks.nfs.cases import Effort, measure
+    from scripts.benchmarks.nfs.lab import lab_place
+    from scripts.benchmarks.nfs.local import local_place
+
+    default = Effort(starts=10, silences=3, window_s=20) if chosen.local else Effort(starts=3, silences=1, window_s=90)
+    effort = Effort(
+        starts=chosen.starts or default.starts,
+        silences=chosen.silences or default.silences,
+        window_s=chosen.seconds or default.window_s,
+    )
+    cut_off_s = FULL_CUT_OFF_S if chosen.full else float(chosen.cut_off)
+    with (
+        local_place(root, clients=chosen.clients, cut_off_s=cut_off_s)
+        if chosen.local
+        else lab_place(chosen.lab and chosen.lab.resolve(), clients=chosen.clients, cut_off_s=cut_off_s)
+    ) as place:
+        return report("nfs", asyncio.run(measure(place, effort)), place=place.name)
 
 
 def leave(number: int, _frame: FrameType | None) -> None:
@@ -48,11 +97,11 @@ def main() -> int:
             root = Path(folder)
             # What libvirt runs as another user must reach what lies below.
             root.chmod(0o755)
-            results = rpc.run(root, calls=chosen.calls, volumes=chosen.volumes)
-    except (OSError, NotReadyError, subprocess.SubprocessError) as error:
+            printed = carry_out(chosen, root)
+    except (OSError, NotReadyError, CutOffError, PoolfleetError, subprocess.SubprocessError) as error:
         print(f"scripts/bench: {error}", file=sys.stderr)
         return 1
-    print(json.dumps(report(chosen.name, results), indent=2))
+    print(json.dumps(printed, indent=2))
     return 0
 
 

@@ -19,7 +19,10 @@ PACKAGES = ("poolfleet", "grpcio", "protobuf", "libvirt-python")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What one system took for one case; `n` values were measured, and `median` and `p99` are in `unit`."""
+    """What one system took for one case; `n` values were measured, and `median` and `p99` are in `unit`.
+
+    `failure`: the kind of failure that was waited for. `timed_out`: some did not end, and count with their limit.
+    """
 
     case: str
     system: str
@@ -28,9 +31,21 @@ class Result:
     n: int
     median: float
     p99: float
+    failure: str | None = None
+    timed_out: bool = False
 
     @classmethod
-    def of(cls, case: str, system: str, metric: str, unit: str, values: Sequence[float]) -> Self:
+    def of(
+        cls,
+        case: str,
+        system: str,
+        metric: str,
+        unit: str,
+        values: Sequence[float],
+        *,
+        failure: str | None = None,
+        timed_out: bool = False,
+    ) -> Self:
         """Sum values up; there is at least one."""
         p99 = sorted(values)[math.ceil(0.99 * len(values)) - 1]
         median = statistics.median(values)
@@ -42,16 +57,22 @@ class Result:
             n=len(values),
             median=round(median, 4),
             p99=round(p99, 4),
+            failure=failure,
+            timed_out=timed_out,
         )
 
+    def row(self) -> dict[str, Any]:
+        """The row of the report, without what does not apply."""
+        return {name: value for name, value in asdict(self).items() if value is not None and value is not False}
 
-def report(name: str, results: Sequence[Result]) -> dict[str, Any]:
-    """The JSON object that scripts/bench prints."""
+
+def report(name: str, results: Sequence[Result], *, place: str | None = None) -> dict[str, Any]:
+    """The JSON object that scripts/bench prints; `place`: what the hosts were, where a benchmark has the choice."""
     return {
         "name": name,
-        "machine": _machine(),
+        "machine": _machine() | ({} if place is None else {"place": place}),
         "versions": _versions(),
-        "results": [asdict(result) for result in results],
+        "results": [result.row() for result in results],
     }
 
 

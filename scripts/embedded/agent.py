@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from poolfleet import AgentClient
+from poolfleet import AgentClient, Unavailable
 from scripts.embedded.libvirtd import EmbeddedLibvirtd
 from scripts.embedded.process import NotReadyError, Process, wait_until
 
@@ -31,17 +31,22 @@ class EmbeddedAgent:
         storages: Mapping[Path, str] | None = None,
         tcp: str | None = None,
         settings: Mapping[str, Any] | None = None,
+        name: str = "agent",
     ) -> None:
         """`storages`: configured ids by folder. `tcp`: `127.0.0.1:PORT`, to be listened on as well.
+
+        `name`: of its files, where a libvirtd has several agents.
 
         `settings`: more of the configuration, such as `{"limits": {"drain_s": 1}}`; it wins over ours.
         """
         root = libvirtd.root
-        self.socket = root / "agent.sock"
-        self.state_dir = root / "state"
-        self.log = root / "agent.log"
-        self._config = root / "agent.toml"
-        self._process = Process(root / "agent.pid")
+        self.socket = root / f"{name}.sock"
+        self.state_dir = root / ("state" if name == "agent" else f"{name}.state")
+        self.log = root / f"{name}.log"
+        self.program: Sequence[str] = ("-m", "poolfleet_agent.cli")
+        """What Python runs at each start; a test may set another that ends in the same."""
+        self._config = root / f"{name}.toml"
+        self._process = Process(root / f"{name}.pid")
         self._libvirtd = libvirtd
         self._tcp = tcp
         self._allowed_paths = allowed_paths
@@ -69,7 +74,7 @@ class EmbeddedAgent:
         self.socket.unlink(missing_ok=True)
         self._config.write_text(self._configuration())
         surroundings = self._libvirtd.surroundings
-        argv = [sys.executable, "-m", "poolfleet_agent.cli", "serve", "--config", str(self._config)]
+        argv = [sys.executable, *self.program, "serve", "--config", str(self._config)]
         # What the caller's environment says of an agent is not meant for this one.
         env = {name: value for name, value in surroundings.env.items() if not name.startswith("POOLFLEET_AGENT__")}
         self._process.start(surroundings.command(argv), env=env, log=self.log)
@@ -87,7 +92,14 @@ class EmbeddedAgent:
     def wait_loaded(self) -> None:
         """Return when it knows what its host has, for which libvirtd must answer; raises NotReadyError."""
         with AgentClient(self.target, timeout_s=START_LIMIT_S) as client:
-            wait_until(lambda: client.get().registry_loaded, limit_s=START_LIMIT_S, what="the agent has looked around")
+
+            def loaded() -> bool:
+                # gRPC may still hold back from an address where nobody was a moment ago.
+                with contextlib.suppress(Unavailable):
+                    return client.get().registry_loaded
+                return False
+
+            wait_until(loaded, limit_s=START_LIMIT_S, what="the agent has looked around")
 
     def stop(self) -> None:
         """Let it drain and end, and wait for it."""

@@ -1,8 +1,9 @@
 """A FUSE passthrough: shows one folder on another under a source's name; run as a program, as root.
 
-`python -I -S fuse_program.py SOURCE FOLDER TARGET` mounts, prints one line and serves until it is killed. Nothing is
-cached, so that whoever touches the mount waits while this is stopped (SIGSTOP), as on a silent server. It speaks the
-kernel's protocol itself (linux/fuse.h, version 7.31), one request at a time.
+`python -I -S fuse_program.py SOURCE FOLDER TARGET [squash]` mounts, prints one line and serves until it is killed.
+Nothing is cached, so that whoever touches the mount waits while this is stopped (SIGSTOP), as on a silent server. It
+speaks the kernel's protocol itself (linux/fuse.h, version 7.31), one request at a time. With `squash` root is nobody on
+the share, as on an NFS server's export with root_squash.
 """
 
 from __future__ import annotations
@@ -22,10 +23,14 @@ _ATTRIBUTES = struct.Struct("<6Q10I")
 _SETATTR = struct.Struct("<II6Q8I")
 _MODE, _UID, _GID, _SIZE, _MTIME = 1, 2, 4, 8, 32
 _ROOT = 1
+_NOBODY = 65534
 
 
 class Passthrough:
     """Answers requests; a node is a path, and keeps its number."""
+
+    options = "allow_other,default_permissions"
+    file_system_type = b"fuse"
 
     def __init__(self, folder: bytes) -> None:
         self._paths = {_ROOT: folder}
@@ -37,6 +42,10 @@ class Passthrough:
             26: self._init, 27: self._opendir, 28: self._readdir, 29: self._done, 30: self._done, 35: self._create,
             36: self._forget, 38: self._done, 42: self._forget, 43: self._fallocate,
         }  # fmt: skip
+
+    def answer(self, operation: int, node: int, body: bytes, *, uid: int, gid: int) -> bytes | None:
+        """Answer one request of that user, whom the kernel has checked; KeyError: not implemented."""
+        return self.handlers[operation](node, body)
 
     def _child(self, node: int, name: bytes) -> bytes:
         return self._paths[node] + b"/" + name.rstrip(b"\0")
@@ -183,6 +192,40 @@ class Passthrough:
         return found
 
 
+class Squashing(Passthrough):
+    """Does everything as who asks, for whom root is nobody: the file system below decides what each may."""
+
+    options = "allow_other"
+    # libvirt then knows it for a network file system, and opens and removes files as their owners where root may not.
+    file_system_type = b"fuse.glusterfs"
+
+    def __init__(self, folder: bytes) -> None:
+        super().__init__(folder)
+        self.handlers[34] = self._access
+        self._libc = ctypes.CDLL(None)
+        os.setgroups([])
+
+    def answer(self, operation: int, node: int, body: bytes, *, uid: int, gid: int) -> bytes | None:
+        """Answer one request as that user."""
+        self._libc.setfsgid(gid or _NOBODY)
+        self._libc.setfsuid(uid or _NOBODY)
+        try:
+            return super().answer(operation, node, body, uid=uid, gid=gid)
+        finally:
+            self._libc.setfsuid(0)
+            self._libc.setfsgid(0)
+
+    def _access(self, node: int, body: bytes) -> bytes:
+        (mask,) = struct.unpack_from("<I", body)
+        if not os.access(self._paths[node], mask, effective_ids=True):
+            raise OSError(errno.EACCES, "not allowed")
+        return b""
+
+    def _opendir(self, node: int, body: bytes) -> bytes:
+        os.close(os.open(self._paths[node], os.O_RDONLY | os.O_DIRECTORY))
+        return super()._opendir(node, body)
+
+
 def _attributes(facts: os.stat_result) -> bytes:
     seconds = [int(time) for time in (facts.st_atime, facts.st_mtime, facts.st_ctime)]
     rests = [time % 1_000_000_000 for time in (facts.st_atime_ns, facts.st_mtime_ns, facts.st_ctime_ns)]
@@ -201,9 +244,9 @@ def serve(device: int, share: Passthrough) -> None:
             if error.errno in {errno.EINTR, errno.ENOENT}:
                 continue
             raise
-        _, operation, unique, node, *_ = _IN.unpack_from(request)
+        _, operation, unique, node, uid, gid, *_ = _IN.unpack_from(request)
         try:
-            answer = share.handlers[operation](node, request[_IN.size :])
+            answer = share.answer(operation, node, request[_IN.size :], uid=uid, gid=gid)
             code = 0
         except KeyError:
             answer, code = b"", errno.ENOSYS
@@ -218,16 +261,17 @@ def serve(device: int, share: Passthrough) -> None:
                 raise
 
 
-def main(source: str, folder: str, target: str) -> None:
+def main(source: str, folder: str, target: str, kind: str = "") -> None:
     """Mount, say so, and serve."""
+    share = (Squashing if kind == "squash" else Passthrough)(os.fsencode(folder))
     os.umask(0)
     device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
-    options = f"fd={device},rootmode=40755,user_id=0,group_id=0,allow_other,default_permissions"
+    options = f"fd={device},rootmode=40755,user_id=0,group_id=0,{share.options}"
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(source.encode(), target.encode(), b"fuse", ctypes.c_ulong(0), options.encode()) != 0:
+    if libc.mount(source.encode(), target.encode(), share.file_system_type, ctypes.c_ulong(0), options.encode()) != 0:
         raise OSError(ctypes.get_errno(), f"mount {target}")
     os.write(1, b"ready\n")
-    serve(device, Passthrough(os.fsencode(folder)))
+    serve(device, share)
 
 
 if __name__ == "__main__":

@@ -24,11 +24,7 @@ for word; do
     target=$word
 done
 case $source in
-    {share})
-        [ ! -e {hangs} ] || exec {helper}
-        exec {mount} --bind {export} "$target"
-        ;;
-    *:/*)
+{shares}    *:/*)
         echo "mount.nfs: access denied by server while mounting $source" >&2
         exit 32
         ;;
@@ -36,6 +32,13 @@ case $source in
 esac
 """
 
+
+_SHARE = """\
+    {share})
+        [ ! -e {hangs} ] || exec {helper}
+        exec {mount} --bind {export} "$target"
+        ;;
+"""
 
 _HANGING_HELPER = """\
 #!/bin/sh
@@ -69,20 +72,22 @@ class NetfsStandIn:
             raise FileNotFoundError("mount is not installed (Debian: mount)")
         shutil.copy(real_mount, self.root / "mount.real")
         never = self.root / "never"
-        os.mkfifo(never)
+        if not never.exists():
+            os.mkfifo(never)
         helper = self.root / "mount.nfs"
         helper.write_text(_HANGING_HELPER.format(never=shlex.quote(str(never))))
         helper.chmod(0o755)
         wrapper = self.root / "mount"
-        wrapper.write_text(
-            _WRAPPER.format(
-                share=shlex.quote(self.source),
-                mount=shlex.quote(str(self.root / "mount.real")),
-                export=shlex.quote(str(export)),
-                hangs=shlex.quote(str(self._hangs)),
-                helper=shlex.quote(str(helper)),
-            )
-        )
+        words = {
+            "mount": shlex.quote(str(self.root / "mount.real")),
+            "hangs": shlex.quote(str(self._hangs)),
+            "helper": shlex.quote(str(helper)),
+        }
+        shares = [
+            _SHARE.format(share=shlex.quote(source), export=shlex.quote(str(folder)), **words)
+            for source, folder in self._exports().items()
+        ]
+        wrapper.write_text(_WRAPPER.format(shares="".join(shares), mount=words["mount"]))
         wrapper.chmod(0o755)
         self._mount(export)
 
@@ -92,6 +97,10 @@ class NetfsStandIn:
             self._hangs.touch()
         else:
             self._hangs.unlink(missing_ok=True)
+
+    def _exports(self) -> dict[str, Path]:
+        """What can be mounted: the folders by their sources."""
+        return {self.source: self.root / "export"}
 
     def _mount(self, export: Path) -> None:
         self.namespace.start([("tmpfs", self.source, str(export))])

@@ -7,7 +7,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from poolfleet import AgentClient, PoolfleetError
+from poolfleet import TLS, AgentClient, PoolfleetError
 from scripts.embedded.process import NotReadyError, wait_until
 from scripts.virtual_lab.machine import Completed, Machine
 from scripts.virtual_lab.network import AGENT_PORT, METRICS_PORT
@@ -37,9 +37,14 @@ class Host(Machine):
         """The address of its agent for a client."""
         return f"127.0.0.1:{self.ports[AGENT_PORT]}"
 
+    @property
+    def controller_tls(self) -> TLS:
+        """What a controller shows to its agent."""
+        return self._keys.controller
+
     def agent(self, *, timeout_s: float = CALL_LIMIT_S) -> AgentClient:
         """A client of its agent, for the caller to close."""
-        return AgentClient(self.target, tls=self._keys.controller, timeout_s=timeout_s, name=self.name)
+        return AgentClient(self.target, tls=self.controller_tls, timeout_s=timeout_s, name=self.name)
 
     def wait_agent(self, *, limit_s: float = READY_LIMIT_S) -> None:
         """Return when its agent answers and knows its host; raises NotReadyError with the end of its log."""

@@ -37,7 +37,7 @@ HEAL_EVERY = 20
 _NEEDED = frozenset(
     {
         *("pool", "volume", "name", "path", "key", "operation", "target", "host"),
-        *("paths", "update", "update_mask", "capacity_bytes"),
+        *("paths", "update", "update_mask", "capacity_bytes", "type"),
     }
 )
 
@@ -71,6 +71,8 @@ class FuzzedHost:
             "path": [*files, "/etc/passwd"],
             "paths": ["autostart", "autostart", "supervised", "xml", "spec.target", "spec.target.path", "spec.mount"],
             "key": files,
+            "DiscoverPoolSourcesRequest.type": ["netfs", "logical", "iscsi", "gluster", "dir"],
+            "DiscoverPoolSourcesRequest.format": ["", "", "nfs", "glusterfs"],
             "PoolSpec.name": pools,
             "VolumeSpec.name": volumes,
             "CreateVolumeRequest.xml": _volume_documents(volumes, files),
@@ -254,7 +256,6 @@ def test_every_answer_is_documented(fuzzed: FuzzedHost) -> None:
 
         @settings(
             max_examples=EXAMPLES,
-            deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),
         )

@@ -6,10 +6,8 @@ import asyncio
 import os
 import subprocess
 import tempfile
-import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,14 +15,12 @@ from poolfleet import FailedPrecondition, PoolfleetError, PoolSpec, Unavailable,
 from poolfleet.aio import AgentClient
 from poolfleet.types.pool import Desired, HealthStatus, PoolState
 from poolfleet.types.probe import LayerOutcome
+from poolfleet.types.volume import BackingStore
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.nfs_server import NullNfsServer
 from scripts.embedded.silent_share import SilentShare
 from tests.raw_agent import eventually
-
-LIMIT_S = 30.0
-AT_ONCE_S = 5.0
-"""Far longer than an answer from memory takes, far shorter than any call that hangs."""
+from tests.silent_host import LIMIT_S, at_once, libvirt_calls, metrics, virsh_answers
 
 PROBE_S = 15.0
 """Far longer than a server is waited for by a diagnosis."""
@@ -72,33 +68,9 @@ if os.geteuid() == 0:
                 await client.volumes.create(spec.name, VolumeSpec("there", capacity_bytes=MIB, allocation_bytes=0))
             yield client
 
-    def metrics(port: int) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=LIMIT_S) as answer:
-            return str(answer.read().decode())
-
-    def libvirt_calls(port: int) -> dict[str, float]:
-        """What the agent's metrics say of them, by state."""
-        lines = metrics(port).splitlines()
-        found = [line.split() for line in lines if line.startswith("poolfleet_libvirt_calls{")]
-        return {name.split('"')[1]: float(value) for name, value in found}
-
     async def health(client: AgentClient, pool: str) -> HealthStatus | None:
         found = (await at_once(client.pools.get(pool))).health
         return found.status if found else None
-
-    def virsh_answers(host: EmbeddedHost, *words: str) -> bool:
-        """Whether libvirt answers somebody else."""
-        try:
-            subprocess.run(
-                ["virsh", "-c", host.libvirtd.uri, *words], check=True, timeout=AT_ONCE_S, capture_output=True
-            )
-        except subprocess.TimeoutExpired:
-            return False
-        return True
-
-    async def at_once(answer: Awaitable[Any]) -> Any:
-        async with asyncio.timeout(AT_ONCE_S):
-            return await answer
 
     async def fall_silent(client: AgentClient, share: SilentShare) -> None:
         share.silence()
@@ -243,3 +215,53 @@ if os.geteuid() == 0:
         assert libvirt_calls(unused_tcp_port) == {"in_flight": 0, "hung": 0}
         assert str(quick_host.pools_dir / "far") not in Path(f"/proc/{quick_host.agent.pid}/mounts").read_text()
         assert not (await at_once(client.pools.stop("far", force=True))).changed
+
+    async def test_of_a_local_pool_only_the_volume_that_lies_on_the_dead_share_is_left_alone(
+        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, unused_tcp_port: int
+    ) -> None:
+        pools = quick_host.pools_dir
+        (pools / "images").symlink_to(pools / "far")
+        for name, base in (("straight", pools / "far/there"), ("linked", pools / "images/there")):
+            backing = BackingStore(path=str(base), format="raw")
+            spec = VolumeSpec(name, format="qcow2", capacity_bytes=MIB, backing_store=backing)
+            await client.volumes.create("near", spec)
+        await client.pools.refresh("near")
+        await fall_silent(client, share)
+        waiting = share.waiting_count()
+        for name in ("straight", "linked"):
+            with pytest.raises(Unavailable) as refused:
+                await at_once(client.volumes.delete("near", name, allow_in_use=True))
+            assert refused.value.reason == "POOL_UNRESPONSIVE"
+            assert (await at_once(client.volumes.get("near", name))).name == name
+        with pytest.raises(Unavailable):
+            await at_once(client.pools.refresh("near"))
+        listed = await at_once(client.volumes.read_all("near", max_staleness_s=0))
+        assert {volume.name for volume in listed.volumes} == {"there", "straight", "linked"}
+        await at_once(client.volumes.create("near", VolumeSpec("new", capacity_bytes=MIB, allocation_bytes=0)))
+        await at_once(client.volumes.delete("near", "new"))
+        assert share.waiting_count() == waiting
+        assert libvirt_calls(unused_tcp_port) == {"in_flight": 0, "hung": 0}
+        assert await asyncio.to_thread(virsh_answers, quick_host, "pool-list")
+        await heal(client, share)
+        await client.pools.refresh("near")
+
+    async def test_an_agent_that_starts_beside_a_dead_share_and_a_stuck_libvirt_answers_and_gets_rid_of_it(
+        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, unused_tcp_port: int
+    ) -> None:
+        await client.pools.refresh("far")
+        share.silence()
+        refresh = ["virsh", "-c", quick_host.libvirtd.uri, "pool-refresh", "far"]
+        with subprocess.Popen(refresh, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as hanging:
+            await fall_silent(client, share)
+            await asyncio.to_thread(quick_host.agent.kill9)
+            await asyncio.to_thread(quick_host.agent.start)
+            async with AgentClient(quick_host.agent.target) as anew:
+                seen = {pool.name async for pool in anew.pools.list()}
+                assert seen == {"far", "near"}
+                assert (await at_once(anew.volumes.get("far", "there"))).capacity_bytes == MIB
+                await fall_silent(anew, share)
+                assert sum(libvirt_calls(unused_tcp_port).values()) <= 2
+                async with asyncio.timeout(LIMIT_S):
+                    await anew.pools.stop("far", force=True)
+            assert await asyncio.to_thread(virsh_answers, quick_host, "pool-list", "--all")
+            assert await asyncio.to_thread(hanging.wait, LIMIT_S)

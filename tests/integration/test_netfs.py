@@ -12,7 +12,7 @@ import pytest
 import poolfleet
 from poolfleet import Operation, Pool, PoolSpec, VolumeSpec
 from poolfleet.types.operation import OperationState
-from poolfleet.types.pool import NetfsSource, PoolState
+from poolfleet.types.pool import MountOwner, NetfsSource, PoolState
 from poolfleet.types.probe import LayerOutcome, PoolProbe
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.nfs_server import NullNfsServer
@@ -151,11 +151,29 @@ if os.geteuid() == 0:
         unmount = host.libvirtd.surroundings.command(["umount", str(target)])
         run(mount)
         agent.pools.start("vm_data")
+        assert owner(agent) is MountOwner.FOREIGN
         with pytest.raises(poolfleet.FailedPrecondition) as refused:
             agent.pools.stop("vm_data")
         assert refused.value.reason == "MOUNT_NOT_OURS"
         assert mounted(host)
         run(unmount)
+
+    def test_a_pool_tells_whether_the_agent_or_libvirt_mounted_its_share(
+        share: NetfsStandIn, server: NullNfsServer, host: EmbeddedHost, agent: poolfleet.AgentClient
+    ) -> None:
+        agent.pools.ensure(spec(host, share, server), autostart=False)
+        assert owner(agent) is MountOwner.AGENT
+        agent.pools.stop("vm_data")
+        assert owner(agent) is MountOwner.UNKNOWN
+        run(["virsh", "--connect", host.libvirtd.uri, "pool-start", "vm_data"])
+        wait_until(lambda: owner(agent) is MountOwner.LIBVIRT, limit_s=LIMIT_S, what="the pool is seen started")
+        agent.pools.stop("vm_data")
+        assert not mounted(host)
+
+    def owner(agent: poolfleet.AgentClient) -> MountOwner:
+        mount = agent.pools.get("vm_data").mount
+        assert mount
+        return mount.owner
 
     def failures(probe: PoolProbe) -> dict[str, str]:
         return {layer.layer: layer.failure for layer in probe.layers if layer.outcome is LayerOutcome.FAILED}

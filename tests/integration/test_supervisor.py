@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 import poolfleet
-from poolfleet import PoolSpec
-from poolfleet.types.pool import Desired, PoolState
+from poolfleet import Operation, PoolSpec, VolumeSpec
+from poolfleet.types.operation import OperationState
+from poolfleet.types.pool import Desired, HealthStatus, PoolState
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.nfs_server import NullNfsServer
 from scripts.embedded.process import wait_until
@@ -115,3 +116,86 @@ if os.geteuid() == 0:
             wait_for(agent, "vm_data", PoolState.RUNNING)
             agent.pools.stop("vm_data")
             assert desired(agent, "vm_data") is Desired.STOPPED
+
+    @pytest.fixture
+    def share(short_dir: Path) -> Iterator[NetfsStandIn]:
+        with NetfsStandIn(short_dir / "share", host="127.0.0.1") as running:
+            yield running
+
+    @pytest.fixture
+    def shared(short_dir: Path, share: NetfsStandIn) -> Iterator[tuple[EmbeddedHost, poolfleet.AgentClient]]:
+        """A host with the pool `vm_data` on a share, started and with one volume."""
+        with (
+            NullNfsServer() as server,
+            EmbeddedHost("u", short_dir, share=share, settings={"mount": {"probe_interval_s": 1.0}}) as host,
+            poolfleet.AgentClient(host.agent.target) as agent,
+        ):
+            target = str(host.pools_dir / "vm_data")
+            options = [f"port={server.port}"]
+            agent.pools.ensure(
+                PoolSpec.netfs("vm_data", host=share.host, path=share.path, target=target, options=options)
+            )
+            agent.volumes.create("vm_data", VolumeSpec("v", capacity_bytes=1 << 20, allocation_bytes=0))
+            yield host, agent
+
+    def on_host(host: EmbeddedHost, *words: str) -> None:
+        subprocess.run(host.libvirtd.surroundings.command(list(words)), check=True, timeout=LIMIT_S)
+
+    def layers(host: EmbeddedHost) -> int:
+        lines = Path(f"/proc/{host.libvirtd.pid}/mountinfo").read_text().splitlines()
+        return sum(f" {host.pools_dir}/vm_data " in line for line in lines)
+
+    def health(agent: poolfleet.AgentClient) -> tuple[HealthStatus | None, str]:
+        found = agent.pools.get("vm_data").health
+        return (found.status, found.reason) if found else (None, "")
+
+    def wait_healthy(host: EmbeddedHost, agent: poolfleet.AgentClient) -> None:
+        def whole() -> bool:
+            return layers(host) == 1 and health(agent) == (HealthStatus.HEALTHY, "")
+
+        wait_until(whole, limit_s=LIMIT_S, what="the pool is whole again")
+        assert agent.volumes.get("vm_data", "v", max_staleness_s=0).capacity_bytes == 1 << 20
+
+    def test_a_share_that_is_unmounted_behind_its_back_is_mounted_again(
+        shared: tuple[EmbeddedHost, poolfleet.AgentClient],
+    ) -> None:
+        host, agent = shared
+        agent.set_maintenance(enabled=True)
+        on_host(host, "umount", "-l", str(host.pools_dir / "vm_data"))
+        wait_until(lambda: health(agent)[1] == "UNMOUNTED", limit_s=LIMIT_S, what="that is seen")
+        with pytest.raises(poolfleet.FailedPrecondition, match="UNMOUNTED"):
+            agent.volumes.create("vm_data", VolumeSpec("new", capacity_bytes=1 << 20))
+        agent.set_maintenance(enabled=False)
+        wait_healthy(host, agent)
+        assert list((host.pools_dir / "vm_data").iterdir()) == []
+        assert desired(agent, "vm_data") is Desired.STARTED
+        tries = [operation for operation in agent.operations.list() if operation.caller == "supervisor"]
+        assert [operation.state for operation in tries] == [OperationState.SUCCEEDED]
+
+    def test_a_start_mounts_the_lost_share_of_a_started_pool_too(
+        shared: tuple[EmbeddedHost, poolfleet.AgentClient],
+    ) -> None:
+        host, agent = shared
+        agent.set_maintenance(enabled=True)
+        on_host(host, "umount", "-l", str(host.pools_dir / "vm_data"))
+        assert agent.pools.start("vm_data").changed
+        wait_healthy(host, agent)
+
+    def test_another_share_on_the_target_is_left_alone_and_nothing_is_done_to_it(
+        shared: tuple[EmbeddedHost, poolfleet.AgentClient], short_dir: Path
+    ) -> None:
+        host, agent = shared
+        target = str(host.pools_dir / "vm_data")
+        on_host(host, "mount", "-t", "tmpfs", "127.0.0.1:/other", target)
+        wait_until(lambda: health(agent)[1] == "WRONG_SHARE", limit_s=LIMIT_S, what="that is seen")
+        changes: tuple[Callable[[], Operation], ...] = (
+            lambda: agent.volumes.create("vm_data", VolumeSpec("new", capacity_bytes=1 << 20)),
+            lambda: agent.volumes.delete("vm_data", "v"),
+            lambda: agent.pools.start("vm_data"),
+        )
+        for change in changes:
+            with pytest.raises(poolfleet.FailedPrecondition, match="WRONG_SHARE"):
+                change()
+        assert layers(host) == 2
+        on_host(host, "umount", target)
+        wait_healthy(host, agent)

@@ -1,129 +1,168 @@
-"""One server under several addresses and spellings is one storage, and a mount is what it is however it is spelt."""
+"""One server under two addresses and several names: one storage where any host can tell, else a conflict."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 
-from poolfleet import AgentClient, FailedPrecondition, Fleet, VolumeSpec
-from poolfleet.inventory.model import Inventory, InventoryStorage
-from poolfleet.types.pool import HealthStatus, PoolState, StorageIdSource
-from scripts.embedded.process import wait_until
-from scripts.virtual_lab.host import Host
+from poolfleet import Fleet, PoolSpec, VolumeSpec
+from poolfleet.fleet.fleet_file import read_fleet_file
+from poolfleet.inventory.model import Inventory
+from scripts.virtual_lab.host import Host as LabHost
 from scripts.virtual_lab.lab import Lab
-from tests.lab.shares import ASKED_EVERY_S, MIB, NOTICED_LIMIT_S, share, wait_for
+from tests.lab.shares import MIB, share
 
-FOLDER = "/srv/nfs/vm_data"
-TARGET = "/srv/pools/vm_data"
-
-
-@pytest.fixture
-def host(healthy: Lab) -> Iterator[Host]:
-    host = healthy.hosts[0]
-    yield host
-    host.ssh("umount /mnt/admin; true")
+# A call with a file system on the other side of an emulated network.
+CALL_LIMIT_S = 240.0
 
 
-@pytest.fixture
-def agent(host: Host) -> Iterator[AgentClient]:
-    with host.agent(timeout_s=240) as client:
-        yield client
+def start(host: LabHost, spec: PoolSpec) -> None:
+    with host.agent(timeout_s=CALL_LIMIT_S) as agent:
+        agent.pools.ensure(spec)
 
 
-def started_with(lab: Lab, spellings: tuple[str, str]) -> None:
-    """Both hosts have the share as a pool, each in its own spelling, and have seen the same volumes on it."""
-    with ExitStack() as stack:
-        agents = [stack.enter_context(each.agent(timeout_s=240)) for each in lab.hosts]
-        for agent, spelling in zip(agents, spellings, strict=True):
-            agent.pools.ensure(share(host=spelling))
-        for number in range(3):
-            name = f"v{number}.raw"
-            agents[0].volumes.create("vm_data", VolumeSpec(name, capacity_bytes=MIB, allocation_bytes=0))
-        for agent in agents:
-            agent.pools.refresh("vm_data")
+def fill(host: LabHost, pool: str = "vm_data") -> None:
+    """Three files, which tell one storage from another."""
+    with host.agent(timeout_s=CALL_LIMIT_S) as agent:
+        for name in "abc":
+            agent.volumes.create(pool, VolumeSpec(name, capacity_bytes=MIB, allocation_bytes=0))
 
 
-def storages(lab: Lab) -> tuple[Inventory, list[InventoryStorage]]:
-    """The fleet's inventory, and the storages of the pools of that name."""
+def look_again(*hosts: LabHost) -> None:
+    for host in hosts:
+        with host.agent(timeout_s=CALL_LIMIT_S) as agent:
+            for pool in list(agent.pools.list()):
+                agent.pools.refresh(pool.name)
+
+
+def inventory(lab: Lab) -> Inventory:
     with Fleet.from_file(lab.file) as fleet:
-        inventory = fleet.inventory()
-    return inventory, [one for one in inventory.storages if any(pool.pool == "vm_data" for pool in one.pools)]
+        return fleet.inventory(timeout_s=CALL_LIMIT_S)
 
 
-@pytest.mark.parametrize(
-    "spellings",
-    [
-        ("nfs.lab", "10.77.0.1"),
-        pytest.param(("NFS-all.lab", "nfs-second.lab"), marks=pytest.mark.full),
-        pytest.param(("nfs-all.lab", "[fd77::1]"), marks=pytest.mark.full),
-    ],
-)
-def test_two_hosts_that_spell_a_server_differently_have_one_storage(healthy: Lab, spellings: tuple[str, str]) -> None:
-    started_with(healthy, spellings)
-    inventory, [storage] = storages(healthy)
-    names = {host.name for host in healthy.hosts}
-    assert {pool.host for pool in storage.pools} == names
-    assert not storage.identity_conflict
-    volumes = [volume for volume in inventory.volumes if volume.storage_id == storage.storage_id]
-    assert len(volumes) == 3
-    assert all({place.host for place in volume.hosts} == names for volume in volumes)
+def places(found: Inventory) -> list[list[str]]:
+    return [[f"{pool.host}:{pool.pool}" for pool in storage.pools] for storage in found.storages]
 
 
-@pytest.mark.full
-def test_two_addresses_that_no_host_knows_to_be_one_servers_are_a_conflict_until_the_share_is_adopted(
-    healthy: Lab,
-) -> None:
-    started_with(healthy, ("nfs.lab", "nfs-second.lab"))
-    _, apart = storages(healthy)
-    assert len(apart) == 2
-    assert all(storage.identity_conflict for storage in apart)
-    for host in healthy.hosts:
-        with host.agent(timeout_s=240) as agent:
-            # The first writes the marker, the other finds it.
-            agent.pools.adopt_storage("vm_data")
-            agent.pools.refresh("vm_data")
-    _, [storage] = storages(healthy)
-    assert not storage.identity_conflict
-    assert storage.source is StorageIdSource.MARKER
+@pytest.fixture
+def filled(healthy: Lab) -> Lab:
+    """The lab whose first host has the share by its name, with three files on it, which are gone afterwards."""
+    healthy.server.ssh("find /srv/nfs/vm_data -mindepth 1 -delete")
+    start(healthy.hosts[0], share())
+    fill(healthy.hosts[0])
+    return healthy
+
+
+@pytest.fixture(autouse=True)
+def empty(healthy: Lab) -> Iterator[None]:
+    """Leave nothing on the share, a marker least of all."""
+    yield
+    healthy.server.ssh("find /srv/nfs/vm_data -mindepth 1 -delete")
+
+
+def test_two_addresses_and_three_names_are_one_storage_where_a_host_has_the_share_by_all(filled: Lab) -> None:
+    one, other = filled.hosts
+    for name, server in (("by_address", "10.77.0.1"), ("second", "nfs-second.lab"), ("sixth", "nfs6.lab")):
+        start(other, share(name, export="vm_data", host=server, version="4.2"))
+    look_again(one, other)
+    found = inventory(filled)
+    assert places(found) == [["host1:vm_data", "host2:by_address", "host2:second", "host2:sixth"]]
+    assert not found.storages[0].identity_conflict, found.missing
+    assert {"nfs:nfs.lab/srv/nfs/vm_data", "nfs:nfs-second.lab/srv/nfs/vm_data"} <= set(found.storages[0].aliases)
+    assert [len(volume.hosts) for volume in found.volumes] == [4, 4, 4]
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("spelling", ["10.77.0.1", "NFS.lab"])
-def test_a_share_that_is_mounted_elsewhere_in_another_spelling_leaves_what_it_should(
-    host: Host, agent: AgentClient, spelling: str
-) -> None:
-    """The kernel shows the first spelling for both, by which libvirt takes the pool for not mounted."""
-    host.ssh(f"mkdir -p /mnt/admin && mount -t nfs nfs.lab:{FOLDER} /mnt/admin")
-    agent.pools.ensure(share(host=spelling))
-    assert sorted(host.mounts()) == ["/mnt/admin", TARGET]
-    host.ssh("systemctl restart libvirtd", timeout_s=120)
-    wait_until(lambda: listed_active(host), limit_s=NOTICED_LIMIT_S, what="it is active again", every_s=ASKED_EVERY_S)
-    wait_for(agent, HealthStatus.HEALTHY, limit_s=NOTICED_LIMIT_S)
-    assert sorted(host.mounts()) == ["/mnt/admin", TARGET]
-    agent.pools.stop("vm_data")
-    assert host.mounts() == ["/mnt/admin"]
-    assert agent.pools.start("vm_data").changed
-    assert agent.pools.get("vm_data").state is PoolState.RUNNING
-    agent.pools.stop("vm_data")
-    assert host.mounts() == ["/mnt/admin"]
-
-
-def listed_active(host: Host) -> bool:
-    done = host.virsh_within(30, "pool-list")
-    return done is not None and "vm_data" in done.out
+def test_a_mount_by_hand_and_its_folders_have_the_identity_of_the_share(filled: Lab) -> None:
+    one, other = filled.hosts
+    other.ssh("mkdir -p /srv/pools/hand && mount -t nfs nfs.lab:/srv/nfs/vm_data/ /srv/pools/hand")
+    other.ssh("mkdir /srv/pools/hand/below")
+    start(other, PoolSpec.dir("hand", target="/srv/pools/hand"))
+    look_again(one, other)
+    assert places(inventory(filled)) == [["host1:vm_data", "host2:hand"]]
+    with other.agent() as agent:
+        agent.pools.stop("hand")
+        agent.pools.undefine("hand")
+    start(other, PoolSpec.dir("below", target="/srv/pools/hand/below"))
+    assert [storage.storage_id for storage in inventory(filled).storages] == [
+        "nfs:10.77.0.1/srv/nfs/vm_data",
+        "nfs:10.77.0.1/srv/nfs/vm_data/below",
+    ]
 
 
 @pytest.mark.full
-def test_another_export_on_the_target_is_found(host: Host, agent: AgentClient) -> None:
-    agent.pools.define(share())
-    agent.pools.build("vm_data")
-    host.ssh(f"mount -t nfs nfs.lab:/srv/nfs/small {TARGET}")
-    with pytest.raises(FailedPrecondition) as refused:
-        agent.pools.start("vm_data")
-    assert refused.value.reason in ("MOUNT_FAILED", "WRONG_SHARE")
-    assert host.mounts() == [TARGET]
-    host.ssh(f"umount {TARGET}")
-    agent.pools.start("vm_data")
-    assert agent.pools.get("vm_data").state is PoolState.RUNNING
+def test_version_3_and_ipv6_tell_address_and_export_too(filled: Lab) -> None:
+    one, other = filled.hosts
+    start(other, share("third", export="vm_data", version="3"))
+    look_again(one, other)
+    assert places(inventory(filled)) == [["host1:vm_data", "host2:third"]]
+    with other.agent() as agent:
+        agent.pools.stop("third")
+        agent.pools.undefine("third")
+    start(other, share("sixth", export="vm_data", host="[fd77::1]", version="4.2"))
+    with other.agent() as agent:
+        sixth = agent.pools.get("sixth").storage
+    assert sixth
+    assert sixth.id == "nfs:[fd77::1]/srv/nfs/vm_data"
+
+
+@pytest.mark.full
+def test_hosts_that_know_one_address_each_are_told_apart_until_the_share_is_adopted(filled: Lab) -> None:
+    one, other = filled.hosts
+    start(other, share("second", export="vm_data", host="nfs-second.lab"))
+    look_again(one, other)
+    apart = inventory(filled)
+    assert places(apart) == [["host1:vm_data"], ["host2:second"]]
+    assert [storage.identity_conflict for storage in apart.storages] == [True, True]
+    assert not apart.complete
+    with one.agent(timeout_s=CALL_LIMIT_S) as agent:
+        assert agent.pools.adopt_storage("vm_data").changed
+    look_again(one, other)
+    together = inventory(filled)
+    assert places(together) == [["host1:vm_data", "host2:second"]]
+    assert not together.storages[0].identity_conflict
+    assert filled.server.ssh("cat /srv/nfs/vm_data/.poolfleet/storage-id").strip() == together.storages[0].storage_id
+
+
+@pytest.fixture
+def other_address(filled: Lab) -> Iterator[Lab]:
+    """A name that means another address on the second host, as it does where a site has a server of its own."""
+    other = filled.hosts[1]
+    swap = "s/ nfs.lab$//; s/ nfs-second.lab$/ nfs.lab/"
+    other.ssh(f"cp /etc/hosts /etc/hosts.kept && sed '{swap}' /etc/hosts.kept > /etc/hosts")
+    # An agent believes what a name meant for ten minutes.
+    other.restart_agent()
+    yield filled
+    other.ssh("cp /etc/hosts.kept /etc/hosts")
+    other.restart_agent()
+
+
+@pytest.mark.full
+def test_a_name_that_means_another_address_joins_hosts_only_where_the_files_are_the_same(other_address: Lab) -> None:
+    one, other = other_address.hosts
+    start(other, share())
+    look_again(one, other)
+    same = inventory(other_address)
+    assert places(same) == [["host1:vm_data", "host2:vm_data"]]
+    assert not same.storages[0].identity_conflict
+    with one.agent(timeout_s=CALL_LIMIT_S) as agent:
+        agent.volumes.delete("vm_data", "c")
+    look_again(one, other)
+    assert inventory(other_address).storages[0].identity_conflict
+
+
+@pytest.mark.full
+def test_the_same_name_at_two_sites_is_two_storages(other_address: Lab) -> None:
+    one, other = other_address.hosts
+    start(other, share())
+    look_again(one, other)
+    hosts = [
+        replace(host, site=site) for host, site in zip(read_fleet_file(other_address.file), ("ams", "fra"), strict=True)
+    ]
+    with Fleet(hosts) as fleet:
+        found = fleet.inventory(timeout_s=CALL_LIMIT_S)
+    assert places(found) == [["host1:vm_data"], ["host2:vm_data"]]
+    # It is one server after all, and that is seen too.
+    assert [storage.identity_conflict for storage in found.storages] == [True, True]

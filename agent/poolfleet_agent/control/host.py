@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from poolfleet_agent.control.acting import Actors
 from poolfleet_agent.control.maintenance import MaintenanceState
 from poolfleet_agent.control.mounted import MountBook
 from poolfleet_agent.control.quarantine import Quarantine
@@ -11,6 +12,7 @@ from poolfleet_agent.inventory.look import Looker
 from poolfleet_agent.inventory.observe import Observer
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.snapshot import PoolEntry
+from poolfleet_agent.inventory.turns import Turns
 from poolfleet_agent.model.allowed_paths import check_allowed, is_within
 from poolfleet_agent.model.compare import clean_path
 from poolfleet_agent.model.domain_disk import DomainDisks
@@ -18,7 +20,7 @@ from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_failure import RetryPolicy
 from poolfleet_agent.model.names import check_absolute_path, check_known_name
 from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES, PoolDefinition
-from poolfleet_agent.model.ports import Clock, Encoder, Files, Hypervisor, Mounts
+from poolfleet_agent.model.ports import Clock, Encoder, Files, Hypervisor, Images, Mounts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,10 @@ class Host:
     book: MountBook
     maintenance: MaintenanceState
     quarantine: Quarantine
+    actors: Actors
+    images: Images
+    refreshes: Turns[None]
+    """Refreshes of pools in libvirt, by name: several who ask share one."""
     encoder: Encoder
     clock: Clock
     rules: HostRules

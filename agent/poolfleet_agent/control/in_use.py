@@ -7,6 +7,7 @@ from poolfleet_agent.control.host import Host, require_complete
 from poolfleet_agent.inventory.disks import resolve_disks
 from poolfleet_agent.inventory.places import Place, Places
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
+from poolfleet_agent.model.compare import clean_path
 from poolfleet_agent.model.domain_disk import DomainDisk, DomainState
 from poolfleet_agent.model.errors import ModelError, Reason
 
@@ -91,13 +92,17 @@ async def _lying_on(host: Host, base: Place) -> list[str]:
     places = Places(pools, host.files)
     missing = await places.look() if upper else []
     users: list[str] = []
+    # Where a path led while its share answered holds on when that is dead.
+    links = host.quarantine.mounts.links
     for path, names in upper.items():
         try:
             found = (await places.find(path)).places
         except ModelError as error:
-            missing.append(error.message)
-        else:
-            users += names if base in found else []
+            real = links.follow(path)
+            found = places.by_name(real)
+            if real == clean_path(path):
+                missing.append(error.message)
+        users += names if base in found else []
     require_complete(() if users else missing, f"volume {base.volume!r}")
     return users
 

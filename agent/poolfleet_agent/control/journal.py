@@ -31,10 +31,13 @@ class Journal:
     _waiters: dict[str, asyncio.Event] = field(default_factory=dict)
     _watchers: set[_Watcher] = field(default_factory=set)
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _earlier: frozenset[str] = frozenset()
+    """What was there when the agent started."""
 
     async def load(self) -> list[Operation]:
         """Read the store; the answer is what had not ended."""
         self._operations = {operation.id: operation for operation in await self.store.load_all()}
+        self._earlier = frozenset(self._operations)
         return [operation for operation in self._operations.values() if not operation.state.ended]
 
     async def begin(self, operation: Operation, request: RequestRecord | None) -> None:
@@ -85,6 +88,19 @@ class Journal:
                 f"no operation {operation_id!r}, or it was forgotten",
                 metadata={"operation": operation_id[:200]},
             ) from None
+
+    def runs(self, operation_id: str) -> bool:
+        """Whether an operation has not ended yet; what is not known, or forgotten, has."""
+        known = self._operations.get(operation_id)
+        return known is not None and not known.state.ended
+
+    def of_this_life(self, operation_id: str) -> bool:
+        """Whether it began since the agent started: libvirt may still be at its work, even where it has ended."""
+        return operation_id in self._operations and operation_id not in self._earlier
+
+    def of_earlier_life(self, operation_id: str) -> bool:
+        """Whether it is kept from before the agent started."""
+        return operation_id in self._operations and operation_id in self._earlier
 
     def newest_first(self) -> Iterable[Operation]:
         """All of them."""

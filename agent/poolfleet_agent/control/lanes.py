@@ -13,14 +13,15 @@ import asyncio
 from dataclasses import dataclass, field
 
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.operation import Operation, OperationKind
+from poolfleet_agent.model.operation import Failure, Operation, OperationKind
 
 
 @dataclass(eq=False, kw_only=True)
 class Claim:
     """A lane that is held. `decided` ends with the operation, or with the refusal of the checks before it.
 
-    `joinable` ends with the operation, while a call that hangs may hold the lane for longer.
+    `joinable` ends with the operation, while a call that hangs may hold the lane for longer; `hangs` says on what, if
+    that is known, and is what others are told then.
     """
 
     kind: OperationKind
@@ -32,6 +33,7 @@ class Claim:
     overtaken: "tuple[Claim, ...]" = ()
     operation_id: str = ""
     joinable: bool = True
+    hangs: Failure | None = None
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def alone(self) -> None:
@@ -90,6 +92,9 @@ class Lanes:
 
 
 def _in_progress(claim: Claim) -> ModelError:
+    if (hangs := claim.hangs) is not None:
+        metadata = dict(hangs.metadata)
+        return ModelError(hangs.reason, hangs.message, metadata=metadata, retry_delay_s=hangs.retry_delay_s)
     what = f"{claim.pool}/{claim.volume}" if claim.volume else claim.pool
     return ModelError(
         Reason.OPERATION_IN_PROGRESS,

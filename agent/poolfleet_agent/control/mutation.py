@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from poolfleet_agent.control.report import Report
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
+from poolfleet_agent.model.errors import ModelError
 from poolfleet_agent.model.operation import OperationKind
 
 
@@ -34,7 +35,8 @@ class Outcome:
 class Work:
     """What is to be done, once all checks have passed.
 
-    `debris`: what a restart has to remove if the agent dies meanwhile (see control/recovery).
+    `debris`: what a restart has to remove if the agent dies meanwhile (see control/recovery). `hopeless` ends, with the
+    error that its callers shall have, when a call of the work hangs on what does not answer.
     """
 
     perform: Callable[[Report], Awaitable[Outcome]]
@@ -42,6 +44,7 @@ class Work:
     warnings: tuple[str, ...] = ()
     cancellable: bool = False
     debris: str = ""
+    hopeless: Callable[[], Awaitable[ModelError]] | None = None
 
 
 class Mutation(ABC):

@@ -210,16 +210,16 @@ class Operations:
         return operation, decision
 
     async def _perform(self, claim: Claim, work: Work) -> None:
-        """Work until the end. A deadline ends the operation, not a call that hangs: that keeps its lane."""
+        """Work until the end. A deadline or a dead share ends the operation; a call that hangs keeps its lane."""
         operation_id = claim.operation_id
         report = Report(journal=self.journal, operation_id=operation_id, alone=partial(self._alone, claim))
         task = asyncio.ensure_future(work.perform(report))
         self._works[operation_id] = task
         try:
-            done, _ = await asyncio.wait({task}, timeout=work.timeout_s)
-            if not done:
+            if (error := await _given_up(task, work)) is not None:
                 claim.joinable = False
-                await self._fail(operation_id, _timed_out(work.timeout_s))
+                claim.hangs = failure_of(error) if error.reason is not Reason.OPERATION_TIMED_OUT else None
+                await self._fail(operation_id, error)
                 await asyncio.wait({task})
             await self._end(operation_id, task)
         except asyncio.CancelledError:
@@ -262,6 +262,21 @@ class Operations:
         log.info(
             "operation failed", operation=operation_id, kind=operation.kind, reason=error.reason, error=error.message
         )
+
+
+async def _given_up(task: "asyncio.Task[Outcome]", work: Work) -> ModelError | None:
+    """Wait for work; None: it is done, an error: its operation ends so, while a call of it hangs."""
+    hopeless = asyncio.ensure_future(work.hopeless()) if work.hopeless is not None else None
+    try:
+        waiting: set[asyncio.Future[Any]] = {task} if hopeless is None else {task, hopeless}
+        await asyncio.wait(waiting, timeout=work.timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return None
+        return hopeless.result() if hopeless is not None and hopeless.done() else _timed_out(work.timeout_s)
+    finally:
+        if hopeless is not None:
+            hopeless.cancel()
+            await asyncio.gather(hopeless, return_exceptions=True)
 
 
 def failure_of(error: ModelError) -> Failure:

@@ -84,6 +84,17 @@ class Quarantine:
         for entry in await self._silent([entry for entry in before if entry.network]):
             raise hangs_libvirt(definition.name, entry)
 
+    async def until_unresponsive(self, entry: PoolEntry) -> ModelError:
+        """Wait until a pool's share does not answer, for ever if need be; what its callers are told then."""
+        definition = entry.pool.definition
+        if (mount := self.mounts.mount(definition)) is not None:
+            await self.mounts.watch.until_unresponsive(mount.target)
+            if error := refusal(entry.pool.name, self.mounts.health(definition), Use.START_OR_STOP):
+                return error
+        # Local, or gone: nothing hangs on it any more.
+        never: asyncio.Future[ModelError] = asyncio.get_running_loop().create_future()
+        return await never
+
     async def silent_mount(self, definition: PoolDefinition) -> MountEntry | None:
         """The mount that a pool lies on, if that does not answer, asked now if need be."""
         return await self.mounts.silent_mount(definition)

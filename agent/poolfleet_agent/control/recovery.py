@@ -18,6 +18,7 @@ from poolfleet_agent.control.host import Host, require_complete
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.lanes import Claim, Lanes
 from poolfleet_agent.control.operations import failure_of
+from poolfleet_agent.control.volumes.make import remove_new_file
 from poolfleet_agent.control.volumes.place import file_on_share, path_in_pool
 from poolfleet_agent.control.volumes.reserve import find_reservation, remove_reservation
 from poolfleet_agent.inventory.snapshot import PoolEntry
@@ -112,10 +113,14 @@ class Recovery:
             return await self._remove_made(operation, settled, entry, since_s=operation.created_at_s - CLOCK_SLACK_S)
         if not entry.pool.active and entry.pool.definition.server is not None:
             return False  # the reservation is on the share, which is not mounted
+        made_here = json.loads(operation.debris).get("made_here", False)
+        if made_here:
+            await remove_new_file(self.host, entry, operation.id)
         reservation = await find_reservation(self.host, entry, operation.volume)
         if reservation is None or reservation.holder is None or reservation.holder.operation_id != operation.id:
             return True  # libvirt was not asked yet, or the volume is whole
-        done = await self._remove_made(operation, settled, entry, since_s=float("-inf"))
+        # What we make ourselves has its name only when it is whole.
+        done = made_here or await self._remove_made(operation, settled, entry, since_s=float("-inf"))
         if done:
             await remove_reservation(self.host, entry, operation.volume, reservation)
         return done

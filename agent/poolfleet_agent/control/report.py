@@ -4,8 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from poolfleet_agent.control.journal import Journal
-from poolfleet_agent.model.errors import ModelError
-from poolfleet_agent.model.operation import Attempt
+from poolfleet_agent.model.operation import Attempt, OperationState, Progress
 
 
 async def _overtook_nobody() -> None:
@@ -25,9 +24,21 @@ class Report:
         """Record all tries so far."""
         await self.journal.change(self.operation_id, lambda known: replace(known, attempts=attempts))
 
+    async def progress(self, progress: Progress) -> None:
+        """Record how far it is."""
+        await self.journal.change(self.operation_id, lambda known: replace(known, progress=progress))
+
+    async def waits(self) -> None:
+        """Record that it waits for its turn."""
+        await self._become(OperationState.PENDING)
+
+    async def begins(self) -> None:
+        """Record that it is at work, after it had to wait."""
+        await self._become(OperationState.RUNNING)
+
+    async def _become(self, state: OperationState) -> None:
+        await self.journal.change(self.operation_id, lambda known: replace(known, state=state))
+
     def runs(self, operation_id: str) -> bool:
         """Whether an operation of this agent has not ended yet; what is not known, or forgotten, has."""
-        try:
-            return not self.journal.get(operation_id).state.ended
-        except ModelError:
-            return False
+        return self.journal.runs(operation_id)

@@ -8,6 +8,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
@@ -15,6 +16,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
 from poolfleet_agent.files import worker
 from poolfleet_agent.files.running import RunningWorker, WorkerLostError
 from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.share_user import ROOT, ShareUser
 from poolfleet_agent.processes.child import Children
 
 _PROGRAM = (sys.executable, "-I", "-S", str(Path(worker.__file__).resolve()))
@@ -24,19 +26,23 @@ _log = structlog.get_logger(__name__)
 
 
 class Channel:
-    """Asks one worker at a time. `most_open` questions are open at most, `ping_timeout_s` tells a stopped worker."""
+    """Asks one worker at a time, which acts as `user` (ROOT: as the agent itself).
+
+    `most_open` questions are open at most, `ping_timeout_s` tells a stopped worker.
+    """
 
     def __init__(
         self,
         children: Children,
         *,
+        user: ShareUser = ROOT,
         program: Sequence[str] = _PROGRAM,
         most_open: int = 64,
         most_stuck: int = 2,
         ping_timeout_s: float = 1.0,
     ) -> None:
         self._children = children
-        self._program = program
+        self._program = program if user.is_root else (*program, str(user.uid), str(user.gid))
         self._most_open = most_open
         self._most_stuck = most_stuck
         self._ping_timeout_s = ping_timeout_s
@@ -64,6 +70,10 @@ class Channel:
     async def ask_once(self, operation: bytes, path: bytes, *arguments: bytes, timeout_s: float) -> list[bytes]:
         """Ask for a change: as `ask`; after POOL_UNRESPONSIVE it may or may not be done, now or later."""
         return await self._asked(1, (operation, path, *arguments), timeout_s)
+
+    def acting_as(self, _user: ShareUser) -> Self:
+        """Itself: one worker acts as one user."""
+        return self
 
     async def close(self) -> None:
         """End the worker; later questions are refused: AGENT_STOPPING."""

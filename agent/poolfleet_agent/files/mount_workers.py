@@ -1,6 +1,6 @@
-"""One worker for each network mount: what hangs on one server takes nothing from what lies on another, or on none.
+"""One worker for each network mount and user: what hangs on one server takes nothing from what lies on others.
 
-A worker is started when its mount is first asked, and ended when the mount is gone. It acts as root.
+A worker is started when its mount is first asked as its user, and ended when the mount is gone. Probes are root's.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from poolfleet_agent.files.worker import PROBE
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_table import MountEntry
 from poolfleet_agent.model.ports.mount_watch import ERRNO, ProbeAnswer
+from poolfleet_agent.model.share_user import ROOT, ShareUser
 
 LONGEST_ANSWER_S = 3600.0
 """How long one question of a probe may be open: who asks waits far shorter, and asks no second one meanwhile."""
@@ -24,24 +25,25 @@ _Key = tuple[int, str, str]
 
 
 class MountWorkers:
-    """Implements model.ports.MountProber; `new_channel` makes the channel to a mount's worker."""
+    """Implements model.ports.MountProber; `new_channel` makes the channel to a worker that acts as a user."""
 
-    def __init__(self, new_channel: Callable[[], Channel]) -> None:
+    def __init__(self, new_channel: Callable[[ShareUser], Channel]) -> None:
         self._new_channel = new_channel
-        self._channels: dict[_Key, Channel] = {}
+        self._channels: dict[tuple[_Key, ShareUser], Channel] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
-    def of(self, entry: MountEntry) -> Channel:
-        """The channel to a mount's worker."""
-        key = _key(entry)
+    def of(self, entry: MountEntry, user: ShareUser = ROOT) -> Channel:
+        """The channel to a mount's worker that acts as a user."""
+        key = _key(entry), user
         channel = self._channels.get(key)
         if channel is None:
-            channel = self._channels[key] = self._new_channel()
+            channel = self._channels[key] = self._new_channel(user)
         return channel
 
     def keep_only(self, entries: Collection[MountEntry]) -> None:
         """End the workers of all other mounts: they are gone."""
-        for key in self._channels.keys() - {_key(entry) for entry in entries}:
+        kept = {_key(entry) for entry in entries}
+        for key in [key for key in self._channels if key[0] not in kept]:
             task = asyncio.create_task(self._channels.pop(key).close(), name="end a mount's worker")
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)

@@ -4,11 +4,13 @@ import errno
 import os
 import stat
 from collections.abc import Sequence
+from typing import Self
 
 from poolfleet_agent.files.channel import shown
 from poolfleet_agent.files.routes import Asker
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.ports import FileFacts, FileKind, FileSystemFacts, Rights
+from poolfleet_agent.model.ports import FileFacts, FileKind, FileSystemFacts, MadeFile, Rights
+from poolfleet_agent.model.share_user import ShareUser
 
 _KINDS = {
     stat.S_IFREG: FileKind.FILE,
@@ -36,6 +38,10 @@ class RoutedFiles:
 
     def __init__(self, asker: Asker) -> None:
         self._asker = asker
+
+    def acting_as(self, user: ShareUser) -> Self:
+        """The same files, those on network mounts touched as that user; local ones as before."""
+        return type(self)(self._asker.acting_as(user))
 
     async def stat(self, path: str, *, timeout_s: float = 5.0) -> FileFacts | None:
         """Follow symbolic links."""
@@ -84,8 +90,10 @@ class RoutedFiles:
         found = _found(path, await self._asker.ask(*question, timeout_s=timeout_s))
         return None if found is None else found[0]
 
-    async def make_exclusive(self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0) -> int | None:
-        """Make a file where there is neither it nor its neighbour `unless`; its inode, or None: one of them is there.
+    async def make_exclusive(
+        self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0
+    ) -> MadeFile | None:
+        """Make a file where there is neither it nor its neighbour `unless`; None: one of them is there.
 
         READ_ONLY, FULL, QUOTA_EXCEEDED; PATH_NOT_USABLE where the directory is missing or may not be written in.
         """
@@ -93,10 +101,8 @@ class RoutedFiles:
         answer = await self._asker.ask_once(*question, timeout_s=timeout_s)
         if int(answer[0]) == errno.EEXIST:
             return None
-        if (found := _found(path, answer)) is None:
-            name = shown(os.fsencode(path))
-            raise ModelError(Reason.PATH_NOT_USABLE, f"{name}: its directory is missing", metadata={"path": name})
-        return int(found[0])
+        inode, uid = map(int, _needed(path, answer))
+        return MadeFile(inode=inode, uid=uid)
 
     async def make_whole(self, path: str, content: bytes, *, temporary: str, timeout_s: float = 30.0) -> bool:
         """Make a file and its folder; False: one is there. READ_ONLY, FULL, QUOTA_EXCEEDED, PATH_NOT_USABLE."""
@@ -125,6 +131,33 @@ class RoutedFiles:
         question = (b"unlink_if", os.fsencode(path), b"%d" % inode)
         found = _found(path, await self._asker.ask_once(*question, timeout_s=timeout_s))
         return found is not None and found[0] == b"1"
+
+    async def publish(
+        self, path: str, *, name: str, size_bytes: int | None, mode: int, timeout_s: float = 30.0
+    ) -> int | None:
+        """Give a file that is complete the name `name` beside it, where nothing has it yet; its inode, or None."""
+        size = b"" if size_bytes is None else b"%d" % size_bytes
+        question = (b"publish", os.fsencode(path), os.fsencode(name), size, b"%d" % mode)
+        answer = await self._asker.ask_once(*question, timeout_s=timeout_s)
+        return None if int(answer[0]) == errno.EEXIST else int(_needed(path, answer)[0])
+
+    async def give(self, path: str, *, inode: int, user: ShareUser, timeout_s: float = 5.0) -> bool:
+        """Change the owner of a file only if it still is that inode; the answer says whether it did."""
+        question = (b"give", os.fsencode(path), b"%d" % inode, b"%d" % user.uid, b"%d" % user.gid)
+        found = _found(path, await self._asker.ask_once(*question, timeout_s=timeout_s))
+        return found is not None and found[0] == b"1"
+
+    async def clock_s(self, path: str, *, timeout_s: float = 5.0) -> float:
+        """Seconds since the epoch by the clock that dates the files of a folder."""
+        answer = await self._asker.ask_once(b"clock", os.fsencode(path), timeout_s=timeout_s)
+        return int(_needed(path, answer)[0]) / 1_000_000_000
+
+
+def _needed(path: str, answer: Sequence[bytes]) -> Sequence[bytes]:
+    if (found := _found(path, answer)) is None:
+        name = shown(os.fsencode(path))
+        raise ModelError(Reason.PATH_NOT_USABLE, f"{name}: it, or its directory, is missing", metadata={"path": name})
+    return found
 
 
 def _found(path: str, answer: Sequence[bytes]) -> Sequence[bytes] | None:

@@ -1,4 +1,4 @@
-"""The program that touches files for the agent: `python -I -S worker.py`, the standard library only.
+"""The program that touches files for the agent: `python -I -S worker.py [UID GID]`, the standard library only.
 
 It reads requests from standard input and writes answers to standard output, each a frame: the length of its body (four
 bytes, big end first), then the body: fields, each with its length before it. Names are bytes, numbers decimal.
@@ -7,7 +7,10 @@ order: several threads work, so that one slow directory does not hold up the oth
 descriptor is held between requests, or the share could not be unmounted. The end of its input is its own end, whatever
 its threads hang on.
 
-Room is left for link, read and write: an operation is a function and a line in OPERATIONS.
+With a UID and a GID it becomes that user, in no other group, before it reads its first request. It is started as root
+all the same, so that the user needs no right on the folders that Python and the agent are installed in.
+
+Room is left for read and write: an operation is a function and a line in OPERATIONS.
 """
 
 import contextlib
@@ -32,6 +35,7 @@ _MOST_LINKS = 40
 _STACK_BYTES = 256 * 1024
 _LONGEST_HEAD_BYTES = 1024 * 1024
 _BY_UUID = "/dev/disk/by-uuid"
+_CLOCK_PREFIX = b".poolfleet-clock."
 
 _Fields = Sequence[bytes]
 
@@ -192,6 +196,18 @@ def _unlink_if(path: bytes, inode: bytes) -> _Fields:
     return _numbers(1)
 
 
+def _give(path: bytes, inode: bytes, uid: bytes, gid: bytes) -> _Fields:
+    folder_name, name = os.path.split(path)
+    folder = os.open(folder_name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if os.lstat(name, dir_fd=folder).st_ino != int(inode):
+            return _numbers(0)
+        os.chown(name, int(uid), int(gid), dir_fd=folder, follow_symlinks=False)
+    finally:
+        os.close(folder)
+    return _numbers(1)
+
+
 def _make_exclusive(path: bytes, unless: bytes, content: bytes) -> _Fields:
     """Make a file where there is neither it nor its neighbour `unless`: EEXIST.
 
@@ -211,7 +227,50 @@ def _make_exclusive(path: bytes, unless: bytes, content: bytes) -> _Fields:
             except OSError:
                 os.unlink(name, dir_fd=folder)
                 raise
-            return _numbers(os.fstat(file.fileno()).st_ino)
+            made = os.fstat(file.fileno())
+            return _numbers(made.st_ino, made.st_uid)
+    finally:
+        os.close(folder)
+
+
+def _publish(path: bytes, name: bytes, size: bytes, mode: bytes) -> _Fields:
+    """Give a file that is complete its name beside it, where nothing has it yet: EEXIST. `size` may be empty."""
+    folder_name, made = os.path.split(path)
+    folder = os.open(folder_name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        file = os.open(made, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            if size:
+                os.ftruncate(file, int(size))
+            os.fchmod(file, int(mode))
+            os.fsync(file)
+            inode = os.fstat(file).st_ino
+        finally:
+            os.close(file)
+        try:
+            os.link(made, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+        except FileExistsError:
+            # A server that was asked twice, because its first answer was lost, says so of what it did itself.
+            if os.lstat(name, dir_fd=folder).st_ino != inode:
+                raise
+        os.unlink(made, dir_fd=folder)
+    finally:
+        os.close(folder)
+    return _numbers(inode)
+
+
+def _clock(path: bytes) -> _Fields:
+    """Read the clock of whoever keeps the files of a folder, by a file that is made there and removed."""
+    folder = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    name = _CLOCK_PREFIX + os.urandom(8).hex().encode()
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        file = os.open(name, flags, 0o600, dir_fd=folder)
+        try:
+            return _numbers(os.fstat(file).st_mtime_ns)
+        finally:
+            os.close(file)
+            os.unlink(name, dir_fd=folder)
     finally:
         os.close(folder)
 
@@ -281,7 +340,10 @@ OPERATIONS: dict[bytes, Callable[..., _Fields]] = {
     PROBE: _probe,
     b"first_name": _first_name,
     b"leads_to": _leads_to,
+    b"clock": _clock,
+    b"give": _give,
     b"make_exclusive": _make_exclusive,
+    b"publish": _publish,
     b"unlink_if": _unlink_if,
     b"lowest_inodes": _lowest_inodes,
     b"make_whole": _make_whole,
@@ -325,8 +387,17 @@ def _end_with_trace(failure: threading.ExceptHookArgs) -> None:
     os._exit(70)
 
 
-def main() -> None:
-    """Serve until the end of standard input."""
+def _become(uid: int, gid: int) -> None:
+    os.setgroups([])
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+
+
+def main(arguments: Sequence[str] = ()) -> None:
+    """Serve until the end of standard input; `arguments`: uid and gid, or none."""
+    if arguments:
+        uid, gid = map(int, arguments)
+        _become(uid, gid)
     threading.excepthook = _end_with_trace
     threading.stack_size(_STACK_BYTES)
     requests: queue.SimpleQueue[list[bytes]] = queue.SimpleQueue()
@@ -344,4 +415,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -36,6 +36,9 @@ T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 STORAGE_CONNECTIONS = 3
+NETWORK_STORAGE_CONNECTIONS = 3
+"""As many servers as may have all their calls hang at once: CallLimits."""
+
 VOLUMES_PER_CALL = 200
 _EVERY_POOL = "every pool:"
 DOMAINS_PER_CALL = 50
@@ -69,12 +72,13 @@ class Libvirt:
         self._listeners: list[Callable[[HypervisorEvent], None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pool_types: tuple[str, ...] = ()
-        self._host_uuid = ""
+        self._host = capabilities.HostCapabilities()
         self._learning: asyncio.Task[None] | None = None
         self._storage = Session(
             SessionPlan(
                 choose_uri=lambda: settings.storage_uri or uris.default_storage_uri(),
                 handles=STORAGE_CONNECTIONS,
+                network_handles=NETWORK_STORAGE_CONNECTIONS,
                 prepare=self._prepare_storage,
                 changed=lambda connected: self._tell(ConnectionEvent(connected=connected)),
             )
@@ -115,8 +119,9 @@ class Libvirt:
             domain_uris=self._domain_uris,
             libvirt_version=self._storage.libvirt_version,
             client_version=client_version(),
-            host_uuid=self._host_uuid,
+            host_uuid=self._host.host_uuid,
             pool_types=self._pool_types,
+            qemu_user=self._host.qemu_user,
         )
 
     def subscribe(self, listener: Callable[[HypervisorEvent], None]) -> None:
@@ -132,6 +137,10 @@ class Libvirt:
     async def read_pool(self, pool: str, *, server: str | None) -> PoolFacts:
         """Read one pool: POOL_NOT_FOUND."""
         return await self._quick(lambda connection: pools.read(connection, pool), Subject(pool), server)
+
+    async def find_pool_sources(self, pool_type: str, xml: str, *, server: str | None) -> str:
+        """Have libvirt look for sources of pools, where `xml` says: NOT_SUPPORTED_HERE, WRONG_STATE."""
+        return await self._quick(lambda connection: pools.find_sources(connection, pool_type, xml), Subject(), server)
 
     async def define_pool(self, xml: str) -> str:
         """Store a definition; the answer is its name."""
@@ -192,12 +201,12 @@ class Libvirt:
 
     async def create_volume(self, pool: str, xml: str, *, server: str | None) -> VolumeFacts:
         """Create a volume: VOLUME_EXISTS, FULL, …"""
-        subject = Subject(pool, self.documents.parse_volume(xml).name)
+        subject = Subject(pool, self.documents.parse_volume(xml).name, on_network=server is not None)
         return await self._work(lambda connection: volumes.create(connection, pool, xml), subject, server)
 
     async def delete_volume(self, pool: str, volume: str, *, server: str | None) -> None:
         """Delete a volume: VOLUME_NOT_FOUND."""
-        subject = Subject(pool, volume)
+        subject = Subject(pool, volume, on_network=server is not None)
         await self._work(lambda connection: volumes.delete(connection, pool, volume), subject, server)
 
     async def read_domains(self) -> DomainReading:
@@ -231,8 +240,8 @@ class Libvirt:
     def _domain_session(self, uri: str) -> Session:
         def changed(connected: bool) -> None:
             self._tell(DomainEvent(domain=""))
-            if connected and not self._host_uuid and self._learning is None:
-                self._learning = asyncio.create_task(self._learn_host(session), name="learn the host's uuid")
+            if connected and not self._host.host_uuid and self._learning is None:
+                self._learning = asyncio.create_task(self._learn_host(session), name="learn of the host")
 
         session = Session(
             SessionPlan(
@@ -246,9 +255,9 @@ class Libvirt:
 
     async def _learn_host(self, session: Session) -> None:
         try:
-            self._host_uuid = await self._call_domains(session, capabilities.host_uuid)
+            self._host = await self._call_domains(session, capabilities.of_host)
         except ModelError as error:
-            _log.warning("host uuid not known", uri=session.uri, error=error.message)
+            _log.warning("capabilities of the host not known", uri=session.uri, error=error.message)
         finally:
             self._learning = None
 

@@ -48,7 +48,7 @@ class Caller:
         entered: list[Handle] = []
 
         def job() -> T:
-            handle = session.enter()
+            handle = session.enter(server)
             entered.append(handle)
             try:
                 return work(handle.connection)

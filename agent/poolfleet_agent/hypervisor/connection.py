@@ -3,6 +3,10 @@
 One connection carries events and nothing else; calls are spread over the others. When one of them breaks, all are
 opened anew: it is the daemon that went. A connection on which a call hangs is replaced alone; it stays until its calls
 are back.
+
+Calls that may hang have connections of their own, if possible one for each server. Whoever calls on a connection on
+which another call waits is served by that one's thread, and libvirt's client may fail to wake it: then nothing is sent
+before the next keepalive, seconds later.
 """
 
 import asyncio
@@ -42,10 +46,12 @@ class Opened:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionPlan:
     """How a session is made: `choose_uri` is asked at each opening; `prepare` registers on the connection for events,
-    in a thread, and `changed` is told on the event loop."""
+    in a thread, and `changed` is told on the event loop. `handles`: connections for calls, and as many more as
+    `network_handles` for those that may hang on a server; 0: these share the others."""
 
     choose_uri: Callable[[], str]
     handles: int
+    network_handles: int = 0
     prepare: Callable[[libvirt.virConnect], Undo]
     changed: Callable[[bool], None]
 
@@ -97,13 +103,21 @@ class Session:
         if opened is not None:
             await asyncio.wait({self._close_all(opened)}, timeout=OPEN_LIMIT_S)
 
-    def enter(self) -> Handle:
-        """Take the connection with the fewest calls: LIBVIRT_UNAVAILABLE. In a thread; `leave` must follow."""
+    def enter(self, server: str | None = None) -> Handle:
+        """Take a connection for a call that may hang on `server` (None: on none): LIBVIRT_UNAVAILABLE.
+
+        In a thread; `leave` must follow.
+        """
         with self._lock:
             if self._opened is None:
                 raise self.away()
-            handle = min(self._opened.handles, key=lambda handle: handle.calls)
+            local, network = self._opened.handles[: self._plan.handles], self._opened.handles[self._plan.handles :]
+            if server is None or not network:
+                handle = min(local, key=lambda handle: handle.calls)
+            else:
+                handle = min(network, key=lambda handle: (_strangers(handle, server), handle.calls))
             handle.calls += 1
+            handle.server = server
             return handle
 
     def leave(self, handle: Handle) -> None:
@@ -175,7 +189,7 @@ class Session:
         uri = self._plan.choose_uri()
         handles: list[Handle] = []
         try:
-            for _ in range(1 + self._plan.handles):
+            for _ in range(1 + self._plan.handles + self._plan.network_handles):
                 handles.append(connect(uri))  # noqa: PERF401  what is open must be closed where the next fails
             events, *others = handles
             version = dotted(events.connection.getLibVersion())
@@ -263,6 +277,13 @@ class Session:
         if message != self._last_error:
             _log.warning("libvirt cannot be reached", uri=self._plan.choose_uri(), error=message)
         self._last_error = message
+
+
+def _strangers(handle: Handle, server: str) -> int:
+    """How bad company a connection's calls are for one to `server`: none at all is worse than its own."""
+    if not handle.calls:
+        return 1
+    return 0 if handle.server == server else 2
 
 
 def _close_late(opening: asyncio.Future[Handle]) -> None:

@@ -1,6 +1,9 @@
 """The port model.ports.Documents: libvirt's XML, both ways."""
 
-from poolfleet_agent.hypervisor.xml import pools, volumes
+from collections.abc import Sequence
+
+from poolfleet_agent.hypervisor.xml import pools, sources, volumes
+from poolfleet_agent.model.discovery import DiscoveredSource, SourceQuery
 from poolfleet_agent.model.pool import PoolDefinition
 from poolfleet_agent.model.volume import VolumeDefinition
 
@@ -19,6 +22,14 @@ class LibvirtDocuments:
     def edit_pool(self, xml: str, definition: PoolDefinition) -> str:
         """Write into a document what the definition states, and keep all else: INVALID_FIELD."""
         return pools.edit_pool(xml, definition)
+
+    def render_source_query(self, query: SourceQuery) -> str:
+        """Write where libvirt is to look for sources; empty: on the host itself."""
+        return sources.render_query(query)
+
+    def parse_sources(self, xml: str) -> Sequence[DiscoveredSource]:
+        """Read which sources libvirt found: INVALID_FIELD."""
+        return sources.parse_sources(xml)
 
     def parse_volume(self, xml: str) -> VolumeDefinition:
         """Read a volume document: INVALID_FIELD, TOO_LARGE."""

@@ -17,10 +17,11 @@ AWAY_RETRY_DELAY_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a call is about; empty: nothing of that kind."""
+    """What a call is about; empty: nothing of that kind. `on_network`: its files are a server's."""
 
     pool: str = ""
     volume: str = ""
+    on_network: bool = False
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -115,6 +116,7 @@ _RETRY_DELAY_S: Mapping[Reason, float] = {
     Reason.POOL_UNRESPONSIVE: AWAY_RETRY_DELAY_S,
 }
 
+_DENIED = re.compile(r"Permission denied|Operation not permitted")
 _PATH = re.compile(r"(?:'(/[^']*)'|(?:^|[\s:])(/[^\s:']+))")
 
 
@@ -123,6 +125,11 @@ def translate(error: libvirt.libvirtError, subject: Subject, *, connected: bool)
     code = error.get_error_code() or 0
     message = " ".join((error.get_error_message() or str(error)).split())
     reason, field, found = _classify(code, error, message) if connected else (Reason.LIBVIRT_UNAVAILABLE, "", {})
+    if subject.volume and file_is_gone(error):
+        reason = Reason.VOLUME_NOT_FOUND
+    elif subject.volume and subject.on_network and _is_denied(reason, error, message):
+        # libvirt is root, whom nothing local is denied.
+        reason = Reason.SQUASHED
     metadata = subject.metadata | found
     if reason is Reason.PATH_NOT_USABLE and "path" not in metadata and (path := _PATH.search(message)):
         metadata["path"] = path[1] or path[2]
@@ -139,6 +146,17 @@ def translate(error: libvirt.libvirtError, subject: Subject, *, connected: bool)
         violations=(Violation(field or "xml", message),) if reason is Reason.INVALID_FIELD else (),
         retry_delay_s=_RETRY_DELAY_S.get(reason),
     )
+
+
+def file_is_gone(error: libvirt.libvirtError) -> bool:
+    """Whether libvirt tells of a volume that it knows and whose file somebody else has removed."""
+    missing = error.get_error_code() == libvirt.VIR_ERR_SYSTEM_ERROR and error.get_int1() == errno.ENOENT
+    return missing and "cannot stat file" in (error.get_error_message() or "")
+
+
+def _is_denied(reason: Reason, error: libvirt.libvirtError, message: str) -> bool:
+    told = error.get_error_code() == libvirt.VIR_ERR_SYSTEM_ERROR and error.get_int1() in {errno.EACCES, errno.EPERM}
+    return told or (reason in {Reason.PATH_NOT_USABLE, Reason.INTERNAL} and _DENIED.search(message) is not None)
 
 
 def _classify(code: int, error: libvirt.libvirtError, message: str) -> tuple[Reason, str, dict[str, str]]:

@@ -13,11 +13,15 @@ KEEPALIVE_COUNT = 3
 
 @dataclass(slots=True, eq=False)
 class Handle:
-    """One connection. `retired`: no longer used, to be closed by the call that leaves it last."""
+    """One connection. `retired`: no longer used, to be closed by the call that leaves it last.
+
+    `server`: the server that its calls may hang on, as far as it has any now; None: on none.
+    """
 
     connection: libvirt.virConnect
     undo: list[Callable[[], object]] = field(default_factory=list)
     calls: int = 0
+    server: str | None = None
     retired: bool = False
 
     def close(self) -> None:

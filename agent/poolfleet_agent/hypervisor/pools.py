@@ -15,6 +15,8 @@ _log = structlog.get_logger(__name__)
 # Definitions seldom change, and parsing one takes longer than some of libvirt's calls.
 _parsed = lru_cache(maxsize=512)(parse_pool)
 
+_NO_SOURCES = "no storage pools were found"
+
 _STATES = {
     libvirt.VIR_STORAGE_POOL_INACTIVE: PoolState.INACTIVE,
     libvirt.VIR_STORAGE_POOL_BUILDING: PoolState.BUILDING,
@@ -76,6 +78,18 @@ def _stored_xml(pool: libvirt.virStoragePool, live_xml: str) -> str:
         if error.get_error_code() == libvirt.VIR_ERR_INVALID_ARG:
             return live_xml
         raise
+
+
+def find_sources(connection: libvirt.virConnect, pool_type: str, xml: str) -> str:
+    """Have libvirt look for sources of pools, where `xml` says; empty: there are none."""
+    try:
+        # libvirt-python's own annotation is wrong: without a place to look there is none.
+        return str(connection.findStoragePoolSources(pool_type, xml or None, 0))  # type: ignore[arg-type]
+    except libvirt.libvirtError as error:
+        message = error.get_error_message() or ""
+        if error.get_error_code() != libvirt.VIR_ERR_OPERATION_FAILED or _NO_SOURCES not in message:
+            raise
+        return ""
 
 
 def define(connection: libvirt.virConnect, xml: str) -> str:

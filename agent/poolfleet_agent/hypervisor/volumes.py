@@ -5,8 +5,10 @@ from collections.abc import Iterable
 
 import libvirt
 
+from poolfleet_agent.hypervisor.errors import file_is_gone
 from poolfleet_agent.hypervisor.xml.volumes import parse_facts
 from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.reservation import OWN_PREFIX
 from poolfleet_agent.model.volume import VolumeFacts
 
 MOST_VOLUMES = 16_384
@@ -26,17 +28,20 @@ def listed(connection: libvirt.virConnect, pool: str) -> list[libvirt.virStorage
 def read_some(pool: str, volumes: Iterable[libvirt.virStorageVol]) -> tuple[list[VolumeFacts], int]:
     """Read some of the listed volumes, without their XML, and count those whose names are not UTF-8.
 
-    One that has gone meanwhile is left out.
+    One that has gone is left out, also where libvirt has not seen that yet; so are the agents' own files, which come
+    and go.
     """
     facts: list[VolumeFacts] = []
     unaddressable = 0
     for volume in volumes:
         try:
+            if volume.name().startswith(OWN_PREFIX):
+                continue
             facts.append(parse_facts(pool, volume.XMLDesc(0)))
         except UnicodeDecodeError:
             unaddressable += 1
         except libvirt.libvirtError as error:
-            if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_VOL:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_VOL and not file_is_gone(error):
                 raise
     return facts, unaddressable
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
 from poolfleet_agent.model.compare import pending_fields
 from poolfleet_agent.model.etag import pool_etag, volume_etag
-from poolfleet_agent.model.pool import HealthStatus, Pool, PoolFacts, PoolHealth, Storage
+from poolfleet_agent.model.pool import HealthStatus, MountOwner, Pool, PoolFacts, PoolHealth, Storage
 from poolfleet_agent.model.ports import Encoder, PoolIntent
 from poolfleet_agent.model.reservation import OWN_PREFIX
 from poolfleet_agent.model.storage import MARKER_FOLDER
@@ -66,6 +66,7 @@ def pool_entry(
     seen: VolumesSeen,
     target: TargetFacts,
     mount_server: str | None,
+    mount_owner: MountOwner | None,
     mount_health: PoolHealth | None,
     intent: PoolIntent,
     previous: PoolEntry | None,
@@ -95,6 +96,7 @@ def pool_entry(
         unread_message=seen.unread_message,
         as_of_s=now_s,
         mount_server=mount_server,
+        mount_owner=mount_owner,
     )
     return PoolEntry(pool=pool, encoded=encoder.pool(pool), volumes=seen.records)
 

@@ -234,6 +234,7 @@ class Looker:
         before = previous.pool if previous else None
         if look_at_target or before is None:
             await self.pool_mounts.learn(facts.definition)
+            await self.pool_mounts.learn_owner(facts)
             target = await self.storages.look(facts, before)
         else:
             target = TargetFacts(filesystem_id=before.filesystem_id, storage=before.storage)
@@ -243,6 +244,7 @@ class Looker:
             seen=seen,
             target=target,
             mount_server=self.pool_mounts.server(facts.definition),
+            mount_owner=self.pool_mounts.owner(facts.definition),
             mount_health=self.pool_mounts.health(facts.definition),
             intent=intent,
             previous=previous,

@@ -33,6 +33,9 @@ from poolfleet_agent.model.ports import (
 RETRY_S = 1.0
 """How soon a look that failed is tried again while libvirt is connected."""
 
+FIRST_PROBES_S = 5.0
+"""How long the first look waits for the first probes of the host's network mounts."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -85,6 +88,8 @@ class Observer:
         self.hypervisor.subscribe(self.hear)
         self.looker.pool_mounts.watch.subscribe(self._mounts_changed)
         next_full_s = self.clock.monotonic_s()
+        # What libvirt is asked about a share that nobody has asked yet may hang.
+        await self.looker.pool_mounts.watch.wait_until_probed(FIRST_PROBES_S)
         while True:
             # Before anything is looked at: what is heard from here on wakes the next round, connected or not.
             self._wake.clear()

@@ -13,7 +13,15 @@ from poolfleet_agent.inventory.servers import Servers
 from poolfleet_agent.model.compare import clean_path
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_table import MountEntry, Proof, prove
-from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES, HealthStatus, NetfsSource, PoolDefinition, PoolHealth
+from poolfleet_agent.model.pool import (
+    DIRECTORY_POOL_TYPES,
+    HealthStatus,
+    MountOwner,
+    NetfsSource,
+    PoolDefinition,
+    PoolFacts,
+    PoolHealth,
+)
 from poolfleet_agent.model.ports import Clock, Files, MountWatch
 from poolfleet_agent.model.quarantine import Use, refusal
 
@@ -37,6 +45,10 @@ class PoolMounts:
     belongs: Callable[[str], str]
     saw: Callable[[str, str], Awaitable[None]]
     """Remembers that a source lies under the target of a pool that others mount."""
+    owner_of: Callable[[str], MountOwner | None] = lambda target: None
+    """Who is known to have mounted what is on a target."""
+    saw_share: Callable[[str, NetfsSource], Awaitable[None]] | None = None
+    """Remembers the share of a pool that was started before we saw it, where nothing is known of it."""
     _servers: Servers = field(default_factory=Servers)
     _real: dict[str, str] = field(default_factory=dict)
     _proofs: dict[tuple[MountEntry, NetfsSource], Proof] = field(default_factory=dict)
@@ -61,6 +73,21 @@ class PoolMounts:
                 await self._learn_proof(entry, definition.source)
         elif (mount := self.watch.holding(self._real[target])) is not None:
             await self.saw(target, mount.source)
+
+    async def learn_owner(self, facts: PoolFacts) -> None:
+        """Note who mounted the share of a pool that is active, where we have not heard of it."""
+        source, target = facts.definition.source, facts.definition.target_path
+        if self.saw_share is None or not facts.active or not target or not isinstance(source, NetfsSource):
+            return
+        if self.owner_of(target) is None and self.watch.table().on(self._target(facts.definition) or "") is not None:
+            await self.saw_share(target, source)
+
+    def owner(self, definition: PoolDefinition) -> MountOwner | None:
+        """Who mounted what is on the target of a netfs pool; None: nothing is, or it is not known."""
+        target = self._target(definition)
+        if target is None or not isinstance(definition.source, NetfsSource) or self.watch.table().on(target) is None:
+            return None
+        return self.owner_of(definition.target_path or "")
 
     def server(self, definition: PoolDefinition) -> str | None:
         """The server that calls for a pool may hang on, whatever its type, the same for each of its spellings.
@@ -188,9 +215,10 @@ class PoolMounts:
         if not isinstance(definition.source, NetfsSource):
             return
         host = definition.source.host
-        if entry is not None and entry.address:
-            if self._servers.one(host) != self._servers.one(entry.address):
-                self._servers.learn(host, {entry.address})
+        address = entry.option("addr") if entry is not None else None
+        if address:
+            if self._servers.one(host) != self._servers.one(address):
+                self._servers.learn(host, {address})
         elif not self._servers.knows(host):
             self._servers.learn(host, await self.addresses(host))
 

@@ -44,6 +44,9 @@ ADDRESSES_HOLD_S = 600.0
 NO_ADDRESS_HOLDS_S = 60.0
 """How soon a resolver that had no answer is asked again: it may take 2 s each time."""
 
+READING_SHARE = 0.01
+"""Of the time, that a changing directory is read for its fingerprint: one that takes 1 s, every 100 s."""
+
 _MOST_ADDRESSES = 16
 
 log = structlog.get_logger(__name__)
@@ -52,17 +55,26 @@ _Signature = tuple[int, int, float, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Root:
-    """A root directory as it was read. `settled`: it was read twice since its last change, so no change is missed.
+class _Files:
+    """A directory as its files were read; they may be read again at `due_s`.
 
-    (A change in the very moment of the first reading may leave the directory's time as it was.)
+    `settled`: they were read twice since its last change, so no change is missed: one in the very moment of the first
+    reading may leave the directory's time as it was.
     """
 
     directory: _Signature
-    marker_file: _Signature | None
-    marker: str
     fingerprint: Fingerprint
     settled: bool
+    due_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Root:
+    """What is in a root directory."""
+
+    marker_file: _Signature | None
+    marker: str
+    files: _Files
 
 
 @dataclass(kw_only=True)
@@ -83,7 +95,7 @@ class Storages:
         before = previous.storage if previous is not None and _same_place(previous.definition, definition) else None
         target, mount = self.mounts.place(definition)
         health = self.mounts.health(definition)
-        if health is not None and health.reason in NOT_THE_SHARE:
+        if (health is not None and health.reason in NOT_THE_SHARE) or self._waits_for_automount(target):
             return await self._of_missing_share(definition, previous, before)
         if mount is not None:
             filesystem_id = share_filesystem_id(mount, self.agent_id)
@@ -95,7 +107,7 @@ class Storages:
             looked_at = bool(filesystem_id)
         root = await self._root(facts.name, target) if looked_at else None
         if root is not None:
-            fingerprint = root.fingerprint if has_servers_inodes(mount) else None
+            fingerprint = root.files.fingerprint if has_servers_inodes(mount) else None
             seen = replace(seen, marker=root.marker, fingerprint=fingerprint)
         elif before is not None:
             seen = _as_before(seen, before)
@@ -145,6 +157,11 @@ class Storages:
         health = watch.health(mount.target)
         return health is not None and health.status in {HealthStatus.HEALTHY, HealthStatus.FAULTY}
 
+    def _waits_for_automount(self, target: str) -> bool:
+        """Whether a share is mounted there as soon as somebody goes there, who then waits for its server: not we."""
+        entry = self.mounts.watch.table().holding(target) if target else None
+        return entry is not None and entry.fs_type == "autofs"
+
     async def _local_file_system(self, facts: PoolFacts, target: str) -> str:
         if not target or facts.definition.server is not None:
             return ""
@@ -160,28 +177,37 @@ class Storages:
         known = self._roots.get(target)
         path = f"{target}/{MARKER}"
         try:
-            directory, marker_file = await self.files.stat(target), await self.files.lstat(path)
+            # The name alone may mean what lies below a share inside a share that nobody has gone into yet.
+            directory, marker_file = await self.files.stat(f"{target}/."), await self.files.lstat(path)
             if directory is None:
                 return None
-            marker_signature = None if marker_file is None else _signature(marker_file)
-            if known is not None and (known.directory, known.marker_file) == (_signature(directory), marker_signature):
-                if known.settled:
-                    return known
+            signature = None if marker_file is None else _signature(marker_file)
+            if known is not None and known.marker_file == signature:
                 marker = known.marker
             else:
                 marker = await self._read_marker(pool, path, marker_file)
-            root = _Root(
-                directory=_signature(directory),
-                marker_file=marker_signature,
-                marker=marker,
-                fingerprint=await self._fingerprint(target, directory),
-                settled=known is not None and known.directory == _signature(directory),
-            )
+            files = await self._read_files(target, directory, known.files if known else None)
         except ModelError as error:
             log.info("storage cannot be looked at", pool=pool, reason=error.reason, error=error.message)
             return None
-        self._roots[target] = root
+        root = self._roots[target] = _Root(marker_file=signature, marker=marker, files=files)
         return root
+
+    async def _read_files(self, target: str, directory: FileFacts, known: _Files | None) -> _Files:
+        """Read the fingerprint, if the directory has changed; where it takes long, rarely, and else it is as it was."""
+        signature, began_s = _signature(directory), self.clock.monotonic_s()
+        if known is not None and known.directory == signature and known.settled:
+            return known
+        if known is not None and known.fingerprint.root_inode == directory.inode and began_s < known.due_s:
+            return known
+        fingerprint = await self._fingerprint(target, directory)
+        ended_s = self.clock.monotonic_s()
+        return _Files(
+            directory=signature,
+            fingerprint=fingerprint,
+            settled=known is not None and known.directory == signature,
+            due_s=ended_s + (ended_s - began_s) / READING_SHARE,
+        )
 
     async def _read_marker(self, pool: str, path: str, facts: FileFacts | None) -> str:
         if facts is None:

@@ -80,6 +80,11 @@ class MountTable:
         wanted = clean_path(target)
         return tuple(entry for entry in self.entries if entry.target == wanted)
 
+    def new_on(self, target: str, before: "MountTable") -> tuple[MountEntry, ...]:
+        """What is mounted on exactly this target and was not in a table that is older."""
+        known = {(entry.mount_id, entry.device) for entry in before.all_on(target)}
+        return tuple(entry for entry in self.all_on(target) if (entry.mount_id, entry.device) not in known)
+
     def holding(self, path: str) -> MountEntry | None:
         """The mount that a path lies on, found as the kernel walks: what another mount hides is not met."""
         wanted = clean_path(path)
@@ -121,6 +126,20 @@ def prove(table: MountTable, target: str, source: NetfsSource, addresses: Collec
         export, wanted = export.lower(), wanted.lower()
     known = {normal_address(address) for address in (*addresses, source.host)}
     return Proof.RIGHT if export == wanted and normal_address(entry.address) in known else Proof.WRONG_SHARE
+
+
+def prove_made(
+    before: MountTable, after: MountTable, target: str, source: NetfsSource, addresses: Collection[str]
+) -> Proof:
+    """Decide the same right after the source was mounted by ourselves, and mount said that it was.
+
+    The one mount that is new there is of the server that was asked, whatever its address: the kernel finds that two
+    addresses are one server (NFS 4.1 trunking), and shows the one that it knew first. The export must be right all the
+    same. Where nothing is new, or more than one mount, somebody else was at it too, and the addresses count.
+    """
+    new = after.new_on(target, before)
+    made = [entry.address for entry in new] if len(new) == 1 and new[0] == after.on(target) else []
+    return prove(after, target, source, (*addresses, *made))
 
 
 def _split(source: str) -> tuple[str, str]:

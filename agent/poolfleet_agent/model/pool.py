@@ -73,6 +73,15 @@ class PoolDefinition:
         return f"{self.type}:" if self.type in NETWORK_POOL_TYPES else None
 
 
+class MountOwner(StrEnum):
+    """Who made the mount on a pool's target."""
+
+    AGENT = "AGENT"
+    LIBVIRT = "LIBVIRT"
+    FOREIGN = "FOREIGN"
+    """It was there before: an administrator's, fstab's, autofs' or a unit's."""
+
+
 class PoolState(StrEnum):
     """libvirt's states of a pool."""
 
@@ -186,6 +195,8 @@ class Pool:
     as_of_s: float = field(default=0.0)
     mount_server: str | None = None
     """The server that it depends on, whatever its type and its own spelling (inventory/servers)."""
+    mount_owner: MountOwner | None = None
+    """Who mounted what is on the target of a netfs pool; None: nothing is, or it is not known."""
 
     @property
     def name(self) -> str:

@@ -1,4 +1,8 @@
-"""A reservation: the file by which an agent tells all others of a share that it is creating a volume of some name."""
+"""The agents' own files in the folders of pools.
+
+A reservation, by which an agent tells all others of a share that it is creating a volume of some name; and a new file,
+which is a volume's before it is complete and has its name.
+"""
 
 import hashlib
 import json
@@ -9,9 +13,12 @@ OWN_PREFIX = ".poolfleet-"
 
 LONGEST_CONTENT_BYTES = 4096
 
+ANYBODYS_AFTER_S = 24 * 3600.0
+"""An agents' file that old is anybody's to remove, by the clock that dated it."""
+
 _PREFIX = OWN_PREFIX + "reserve."
+_NEW_PREFIX = OWN_PREFIX + "new."
 _LONGEST_FILE_NAME_BYTES = 255
-_ANYBODYS_AFTER_S = 24 * 3600.0
 _UNFINISHED_AFTER_S = 600.0
 
 
@@ -39,7 +46,7 @@ class Reservation:
 
     def is_left_over(self, now_s: float) -> bool:
         """Whether nobody can be at work any more: after a day; after ten minutes if its maker died while writing it."""
-        limit_s = _UNFINISHED_AFTER_S if self.holder is None else _ANYBODYS_AFTER_S
+        limit_s = _UNFINISHED_AFTER_S if self.holder is None else ANYBODYS_AFTER_S
         return now_s - self.modified_at_s > limit_s
 
 
@@ -67,3 +74,18 @@ def reservation_name(volume: str) -> str:
     if len(name.encode(errors="surrogateescape")) <= _LONGEST_FILE_NAME_BYTES:
         return name
     return f"{_PREFIX}.{hashlib.sha256(volume.encode(errors='surrogateescape')).hexdigest()}"
+
+
+def is_reservation_name(name: str) -> bool:
+    """Whether a file of that name is a reservation."""
+    return name.startswith(_PREFIX)
+
+
+def new_file_name(operation_id: str) -> str:
+    """Name of the file that an operation fills before it becomes a volume."""
+    return _NEW_PREFIX + operation_id
+
+
+def operation_of_new_file(name: str) -> str:
+    """Which operation fills a file of that name; empty: it is none of these."""
+    return name.removeprefix(_NEW_PREFIX) if name.startswith(_NEW_PREFIX) else ""

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from poolfleet_agent.model.pool import Permissions
 from poolfleet_agent.model.ports.files import FileFacts, Rights
 from poolfleet_agent.model.ports.mounts import Account
-
-NOBODY = frozenset({65534, 4294967294})
-"""Whose an owner shows as that the server's id mapping could not name (NFS 4), or that root was squashed to."""
+from poolfleet_agent.model.share_user import NOBODY
 
 _READ, _WRITE, _SEARCH = 4, 2, 1
 

@@ -12,12 +12,15 @@ _HOST = re.compile(
 )
 
 
+def check_server(field: str, host: str) -> None:
+    """Refuse what can be the name of no server: INVALID_FIELD."""
+    if not _HOST.fullmatch(host):
+        raise invalid_field(field, "must be a host name, an IPv4 address, or an IPv6 address in brackets", value=host)
+
+
 def check_netfs_source(source: NetfsSource) -> None:
     """Refuse a server, export or format that cannot be one: INVALID_FIELD."""
-    if not _HOST.fullmatch(source.host):
-        raise invalid_field(
-            "source.host", "must be a host name, an IPv4 address, or an IPv6 address in brackets", value=source.host
-        )
+    check_server("source.host", source.host)
     if source.format == "cifs":
         check_absolute_path("source.path", "/" + source.path.lstrip("/"))
     else:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from poolfleet_agent.model.mount_failure import MountError
 from poolfleet_agent.model.mount_table import MountTable
-from poolfleet_agent.model.ports.mounts import Account, MountRequest, ServerProbe
+from poolfleet_agent.model.ports.mounts import Account, Export, MountRequest, ServerProbe
 from poolfleet_agent.mounts.detach import Unmounter
+from poolfleet_agent.mounts.exports import ExportLister
+from poolfleet_agent.mounts.fstab import in_fstab
 from poolfleet_agent.mounts.mount import Mounter
 from poolfleet_agent.mounts.mountinfo import read_mount_table
 from poolfleet_agent.mounts.namespace import shares_namespace_with_libvirt
@@ -19,8 +21,9 @@ from poolfleet_agent.processes.child import Children
 class HostMounts:
     """Implements model.ports.Mounts by /proc, sockets and children; holds nothing open between calls.
 
-    `libvirt_sockets`: where libvirt may listen (namespace.libvirt_sockets); `allowed_options`: harmful mount options
-    that the configuration lets pools have.
+    `libvirt_sockets`: where libvirt may listen (namespace.libvirt_sockets); `own_folder`: an empty one on which
+    servers' roots are looked at, unseen; `allowed_options`: harmful mount options that the configuration lets pools
+    have.
     """
 
     def __init__(
@@ -28,6 +31,7 @@ class HostMounts:
         children: Children,
         *,
         libvirt_sockets: Sequence[Path],
+        own_folder: Path,
         allowed_options: Collection[str] = (),
         probe_limits: ProbeLimits | None = None,
     ) -> None:
@@ -35,6 +39,7 @@ class HostMounts:
         self._resolver = Resolver(children)
         self._prober = ServerProber(self._resolver, probe_limits)
         self._accounts = Accounts(children)
+        self._exports = ExportLister(children, self._resolver, own_folder)
         self._mounter = Mounter(children, allowed_options=allowed_options)
         self._unmounter = Unmounter(children, read_mount_table)
 
@@ -61,9 +66,21 @@ class HostMounts:
         """Name, TCP, NFS NULL call, and for v3 the export; at most 3 s for a silent server."""
         return await self._prober.probe(request)
 
+    async def exports(self, host: str) -> tuple[Export, ...] | None:
+        """What a server says that it exports; None: it does not say. MountError: its name; at most 4 s."""
+        return await self._exports.listed(host)
+
+    async def paths_below_root(self, host: str, port: int = 0) -> tuple[str, ...]:
+        """What can be mounted of a server of version 4, as its root shows; MountError."""
+        return await self._exports.below_root(host, port)
+
     async def mount(self, request: MountRequest, *, timeout_s: float) -> None:
-        """One attempt, as libvirt would mount, ended with its limit: MountError."""
+        """One attempt, as libvirt would mount, ended with its limit, with all that it started: MountError."""
         await self._mounter.mount(request, timeout_s=timeout_s)
+
+    async def kept_by_host(self, target: str) -> bool:
+        """Whether the host itself has something on a target: by fstab, by autofs, by a unit's automount."""
+        return in_fstab(target) or any(entry.fs_type == "autofs" for entry in read_mount_table().all_on(target))
 
     async def unmount(self, target: str, *, timeout_s: float = 10.0) -> None:
         """Unmount as umount does: ModelError RESOURCE_BUSY, POOL_UNRESPONSIVE."""

@@ -1,8 +1,8 @@
 """What can be asked of an NFS server without mounting: a call that does nothing, where programs listen, its exports."""
 
 import struct
-from dataclasses import dataclass
 
+from poolfleet_agent.model.ports.mounts import Export
 from poolfleet_agent.mounts.rpc import RpcConnection, RpcError, Unpacker, VersionMismatchError, packed
 
 NFS_PORT = 2049
@@ -15,14 +15,6 @@ _MOUNT = (100005, 3)
 _NULL, _GET_PORT, _GET_ADDRESS, _EXPORT = 0, 3, 3, 5
 _PROTOCOL_NUMBERS = {"tcp": 6, "udp": 17}
 _MOST_EXPORTS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Export:
-    """One line of a server's export list: the path, and whom it is for (names, networks; none: everybody)."""
-
-    path: str
-    clients: tuple[str, ...]
 
 
 async def ask_nfs(connection: RpcConnection, versions: tuple[int, ...]) -> int:

@@ -110,6 +110,8 @@ class Watch:
         table.changed = self._changed.set
         self._watched: dict[_Key, _Watched] = {}
         self._listeners: list[Callable[[], None]] = []
+        self._told = asyncio.Event()
+        """Set, and made anew, when there is something new to know."""
 
     def table(self) -> MountTable:
         """What is mounted, now."""
@@ -148,6 +150,16 @@ class Watch:
             for watched in tuple(self._watched.values())
             if watched.health
         }
+
+    async def wait_until_probed(self, limit_s: float) -> None:
+        """Return as soon as every network mount was probed once, at most after `limit_s` seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                while not all(
+                    (watched := self._watched.get(_key(entry))) and watched.health
+                    for entry in self._table.current().network()
+                ):
+                    await self._told.wait()
 
     async def wait_for_next_probe(self, path: str, limit_s: float) -> None:
         """Return after the next probe of the network mount that a path lies on, at most after `limit_s` seconds."""
@@ -234,6 +246,8 @@ class Watch:
         watched.health = after
         watched.probed.set()
         watched.probed = asyncio.Event()
+        if before is None:
+            self._wake()
         if before is not None and (before.status, before.reason) == (after.status, after.reason):
             return
         if before is not None or after.status is not HealthStatus.HEALTHY:
@@ -269,7 +283,12 @@ class Watch:
             watched.entry for watched in self._watched.values() if watched.health and watched.health.status is status
         )
 
+    def _wake(self) -> None:
+        self._told.set()
+        self._told = asyncio.Event()
+
     def _tell(self) -> None:
+        self._wake()
         for listener in self._listeners:
             listener()
 

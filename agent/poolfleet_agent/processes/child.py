@@ -13,6 +13,7 @@ from asyncio.subprocess import PIPE, Process, SubprocessStreamProtocol
 from collections.abc import Sequence
 
 import structlog
+from tenacity import AsyncRetrying, RetryError, retry_if_result, stop_after_delay, wait_fixed
 
 from poolfleet_agent.model.errors import ModelError, Reason
 
@@ -96,6 +97,23 @@ class Child:
             return False
         return True
 
+    async def group_gone_within(self, timeout_s: float) -> bool:
+        """Wait, after it was killed, for its end and that of all that it started: they may end a little later."""
+        looking = AsyncRetrying(
+            retry=retry_if_result(lambda gone: not gone), stop=stop_after_delay(timeout_s), wait=wait_fixed(0.01)
+        )
+        try:
+            return await looking(self._group_is_gone)
+        except RetryError:
+            return False
+
+    async def _group_is_gone(self) -> bool:
+        try:
+            os.killpg(self.pid, 0)
+        except ProcessLookupError:
+            return not self.running
+        return False
+
     def close_pipes(self) -> None:
         """Read no more of what others write that have its pipes still; for one that is gone, or killed."""
         self._transport.close()
@@ -132,8 +150,8 @@ class Children:
     async def _start(self, program: str, arguments: Sequence[str], folder: str, *, stderr: int | None) -> Child:
         loop = asyncio.get_running_loop()
         environment = {**os.environ, "LC_ALL": "C.UTF-8", "MALLOC_ARENA_MAX": "1"}
-        try:
-            transport, protocol = await loop.subprocess_exec(
+        starting = asyncio.ensure_future(
+            loop.subprocess_exec(
                 _Protocol,
                 program,
                 *arguments,
@@ -144,6 +162,16 @@ class Children:
                 env=environment,
                 process_group=0,
             )
+        )
+        try:
+            transport, protocol = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # asyncio would end the program alone, and leave what that has started already.
+            child = self._took_in(*await starting)
+            child.kill()
+            await child.group_gone_within(self._reap_timeout_s)
+            child.close_pipes()
+            raise
         except OSError as error:
             raise ModelError(
                 Reason.INTERNAL,
@@ -151,8 +179,11 @@ class Children:
                 metadata={"program": program, "error": str(error.strerror)},
                 retry_delay_s=5.0,
             ) from error
+        return self._took_in(transport, protocol)
+
+    def _took_in(self, transport: asyncio.SubprocessTransport, protocol: _Protocol) -> Child:
         child = Child(
-            Process(transport, protocol, loop),
+            Process(transport, protocol, asyncio.get_running_loop()),
             ended=protocol.ended,
             transport=transport,
             reap_timeout_s=self._reap_timeout_s,

@@ -49,7 +49,10 @@ async def run(
         status = await _status_within(child, timeout_s)
         await asyncio.wait(reading, timeout=_LAST_WORDS_S)
     finally:
-        child.kill()
+        # Whoever asked may look at once at what it did: nothing of it must go on.
+        if child.running:
+            child.kill()
+            await child.group_gone_within(_REAP_S)
         child.close_pipes()
         for task in reading:
             task.cancel()
@@ -61,7 +64,7 @@ async def _status_within(child: Child, timeout_s: float) -> int | None:
     if await child.gone_within(timeout_s):
         return child.status
     child.kill()
-    await child.gone_within(_REAP_S)
+    await child.group_gone_within(_REAP_S)
     return None
 
 

@@ -114,6 +114,13 @@ def _metrics(settings: Settings, parts: Parts) -> Metrics:
     def operations_by_state() -> Mapping[str, int]:
         return Counter(operation.state.value for operation in parts.journal.newest_first())
 
+    def pools_by_state() -> Mapping[tuple[str, str], int]:
+        pools = [entry.pool for entry in parts.host.registry.snapshot.pools.values()]
+        return Counter(
+            (pool.desired.desired if pool.desired else "", pool.health.status if pool.health else "INACTIVE")
+            for pool in pools
+        )
+
     metrics = Metrics()
     metrics.observe(
         Gauges(
@@ -125,6 +132,8 @@ def _metrics(settings: Settings, parts: Parts) -> Metrics:
             mount_transitions=parts.watch.transitions.copy,
             health_by_mount=parts.watch.by_mount,
             rescues=lambda: parts.rescue.ended,
+            supervisor_starts=parts.supervisor.starts,
+            pools_by_state=pools_by_state,
         )
     )
     metrics.serve(settings.metrics.listen)

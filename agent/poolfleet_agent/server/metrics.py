@@ -27,6 +27,9 @@ class Gauges:
     health_by_mount: Callable[[], Mapping[tuple[str, str], str]] = dict
     """By target and source."""
     rescues: Callable[[], int] = int
+    supervisor_starts: Callable[[], Mapping[str, int]] = dict
+    pools_by_state: Callable[[], Mapping[tuple[str, str], int]] = dict
+    """What pools are meant to be, and what they are: INACTIVE, or the state of health of a started one."""
 
 
 class Metrics:
@@ -113,3 +116,13 @@ class _GaugeCollector(Collector):
         yield CounterMetricFamily(
             "poolfleet_libvirt_rescues", "Mounts of libvirt's own that were ended to free it.", gauges.rescues()
         )
+        starts = CounterMetricFamily("poolfleet_supervisor_starts", "Starts by the supervisor.", labels=["result"])
+        for result, count in gauges.supervisor_starts().items():
+            starts.add_metric([result], count)
+        yield starts
+        pools = GaugeMetricFamily(
+            "poolfleet_pools", "Pools by what they are meant to be and what they are.", labels=["desired", "actual"]
+        )
+        for (desired, actual), count in gauges.pools_by_state().items():
+            pools.add_metric([desired, actual], count)
+        yield pools

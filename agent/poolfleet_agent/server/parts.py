@@ -1,20 +1,24 @@
 """What lies behind the services, wired: adapters into ports, the inventory as it was stored, the use cases."""
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from poolfleet_agent.config.settings import Settings
+from poolfleet_agent.control.acting import Actors
 from poolfleet_agent.control.host import Host, HostRules
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.lanes import Lanes
+from poolfleet_agent.control.left_overs import LeftOvers
 from poolfleet_agent.control.maintenance import MaintenanceState
 from poolfleet_agent.control.mounted import MountBook
 from poolfleet_agent.control.operations import Operations
 from poolfleet_agent.control.pools.mounting import mount_request
 from poolfleet_agent.control.quarantine import Quarantine
 from poolfleet_agent.control.recovery import Recovery
+from poolfleet_agent.control.refreshes import pool_refreshes
 from poolfleet_agent.control.rescue import Rescue
 from poolfleet_agent.control.supervisor import Supervisor
 from poolfleet_agent.hypervisor import HypervisorSettings, Libvirt
@@ -25,7 +29,7 @@ from poolfleet_agent.inventory.pool_mounts import PoolMounts
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.restore import restore_snapshot
 from poolfleet_agent.model.mount_failure import RetryPolicy
-from poolfleet_agent.model.pool import PoolDefinition
+from poolfleet_agent.model.pool import MountOwner, NetfsSource, PoolDefinition
 from poolfleet_agent.model.ports import AgentIdentity
 from poolfleet_agent.model.storage import ConfiguredStorage
 from poolfleet_agent.mounts.helpers import LibvirtMountHelpers
@@ -33,9 +37,11 @@ from poolfleet_agent.mounts.host import HostMounts
 from poolfleet_agent.mounts.namespace import libvirt_sockets
 from poolfleet_agent.mounts.watch import Watch
 from poolfleet_agent.processes.child import Children
+from poolfleet_agent.processes.jobs import Jobs
+from poolfleet_agent.processes.qemu_img import QemuImg
 from poolfleet_agent.server.clock import SystemClock
 from poolfleet_agent.server.shares import Shares, open_shares
-from poolfleet_agent.server.upkeep import Background, forget_old_operations
+from poolfleet_agent.server.upkeep import Background, forget_old_operations, sweep_left_overs
 from poolfleet_agent.services.convert.encoder import MessageEncoder
 from poolfleet_agent.state.agent import SqliteAgent
 from poolfleet_agent.state.database import Database
@@ -57,6 +63,7 @@ class Parts:
     journal: Journal
     operations: Operations
     rescue: Rescue
+    supervisor: Supervisor
 
 
 @asynccontextmanager
@@ -74,6 +81,7 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
         ends.push_async_callback(hypervisor.close)
         host = await _host(settings, identity, database, shares, hypervisor, children, clock)
         ends.push_async_callback(host.looker.close)
+        ends.push_async_callback(host.refreshes.close)
         ends.push_async_callback(host.observer.close)
         journal = Journal(store=SqliteOperations(database), longest_watchers=settings.limits.watchers)
         lanes = Lanes()
@@ -84,7 +92,8 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
         ends.push_async_callback(background.close)
         background.start("watch mounts", shares.watch.run())
         background.start("observe", host.observer.run())
-        background.start("remove debris", recovery.clean(held))
+        left_overs = LeftOvers(host=host, journal=journal)
+        background.start("remove debris", sweep_left_overs(left_overs, after=recovery.clean(held)))
         retention_s = settings.limits.request_id_retention_s
         background.start("forget", forget_old_operations(journal, clock, retention_s=retention_s))
         await hypervisor.start()
@@ -99,7 +108,8 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
         rescue = Rescue(hypervisor=hypervisor, helpers=helpers, clock=clock)
         if settings.mount.rescue_libvirtd and not host.rules.observe_only:
             background.start("rescue libvirt", rescue.run())
-        background.start("supervise", Supervisor(host=host, operations=operations).run())
+        supervisor = Supervisor(host=host, operations=operations)
+        background.start("supervise", supervisor.run())
         yield Parts(
             identity=identity,
             hypervisor=hypervisor,
@@ -108,6 +118,7 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
             journal=journal,
             operations=operations,
             rescue=rescue,
+            supervisor=supervisor,
         )
 
 
@@ -128,6 +139,7 @@ async def _host(
     mounts = HostMounts(
         children,
         libvirt_sockets=libvirt_sockets(hypervisor.facts().storage_uri),
+        own_folder=Path(settings.state_dir) / "server-root",
         allowed_options=settings.mount.allowed_options,
     )
 
@@ -135,13 +147,23 @@ async def _host(
         request = mount_request(definition)
         return request is not None and (await mounts.probe_server(request)).failed is None
 
+    async def addresses(name: str) -> Sequence[str]:
+        resolved = await mounts.addresses(name)
+        return (*resolved, *book.addresses(name)) if resolved else ()
+
+    async def saw_share(target: str, source: NetfsSource) -> None:
+        owner = MountOwner.FOREIGN if await mounts.kept_by_host(target) else MountOwner.LIBVIRT
+        await book.saw_share(target, source, owner)
+
     pool_mounts = PoolMounts(
         watch=shares.watch,
         files=shares.files,
         clock=clock,
-        addresses=mounts.addresses,
+        addresses=addresses,
         belongs=book.belongs,
         saw=book.saw,
+        owner_of=book.owner,
+        saw_share=saw_share,
     )
     encoder = MessageEncoder()
     snapshots = SqliteSnapshot(database)
@@ -173,6 +195,7 @@ async def _host(
         staleness_s=settings.staleness_s,
         server_answers=server_answers,
     )
+    quarantine = Quarantine(mounts=pool_mounts, registry=registry)
     return Host(
         hypervisor=hypervisor,
         files=shares.files,
@@ -183,7 +206,15 @@ async def _host(
         mounts=mounts,
         book=book,
         maintenance=maintenance,
-        quarantine=Quarantine(mounts=pool_mounts, registry=registry),
+        quarantine=quarantine,
+        actors=Actors(
+            files=shares.files,
+            watch=shares.watch,
+            qemu_user=lambda: hypervisor.facts().qemu_user,
+            may_switch=os.geteuid() == 0,
+        ),
+        images=QemuImg(Jobs(children, most=settings.limits.max_jobs)),
+        refreshes=pool_refreshes(hypervisor, registry, quarantine),
         encoder=encoder,
         clock=clock,
         rules=HostRules(

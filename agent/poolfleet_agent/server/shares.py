@@ -31,7 +31,7 @@ async def open_shares(settings: Mount, children: Children, clock: Clock) -> Asyn
         ends.callback(table.close)
         local = Channel(children)
         ends.push_async_callback(local.close)
-        workers = MountWorkers(lambda: Channel(children))
+        workers = MountWorkers(lambda user: Channel(children, user=user))
         ends.push_async_callback(workers.close)
         watch = Watch(
             table,

@@ -7,12 +7,15 @@ from typing import Any
 import structlog
 
 from poolfleet_agent.control.journal import Journal
+from poolfleet_agent.control.left_overs import LeftOvers
 from poolfleet_agent.model.errors import ModelError
 from poolfleet_agent.model.ports import Clock
 
 _log = structlog.stdlib.get_logger(__name__)
 
 _LONGEST_INTERVAL_S = 600.0
+_SWEEP_INTERVAL_S = 3600.0
+_FIRST_SWEEP_INTERVAL_S = 1.0
 
 
 async def forget_old_operations(journal: Journal, clock: Clock, *, retention_s: float) -> None:
@@ -23,6 +26,14 @@ async def forget_old_operations(journal: Journal, clock: Clock, *, retention_s: 
         except ModelError as error:
             _log.warning("old operations stay for now", reason=error.reason, error=error.message)
         await asyncio.sleep(min(_LONGEST_INTERVAL_S, retention_s))
+
+
+async def sweep_left_overs(left_overs: LeftOvers, *, after: Coroutine[Any, Any, None]) -> None:
+    """Remove what agents that died left in the folders of pools, once `after` is done; ends by cancellation."""
+    await after
+    while True:
+        swept = await left_overs.sweep()
+        await asyncio.sleep(_SWEEP_INTERVAL_S if swept else _FIRST_SWEEP_INTERVAL_S)
 
 
 class Background:

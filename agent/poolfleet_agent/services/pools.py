@@ -9,6 +9,7 @@ from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.operations import Operations
 from poolfleet_agent.control.pools.build import BuildPool
 from poolfleet_agent.control.pools.define import DefinePool
+from poolfleet_agent.control.pools.discover import DiscoverPoolSources
 from poolfleet_agent.control.pools.erase import ErasePool
 from poolfleet_agent.control.pools.probe import ProbePool
 from poolfleet_agent.control.pools.refresh import RefreshPool
@@ -22,7 +23,7 @@ from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import invalid_field
 from poolfleet_agent.model.names import check_known_name
 from poolfleet_agent.model.ports import BuildMode
-from poolfleet_agent.services.convert.diagnosis import diagnosis_to
+from poolfleet_agent.services.convert.diagnosis import diagnosis_to, discovery_to, query_from
 from poolfleet_agent.services.convert.pools import definition_from, partial_definition_from
 from poolfleet_agent.services.convert.retries import retry_policy_from
 from poolfleet_agent.services.mutating import submit
@@ -178,6 +179,12 @@ class PoolServicer(pool_service_pb2_grpc.PoolServiceServicer):
         check_known_name("pool", request.pool)
         probe = ProbePool(host=self._host, pool=request.pool, write_test=request.write_test)
         return diagnosis_to(await probe.run())
+
+    async def DiscoverPoolSources(
+        self, request: _PB.DiscoverPoolSourcesRequest, context: Context
+    ) -> _PB.DiscoverPoolSourcesResponse:
+        """Find sources that new pools could have."""
+        return discovery_to(await DiscoverPoolSources(host=self._host, query=query_from(request)).run())
 
     async def AdoptStorage(self, request: _PB.AdoptStorageRequest, context: Context) -> _PB.AdoptStorageResponse:
         """Mark the storage behind a pool."""

@@ -3,7 +3,8 @@
 import sqlite3
 from collections.abc import Sequence
 
-from poolfleet_agent.model.ports import MountOwner, MountRecord
+from poolfleet_agent.model.pool import MountOwner
+from poolfleet_agent.model.ports import MountRecord
 from poolfleet_agent.state.database import Database
 
 
@@ -17,20 +18,40 @@ class SqliteMounts:
         """All of them, by target."""
 
         def work(connection: sqlite3.Connection) -> list[MountRecord]:
-            rows = connection.execute("SELECT target, source, owner, boot_id FROM mount ORDER BY target")
+            rows = connection.execute(
+                "SELECT target, source, owner, boot_id, address, attempting FROM mount ORDER BY target"
+            )
             return [
-                MountRecord(target=target, source=source, owner=MountOwner(owner), boot_id=boot_id)
-                for target, source, owner, boot_id in rows
+                MountRecord(
+                    target=target,
+                    source=source,
+                    owner=MountOwner(owner),
+                    boot_id=boot_id,
+                    address=address,
+                    attempting=bool(attempting),
+                )
+                for target, source, owner, boot_id, address, attempting in rows
             ]
 
         return await self._database.run(work)
 
     async def save(self, record: MountRecord) -> None:
         """Insert or replace."""
-        row = (record.target, record.source, record.owner.value, record.boot_id)
+        row = (
+            record.target,
+            record.source,
+            record.owner.value,
+            record.boot_id,
+            record.address,
+            int(record.attempting),
+        )
 
         def work(connection: sqlite3.Connection) -> None:
-            connection.execute("INSERT OR REPLACE INTO mount VALUES (?, ?, ?, ?)", row)
+            connection.execute(
+                "INSERT OR REPLACE INTO mount (target, source, owner, boot_id, address, attempting)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                row,
+            )
 
         await self._database.run(work)
 

@@ -29,6 +29,10 @@ STEPS: tuple[tuple[str, ...], ...] = (
             WITHOUT ROWID""",
     ),
     ("CREATE TABLE maintenance (enabled INTEGER NOT NULL, reason TEXT NOT NULL, until_s REAL)",),
+    (
+        "ALTER TABLE mount ADD COLUMN address TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE mount ADD COLUMN attempting INTEGER NOT NULL DEFAULT 0",
+    ),
 )
 
 

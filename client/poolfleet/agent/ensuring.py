@@ -22,10 +22,10 @@ async def ensure(
     autostart: bool,
     match: Literal["name", "source"],
     retry: RetryPolicy | None,
-    timeout_s: float,
+    timeout_s: float | None,
 ) -> EnsureResult:
     """Define, set autostart, build and start, each only where it is needed. Raises what those raise."""
-    deadline = Deadline(timeout_s)
+    deadline = _Shared(timeout_s)
     changes: list[str] = []
     pool = await _defined(pools, spec, match, deadline, changes)
     if pool.autostart != autostart:
@@ -37,7 +37,19 @@ async def ensure(
     return EnsureResult(pool=pool, changes=tuple(changes))
 
 
-async def _defined(pools: Pools, spec: PoolSpec, match: str, deadline: Deadline, changes: list[str]) -> Pool:
+class _Shared:
+    """The time that all steps have together; None: each has its own."""
+
+    def __init__(self, timeout_s: float | None) -> None:
+        self._deadline = None if timeout_s is None else Deadline(timeout_s)
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Seconds left for the next step."""
+        return None if self._deadline is None else self._deadline.remaining_s
+
+
+async def _defined(pools: Pools, spec: PoolSpec, match: str, deadline: _Shared, changes: list[str]) -> Pool:
     try:
         done = await pools.define(spec, timeout_s=deadline.remaining_s)
     except AlreadyExists as error:
@@ -50,7 +62,7 @@ async def _defined(pools: Pools, spec: PoolSpec, match: str, deadline: Deadline,
     return await _result(pools, spec.name, done, deadline)
 
 
-async def _started(pools: Pools, name: str, retry: RetryPolicy | None, deadline: Deadline, changes: list[str]) -> Pool:
+async def _started(pools: Pools, name: str, retry: RetryPolicy | None, deadline: _Shared, changes: list[str]) -> Pool:
     try:
         done = await pools.start(name, retry=retry, timeout_s=deadline.remaining_s)
     except FailedPrecondition as error:
@@ -64,7 +76,7 @@ async def _started(pools: Pools, name: str, retry: RetryPolicy | None, deadline:
     return await _result(pools, name, done, deadline)
 
 
-async def _result(pools: Pools, name: str, done: Operation, deadline: Deadline) -> Pool:
+async def _result(pools: Pools, name: str, done: Operation, deadline: _Shared) -> Pool:
     # An agent answers with the pool; it need not where nothing was done.
     if isinstance(done.result, Pool):
         return done.result

@@ -19,12 +19,18 @@ async def run(
     timeout_s: float | None,
     *,
     wait: bool,
+    to_its_end: bool = False,
 ) -> Operation:
-    """Send a mutation. With `wait` it has ended well on return, else its error or StillRunning is raised."""
+    """Send a mutation. With `wait` it has ended well on return, else its error or StillRunning is raised.
+
+    to_its_end: wait as long as the agent gives the operation, where that is longer than the timeout.
+    """
     if not wait:
         message = await calls.submit(connection, method, request, request_id=request_id, timeout_s=timeout_s)
         return converted(message, host=connection.name)
-    message = await calls.mutate(connection, method, request, request_id=request_id, timeout_s=timeout_s)
+    message = await calls.mutate(
+        connection, method, request, request_id=request_id, timeout_s=timeout_s, to_its_end=to_its_end
+    )
     return ended(connection, message)
 
 

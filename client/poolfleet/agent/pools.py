@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Literal
 
 from poolfleet.agent import ensuring, mutations
-from poolfleet.agent.convert.diagnosis import pool_probe
+from poolfleet.agent.convert.diagnosis import pool_probe, pool_sources
 from poolfleet.agent.convert.outgoing import (
     pool_filter,
     pool_spec,
@@ -21,14 +21,12 @@ from poolfleet.agent.convert.scalars import moment, seconds
 from poolfleet.agent.paging import pages
 from poolfleet.transport import calls
 from poolfleet.transport.connection import Connection
+from poolfleet.types.discovery import PoolSources
 from poolfleet.types.operation import Operation
 from poolfleet.types.pool import EnsureResult, HealthStatus, Pool, PoolSpec, PoolState
 from poolfleet.types.probe import PoolProbe
 from poolfleet.types.retry import RetryPolicy
 from poolfleet.v1 import pool_service_pb2 as pb
-
-# What an agent may add to a policy's deadline: the attempt that began just before it, and undoing it.
-_LAST_ATTEMPT_S = 60.0
 
 
 class Pools:
@@ -118,7 +116,8 @@ class Pools:
         """Make the pool exist as asked, whatever is there: defined, with this autostart, and started where `start`.
 
         The target is built only where it is missing. match: with "source" a pool of another name that has this source
-        already is taken for it. retry: as for `start`. timeout_s limits all steps together.
+        already is taken for it. retry: as for `start`. timeout_s limits all steps together; None: each has the client's
+        own limit, the start as long as the agent gives it.
         """
         return await ensuring.ensure(
             self,
@@ -127,7 +126,7 @@ class Pools:
             autostart=autostart,
             match=match,
             retry=retry,
-            timeout_s=self._start_timeout_s(timeout_s, retry),
+            timeout_s=timeout_s,
         )
 
     async def update(
@@ -170,24 +169,22 @@ class Pools:
     ) -> Operation:
         """Start a pool; starting the started is OK. A network share is mounted by the agent, with retries.
 
-        retry: how long and how often; None: as the agent is configured. A policy with a deadline is waited for to its
-        end, and a minute more, unless `timeout_s` says otherwise.
+        retry: how long and how often; None: as the agent is configured. The start is waited for as long as the agent
+        gives it, which is a minute more than its retries may last, unless `timeout_s` says otherwise.
         Raises FailedPrecondition where its target is missing (PATH_NOT_USABLE), or its share cannot be mounted
         (MOUNT_FAILED), Unavailable where it could not be mounted in time (MOUNT_RETRIES_EXHAUSTED).
         """
         with representable:
             request = pb.StartPoolRequest(pool=name, retry=retry_policy(retry), etag=etag, validate_only=validate_only)
-        limit_s = self._start_timeout_s(timeout_s, retry) if wait else timeout_s
         return await mutations.run(
-            self._connection, self._connection.pools.StartPool, request, request_id, limit_s, wait=wait
+            self._connection,
+            self._connection.pools.StartPool,
+            request,
+            request_id,
+            timeout_s,
+            wait=wait,
+            to_its_end=timeout_s is None,
         )
-
-    def _start_timeout_s(self, timeout_s: float | None, retry: RetryPolicy | None) -> float:
-        if timeout_s is not None:
-            return timeout_s
-        deadline_s = retry.deadline_s if retry is not None else None
-        own_s = self._connection.timeout_s
-        return own_s if deadline_s is None else max(own_s, deadline_s + _LAST_ATTEMPT_S)
 
     async def stop(
         self,
@@ -344,3 +341,26 @@ class Pools:
         with representable:
             request = pb.ProbePoolRequest(pool=name, write_test=write_test)
         return pool_probe(await calls.read(self._connection, self._connection.pools.ProbePool, request, timeout_s))
+
+    async def discover(
+        self,
+        pool_type: str,
+        *,
+        host: str = "",
+        port: int = 0,
+        initiator: str = "",
+        source_format: str = "",
+        timeout_s: float | None = None,
+    ) -> PoolSources:
+        """Find what a new pool could have as its source: a server's exports for netfs, else what libvirt finds.
+
+        host: the server; netfs needs one. port: 0 is the usual one. initiator: of iscsi. source_format: of netfs, `nfs`
+        (also meant by empty) or `glusterfs`. Raises FailedPrecondition where the server cannot be asked (MOUNT_FAILED),
+        Unsupported where sources of this type cannot be found there (NOT_SUPPORTED_HERE).
+        """
+        with representable:
+            request = pb.DiscoverPoolSourcesRequest(
+                type=pool_type, host=host, port=port, initiator=initiator, format=source_format
+            )
+        rpc = self._connection.pools.DiscoverPoolSources
+        return pool_sources(await calls.read(self._connection, rpc, request, timeout_s))

@@ -26,6 +26,7 @@ class Pools(Face[pools.Pools]):
     undefine = blocking(pools.Pools.undefine)
     erase = blocking(pools.Pools.erase)
     probe = blocking(pools.Pools.probe)
+    discover = blocking(pools.Pools.discover)
 
 
 class Volumes(Face[volumes.Volumes]):

@@ -8,7 +8,7 @@ import platform
 import shutil
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from poolfleet.fleet.fleet import Fleet
     from poolfleet.fleet.hosts import Host
     from poolfleet.fleet.result import FleetResult
+    from poolfleet.types.pool import Pool
 
 T = TypeVar("T")
 DEFAULT_SOCKET = "/run/poolfleet/agent.sock"
@@ -138,6 +139,13 @@ class Session:
         terminal = sys.stdout.isatty()
         width = shutil.get_terminal_size().columns if terminal else None
         return written(answer, self.flags, width=width, colour=terminal and "NO_COLOR" not in os.environ)
+
+    def storages(self, pools: Sequence[tuple[str, Pool]]) -> dict[tuple[str, str], str]:
+        """The storage of each pool, by host and pool, one id for all hosts that share it; not those of unknown ones."""
+        from poolfleet.inventory.identity import joined_ids
+
+        known = [(host, pool) for host, pool in pools if pool.storage is not None]
+        return joined_ids(known, {host.name: host.site for host in self.fleet.hosts})
 
     def account(self, result: FleetResult[Any]) -> Account:
         """Say on standard error which hosts did not answer, and sum up."""

@@ -38,7 +38,7 @@ _ORDER = (
         "undefine",
         "delete",
     ),
-    *("erase", "start", "stop", "restart", "build", "refresh", "autostart", "supervise", "probe"),
+    *("erase", "start", "stop", "restart", "build", "refresh", "autostart", "supervise", "probe", "discover"),
     *("adopt", "wait", "watch", "cancel", "check", "disks", "cordon", "uncordon", "validate"),
 )
 

@@ -145,6 +145,12 @@ TABLE: dict[str, Command] = {
         Command("pool-delete", "pool erase", _POOL, _one("pool")),
         Command("pool-uuid", "pool show", _POOL, lambda given: [given["pool"], "--field", "uuid"]),
         Command("pool-name", "pool show", _POOL, lambda given: [given["pool"], "--field", "name"]),
+        Command(
+            "find-storage-pool-sources-as",
+            "pool discover",
+            (*_needs("type"), *_may(host="--server"), *_may("port", "initiator")),
+            _one("type"),
+        ),
         Command("pool-edit", "pool edit", _POOL, _one("pool")),
         Command("vol-list", "volume list", (*_POOL, *_switches(details="-o wide")), _one("pool")),
         Command("vol-info", "volume show", (*_needs("vol"), *_IN_POOL, *_switches("bytes", physical="")), _volume),

@@ -9,13 +9,14 @@ contradict what is seen, the storage has an identity conflict.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from poolfleet.inventory.conflicts import Group, conflicts
 from poolfleet.inventory.connected import connected
-from poolfleet.inventory.seen import PoolSeen
-from poolfleet.types.pool import StorageIdSource
+from poolfleet.inventory.model import HostStatus
+from poolfleet.inventory.seen import HostSeen, PoolSeen
+from poolfleet.types.pool import Pool, StorageIdSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,15 @@ def join(pools: Iterable[PoolSeen]) -> list[Joined]:
             )
         )
     return sorted(joined, key=lambda storage: storage.storage_id)
+
+
+def joined_ids(pools: Iterable[tuple[str, Pool]], sites: Mapping[str, str | None]) -> dict[tuple[str, str], str]:
+    """The id of the storage that each pool lies on, by host and pool: the same as the inventory of these hosts has."""
+    seen = [
+        PoolSeen(host=HostSeen(host=host, status=HostStatus.OK, site=sites.get(host)), pool=pool)
+        for host, pool in pools
+    ]
+    return {one.place: storage.storage_id for storage in join(seen) for one in storage.pools}
 
 
 def _names(seen: PoolSeen) -> Iterator[str]:

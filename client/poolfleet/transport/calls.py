@@ -73,9 +73,11 @@ async def mutate(
     *,
     request_id: str | None,
     timeout_s: float | None,
+    to_its_end: bool = False,
 ) -> operation_pb2.Operation:
     """Send a mutation and wait for its end, as often as need be within the timeout.
 
+    to_its_end: for as long as the agent gives the operation, where that is longer.
     A lost connection is answered by the same request id: the agent replays what it has recorded. An operation that
     failed for a reason that passes by is followed by another, with a new id, unless the caller chose the id.
     Returns the operation as it stands; one that still runs when the time is up is returned, not raised.
@@ -85,6 +87,8 @@ async def mutate(
 
     async def attempt() -> operation_pb2.Operation:
         answer = await read(connection, method, request, deadline.remaining_s)
+        if to_its_end:
+            deadline.extend(_longest_s(answer.operation))
         operation = await _ended(connection, answer.operation, deadline)
         if operation.HasField("error"):
             request.request_id = str(uuid4())
@@ -92,7 +96,7 @@ async def mutate(
         return operation
 
     own_id = request_id is not None
-    policy = retrying(deadline.remaining_s, unless=lambda error: own_id and error.operation_id is not None)
+    policy = retrying(deadline, unless=lambda error: own_id and error.operation_id is not None)
     return await policy(attempt)
 
 
@@ -111,7 +115,7 @@ async def submit(
     async def attempt() -> operation_pb2.Operation:
         return (await read(connection, method, request, deadline.remaining_s)).operation
 
-    return await retrying(deadline.remaining_s)(attempt)
+    return await retrying(deadline)(attempt)
 
 
 async def wait(connection: Connection, operation_id: str, timeout_s: float | None) -> operation_pb2.Operation:
@@ -125,7 +129,7 @@ async def wait(connection: Connection, operation_id: str, timeout_s: float | Non
     async def attempt() -> operation_pb2.Operation:
         return await _ended(connection, unread, deadline)
 
-    operation: operation_pb2.Operation = await retrying(deadline.remaining_s)(attempt)
+    operation: operation_pb2.Operation = await retrying(deadline)(attempt)
     if operation.HasField("error"):
         raise from_status(operation.error, host=connection.name, operation_id=operation.id)
     return operation
@@ -165,6 +169,13 @@ async def _ended(
             return operation
         operation = answer.operation
     return operation
+
+
+def _longest_s(operation: operation_pb2.Operation) -> float:
+    """How long it may last, by the agent's clock alone, and its answer's way back."""
+    if not operation.HasField("deadline"):
+        return 0.0
+    return (operation.deadline.ToNanoseconds() - operation.created_at.ToNanoseconds()) / 1e9 + ANSWER_S
 
 
 def _deadline(connection: Connection, timeout_s: float | None) -> Deadline:

@@ -22,7 +22,7 @@ from poolfleet.v1 import (
 # An agent allows pings this often (`grpc.http2.min_ping_interval_without_data_ms` is at or below it).
 KEEPALIVE_S = 20
 # The calls that are repeated by the channel; all others are repeated by retries.py or not at all, never by both.
-READ_PREFIXES = ("Get", "List", "Lookup", "Probe")
+READ_PREFIXES = ("Get", "List", "Lookup", "Probe", "Discover")
 
 _FILES = (agent_service_pb2, inventory_service_pb2, operation_service_pb2, pool_service_pb2, volume_service_pb2)
 

@@ -13,6 +13,10 @@ class Deadline:
     def __init__(self, timeout_s: float) -> None:
         self._end = monotonic() + timeout_s
 
+    def extend(self, timeout_s: float) -> None:
+        """Leave at least so much time from now on."""
+        self._end = max(self._end, monotonic() + timeout_s)
+
     @property
     def remaining_s(self) -> float:
         """Seconds left; never below 0."""

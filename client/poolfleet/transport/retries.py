@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, stop_before_delay
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
+from tenacity.stop import stop_base
 from tenacity.wait import wait_exponential, wait_random
 
+from poolfleet.transport.deadline import Deadline
 from poolfleet.transport.errors import UNREACHABLE
 from poolfleet.types.errors import PoolfleetError
 
@@ -29,11 +31,14 @@ RETRIED = frozenset(
     }
 )
 
+# Those that end with somebody else's work, however long that takes: only the caller's time limits them.
+WAITED_FOR = frozenset({"NAME_RESERVED"})
+
 _backoff = wait_exponential(multiplier=0.2, max=5) + wait_random(0, 0.2)
 
 
-def retrying(timeout_s: float, *, unless: Callable[[PoolfleetError], bool] = lambda error: False) -> AsyncRetrying:
-    """Tries within `timeout_s` seconds; an agent's RetryInfo is waited for, and gives up where it leads past them."""
+def retrying(deadline: Deadline, *, unless: Callable[[PoolfleetError], bool] = lambda error: False) -> AsyncRetrying:
+    """Tries until a deadline; an agent's RetryInfo is waited for, and gives up where it leads past that."""
 
     def again(error: BaseException) -> bool:
         return isinstance(error, PoolfleetError) and error.reason in RETRIED and not unless(error)
@@ -41,9 +46,31 @@ def retrying(timeout_s: float, *, unless: Callable[[PoolfleetError], bool] = lam
     return AsyncRetrying(
         retry=retry_if_exception(again),
         wait=_delay_s,
-        stop=stop_after_attempt(MOST_ATTEMPTS) | stop_before_delay(timeout_s),
+        stop=_tried_enough | _StopBefore(deadline),
         reraise=True,
     )
+
+
+class _StopBefore(stop_base):
+    """Stops where the wait would lead past a deadline, which may be extended meanwhile."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+
+    def __call__(self, state: RetryCallState) -> bool:
+        return state.upcoming_sleep >= self._deadline.remaining_s
+
+
+class _TriedEnough(stop_base):
+    """After so many tries, unless the last one had only to wait for somebody else."""
+
+    def __call__(self, state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        waits = isinstance(error, PoolfleetError) and error.reason in WAITED_FOR
+        return not waits and state.attempt_number >= MOST_ATTEMPTS
+
+
+_tried_enough = _TriedEnough()
 
 
 def _delay_s(state: RetryCallState) -> float:

@@ -2,6 +2,7 @@
 
 from poolfleet.types.agent import Agent, AgentLimits, AgentMode, AgentVersions, Maintenance
 from poolfleet.types.connection import TLS
+from poolfleet.types.discovery import DiscoveredBy, DiscoveredSource, PoolSources
 from poolfleet.types.disk import DiskRole, DomainDisk, DomainDisks, DomainState
 from poolfleet.types.errors import (
     Aborted,
@@ -60,6 +61,8 @@ __all__ = [
     "Desired",
     "DesiredState",
     "DirSource",
+    "DiscoveredBy",
+    "DiscoveredSource",
     "DiskRole",
     "DomainDisk",
     "DomainDisks",
@@ -84,6 +87,7 @@ __all__ = [
     "PoolHealth",
     "PoolMount",
     "PoolProbe",
+    "PoolSources",
     "PoolSpec",
     "PoolState",
     "PoolTarget",

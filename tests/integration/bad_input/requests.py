@@ -16,6 +16,7 @@ from poolfleet.v1.operation_service_pb2 import (
 )
 from poolfleet.v1.pool_service_pb2 import (
     BuildPoolRequest,
+    DiscoverPoolSourcesRequest,
     ErasePoolRequest,
     GetPoolRequest,
     ListPoolsRequest,
@@ -51,6 +52,10 @@ BAD_REQUESTS: dict[str, tuple[Make, str]] = {
     "build no pool": (lambda _: BuildPoolRequest(pool="none"), "POOL_NOT_FOUND"),
     "refresh no pool": (lambda _: RefreshPoolRequest(pool="none"), "POOL_NOT_FOUND"),
     "probe no pool": (lambda _: ProbePoolRequest(pool="none"), "POOL_NOT_FOUND"),
+    "discover without a type": (lambda _: DiscoverPoolSourcesRequest(), "INVALID_FIELD"),
+    "discover exports of no server": (lambda _: DiscoverPoolSourcesRequest(type="netfs"), "INVALID_FIELD"),
+    "discover on an option": (lambda _: DiscoverPoolSourcesRequest(type="iscsi", host="-o"), "INVALID_FIELD"),
+    "discover what libvirt cannot": (lambda _: DiscoverPoolSourcesRequest(type="dir"), "NOT_SUPPORTED_HERE"),
     "create in no pool": (
         lambda _: CreateVolumeRequest(pool="none", spec=VolumeSpec(name="v", capacity_bytes=1)),
         "POOL_NOT_FOUND",

@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from poolfleet_agent.control.acting import Actors
 from poolfleet_agent.control.host import Host, HostRules
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.lanes import Lanes
 from poolfleet_agent.control.mounted import MountBook
 from poolfleet_agent.control.operations import Operations
 from poolfleet_agent.control.quarantine import Quarantine
+from poolfleet_agent.control.refreshes import pool_refreshes
 from poolfleet_agent.hypervisor.documents import LibvirtDocuments
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.look import Looker
@@ -27,18 +29,19 @@ from poolfleet_agent.model.mount_table import MountEntry, MountTable
 from poolfleet_agent.model.operation import Operation
 from poolfleet_agent.model.pool import DirSource, HealthStatus, Pool, PoolDefinition, PoolFacts, PoolState
 from poolfleet_agent.model.ports import (
-    FileFacts,
-    FileKind,
-    FileSystemFacts,
     HypervisorEvent,
     HypervisorFacts,
     MountRecord,
     PoolIntent,
     RequestRecord,
 )
+from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.model.volume import VolumeFacts, VolumeListing
+from tests.unit.agent.fake_files import FakeFiles, FakeImages
+from tests.unit.agent.fake_mounts import FakeMounts
 
 MIB = 1 << 20
+QEMU_USER = ShareUser(uid=64055, gid=64055)
 
 
 def pool_facts(name: str, *, active: bool = True, uuid: str = "", target: str = "") -> PoolFacts:
@@ -97,6 +100,7 @@ class FakeHypervisor:
     held: dict[str, asyncio.Event] = field(default_factory=dict)
     called: list[str] = field(default_factory=list)
     connected: bool = True
+    files: Any = None
     domains: DomainReading = field(default_factory=lambda: DomainReading(references=()))
     documents = LibvirtDocuments()
 
@@ -108,7 +112,7 @@ class FakeHypervisor:
         self.volumes[facts.name] = {name: volume_facts(facts.name, name) for name in volumes}
 
     def facts(self) -> HypervisorFacts:
-        return HypervisorFacts(connected=self.connected, storage_uri="test:///", domain_uris=())
+        return HypervisorFacts(connected=self.connected, storage_uri="test:///", domain_uris=(), qemu_user=QEMU_USER)
 
     def subscribe(self, listener: Callable[[HypervisorEvent], None]) -> None:
         self.listener = listener
@@ -144,6 +148,14 @@ class FakeHypervisor:
             raise ModelError(Reason.VOLUME_NOT_FOUND, f"no volume {volume}")
         return facts
 
+    async def refresh_pool(self, pool: str, *, server: str | None) -> None:
+        """Volumes are files of FakeFiles, where those are told to it."""
+        await self._answer(f"refresh_pool {pool}", None)
+        for path in self.files.kept if self.files else ():
+            folder, _, name = path.rpartition("/")
+            if folder == f"/pools/{pool}" and not name.startswith("."):
+                self.volumes[pool].setdefault(name, volume_facts(pool, name))
+
     async def start_pool(self, pool: str, *, server: str | None) -> None:
         await self._answer(f"start_pool {pool}", None)
         self.pools[pool] = replace(self.pools[pool], state=PoolState.RUNNING)
@@ -151,9 +163,6 @@ class FakeHypervisor:
     async def stop_pool(self, pool: str, *, server: str | None) -> None:
         await self._answer(f"stop_pool {pool}", None)
         self.pools[pool] = replace(self.pools[pool], state=PoolState.INACTIVE)
-
-    async def refresh_pool(self, pool: str, *, server: str | None) -> None:
-        await self._answer(f"refresh_pool {pool}", None)
 
     async def until_pool_calls_are_back(self, pool: str) -> None:
         await self._answer(f"until_pool_calls_are_back {pool}", None)
@@ -173,63 +182,6 @@ class FakeHypervisor:
     async def read_domains(self) -> DomainReading:
         await self._answer("read_domains", None)
         return self.domains
-
-
-class FakeFiles:
-    """A file system on which nothing is but what is `kept`, by path, and no path is a link but those below `links`.
-
-    Links that lead onto a mount in `dead` are not followed.
-    """
-
-    def __init__(self) -> None:
-        self.links: dict[str, str] = {}
-        self.dead: set[str] = set()
-        self.kept: dict[str, bytes] = {}
-
-    async def stat(self, path: str, *, timeout_s: float = 5.0) -> FileFacts | None:
-        return await self.lstat(path)
-
-    async def lstat(self, path: str, *, timeout_s: float = 5.0) -> FileFacts | None:
-        if path not in self.kept:
-            return None
-        return FileFacts(
-            kind=FileKind.FILE, device=1, inode=hash(path), size_bytes=len(self.kept[path]), allocated_bytes=0,
-            mode=0o644, uid=0, gid=0, modified_at_s=1000.0,
-        )  # fmt: skip
-
-    async def real_path(self, path: str, *, timeout_s: float = 5.0) -> str:
-        for link, target in self.links.items():
-            if path.startswith(f"{link}/"):
-                if target in self.dead:
-                    raise ModelError(Reason.POOL_UNRESPONSIVE, "dead", metadata={"mount": target})
-                return target + path.removeprefix(link)
-        return path
-
-    async def file_system(self, path: str, *, timeout_s: float = 5.0) -> FileSystemFacts | None:
-        return None
-
-    async def names(self, path: str, *, timeout_s: float = 10.0) -> Sequence[bytes]:
-        return ()
-
-    async def head(self, path: str, length_bytes: int, *, timeout_s: float = 5.0) -> bytes | None:
-        return self.kept.get(path)
-
-    async def make_exclusive(self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0) -> int | None:
-        if path in self.kept or f"{path.rpartition('/')[0]}/{unless}" in self.kept:
-            return None
-        self.kept[path] = content
-        return hash(path)
-
-    async def make_whole(self, path: str, content: bytes, *, temporary: str, timeout_s: float = 30.0) -> bool:
-        return self.kept.setdefault(path, content) is content
-
-    async def lowest_inodes(
-        self, path: str, *, count: int, most_names: int, omitted: Sequence[str], timeout_s: float = 20.0
-    ) -> Sequence[tuple[bytes, int]] | None:
-        return None
-
-    async def unlink_if(self, path: str, *, inode: int, timeout_s: float = 5.0) -> bool:
-        return self.kept.pop(path, None) is not None
 
 
 class FakeWatch:
@@ -287,6 +239,12 @@ class FakeWatch:
 
     def suspect(self) -> tuple[MountEntry, ...]:
         return self._with(HealthStatus.SUSPECT)
+
+    async def wait_until_probed(self, limit_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                while any(entry.target not in self.known for entry in self.entries):
+                    await self.probed.wait()
 
     async def wait_for_next_probe(self, path: str, limit_s: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -346,7 +304,10 @@ class FakeHost:
     resolved: dict[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if isinstance(self.hypervisor, FakeHypervisor):
+            self.hypervisor.files = self.files
         self.watch = FakeWatch()
+        self.mounts = FakeMounts()
         self.book = MountBook(store=FakeMountStore(), boot_id="boot")
         self.pool_mounts = PoolMounts(
             watch=self.watch, files=self.files, clock=self.clock, addresses=self.addresses,
@@ -358,6 +319,9 @@ class FakeHost:
             intents=self.intents, clock=self.clock, agent_id="agent", pool_mounts=self.pool_mounts,
         )  # fmt: skip
         self.quarantine = Quarantine(mounts=self.pool_mounts, registry=self.registry)
+        self.images = FakeImages(self.files)
+        self.refreshes = pool_refreshes(self.hypervisor, self.registry, self.quarantine)
+        self.actors = Actors(files=self.files, watch=self.watch, qemu_user=lambda: QEMU_USER, may_switch=True)
 
     async def addresses(self, host: str) -> Sequence[str]:
         return self.resolved.get(host, ())

@@ -1,5 +1,6 @@
-"""Mounts a network pool's share before libvirt is asked to start it: attempts, each decided, recorded, and undone on
-failure, until it holds, cannot be, or the time is up. libvirt then finds the mount, and never blocks in one.
+"""Has a network pool's share mounted before libvirt is asked to start it: attempts (control/pools/attempt), each
+recorded as it happens, until one holds, none can, or the time is up. libvirt then finds the mount, and never blocks in
+one.
 """
 
 from collections import Counter
@@ -11,19 +12,15 @@ from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, stop_bef
 from tenacity.stop import stop_base
 from tenacity.wait import wait_exponential_jitter
 
-from poolfleet_agent.control.mounted import MountBook
+from poolfleet_agent.control.pools.attempt import MountAttempt
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_failure import RETRY, MountError, MountFailure, Retry, RetryPolicy, tries_left
-from poolfleet_agent.model.mount_table import Proof, prove
 from poolfleet_agent.model.operation import Attempt
 from poolfleet_agent.model.pool import NetfsSource, PoolDefinition
-from poolfleet_agent.model.ports import Clock, MountOwner, MountRequest, Mounts
+from poolfleet_agent.model.ports import Clock, MountRequest
 
 MOUNTED_FORMATS = frozenset({"auto", "nfs", "cifs", None})
 """netfs formats that the agent mounts; gluster's FUSE daemon would live in our control group: libvirt mounts it."""
-
-ATTEMPT_LIMIT_S = 30.0
-"""How long one mount may take: its server answered the probe just before."""
 
 log = structlog.get_logger(__name__)
 
@@ -47,11 +44,9 @@ def mount_request(definition: PoolDefinition) -> MountRequest | None:
 class Mounting:
     """One pool's way to a mounted share. `told` hears of every attempt as it happens."""
 
-    mounts: Mounts
-    book: MountBook
+    attempt: MountAttempt
     clock: Clock
     pool: str
-    request: MountRequest
     policy: RetryPolicy
     told: Told
     _attempts: list[Attempt] = field(default_factory=list)
@@ -79,7 +74,7 @@ class Mounting:
         self._attempts.append(Attempt(number=len(self._attempts) + 1, started_at_s=self.clock.now_s()))
         await self._tell()
         try:
-            await self._mount_and(start)
+            await self.attempt.run(start)
         except MountError as error:
             self._seen[error.failure] += 1
             self._finish(failure=error.failure, message=f"{error.layer}: {error.message}")
@@ -91,45 +86,6 @@ class Mounting:
 
     async def _tell(self) -> None:
         await self.told(tuple(self._attempts))
-
-    async def _mount_and(self, start: Callable[[], Awaitable[None]]) -> None:
-        ours = await self._ensure_mounted()
-        try:
-            await start()
-        except BaseException:
-            if ours:
-                await self._undo()
-            raise
-
-    async def _ensure_mounted(self) -> bool:
-        """Have the right share on the target; True: this attempt mounted it."""
-        request = self.request
-        table = await self.mounts.table()
-        if table.on(request.target) is not None:
-            addresses = await self.mounts.addresses(request.source.host)
-            if prove(table, request.target, request.source, addresses) is not Proof.RIGHT:
-                raise MountError(MountFailure.TARGET_BUSY, f"something else is mounted on {request.target}")
-            await self.book.found(request)
-            return False
-        probe = await self.mounts.probe_server(request)
-        if (failed := probe.failed) is not None:
-            raise MountError(MountFailure(failed.failure), failed.message, layer=failed.layer)
-        await self.mounts.mount(request, timeout_s=ATTEMPT_LIMIT_S)
-        proof = prove(await self.mounts.table(), request.target, request.source, probe.addresses)
-        if proof is not Proof.RIGHT:
-            await self._undo()
-            raise MountError(
-                MountFailure.WRONG_SHARE,
-                f"mount succeeded, and what is on {request.target} is not {request.source.path} of"
-                f" {request.source.host}: another export of the same file system was mounted here before",
-                layer="proof",
-            )
-        await self.book.mounted(request, MountOwner.AGENT)
-        return True
-
-    async def _undo(self) -> None:
-        await self.mounts.unmount(self.request.target)
-        await self.book.gone(self.request.target)
 
     def _finish(self, *, failure: str = "", message: str = "") -> None:
         last = self._attempts[-1]

@@ -160,15 +160,15 @@ class FolderProbe:
 
     async def _made_and_removed(self, path: str) -> tuple[FileFacts | None, bool]:
         # Its name is new, and so is that of the neighbour that must not be there.
-        inode = await self.host.files.make_exclusive(
+        file = await self.host.files.make_exclusive(
             path, _CONTENT, unless=f"{posixpath.basename(path)}.other", timeout_s=WRITE_LIMIT_S
         )
-        if inode is None:
+        if file is None:
             raise ModelError(Reason.RESOURCE_BUSY, f"{path} is there already", metadata={"path": path})
         try:
             made = await self.host.files.lstat(path, timeout_s=QUESTION_LIMIT_S)
         finally:
-            removed = await self.host.files.unlink_if(path, inode=inode, timeout_s=WRITE_LIMIT_S)
+            removed = await self.host.files.unlink_if(path, inode=file.inode, timeout_s=WRITE_LIMIT_S)
         return made, removed
 
     def _skip(self, layer: Layer, why: str) -> None:

@@ -1,6 +1,7 @@
 """RefreshPool: have libvirt read the volumes anew, then look at them."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 from poolfleet_agent.control.host import Host, check_etag
@@ -41,7 +42,11 @@ class RefreshPool(Mutation):
                     after = await self.host.looker.pool(self.pool)
             return Outcome.of_pool(after, changed=True)
 
-        return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s)
+        return Work(
+            perform=perform,
+            timeout_s=self.host.rules.operation_timeout_s,
+            hopeless=partial(self.host.quarantine.until_unresponsive, entry),
+        )
 
 
 def require_active(entry: PoolEntry) -> None:

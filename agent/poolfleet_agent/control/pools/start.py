@@ -1,17 +1,22 @@
-"""StartPool: start a pool, or find that it is started. A network share is mounted first, with retries."""
+"""StartPool: start a pool, or find that it is started. A network share is mounted first, with retries; one that was
+lost below a started pool is brought back.
+"""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from poolfleet_agent.control.host import Host, check_etag
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
-from poolfleet_agent.control.pools.mounting import ATTEMPT_LIMIT_S, Mounting, mount_request
+from poolfleet_agent.control.pools.attempt import ATTEMPT_LIMIT_S, MountAttempt
+from poolfleet_agent.control.pools.heal import check_may_heal, lost_share, remove_stale
+from poolfleet_agent.control.pools.mounting import Mounting, mount_request
 from poolfleet_agent.control.report import Report
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_failure import RetryPolicy
 from poolfleet_agent.model.operation import OperationKind
+from poolfleet_agent.model.ports import MountRequest
 from poolfleet_agent.model.quarantine import Use
 
 
@@ -31,16 +36,23 @@ class StartPool(Mutation):
         return self.pool, ""
 
     async def check(self) -> Outcome | Work:
-        """POOL_NOT_FOUND, ETAG_MISMATCH, HOST_MOUNT_UNRESPONSIVE, and what the quarantine refuses."""
+        """POOL_NOT_FOUND, ETAG_MISMATCH, HOST_MOUNT_UNRESPONSIVE, and what the quarantine refuses.
+
+        A pool whose share is lost is not started, though libvirt says so: MOUNT_NOT_OURS, POOL_IN_USE.
+        """
         entry = await self.host.fresh_pool(self.pool)
         check_etag(self.etag, entry.pool.etag)
         await self.host.quarantine.check(entry, Use.START_OR_STOP)
-        if entry.pool.active:
+        lost = lost_share(self.host, entry)
+        if entry.pool.active and lost is None:
             return self._as_it_is(entry)
+        request = self._mount_request(entry)
+        if lost is not None:
+            await check_may_heal(self.host, entry, lost, request)
         await self.host.quarantine.check_start(entry.pool.definition)
 
         async def perform(report: Report) -> Outcome:
-            return await self._start(entry, report)
+            return await self._start(entry, request, report)
 
         policy = self.retry or self.host.rules.mount_retries
         timeout_s = max(self.host.rules.start_timeout_s, policy.deadline_s + 2 * ATTEMPT_LIMIT_S)
@@ -57,34 +69,49 @@ class StartPool(Mutation):
 
         return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s)
 
-    async def _start(self, entry: PoolEntry, report: Report) -> Outcome:
+    def _mount_request(self, entry: PoolEntry) -> MountRequest | None:
+        """What the agent is to mount; None: libvirt does it, or nobody."""
+        request = mount_request(entry.pool.definition)
+        return request if self.host.mounts.shares_host_namespace() else None
+
+    async def _start(self, entry: PoolEntry, request: MountRequest | None, report: Report) -> Outcome:
         await self.host.intents.want(entry.pool.facts, Desired.STARTED, "StartPool")
-        definition = entry.pool.definition
         changed = True
 
         async def start() -> None:
             nonlocal changed
             # Attempts take their time: another mount may have died meanwhile, and libvirt must not be who finds out.
-            await self.host.quarantine.check_start(definition)
-            try:
-                await self.host.hypervisor.start_pool(self.pool, server=entry.pool.server)
-            except ModelError as error:
-                if error.reason is not Reason.POOL_ACTIVE:
-                    raise
-                changed = False
+            await self.host.quarantine.check_start(entry.pool.definition)
+            await self.host.actors.check_listable(entry.pool.definition)
+            changed = await self._have_started(entry)
 
-        request = mount_request(definition)
-        if request is not None and self.host.mounts.shares_host_namespace():
+        if request is None:
+            await start()
+        else:
+            if (lost := lost_share(self.host, entry)) is not None and lost.reason == Reason.STALE:
+                await remove_stale(self.host, entry, request)
+            attempt = MountAttempt(mounts=self.host.mounts, book=self.host.book, files=self.host.files, request=request)
             mounting = Mounting(
-                mounts=self.host.mounts,
-                book=self.host.book,
+                attempt=attempt,
                 clock=self.host.clock,
                 pool=self.pool,
-                request=request,
                 policy=self.retry or self.host.rules.mount_retries,
                 told=report.attempts,
             )
             await mounting.run(start)
-        else:
-            await start()
         return Outcome.of_pool(await self.host.looker.pool(self.pool), changed=changed)
+
+    async def _have_started(self, entry: PoolEntry) -> bool:
+        """Have libvirt start it, or look anew at what is mounted below an active one; whether anything was done."""
+        try:
+            await self.host.hypervisor.start_pool(self.pool, server=entry.pool.server)
+        except ModelError as error:
+            if error.reason is not Reason.POOL_ACTIVE:
+                raise
+        else:
+            return True
+        if not entry.pool.active:
+            return False  # somebody was quicker
+        with self.host.observer.own_stops.refreshing(self.pool):
+            await self.host.hypervisor.refresh_pool(self.pool, server=entry.pool.server)
+        return True

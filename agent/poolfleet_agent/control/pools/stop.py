@@ -5,6 +5,7 @@ any other.
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 from poolfleet_agent.control.host import Host, check_etag
@@ -18,7 +19,7 @@ from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_table import MountEntry
 from poolfleet_agent.model.operation import OperationKind
-from poolfleet_agent.model.ports import MountOwner
+from poolfleet_agent.model.pool import MountOwner
 from poolfleet_agent.model.quarantine import Use
 
 
@@ -58,7 +59,12 @@ class StopPool(Mutation):
             await report.alone()
             return await self._stop(entry)
 
-        return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s, warnings=warnings)
+        return Work(
+            perform=perform,
+            timeout_s=self.host.rules.operation_timeout_s,
+            warnings=warnings,
+            hopeless=partial(self.host.quarantine.until_unresponsive, entry),
+        )
 
     async def _by_force(self, entry: PoolEntry, mount: MountEntry) -> Work:
         """Decided by what was last seen: libvirt cannot be asked."""

@@ -5,10 +5,13 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from poolfleet_agent.control.acting import Acting
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.pools.refresh import require_active
 from poolfleet_agent.control.report import Report
+from poolfleet_agent.control.volumes.give import give_to_guests
+from poolfleet_agent.control.volumes.make import check_owner, make_volume
 from poolfleet_agent.control.volumes.place import file_in_pool, file_on_share, path_in_pool
 from poolfleet_agent.control.volumes.reserve import MAY_GO_ON, check_not_being_created, reserved
 from poolfleet_agent.control.volumes.space import Promise, Promises
@@ -16,6 +19,7 @@ from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
 from poolfleet_agent.model.capacity import bytes_at_once, check_fits, check_overcommit
 from poolfleet_agent.model.compare import volume_differences
 from poolfleet_agent.model.errors import ModelError, Reason, invalid_field
+from poolfleet_agent.model.image import can_be_made
 from poolfleet_agent.model.names import check_new_volume_name
 from poolfleet_agent.model.operation import OperationKind
 from poolfleet_agent.model.ports import FileFacts, FileKind
@@ -54,15 +58,29 @@ class CreateVolume(Mutation):
         await self.host.quarantine.check(entry, Use.TAKE_SPACE)
         await self._check_backing_store()
         self._check_space(entry)
+        acting = await self.host.actors.acting(entry)
+        made_here = self._made_here(acting)
+        if made_here:
+            check_owner(entry, self.definition.permissions, acting.user)
 
         async def perform(report: Report) -> Outcome:
             return await self._create(entry, report)
 
-        return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s, debris=self._debris())
+        return Work(
+            perform=perform,
+            timeout_s=self.host.rules.operation_timeout_s,
+            cancellable=made_here,
+            debris=self._debris(made_here=made_here),
+        )
 
-    def _debris(self) -> str:
+    def _made_here(self, acting: Acting) -> bool:
+        """Whether the agent makes the file, not libvirt; a document of the caller's own is for libvirt alone."""
+        return acting.squashed and not self.xml and can_be_made(self.definition)
+
+    def _debris(self, *, made_here: bool) -> str:
         asked = self.definition
         kept = {"volume": asked.name, "capacity_bytes": asked.capacity_bytes, "format": asked.format}
+        kept |= {"made_here": made_here}
         return json.dumps({"pool": self.pool, **kept})
 
     async def _existing(self, entry: PoolEntry, there: FileFacts | None) -> VolumeRecord | None:
@@ -75,8 +93,7 @@ class CreateVolume(Mutation):
         if there is None:
             return None
         await self._check_can_be_volume(entry, there)
-        await self.host.quarantine.check_refresh(entry)
-        await self.host.hypervisor.refresh_pool(self.pool, server=entry.pool.server)
+        await self.host.refreshes.ask(self.pool)
         return await self.host.looker.volume(self.pool, self.definition.name)
 
     async def _check_can_be_volume(self, entry: PoolEntry, there: FileFacts) -> None:
@@ -149,25 +166,34 @@ class CreateVolume(Mutation):
         if (record := await self._existing(entry, there)) is not None:
             return self._compare(record)
         # Somebody removed its file, and libvirt has not seen that yet; or it is only being made, then this is refused.
-        await self.host.quarantine.check_refresh(entry)
-        await self.host.hypervisor.refresh_pool(self.pool, server=entry.pool.server)
+        await self.host.refreshes.ask(self.pool)
         return await self._create_reserved(entry, report)
 
     async def _create_reserved(self, entry: PoolEntry, report: Report) -> Outcome:
         await self.host.quarantine.check(entry, Use.TAKE_SPACE)
-        async with reserved(self.host, entry, self.definition.name, report):
-            try:
+        async with reserved(self.host, entry, self.definition.name, report) as held:
+            made_here = self._made_here(held.acting)
+            if made_here:
+                check_owner(entry, self.definition.permissions, held.acting.user)
+                await make_volume(self.host, held.acting, entry, self.definition, report)
+            else:
+                held.libvirt_was_asked = True
                 await self._have_created(entry)
-            except ModelError as error:
-                await self._remove_half_made(entry, error)
-                raise
-            record = await self.host.looker.volume(self.pool, self.definition.name)
-            await self.host.looker.pool_facts(self.pool)
-            return Outcome.of_volume(record, changed=True)
+        if made_here:  # not before the reservation is gone, or libvirt would take that for a volume
+            await self.host.refreshes.ask(self.pool)
+        record = await self.host.looker.volume(self.pool, self.definition.name)
+        await self.host.looker.pool_facts(self.pool)
+        return Outcome.of_volume(record, changed=True)
 
     async def _have_created(self, entry: PoolEntry) -> None:
         xml = self.xml or self.host.hypervisor.documents.render_volume(self.definition)
-        await self.host.hypervisor.create_volume(self.pool, xml, server=entry.pool.server)
+        try:
+            await self.host.hypervisor.create_volume(self.pool, xml, server=entry.pool.server)
+        except ModelError as error:
+            await self._remove_half_made(entry, error)
+            raise
+        if not self.xml and self.definition.permissions is None:
+            await give_to_guests(self.host, entry, self.definition.name)
 
     async def _remove_half_made(self, entry: PoolEntry, error: ModelError) -> None:
         """Remove what a qemu-img that failed left: the name was free when it began.

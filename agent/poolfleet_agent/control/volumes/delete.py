@@ -9,6 +9,7 @@ from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.pools.refresh import require_active
 from poolfleet_agent.control.report import Report
 from poolfleet_agent.control.volumes.place import file_in_pool
+from poolfleet_agent.control.volumes.reserve import check_not_being_created
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.names import check_known_name
@@ -53,19 +54,20 @@ class DeleteVolume(Mutation):
                 metadata={"pool": self.pool, "volume": self.volume, "path": record.facts.path},
             )
         await file_in_pool(self.host, entry, self.volume)
+        await check_not_being_created(self.host, entry, self.volume)
         if not self.allow_in_use:
             await check_volume_not_in_use(self.host, entry, record)
 
         async def perform(report: Report) -> Outcome:
-            return await self._delete(entry)
+            return await self._delete(entry, record.facts.path)
 
         return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s)
 
-    async def _delete(self, entry: PoolEntry) -> Outcome:
+    async def _delete(self, entry: PoolEntry, path: str) -> Outcome:
         await self.host.quarantine.check_volume(entry, self.volume, Use.WRITE)
         changed = True
         try:
-            await self.host.hypervisor.delete_volume(self.pool, self.volume, server=entry.pool.server)
+            await self._have_deleted(entry, path)
         except ModelError as error:
             if error.reason is not Reason.VOLUME_NOT_FOUND or not self.allow_missing:
                 raise
@@ -77,3 +79,19 @@ class DeleteVolume(Mutation):
                 raise
         await self.host.looker.pool_facts(self.pool)
         return Outcome(changed=changed)
+
+    async def _have_deleted(self, entry: PoolEntry, path: str) -> None:
+        """By libvirt; where the server does not let it, being nobody there, by who acts in the pool."""
+        try:
+            await self.host.hypervisor.delete_volume(self.pool, self.volume, server=entry.pool.server)
+        except ModelError as error:
+            acting = await self.host.actors.acting(entry)
+            if error.reason is not Reason.SQUASHED or not acting.squashed:
+                raise
+            try:
+                facts = await acting.files.lstat(path)
+                if facts is not None:
+                    await acting.files.unlink_if(path, inode=facts.inode)
+            except ModelError as denied:
+                raise self.host.actors.denied(entry, denied) from denied
+            await self.host.refreshes.ask(self.pool)

@@ -5,17 +5,22 @@ an agent first makes a reservation (model/reservation), which the file system gr
 this host believes of the directory; then it looks the name up, and has the volume created only where it is free.
 """
 
+import asyncio
 import os
+import posixpath
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import structlog
 
+from poolfleet_agent.control.acting import Acting
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.report import Report
 from poolfleet_agent.control.volumes.place import path_in_pool
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.ports import Files, MadeFile
 from poolfleet_agent.model.reservation import (
     LONGEST_CONTENT_BYTES,
     Holder,
@@ -32,27 +37,53 @@ RETRY_DELAY_S = 0.5
 log = structlog.get_logger(__name__)
 
 
+@dataclass
+class Held:
+    """A name that is reserved: who touches the pool's files, and whether libvirt was asked to create the volume."""
+
+    acting: Acting
+    libvirt_was_asked: bool = False
+
+
 @asynccontextmanager
-async def reserved(host: Host, entry: PoolEntry, volume: str, report: Report) -> AsyncIterator[None]:
+async def reserved(host: Host, entry: PoolEntry, volume: str, report: Report) -> AsyncIterator[Held]:
     """Hold a name that is free within the block: NAME_RESERVED, VOLUME_EXISTS, and what a directory may refuse.
 
     The reservation stays where libvirt may yet create the volume: then it is for the next creation here, for the next
     start of the agent, or after a day for anybody to remove. Pools that are no directory of files have none.
     """
     path = path_in_pool(entry, reservation_name(volume))
+    acting = await host.actors.acting(entry)
     if path is None:
-        yield
+        yield Held(acting)
         return
-    inode = await _reserve(host, entry, volume, path, report)
+    maker = acting.files
+    made = await _reserve(host, maker, entry, volume, path, report)
+    if acting.user.is_root:
+        host.actors.made_as(entry, made.uid)
+        acting = await host.actors.acting(entry)
+    held = Held(acting)
     try:
-        yield
+        yield held
     except ModelError as error:
-        if error.reason in MAY_GO_ON:
+        if error.reason in MAY_GO_ON and held.libvirt_was_asked:
             log.warning("the name stays reserved: libvirt may yet create the volume", path=path, reason=error.reason)
         else:
-            await host.files.unlink_if(path, inode=inode)
+            await _give_back(maker, path, made)
         raise
-    await host.files.unlink_if(path, inode=inode)
+    except asyncio.CancelledError:
+        if not held.libvirt_was_asked:
+            await _give_back(maker, path, made)
+        raise
+    await _give_back(maker, path, made)
+
+
+async def _give_back(files: Files, path: str, made: MadeFile) -> None:
+    try:
+        await files.unlink_if(path, inode=made.inode)
+    except ModelError as error:
+        # What was to be told is how the creation went. The next one here removes it, or the next start.
+        log.warning("a reservation stays", path=path, reason=error.reason, error=error.message)
 
 
 async def find_reservation(host: Host, entry: PoolEntry, volume: str) -> Reservation | None:
@@ -73,7 +104,7 @@ async def find_reservation(host: Host, entry: PoolEntry, volume: str) -> Reserva
 async def check_not_being_created(host: Host, entry: PoolEntry, volume: str) -> None:
     """Refuse to take for a volume what another agent is only just creating: NAME_RESERVED."""
     there = await find_reservation(host, entry, volume)
-    if there is None or there.is_left_over(host.clock.now_s()):
+    if there is None or await is_left_over(host, entry, there):
         return
     if there.holder is None or there.holder.agent_id != host.looker.agent_id:
         raise _name_reserved(entry, volume, there.holder)
@@ -82,11 +113,20 @@ async def check_not_being_created(host: Host, entry: PoolEntry, volume: str) -> 
 async def remove_reservation(host: Host, entry: PoolEntry, volume: str, reservation: Reservation) -> None:
     """Remove a reservation that was found, if it still is that one."""
     path = path_in_pool(entry, reservation_name(volume))
-    if path is not None and await host.files.unlink_if(path, inode=reservation.inode):
+    files = (await host.actors.acting(entry)).files
+    if path is not None and await files.unlink_if(path, inode=reservation.inode):
         log.info("a reservation that was left over is removed", path=path, holder=reservation.holder)
 
 
-async def _reserve(host: Host, entry: PoolEntry, volume: str, path: str, report: Report) -> int:
+async def is_left_over(host: Host, entry: PoolEntry, reservation: Reservation) -> bool:
+    """Whether nobody can be at work for it any more, by the clock that dated it: a host's own may be wrong by days."""
+    if not reservation.is_left_over(host.clock.now_s()):
+        return False
+    files = (await host.actors.acting(entry)).files
+    return reservation.is_left_over(await files.clock_s(entry.pool.definition.target_path or ""))
+
+
+async def _reserve(host: Host, files: Files, entry: PoolEntry, volume: str, path: str, report: Report) -> MadeFile:
     holder = Holder(
         agent_id=host.looker.agent_id,
         operation_id=report.operation_id,
@@ -95,15 +135,18 @@ async def _reserve(host: Host, entry: PoolEntry, volume: str, path: str, report:
     )
     there: Reservation | None = None
     for _ in range(3):  # what was found may be gone, or left over and removed
-        inode = await host.files.make_exclusive(path, holder.content(), unless=volume)
-        if inode is not None:
-            return inode
+        try:
+            made = await files.make_exclusive(path, holder.content(), unless=volume)
+        except ModelError as error:
+            raise host.actors.denied(entry, error) from error
+        if made is not None:
+            return made
         there = await find_reservation(host, entry, volume)
         if there is None:
-            if await host.files.lstat(path_in_pool(entry, volume) or "") is not None:
+            if await host.files.lstat(posixpath.join(posixpath.dirname(path), volume)) is not None:
                 metadata = {"pool": entry.pool.name, "volume": volume}
                 raise ModelError(Reason.VOLUME_EXISTS, f"volume {volume!r} is there by now", metadata=metadata)
-        elif there.is_left_over(host.clock.now_s()) or _is_of_earlier_life(there.holder, host, report):
+        elif _is_of_earlier_life(there.holder, host, report) or await is_left_over(host, entry, there):
             await remove_reservation(host, entry, volume, there)
         else:
             break

@@ -6,7 +6,7 @@ may hang on (PoolDefinition.server); None: a local call. It decides under which 
 
 from poolfleet_agent.model.ports.clock import Clock
 from poolfleet_agent.model.ports.encoder import Encoder
-from poolfleet_agent.model.ports.files import FileFacts, FileKind, Files, FileSystemFacts, Rights
+from poolfleet_agent.model.ports.files import FileFacts, FileKind, Files, FileSystemFacts, MadeFile, Rights
 from poolfleet_agent.model.ports.hypervisor import (
     BuildMode,
     ConnectionEvent,
@@ -18,11 +18,12 @@ from poolfleet_agent.model.ports.hypervisor import (
     PoolEvent,
     PoolEventKind,
 )
+from poolfleet_agent.model.ports.images import Images, JobListener
 from poolfleet_agent.model.ports.maintenance import MaintenanceStore
 from poolfleet_agent.model.ports.mount_helpers import MountHelper, MountHelpers
-from poolfleet_agent.model.ports.mount_store import MountOwner, MountRecord, MountStore
+from poolfleet_agent.model.ports.mount_store import MountRecord, MountStore
 from poolfleet_agent.model.ports.mount_watch import MountProber, MountWatch, ProbeAnswer
-from poolfleet_agent.model.ports.mounts import Account, LayerResult, MountRequest, Mounts, ServerProbe
+from poolfleet_agent.model.ports.mounts import Account, Export, LayerResult, MountRequest, Mounts, ServerProbe
 from poolfleet_agent.model.ports.stores import (
     AgentIdentity,
     AgentStore,
@@ -45,6 +46,7 @@ __all__ = [
     "Documents",
     "DomainEvent",
     "Encoder",
+    "Export",
     "FileFacts",
     "FileKind",
     "FileSystemFacts",
@@ -52,12 +54,14 @@ __all__ = [
     "Hypervisor",
     "HypervisorEvent",
     "HypervisorFacts",
+    "Images",
     "IntentStore",
+    "JobListener",
     "LayerResult",
+    "MadeFile",
     "MaintenanceStore",
     "MountHelper",
     "MountHelpers",
-    "MountOwner",
     "MountProber",
     "MountRecord",
     "MountRequest",

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, Self
+
+from poolfleet_agent.model.share_user import ShareUser
 
 
 class FileKind(StrEnum):
@@ -42,6 +44,14 @@ class FileSystemFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MadeFile:
+    """A file that was just made; `uid` is its owner as the file system says, which may take its maker for another."""
+
+    inode: int
+    uid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rights:
     """What a worker's user may do in a directory: list it, make files in it, open files in it."""
 
@@ -52,6 +62,10 @@ class Rights:
 
 class Files(Protocol):
     """Looks at paths, in a child process that may be lost. Missing paths are None; all else raises ModelError."""
+
+    def acting_as(self, user: ShareUser) -> Self:
+        """The same files, those on network mounts touched as that user; local ones as before."""
+        ...
 
     async def stat(self, path: str, *, timeout_s: float = 5.0) -> FileFacts | None:
         """Follow symbolic links."""
@@ -85,8 +99,10 @@ class Files(Protocol):
         """The beginning of a regular file."""
         ...
 
-    async def make_exclusive(self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0) -> int | None:
-        """Make a file where there is neither it nor its neighbour `unless`; its inode, or None: one of them is there.
+    async def make_exclusive(
+        self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0
+    ) -> MadeFile | None:
+        """Make a file where there is neither it nor its neighbour `unless`; None: one of them is there.
 
         All of `content` is in it only if the neighbour was missing after it was made. After POOL_UNRESPONSIVE it may
         have been made all the same. A directory that is missing is PATH_NOT_USABLE.
@@ -112,4 +128,25 @@ class Files(Protocol):
 
     async def unlink_if(self, path: str, *, inode: int, timeout_s: float = 5.0) -> bool:
         """Remove a file only if it still is that inode; the answer says whether it did."""
+        ...
+
+    async def publish(
+        self, path: str, *, name: str, size_bytes: int | None, mode: int, timeout_s: float = 30.0
+    ) -> int | None:
+        """Give a file that is complete the name `name` beside it, where nothing has it yet; its inode, or None.
+
+        It has `mode` and, where stated, that length before anybody sees it; its old name is gone then. None: something
+        has the name, and both are as they were.
+        """
+        ...
+
+    async def give(self, path: str, *, inode: int, user: ShareUser, timeout_s: float = 5.0) -> bool:
+        """Change the owner of a file only if it still is that inode; the answer says whether it did."""
+        ...
+
+    async def clock_s(self, path: str, *, timeout_s: float = 5.0) -> float:
+        """Seconds since the epoch by the clock that dates the files of a folder; a file is made there and removed.
+
+        PATH_NOT_USABLE where none may be made.
+        """
         ...

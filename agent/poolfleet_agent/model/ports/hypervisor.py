@@ -5,14 +5,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from poolfleet_agent.model.discovery import DiscoveredSource, SourceQuery
 from poolfleet_agent.model.domain_disk import DomainReading
 from poolfleet_agent.model.pool import PoolDefinition, PoolFacts
+from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.model.volume import VolumeDefinition, VolumeFacts, VolumeListing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HypervisorFacts:
-    """What the connection says of itself. Empty strings and tuples: not known."""
+    """What the connection says of itself. Empty strings and tuples, and None: not known.
+
+    `qemu_user` is whom guests run as.
+    """
 
     connected: bool
     storage_uri: str
@@ -21,6 +26,7 @@ class HypervisorFacts:
     client_version: str = ""
     host_uuid: str = ""
     pool_types: tuple[str, ...] = ()
+    qemu_user: ShareUser | None = None
 
 
 class PoolEventKind(StrEnum):
@@ -86,6 +92,14 @@ class Documents(Protocol):
         """Write into an existing document what the definition states, and keep all else."""
         ...
 
+    def render_source_query(self, query: SourceQuery) -> str:
+        """Write where libvirt is to look for sources; empty: on the host itself."""
+        ...
+
+    def parse_sources(self, xml: str) -> Sequence[DiscoveredSource]:
+        """Read which sources libvirt found."""
+        ...
+
     def parse_volume(self, xml: str) -> VolumeDefinition:
         """Read a volume document."""
         ...
@@ -114,6 +128,10 @@ class Hypervisor(Protocol):
 
     async def read_pool(self, pool: str, *, server: str | None) -> PoolFacts:
         """Read one pool: POOL_NOT_FOUND."""
+        ...
+
+    async def find_pool_sources(self, pool_type: str, xml: str, *, server: str | None) -> str:
+        """Have libvirt look for sources of pools, where `xml` says; the answer is its document, or empty: none."""
         ...
 
     async def define_pool(self, xml: str) -> str:

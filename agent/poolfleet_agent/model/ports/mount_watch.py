@@ -63,6 +63,10 @@ class MountWatch(Protocol):
         """The network mounts that missed their last probe, and are asked again now."""
         ...
 
+    async def wait_until_probed(self, limit_s: float) -> None:
+        """Return as soon as every network mount was probed once, at most after `limit_s` seconds."""
+        ...
+
     async def wait_for_next_probe(self, path: str, limit_s: float) -> None:
         """Return after the next probe of the network mount that a path lies on, at most after `limit_s` seconds."""
         ...

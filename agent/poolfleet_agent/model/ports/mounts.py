@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from poolfleet_agent.model.mount_failure import MountFailure
 from poolfleet_agent.model.mount_table import MountTable
 from poolfleet_agent.model.pool import NetfsSource
 
@@ -40,6 +41,21 @@ class ServerProbe:
         """The layer that failed; None: all is well."""
         return next((layer for layer in self.layers if layer.failure), None)
 
+    @property
+    def doubt(self) -> LayerResult | None:
+        """The layer that failed, where that is no verdict: a list of exports names no links on the server, and no
+        spellings, so only the mount itself can tell that there is no such export."""
+        failed = self.failed
+        return failed if failed is not None and failed.failure == MountFailure.NO_SUCH_EXPORT else None
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """One line of a server's export list: the path, and whom it is for (names, networks; none: everybody)."""
+
+    path: str
+    clients: tuple[str, ...]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
@@ -73,8 +89,26 @@ class Mounts(Protocol):
         """Name, TCP, NFS NULL call, and for v3 the export; at most 3 s for a silent server."""
         ...
 
+    async def exports(self, host: str) -> tuple[Export, ...] | None:
+        """What a server says that it exports; None: it does not say. MountError: its name; at most 4 s."""
+        ...
+
+    async def paths_below_root(self, host: str, port: int = 0) -> tuple[str, ...]:
+        """What can be mounted of a server of version 4, as its root shows, which is mounted where nobody else sees it.
+
+        `port` 0: NFS's own. MountError.
+        """
+        ...
+
     async def mount(self, request: MountRequest, *, timeout_s: float) -> None:
-        """One attempt, as libvirt would mount, ended with its limit: MountError."""
+        """One attempt, as libvirt would mount, ended with its limit: MountError.
+
+        Nothing of it goes on when this returns or raises, a cancellation included.
+        """
+        ...
+
+    async def kept_by_host(self, target: str) -> bool:
+        """Whether the host itself has something on a target: by fstab, by autofs, by a unit's automount."""
         ...
 
     async def unmount(self, target: str, *, timeout_s: float = 10.0) -> None:

@@ -1,7 +1,8 @@
-"""Diagnoses between API and model."""
+"""Diagnoses and discoveries between API and model."""
 
 from poolfleet.v1 import diagnosis_pb2, pool_service_pb2
 from poolfleet_agent.model.diagnosis import Diagnosis, LayerReport
+from poolfleet_agent.model.discovery import DiscoveredSource, Discovery, SourceQuery
 from poolfleet_agent.model.share_access import ShareUsers
 from poolfleet_agent.services.convert.times import write_duration
 
@@ -43,6 +44,36 @@ def _users_to(users: ShareUsers) -> diagnosis_pb2.ShareUsers:
         qemu_can_read=users.qemu_can_read,
         qemu_can_write=users.qemu_can_write,
         owner_is_nobody=users.owner_is_nobody,
+    )
+
+
+def query_from(request: pool_service_pb2.DiscoverPoolSourcesRequest) -> SourceQuery:
+    """Read where to look for sources."""
+    return SourceQuery(
+        type=request.type,
+        host=request.host,
+        port=request.port,
+        initiator=request.initiator,
+        format=request.format,
+    )
+
+
+def discovery_to(discovery: Discovery) -> pool_service_pb2.DiscoverPoolSourcesResponse:
+    """Write what was found."""
+    return pool_service_pb2.DiscoverPoolSourcesResponse(
+        sources=[_source_to(source) for source in discovery.sources],
+        found_by=diagnosis_pb2.DiscoveredBy.Value(f"DISCOVERED_BY_{discovery.found_by}"),
+    )
+
+
+def _source_to(source: DiscoveredSource) -> diagnosis_pb2.DiscoveredSource:
+    return diagnosis_pb2.DiscoveredSource(
+        host=source.host,
+        path=_text(source.path),
+        name=source.name,
+        devices=source.devices,
+        clients=source.clients,
+        xml=source.xml,
     )
 
 

@@ -7,6 +7,7 @@ from poolfleet_agent.model.pool import (
     DirSource,
     Fingerprint,
     HealthStatus,
+    MountOwner,
     NetfsSource,
     Permissions,
     Pool,
@@ -22,6 +23,7 @@ MOST_MODE_BITS = 0o7777
 LARGEST_ID = 2**32 - 2
 
 _STATES = {state: pool_pb2.PoolState.Value(f"POOL_STATE_{state}") for state in PoolState}
+_OWNERS = {owner: pool_pb2.PoolMount.Owner.Value(f"OWNER_{owner}") for owner in MountOwner}
 _HEALTH = {status: pool_pb2.PoolHealth.Status.Value(f"STATUS_{status}") for status in HealthStatus}
 
 
@@ -113,11 +115,13 @@ def _target_to(definition: PoolDefinition) -> pool_pb2.PoolTarget:
     return target
 
 
-def _mount_to(definition: PoolDefinition) -> pool_pb2.PoolMount | None:
+def _mount_to(definition: PoolDefinition, owner: MountOwner | None = None) -> pool_pb2.PoolMount | None:
     if definition.server is None:
         return None
     return pool_pb2.PoolMount(
-        options=definition.mount_options or (), protocol_version=definition.protocol_version or ""
+        options=definition.mount_options or (),
+        protocol_version=definition.protocol_version or "",
+        owner=_OWNERS[owner] if owner else pool_pb2.PoolMount.OWNER_UNSPECIFIED,
     )
 
 
@@ -168,7 +172,7 @@ def pool_to(pool: Pool) -> pool_pb2.Pool:
         provisioned_bytes=pool.provisioned_bytes,
         volume_count=pool.volume_count,
         target=_target_to(facts.definition),
-        mount=_mount_to(facts.definition),
+        mount=_mount_to(facts.definition, pool.mount_owner),
         storage=_storage_to(pool.storage) if pool.storage else None,
         filesystem_id=pool.filesystem_id,
         pending=_pending_to(pool),

@@ -1,12 +1,15 @@
-"""Diagnoses that come in."""
+"""Diagnoses and discoveries that come in."""
 
 from __future__ import annotations
 
 from poolfleet.agent.convert.scalars import numbers, seconds
+from poolfleet.types.discovery import DiscoveredBy, DiscoveredSource, PoolSources
 from poolfleet.types.probe import LayerOutcome, PoolProbe, ProbeLayer, ShareUsers
 from poolfleet.v1 import diagnosis_pb2, pool_service_pb2
 
 OUTCOMES = numbers(diagnosis_pb2.ProbeLayer.Outcome.items(), "OUTCOME_", LayerOutcome)
+
+FOUND_BY = numbers(diagnosis_pb2.DiscoveredBy.items(), "DISCOVERED_BY_", DiscoveredBy)
 
 
 def pool_probe(message: pool_service_pb2.ProbePoolResponse) -> PoolProbe:
@@ -42,4 +45,23 @@ def _users(message: diagnosis_pb2.ShareUsers) -> ShareUsers:
         qemu_can_read=message.qemu_can_read if has("qemu_can_read") else None,
         qemu_can_write=message.qemu_can_write if has("qemu_can_write") else None,
         owner_is_nobody=message.owner_is_nobody,
+    )
+
+
+def pool_sources(message: pool_service_pb2.DiscoverPoolSourcesResponse) -> PoolSources:
+    """What one host found."""
+    return PoolSources(
+        sources=tuple(map(_source, message.sources)),
+        found_by=FOUND_BY.get(message.found_by, DiscoveredBy.UNKNOWN),
+    )
+
+
+def _source(message: diagnosis_pb2.DiscoveredSource) -> DiscoveredSource:
+    return DiscoveredSource(
+        host=message.host,
+        path=message.path,
+        name=message.name,
+        devices=tuple(message.devices),
+        clients=tuple(message.clients),
+        xml=message.xml,
     )

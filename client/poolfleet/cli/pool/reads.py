@@ -57,7 +57,9 @@ async def list_pools(
     async def look() -> Answer:
         result = await cli.read(_all_pools)
         account = cli.account(result)
-        rows = [HostPool(host, pool) for host, pools in result.answers() for pool in pools if fits(pool)]
+        found = [(host, pool) for host, pools in result.answers() for pool in pools]
+        storages = cli.storages(found)
+        rows = [HostPool(host, pool, storages.get((host, pool.name), "")) for host, pool in found if fits(pool)]
         pools = [{"host": row.host, **plain(row.pool)} for row in rows]
         document = {"complete": account.complete, "hosts": account.hosts, "pools": pools}
         if field is not None:

@@ -19,10 +19,11 @@ _WELL = (None, HealthStatus.UNKNOWN, HealthStatus.HEALTHY)
 
 @dataclass(frozen=True, slots=True)
 class HostPool:
-    """A pool and its host's name."""
+    """A pool, its host's name, and the id of its storage, the same for all hosts that share it (empty: not known)."""
 
     host: str
     pool: Pool
+    storage_id: str
 
 
 def source_text(pool: Pool) -> str:
@@ -59,7 +60,7 @@ _ONE_HOST: tuple[Column[HostPool], ...] = (
     Column("SUPERVISED", lambda row: text.yes_no(row.pool.supervised), wide=True),
     Column("TARGET", lambda row: row.pool.target.path if row.pool.target else None, Kind.PATH, wide=True),
     Column("UUID", lambda row: row.pool.uuid, wide=True),
-    Column("STORAGE", lambda row: row.pool.storage.id if row.pool.storage else None, Kind.PATH, wide=True),
+    Column("STORAGE", lambda row: row.storage_id or None, Kind.PATH, wide=True),
 )
 _BY_HOST: tuple[Column[HostPool], ...] = (Column("HOST", lambda row: row.host), *_ONE_HOST)
 
@@ -83,10 +84,9 @@ class _Group:
         """Add up, what several hosts share once."""
         sizes: dict[Any, int] = {}
         for row in self.rows:
-            storage = row.pool.storage
             size = getattr(row.pool, field)
             if size is not None:
-                sizes[storage.id if storage else row.host] = size
+                sizes[row.storage_id or row.host] = size
         return sum(sizes.values()) if sizes else None
 
     def used(self) -> float | None:

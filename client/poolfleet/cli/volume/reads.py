@@ -70,7 +70,8 @@ async def list_volumes(
             for words in seen.disks_missing:
                 complete = False
                 cli.note(text.printable(f"{host}: users of volumes may be missing: {words}"))
-        rows = tables.merged(result.answers(), by_host=cli.flags.by_host)
+        storages = cli.storages([(host, each) for host, seen in result.answers() for each in seen.pools])
+        rows = tables.merged(result.answers(), storages, by_host=cli.flags.by_host)
         volumes = [
             {**plain(r.volume), "storage_id": r.storage or None, "hosts": r.hosts, "used_by": r.users} for r in rows
         ]

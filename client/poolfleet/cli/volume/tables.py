@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from poolfleet.types.errors import PoolfleetError
 if TYPE_CHECKING:
     from poolfleet.agent.client import AgentClient
     from poolfleet.types.disk import DomainDisk
+    from poolfleet.types.pool import Pool
     from poolfleet.types.volume import Volume, VolumeListing
 
 
@@ -21,8 +22,7 @@ class HostVolumes:
     """The volumes of one host, and what else is needed to show them."""
 
     listing: VolumeListing
-    storages: dict[str, str]
-    """Storage id by pool."""
+    pools: tuple[Pool, ...]
     disks: tuple[DomainDisk, ...]
     disks_missing: tuple[str, ...]
     """Why users of volumes may be missing, a sentence each."""
@@ -31,15 +31,15 @@ class HostVolumes:
 async def read(client: AgentClient, pool: str, *, fresh: bool, special: bool) -> HostVolumes:
     """Read volumes of one pool or, empty, of all; and their users."""
     listing = await client.volumes.read_all(pool, max_staleness_s=0.0 if fresh else None, include_special=special)
-    storages = {each.name: each.storage.id async for each in client.pools.list() if each.storage}
+    pools = tuple([each async for each in client.pools.list()])
     try:
         found = await client.inventory.disks(pool=pool)
     except PoolfleetError as error:
         if error.code in ("UNAVAILABLE", "DEADLINE_EXCEEDED") and error.reason in ("UNREACHABLE", "DEADLINE"):
             raise
-        return HostVolumes(listing=listing, storages=storages, disks=(), disks_missing=(error.message,))
+        return HostVolumes(listing=listing, pools=pools, disks=(), disks_missing=(error.message,))
     missing = () if found.complete else found.missing or ("some domains could not be read",)
-    return HostVolumes(listing=listing, storages=storages, disks=found.disks, disks_missing=missing)
+    return HostVolumes(listing=listing, pools=pools, disks=found.disks, disks_missing=missing)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,15 +78,17 @@ def table(rows: Sequence[Row], *, pool: str, by_host: bool) -> Table[Row]:
     return Table((host, name, *_MAIN) if by_host else (name, *_MAIN), rows, name=lambda row: row.word)
 
 
-def merged(found: Iterable[tuple[str, HostVolumes]], *, by_host: bool) -> list[Row]:
-    """Put together what hosts see of one storage, unless `by_host`."""
+def merged(
+    found: Iterable[tuple[str, HostVolumes]], storages: Mapping[tuple[str, str], str], *, by_host: bool
+) -> list[Row]:
+    """Put together what hosts see of one storage (`storages`: by host and pool), unless `by_host`."""
     rows: dict[tuple[str, str, str], Row] = {}
     for host, seen in found:
         users: dict[tuple[str, str], dict[str, None]] = {}
         for disk in seen.disks:
             users.setdefault((disk.pool, disk.volume), {})[disk.domain] = None
         for volume in seen.listing.volumes:
-            storage = seen.storages.get(volume.pool, "")
+            storage = storages.get((host, volume.pool), "")
             key = (volume.pool, volume.name, host if by_host or not storage else storage)
             row = rows.setdefault(key, Row(volume=volume, storage=storage, hosts=[], users=[]))
             row.hosts.append(host)

@@ -9,7 +9,8 @@ import pytest
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import PoolDefinition
-from tests.unit.agent.fake_host import FakeFiles, FakeHost, use_case_host
+from tests.unit.agent.fake_files import FakeFiles
+from tests.unit.agent.fake_host import FakeHost, use_case_host
 
 
 class Links(FakeFiles):

@@ -69,6 +69,15 @@ async def test_what_was_cut_off_is_failed_and_what_it_made_is_removed(restarted:
     assert restarted.fake.files.kept == {}
 
 
+async def test_of_what_the_agent_makes_itself_only_what_has_no_name_yet_is_removed(restarted: Any) -> None:
+    asked = json.loads(CUT_OFF.debris)
+    await restarted.journal.store.save(replace(CUT_OFF, debris=json.dumps(asked | {"made_here": True})))
+    restarted.fake.files.kept["/pools/p/.poolfleet-new.o"] = b"half"
+    await restarted.clean()
+    assert restarted.fake.files.kept == {}
+    assert "v" in restarted.fake.hypervisor.volumes["p"]
+
+
 @pytest.mark.parametrize("reservation", [None, b"", reserved_by("another")], ids=["none", "unreadable", "another's"])
 async def test_a_volume_whose_reservation_is_not_that_operation_s_stays_and_the_reservation_too(
     restarted: Any, reservation: bytes | None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_health import MountHealth
 from poolfleet_agent.model.mount_table import MountEntry, MountTable
 from poolfleet_agent.model.pool import HealthStatus
+from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.processes.child import Children
 from tests.unit.agent.files.conftest import Hanging
 
@@ -57,7 +59,7 @@ def watch() -> FakeWatch:
 
 @pytest.fixture
 async def workers(children: Children) -> AsyncIterator[MountWorkers]:
-    workers = MountWorkers(lambda: Channel(children))
+    workers = MountWorkers(lambda user: Channel(children, user=user))
     yield workers
     await workers.close()
 
@@ -156,3 +158,32 @@ async def test_a_probe_tells_of_names_and_misses(
         await workers.ask_sizes(watch.add(tmp_path / "nowhere"))
     assert missed.value.reason is Reason.POOL_UNRESPONSIVE
     assert os.strerror(2) in missed.value.message
+
+
+if os.geteuid() == 0:
+
+    @pytest.fixture
+    def open_folder() -> Iterator[Path]:
+        """One that any user can reach, as no folder of pytest's can be."""
+        with tempfile.TemporaryDirectory(dir="/tmp", prefix="pf-") as made:
+            Path(made).chmod(0o777)
+            yield Path(made)
+
+    async def test_on_a_network_mount_somebody_else_may_act_and_local_paths_stay_ours(
+        routed: RoutedFiles, watch: FakeWatch, open_folder: Path, tmp_path: Path
+    ) -> None:
+        share = open_folder
+        watch.add(share)
+        user = ShareUser(uid=64055, gid=107)
+        made = await routed.acting_as(user).make_exclusive(str(share / "theirs"), b"", unless="none")
+        assert made is not None
+        assert made.uid == user.uid
+        assert (share / "theirs").stat().st_gid == user.gid
+        (share / "closed").mkdir(mode=0o700)
+        with pytest.raises(ModelError) as denied:
+            await routed.acting_as(user).names(str(share / "closed"))
+        assert denied.value.metadata["errno"] == "EACCES"
+        assert not await routed.names(str(share / "closed"))
+        local = await routed.acting_as(user).make_exclusive(str(tmp_path / "ours"), b"", unless="none")
+        assert local is not None
+        assert local.uid == 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import errno
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -61,6 +63,13 @@ def test_the_end_of_its_input_is_its_end(process: subprocess.Popen[bytes], hangi
 def test_a_request_that_is_not_understood_ends_it(process: subprocess.Popen[bytes]) -> None:
     assert ask(process, b"7", b"unheard of", b"/") == []
     assert process.wait(timeout=30) == 70
+
+
+def test_a_reservation_that_cannot_be_written_is_not_left(process: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, 0))
+    path = os.fsencode(tmp_path / "r")
+    assert ask(process, b"7", b"make_exclusive", path, b"v", b"mine") == [b"7", b"%d" % errno.EFBIG]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_it_imports_the_standard_library_only() -> None:

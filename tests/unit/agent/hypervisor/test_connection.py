@@ -99,6 +99,28 @@ async def test_a_call_that_is_back_soon_after_its_caller_left_replaces_nothing(
     assert await connection_of(caller) is first
 
 
+async def test_a_call_that_may_hang_shares_its_connection_with_none_but_those_of_its_server() -> None:
+    EVENT_THREAD.hold()
+    plan = SessionPlan(
+        choose_uri=lambda: "test:///default",
+        handles=1,
+        network_handles=2,
+        prepare=lambda _: [],
+        changed=lambda _connected: None,
+    )
+    session = Session(plan)
+    session.start()
+    await until(lambda: session.connected)
+    local, one, same, other = (session.enter(server) for server in (None, "one", "one", "other"))
+    assert one is same
+    assert len({id(handle) for handle in (local, one, other)}) == 3
+    assert session.enter(None) is local
+    session.leave(other)
+    assert session.enter("third") is other
+    await session.close()
+    EVENT_THREAD.release()
+
+
 async def test_a_libvirt_error_comes_as_a_model_error(caller: Caller) -> None:
     with pytest.raises(ModelError) as failed:
         await caller.call(

@@ -214,3 +214,27 @@ def test_an_unforeseen_error_has_libvirts_words_and_numbers() -> None:
     error = model_error(42, "Domain not found")
     assert (error.reason, error.message) == (Reason.INTERNAL, "Domain not found")
     assert (error.metadata["libvirt_code"], error.metadata["libvirt_domain"]) == ("42", str(STORAGE))
+
+
+DENIALS = [
+    (libvirt.VIR_ERR_SYSTEM_ERROR, "Failed to create file '/p/v': Permission denied", errno.EACCES),
+    (libvirt.VIR_ERR_SYSTEM_ERROR, "cannot unlink file '/p/v': Operation not permitted", errno.EPERM),
+    (
+        libvirt.VIR_ERR_INTERNAL_ERROR,
+        "Child process (/usr/bin/qemu-img create -f qcow2 -o compat=0.10 /p/v 1024K) unexpected exit status 1:"
+        " qemu-img: /p/v: Could not create '/p/v': Permission denied",
+        -1,
+    ),
+]
+
+
+@pytest.mark.parametrize(("code", "message", "int1"), DENIALS)
+def test_what_is_denied_to_root_is_denied_by_a_server(code: int, message: str, int1: int) -> None:
+    error = raised(code, message, int1=int1)
+    assert translate(error, Subject("p", "v", on_network=True), connected=True).reason is Reason.SQUASHED
+    assert translate(error, Subject("p", "v"), connected=True).reason is Reason.PATH_NOT_USABLE
+
+
+def test_a_volume_whose_file_somebody_else_removed_is_not_found() -> None:
+    message = "cannot stat file '/p/v': No such file or directory"
+    assert model_error(libvirt.VIR_ERR_SYSTEM_ERROR, message, int1=errno.ENOENT).reason is Reason.VOLUME_NOT_FOUND

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any, cast
 
 import libvirt
@@ -30,8 +31,12 @@ class Pool:
 class Volume:
     """Stands for a volume whose description is a document, or an error."""
 
-    def __init__(self, answer: str | Exception) -> None:
+    def __init__(self, answer: str | Exception, name: str = "v") -> None:
         self._answer = answer
+        self._name = name
+
+    def name(self) -> str:
+        return self._name
 
     def XMLDesc(self, _flags: int) -> str:  # noqa: N802
         if isinstance(self._answer, Exception):
@@ -39,10 +44,15 @@ class Volume:
         return self._answer
 
 
-def failed(code: int) -> libvirt.libvirtError:
-    error = libvirt.libvirtError("failed")
-    error.err = (code, libvirt.VIR_FROM_STORAGE, "failed", libvirt.VIR_ERR_ERROR, "%s", "failed", None, -1, -1)
+def failed(code: int, words: str = "failed", *, int1: int = -1) -> libvirt.libvirtError:
+    error = libvirt.libvirtError(words)
+    error.err = (code, libvirt.VIR_FROM_STORAGE, words, libvirt.VIR_ERR_ERROR, "%s", words, None, int1, -1)
     return error
+
+
+FILE_GONE = failed(
+    libvirt.VIR_ERR_SYSTEM_ERROR, "cannot stat file '/p/v': No such file or directory", int1=errno.ENOENT
+)
 
 
 def test_as_many_volumes_as_libvirt_lists() -> None:
@@ -60,10 +70,16 @@ def test_what_is_gone_is_left_out_and_what_has_no_utf8_name_is_counted() -> None
     found = [
         Volume("<volume><name>a</name><key>/p/a</key></volume>"),
         Volume(failed(libvirt.VIR_ERR_NO_STORAGE_VOL)),
+        Volume(FILE_GONE),
         Volume(UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")),
     ]
     facts, unaddressable = volumes.read_some("p", cast(Any, found))
     assert ([volume.name for volume in facts], unaddressable) == (["a"], 1)
+
+
+def test_the_agents_own_files_are_not_read() -> None:
+    reserved = Volume(failed(libvirt.VIR_ERR_INTERNAL_ERROR), ".poolfleet-reserve.v")
+    assert volumes.read_some("p", cast(Any, [reserved])) == ([], 0)
 
 
 def test_any_other_failure_fails_the_list() -> None:

@@ -20,7 +20,8 @@ from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import NetfsSource, Pool
 from poolfleet_agent.model.volume import BackingStore
 from poolfleet_agent.processes.child import Children
-from tests.unit.agent.fake_host import FakeFiles, pool_facts, volume_facts
+from tests.unit.agent.fake_files import FakeFiles
+from tests.unit.agent.fake_host import pool_facts, volume_facts
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from poolfleet_agent.inventory.pool_mounts import PoolMounts
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.pool import HealthStatus, NetfsSource, PoolDefinition
+from poolfleet_agent.model.pool import HealthStatus, MountOwner, NetfsSource, PoolDefinition, PoolState
 from poolfleet_agent.model.quarantine import Use
 from poolfleet_agent.model.volume import BackingStore
 from tests.unit.agent.fake_host import FakeHost, pool_facts, until, volume_facts
@@ -166,3 +166,22 @@ async def test_libvirt_s_own_list_is_not_asked_for_while_a_share_is_dead(fake: F
     await fake.looker.all_pools()
     assert "pool_names" not in fake.hypervisor.called
     assert "read_pool p" in fake.hypervisor.called
+
+
+async def test_who_mounted_the_share_of_a_pool_that_was_started_is_noted_once_and_told(fake: FakeHost) -> None:
+    noted: list[tuple[str, NetfsSource]] = []
+
+    async def saw_share(target: str, source: NetfsSource) -> None:
+        noted.append((target, source))
+        await fake.book.saw_share(target, source, MountOwner.LIBVIRT)
+
+    fake.pool_mounts.saw_share, fake.pool_mounts.owner_of = saw_share, fake.book.owner
+    active = replace(pool_facts("far"), definition=NETFS)
+    await fake.pool_mounts.learn_owner(replace(active, state=PoolState.INACTIVE))
+    assert fake.pool_mounts.owner(NETFS) is None
+    for _ in range(2):
+        await fake.pool_mounts.learn_owner(active)
+    assert noted == [(SHARE, SOURCE)]
+    assert fake.pool_mounts.owner(NETFS) is MountOwner.LIBVIRT
+    fake.watch.unmount(SHARE)
+    assert fake.pool_mounts.owner(NETFS) is None

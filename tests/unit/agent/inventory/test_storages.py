@@ -8,7 +8,7 @@ import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import structlog
@@ -18,6 +18,7 @@ from poolfleet_agent.files.routed import RoutedFiles
 from poolfleet_agent.inventory import storages
 from poolfleet_agent.inventory.build import TargetFacts
 from poolfleet_agent.model.pool import Fingerprint, HealthStatus, NetfsSource, Pool, PoolFacts, Storage, StorageIdSource
+from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.processes.child import Children
 from tests.unit.agent.fake_host import FakeHost, pool_facts
 
@@ -37,6 +38,9 @@ class Counted:
 
     async def ask_once(self, operation: bytes, path: bytes, *arguments: bytes, timeout_s: float) -> list[bytes]:
         raise AssertionError("a look changes nothing")
+
+    def acting_as(self, _user: ShareUser) -> Self:
+        raise AssertionError("a look is root's")
 
 
 @pytest.fixture
@@ -124,12 +128,14 @@ async def test_what_has_not_changed_is_not_read_again(host: Any, worker: Any, ro
 
 
 async def test_the_fingerprint_is_the_root_and_the_files_of_the_lowest_inodes(host: Any, root: Path) -> None:
-    for number in range(25):
-        (root / f"disk{number}").touch()
+    # Those first that do not count: they get the lowest inodes.
     (root / "folder").mkdir()
     (root / "link").symlink_to("disk1")
     (root / ".nfs0001").touch()
+    (root / ".poolfleet-reserve.x").touch()
     adopt(root, "x")
+    for number in range(25):
+        (root / f"disk{number}").touch()
     os.close(os.open(os.fsencode(root) + b"/\xff", os.O_CREAT))
     found = (await storage(host, on(root))).fingerprint
     names = [*(f"disk{number}" for number in range(25)), "\\xff"]
@@ -148,6 +154,27 @@ async def test_of_too_many_files_only_the_root_tells(host: Any, root: Path, monk
     (root / "one more").touch()
     found = (await storage(host, on(root))).fingerprint
     assert found == Fingerprint(root_inode=root.stat().st_ino, too_many=True)
+
+
+async def test_a_directory_that_takes_long_to_read_is_read_rarely(host: Any, worker: Any, root: Path) -> None:
+    async def slow(operation: bytes, path: bytes, *arguments: bytes, timeout_s: float) -> list[bytes]:
+        host.clock.time_s += 2.0 if operation == b"lowest_inodes" else 0.0
+        answer: list[bytes] = await quick(operation, path, *arguments, timeout_s=timeout_s)
+        return answer
+
+    quick, worker.ask = worker.ask, slow
+    await storage(host, on(root))
+    for number in range(3):
+        (root / f"new{number}").touch()
+        await storage(host, on(root))
+    assert worker.asked.count("lowest_inodes") == 1
+    host.clock.time_s += 2.0 / storages.READING_SHARE
+    found = (await storage(host, on(root))).fingerprint
+    assert found and len(found.files) == 3
+    host.clock.time_s += 2.0 / storages.READING_SHARE
+    for _ in range(3):
+        await storage(host, on(root))
+    assert worker.asked.count("lowest_inodes") == 3
 
 
 async def test_a_folder_on_a_share_is_identified_by_the_share(host: Any, root: Path) -> None:
@@ -205,6 +232,25 @@ async def test_what_lies_below_an_unmounted_share_is_not_taken_for_it(host: Any,
     assert worker.asked == []
 
 
+async def test_what_waits_to_be_mounted_by_autofs_is_not_taken_for_a_local_folder(
+    host: Any, worker: Any, root: Path
+) -> None:
+    assert (await storage(host, on(root))).id.startswith("host:agent:")
+    host.watch.mount(str(root), "/etc/auto.nfs", fs_type="autofs")
+    worker.asked.clear()
+    assert (await host.looker.storages.look(on(root), None)).storage is None
+    host.watch.mount(str(root), "filer:/export", super_options=("addr=10.0.0.5",), parent_id=2)
+    mounted = await look(host, on(root))
+    assert mounted.storage
+    assert mounted.storage.id == "nfs:10.0.0.5/export"
+    host.watch.entries.pop()
+    worker.asked.clear()
+    away = (await host.looker.storages.look(on(root), seen(on(root), mounted))).storage
+    assert away
+    assert away.id == "nfs:10.0.0.5/export"
+    assert worker.asked == []
+
+
 async def test_an_adopted_share_keeps_its_id_while_it_is_not_mounted(host: Any, root: Path) -> None:
     marker = str(uuid.uuid4())
     adopt(root, marker)
@@ -226,4 +272,5 @@ async def test_the_resolver_is_asked_from_time_to_time_and_its_silence_believed_
     assert (await storage(host, netfs(root))).id == "nfs:10.0.0.9/export"
     host.resolved.clear()
     host.clock.time_s += storages.ADDRESSES_HOLD_S
+    assert (await storage(host, netfs(root))).id == "nfs:10.0.0.9/export"
     assert (await storage(host, netfs(root))).id == "nfs:10.0.0.9/export"

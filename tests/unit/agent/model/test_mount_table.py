@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from poolfleet_agent.model.mount_table import MountEntry, MountTable, Proof, normal_address, prove
+from poolfleet_agent.model.mount_table import MountEntry, MountTable, Proof, normal_address, prove, prove_made
 from poolfleet_agent.model.pool import NetfsSource
 
 TARGET = "/mnt/vm_data"
@@ -172,3 +172,23 @@ def test_addresses_have_one_spelling() -> None:
     assert normal_address("[FE80::0:1%eth0]") == "fe80::1"
     assert normal_address("::ffff:10.0.0.1") == "10.0.0.1"
     assert normal_address("NFS1.Example.net.") == "nfs1.example.net"
+
+
+def made(*new: MountEntry, before: tuple[MountEntry, ...] = ()) -> Proof:
+    source = NetfsSource(host="nfs1", path="/srv/vm_data")
+    tables = MountTable((ROOT, *before)), MountTable((ROOT, *before, *new))
+    return prove_made(*tables, TARGET, source, ["10.0.0.1"])
+
+
+def test_a_mount_of_our_own_counts_by_its_export_whatever_address_the_kernel_knows_its_server_by() -> None:
+    assert made(entry("10.0.0.9:/srv/vm_data", "addr=10.0.0.9")) is Proof.RIGHT
+    assert made(entry("10.0.0.9:/srv/other", "addr=10.0.0.9")) is Proof.WRONG_SHARE
+    assert made() is Proof.UNMOUNTED
+
+
+def test_it_is_our_own_only_if_it_alone_is_new_there() -> None:
+    lower = entry("nfs7:/srv/vm_data", "addr=10.0.0.7", mount_id=5)
+    top = entry("10.0.0.9:/srv/vm_data", "addr=10.0.0.9", mount_id=6, parent_id=5)
+    assert made(lower, top) is Proof.WRONG_SHARE
+    assert made(top, before=(lower,)) is Proof.RIGHT
+    assert made(before=(lower,)) is Proof.WRONG_SHARE

@@ -133,7 +133,7 @@ def test_a_share_that_is_not_mounted_is_called_by_its_lowest_address() -> None:
     addresses: Mapping[str, Sequence[str]] = {"nfs.example.com": ["fd00::1", "10.0.0.20", "10.0.0.6"]}
     found = identify(netfs(), TargetSeen(addresses=addresses))
     assert found.id == "nfs:10.0.0.6/export"
-    assert names(found) >= {"nfs:[fd00::1]/export", "nfs:nfs.example.com/export"}
+    assert found.aliases == ("nfs:10.0.0.20/export", "nfs:[fd00::1]/export", "nfs:nfs.example.com/export")
 
 
 def test_a_share_keeps_its_id_while_it_is_not_mounted() -> None:

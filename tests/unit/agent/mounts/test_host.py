@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 
 import pytest
 
@@ -15,8 +16,8 @@ from tests.unit.agent.mounts.fake_server import NFS, FakeServer
 
 
 @pytest.fixture
-def mounts(children: Children) -> Mounts:
-    return HostMounts(children, libvirt_sockets=())
+def mounts(children: Children, tmp_path: Path) -> Mounts:
+    return HostMounts(children, libvirt_sockets=(), own_folder=tmp_path)
 
 
 async def test_what_is_mounted_and_what_names_mean(mounts: Mounts) -> None:

@@ -7,8 +7,9 @@ import struct
 
 import pytest
 
+from poolfleet_agent.model.ports.mounts import Export
 from poolfleet_agent.mounts import nfs_rpc
-from poolfleet_agent.mounts.nfs_rpc import Export, ask_nfs, exports, mountd_port, mountd_udp_port, nfs3_port
+from poolfleet_agent.mounts.nfs_rpc import ask_nfs, exports, mountd_port, mountd_udp_port, nfs3_port
 from poolfleet_agent.mounts.rpc import ProgramUnavailableError, RpcConnection, RpcError, VersionMismatchError
 from tests.unit.agent.mounts.fake_server import MOUNT, NFS, RPCBIND, FakeServer, deaf_port, refusing_port
 

@@ -228,3 +228,19 @@ async def test_a_mount_that_fell_silent_since_its_last_probe_is_found_out_at_onc
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_the_first_probes_can_be_waited_for_with_a_limit() -> None:
+    prober, table = FakeProber(), FakeTable(ONE, TWO)
+    prober.silence(TWO)
+    watch = Watch(table, prober, SystemClock(), probe_timeout_s=0.05, probe_interval_s=LIMIT_S * 10)
+    await watch.wait_until_probed(0.01)
+    running = asyncio.create_task(watch.run())
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            await watch.wait_until_probed(LIMIT_S * 2)
+        assert status(watch, ONE.target) is HealthStatus.HEALTHY
+        assert status(watch, TWO.target) in {HealthStatus.SUSPECT, HealthStatus.UNRESPONSIVE}
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

@@ -8,12 +8,14 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.processes.child import Children
 from poolfleet_agent.processes.run import run
+from scripts.embedded.process import wait_until
 
 LONG_S = 60
 
@@ -54,9 +56,7 @@ async def test_one_that_does_not_end_is_killed_with_its_group_and_its_words_are_
     argv = ["sh", "-c", "trap '' TERM; echo $$; echo so far >&2; sleep 1000 & sleep 1000"]
     finished = await run(children, argv, timeout_s=0.5)
     assert (finished.status, finished.words) == (None, "so far")
-    async with asyncio.timeout(LONG_S):
-        while in_group(int(finished.stdout)):
-            await asyncio.sleep(0.01)
+    assert not in_group(int(finished.stdout))
 
 
 async def test_one_whose_waiting_is_cancelled_is_killed(children: Children, tmp_path: Path) -> None:
@@ -70,9 +70,31 @@ async def test_one_whose_waiting_is_cancelled_is_killed(children: Children, tmp_
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    async with asyncio.timeout(LONG_S):
-        while in_group(int(pid.read_text())):
-            await asyncio.sleep(0.01)
+    assert not in_group(int(pid.read_text()))
+
+
+async def test_one_that_is_cancelled_while_it_is_started_is_killed_with_its_group(
+    children: Children, tmp_path: Path
+) -> None:
+    """What is started may have children of its own before asyncio knows of it."""
+    pid = tmp_path / "pid"
+    loop = asyncio.get_running_loop()
+    start = loop.subprocess_exec
+
+    async def slow_start(*arguments: Any, **keywords: Any) -> Any:
+        started = await start(*arguments, **keywords)
+        await asyncio.to_thread(wait_until, pid.exists, limit_s=LONG_S, what="it has a child of its own")
+        running.cancel()
+        await asyncio.sleep(0)
+        return started
+
+    script = f"sleep 1000 & echo $$ > {pid}.new; mv {pid}.new {pid}; wait"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "subprocess_exec", slow_start)
+        running = asyncio.create_task(run(children, ["sh", "-c", script], timeout_s=LONG_S))
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert not in_group(int(pid.read_text()))
 
 
 async def test_what_it_left_behind_with_its_pipes_is_not_waited_for(children: Children) -> None:

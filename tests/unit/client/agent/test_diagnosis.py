@@ -1,8 +1,8 @@
-"""What is asked of an agent about a pool's working, and what is made of its answers."""
+"""What is asked of an agent about a pool's working and about new sources, and what is made of its answers."""
 
 from google.protobuf.duration_pb2 import Duration
 
-from poolfleet import LayerOutcome, ProbeLayer, ShareUsers
+from poolfleet import DiscoveredBy, DiscoveredSource, LayerOutcome, PoolSources, ProbeLayer, ShareUsers
 from poolfleet.aio import AgentClient
 from poolfleet.v1 import diagnosis_pb2, pool_service_pb2
 from tests.unit.client.stub_agent import StubAgent
@@ -56,3 +56,25 @@ async def test_a_diagnosis_of_what_is_well_has_no_failure_and_may_know_no_users(
     found = await client.pools.probe("vm_data")
     assert not stub.sent("ProbePool")[0].write_test
     assert (found.failed, found.failure, found.users) == (None, "", None)
+
+
+async def test_sources_are_asked_for_and_have_all_that_the_agent_said(stub: StubAgent, client: AgentClient) -> None:
+    source = diagnosis_pb2.DiscoveredSource(
+        host="nfs1", path="/srv/a", name="n", devices=["/dev/sdb"], clients=["*"], xml="<source/>"
+    )
+    stub.on(
+        "DiscoverPoolSources",
+        pool_service_pb2.DiscoverPoolSourcesResponse(sources=[source], found_by=diagnosis_pb2.DISCOVERED_BY_MOUNTD),
+    )
+    found = await client.pools.discover("iscsi", host="san1", port=3261, initiator="iqn.x", source_format="f")
+    assert stub.sent("DiscoverPoolSources") == [
+        pool_service_pb2.DiscoverPoolSourcesRequest(type="iscsi", host="san1", port=3261, initiator="iqn.x", format="f")
+    ]
+    assert found == PoolSources(
+        sources=(
+            DiscoveredSource(
+                host="nfs1", path="/srv/a", name="n", devices=("/dev/sdb",), clients=("*",), xml="<source/>"
+            ),
+        ),
+        found_by=DiscoveredBy.MOUNTD,
+    )

@@ -206,6 +206,15 @@ async def test_who_does_not_wait_gets_it_as_it_runs(stub: StubAgent, client: Age
     assert stub.called == ["StartPool"]
 
 
+async def test_a_stop_says_what_is_no_reason_to_refuse_and_whether_it_goes_by_force(
+    stub: StubAgent, client: AgentClient
+) -> None:
+    stub.on("StopPool", pool_service_pb2.StopPoolResponse(operation=succeeded()))
+    await client.pools.stop("a", force=True, allow_in_use=True, etag="e")
+    (request,) = stub.sent("StopPool")
+    assert (request.force, request.allow_in_use, request.etag) == (True, True, "e")
+
+
 async def test_what_only_validates_is_not_waited_for(stub: StubAgent, client: AgentClient) -> None:
     stub.on("StopPool", pool_service_pb2.StopPoolResponse(operation=running("")))
     await client.pools.stop("a", validate_only=True)

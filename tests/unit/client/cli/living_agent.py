@@ -198,6 +198,9 @@ class LivingAgent(StubAgent):
         self._pool(request.pool)
         return pool_service_pb2.ProbePoolResponse()
 
+    async def DiscoverPoolSources(self, request: Any) -> pool_service_pb2.DiscoverPoolSourcesResponse:
+        return pool_service_pb2.DiscoverPoolSourcesResponse()
+
     async def ListVolumes(self, request: Any) -> volume_service_pb2.ListVolumesResponse:
         if request.pool:
             self._pool(request.pool)

@@ -151,7 +151,11 @@ async def test_a_share_is_counted_once_and_found_however_its_server_is_spelt(hos
         aliases = ["nfs:filer/vm", "nfs:10.0.0.5/vm", "nfs:10.0.0.6/vm"]
         source = snapshot_pb2.Storage.SOURCE_DERIVED
         agent.has_pool("vm", storage=snapshot_pb2.Storage(id=f"nfs:{server}/vm", source=source, aliases=aliases))
-    assert (await hosts.poolfleet("inventory")).lines[0].startswith("complete: 3 hosts, 1 storage,")
+        agent.has_volume("vm", "web1.qcow2", format="qcow2")
+    assert (await hosts.poolfleet("inventory")).lines[0].startswith("complete: 3 hosts, 1 storage, 1 volume,")
+    [row] = table(await hosts.poolfleet("pool", "list", "--no-headers"))
+    assert row[:6] == ["vm", "dir", "3/3", "running", "healthy", "100.0GiB"]
+    assert len(table(await hosts.poolfleet("volume", "list", "vm", "--no-headers"))) == 1
     for spelling in ("nfs:10.0.0.5/vm", "nfs:10.0.0.6/vm", "nfs:filer/vm"):
         ran = await hosts.poolfleet("storage", "show", spelling)
         assert (ran.code, ran.err) == (0, "")

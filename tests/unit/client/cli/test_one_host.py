@@ -93,6 +93,14 @@ async def test_ensure_says_what_it_had_to_do(agent: LivingAgent, poolfleet: Term
     assert agent.pools["vm_data"].netfs.host == "nfs.example.com"
 
 
+async def test_a_stop_by_force_says_so_to_the_agent(agent: LivingAgent, poolfleet: Terminal) -> None:
+    agent.has_pool("p")
+    assert (await poolfleet("pool", "stop", "p", "--force")).out == "pool p stopped\n"
+    agent.has_pool("q")
+    assert (await poolfleet("pool", "stop", "q")).out == "pool q stopped\n"
+    assert [request.force for request in agent.sent("StopPool")] == [True, False]
+
+
 async def test_a_dry_run_changes_nothing(agent: LivingAgent, poolfleet: Terminal) -> None:
     agent.has_pool("p")
     ran = await poolfleet("pool", "stop", "p", "--dry-run")

@@ -35,6 +35,14 @@ def new_form(words: str) -> str:
             "pool-define-as --name v --type netfs --source-protocol-ver 4.2 --target /v",
             "pool define v --type netfs --target /v --protocol-version 4.2",
         ),
+        (
+            "find-storage-pool-sources-as netfs nfs.example.com",
+            "pool discover netfs --server nfs.example.com",
+        ),
+        (
+            "find-storage-pool-sources-as iscsi --host san1 --port 3261 --initiator iqn.x",
+            "pool discover iscsi --server san1 --port 3261 --initiator iqn.x",
+        ),
         ("pool-name 0000", "pool show 0000 --field name"),
         ("vol-list vm_data --details", "volume list vm_data -o wide"),
         ("vol-info web1 --pool vm_data", "volume show vm_data/web1"),

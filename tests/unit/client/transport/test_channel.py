@@ -21,6 +21,7 @@ def test_reads_are_what_it_repeats() -> None:
         "GetPool",
         "ListPools",
         "ProbePool",
+        "DiscoverPoolSources",
         "GetVolume",
         "ListVolumes",
         "LookupVolume",

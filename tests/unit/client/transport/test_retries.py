@@ -9,6 +9,7 @@ import pytest
 
 from poolfleet import FailedPrecondition, OperationState, Unavailable
 from poolfleet.aio import AgentClient
+from poolfleet.transport.retries import MOST_ATTEMPTS
 from poolfleet.v1 import operation_service_pb2, pool_service_pb2
 from tests.unit.client.stub_agent import Bare, Refusal, StubAgent, failed, running, succeeded
 
@@ -65,6 +66,15 @@ async def test_after_a_failure_that_passes_by_the_id_is_new(stub: StubAgent, cli
     assert (await client.pools.start("a")).id == "op-2"
     first, second = request_ids(stub)
     assert first != second
+
+
+async def test_a_name_that_another_agent_is_creating_is_waited_for_as_long_as_the_caller_has_time(
+    stub: StubAgent, client: AgentClient
+) -> None:
+    reserved = Refusal(grpc.StatusCode.ABORTED, "NAME_RESERVED", retry_delay_s=0.01)
+    stub.on("StartPool", *[started(failed(reserved))] * (MOST_ATTEMPTS + 1), started(succeeded()))
+    assert (await client.pools.start("a", timeout_s=60)).state is OperationState.SUCCEEDED
+    assert len(set(request_ids(stub))) == MOST_ATTEMPTS + 2
 
 
 async def test_a_caller_who_chose_the_id_decides_alone(stub: StubAgent, client: AgentClient) -> None:

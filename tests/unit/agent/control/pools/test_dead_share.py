@@ -114,9 +114,14 @@ async def test_it_goes_past_an_operation_that_hangs_and_stops_the_pool_when_that
     refresh = asyncio.create_task(running.submit(RefreshPool(host=use_case_host(fake), pool="far"), CALLER))
     await until(lambda: "refresh_pool far" in fake.hypervisor.called)
     fake.watch.become(TARGET, HealthStatus.UNRESPONSIVE)
+    hung = await ended(running, await refresh)
+    assert hung.failure is not None
+    assert hung.failure.reason == Reason.POOL_UNRESPONSIVE, "its callers are told as soon as it is known"
+    with pytest.raises(ModelError) as error:
+        await running.submit(RefreshPool(host=use_case_host(fake), pool="far"), CALLER)
+    assert error.value.reason is Reason.POOL_UNRESPONSIVE, "who comes later too, while the call holds the lane"
     operation = await ended(running, await running.submit(force(fake), CALLER))
     assert operation.state is OperationState.SUCCEEDED
-    assert (await ended(running, await refresh)).state is not OperationState.RUNNING
     order = [call for call in fake.hypervisor.called if call.startswith(("force", "refresh", "stop"))]
     assert order == ["refresh_pool far", f"force_unmount {TARGET}", "stop_pool far"]
 

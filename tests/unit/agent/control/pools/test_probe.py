@@ -14,8 +14,18 @@ from poolfleet_agent.model.diagnosis import Diagnosis, Layer, Outcome
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_failure import MountFailure
 from poolfleet_agent.model.pool import HealthStatus, NetfsSource, Permissions, PoolFacts
-from poolfleet_agent.model.ports import Account, FileFacts, FileKind, LayerResult, MountRequest, Rights, ServerProbe
-from tests.unit.agent.fake_host import FakeFiles, FakeHost, pool_facts, use_case_host
+from poolfleet_agent.model.ports import (
+    Account,
+    FileFacts,
+    FileKind,
+    LayerResult,
+    MadeFile,
+    MountRequest,
+    Rights,
+    ServerProbe,
+)
+from tests.unit.agent.fake_files import FakeFiles
+from tests.unit.agent.fake_host import FakeHost, pool_facts, until, use_case_host
 
 SOON_S = 5.0
 LAYERS = [str(layer) for layer in Layer]
@@ -62,7 +72,9 @@ class Folders(FakeFiles):
     async def first_name(self, path: str, *, timeout_s: float = 5.0) -> bytes | None:
         return None
 
-    async def make_exclusive(self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0) -> int | None:
+    async def make_exclusive(
+        self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0
+    ) -> MadeFile | None:
         if not self.root.write:
             message = f"{path}: Permission denied"
             raise ModelError(Reason.PATH_NOT_USABLE, message, metadata={"path": path, "errno": "EACCES"})
@@ -179,12 +191,22 @@ async def test_a_dead_mount_is_not_touched(fake: Any) -> None:
     assert found.verdict.startswith("tcp failed")
 
 
-async def test_the_next_probe_of_a_suspect_mount_is_waited_for(fake: Any) -> None:
-    fake.watch.become(SHARE, HealthStatus.SUSPECT)
+@pytest.mark.parametrize("known", [HealthStatus.SUSPECT, None])
+async def test_the_next_probe_of_a_suspect_mount_is_waited_for_and_the_first_of_a_new_one(
+    fake: Any, known: HealthStatus | None
+) -> None:
+    if known is not None:
+        fake.watch.become(SHARE, known)
+    else:
+        del fake.watch.known[SHARE]
     asked = asyncio.create_task(probed(fake, "share"))
-    await asyncio.sleep(0)
+    await until(lambda: fake.mounts.requests)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not asked.done()
+    assert not fake.files.asked
     fake.watch.become(SHARE, HealthStatus.HEALTHY)
-    assert (await asked).failed is None
+    assert outcomes(await asked)["read"] == "ok"
 
 
 async def test_a_share_that_stops_answering_meanwhile_is_asked_once(fake: Any) -> None:

@@ -1,0 +1,137 @@
+"""Who we are on each share: whether its server takes root for nobody, and who touches a pool's files then.
+
+A server is asked once for each mounted folder, and again after something was denied there.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from poolfleet_agent.inventory.snapshot import PoolEntry
+from poolfleet_agent.model.compare import clean_path
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.mount_failure import MountError, MountFailure
+from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES, PoolDefinition
+from poolfleet_agent.model.ports import Files, MountWatch
+from poolfleet_agent.model.share_user import ROOT, ShareUser, share_user
+
+log = structlog.get_logger(__name__)
+
+_Key = tuple[int, str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acting:
+    """Who touches the files of a pool: `files` acts as `user`. `squashed`: libvirt, which is root, is nobody there."""
+
+    user: ShareUser
+    files: Files
+    squashed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    owner: ShareUser
+    may_list: bool
+    squashed: bool
+
+
+@dataclass(kw_only=True)
+class Actors:
+    """Answers from memory but for the first time. `may_switch`: whether the agent can act as others, being root."""
+
+    files: Files
+    watch: MountWatch
+    qemu_user: Callable[[], ShareUser | None]
+    may_switch: bool
+    _seen: dict[_Key, _Seen] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Forget mounts as they go."""
+        self.watch.subscribe(self._forget_gone)
+
+    def _forget_gone(self) -> None:
+        mounted = {(mount.mount_id, mount.device) for mount in self.watch.table().network()}
+        self._seen = {key: seen for key, seen in self._seen.items() if key[:2] in mounted}
+
+    async def acting(self, entry: PoolEntry) -> Acting:
+        """Who touches the files of an active pool. POOL_UNRESPONSIVE, STALE."""
+        plain = Acting(user=ROOT, files=self.files, squashed=False)
+        definition = entry.pool.definition
+        if (key := self._key(definition)) is None or (seen := await self._see(key)) is None or not seen.squashed:
+            return plain
+        user = share_user(entry.pool.stored.target_permissions, seen.owner, self.qemu_user())
+        return replace(plain, user=user, files=self.files.acting_as(user), squashed=True)
+
+    async def check_listable(self, definition: PoolDefinition) -> None:
+        """Refuse a share that libvirt could not list, being nobody there: MountError (SQUASHED), IDMAP."""
+        key = self._key(definition)
+        if key is None:
+            return
+        self._seen.pop(key, None)  # a new mount may have the number of one that is gone
+        if (seen := await self._see(key)) is None or seen.may_list:
+            return
+        del self._seen[key]
+        if seen.owner.is_nobody:
+            raise id_mapped(definition)
+        owner = seen.owner
+        raise MountError(
+            MountFailure.SQUASHED,
+            f"{definition.target_path} cannot be listed: its server takes root for nobody, and the directory, which is"
+            f" {owner.uid}:{owner.gid}'s, is not open to others",
+            layer="squash",
+        )
+
+    def made_as(self, entry: PoolEntry, uid: int) -> None:
+        """Note whose a file is that root made: where it is not root's, root is squashed, however open the folder."""
+        key = self._key(entry.pool.definition)
+        if key is not None and uid != 0 and (seen := self._seen.get(key)) is not None and not seen.squashed:
+            self._seen[key] = replace(seen, squashed=True)
+
+    def denied(self, entry: PoolEntry, error: ModelError) -> ModelError:
+        """What a denial on a share means: IDMAP where the folder shows as nobody's, else SQUASHED. It is asked anew."""
+        key = self._key(entry.pool.definition)
+        seen = self._seen.pop(key, None) if key is not None else None
+        if seen is None or error.metadata.get("errno") not in {"EACCES", "EPERM"}:
+            return error
+        if seen.owner.is_nobody:
+            return id_mapped(entry.pool.definition)
+        metadata = {**error.metadata, "pool": entry.pool.name}
+        message = f"{error.message}; the server decides whom it lets write there: {SQUASHED_ADVICE}"
+        return ModelError(Reason.SQUASHED, message, metadata=metadata)
+
+    def _key(self, definition: PoolDefinition) -> _Key | None:
+        """The mounted folder of a pool; None: it is local, or the agent could not act as others anyway."""
+        target = definition.target_path
+        if not self.may_switch or not target or definition.type not in DIRECTORY_POOL_TYPES:
+            return None
+        mount = self.watch.holding(target)
+        return (mount.mount_id, mount.device, clean_path(target)) if mount is not None else None
+
+    async def _see(self, key: _Key) -> _Seen | None:
+        if key not in self._seen:
+            folder = await self.files.stat(key[2])
+            rights = await self.files.rights(key[2])
+            if folder is None:
+                return None
+            seen = self._seen[key] = _Seen(
+                owner=ShareUser(uid=folder.uid, gid=folder.gid),
+                may_list=rights.read and rights.search,
+                squashed=not (rights.write and rights.search),
+            )
+            log.info("asked who root is on a share", path=key[2], squashed=seen.squashed, may_list=seen.may_list)
+        return self._seen.get(key)
+
+
+SQUASHED_ADVICE = "let the pool's directory belong to who writes there, set anonuid, or export with no_root_squash"
+
+
+def id_mapped(definition: PoolDefinition) -> ModelError:
+    """Refuse for an id mapping that makes every owner into nobody: IDMAP."""
+    return ModelError(
+        Reason.IDMAP,
+        f"{definition.target_path} shows as nobody's: give server and host the same id mapping (Domain in"
+        " /etc/idmapd.conf), or mount by NFS v3",
+        metadata={"pool": definition.name, "path": definition.target_path or ""},
+    )

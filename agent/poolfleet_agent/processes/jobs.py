@@ -1,0 +1,50 @@
+"""Long work in programs of our own: so many at once, the others wait their turn."""
+
+import asyncio
+from collections.abc import Sequence
+
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.ports.images import JobListener
+from poolfleet_agent.model.share_user import ShareUser
+from poolfleet_agent.processes.child import Children
+from poolfleet_agent.processes.run import Finished, run
+
+
+class Jobs:
+    """Runs programs as children; `most` at once."""
+
+    def __init__(self, children: Children, *, most: int) -> None:
+        """Own none of them."""
+        self._children = children
+        self._turns = asyncio.Semaphore(most)
+
+    async def run(self, argv: Sequence[str], *, user: ShareUser, listener: JobListener, timeout_s: float) -> Finished:
+        """Run a program as a user to its end: OPERATION_TIMED_OUT (its group is killed then), INTERNAL.
+
+        The limit is for the program; the wait for its turn ends with the caller.
+        """
+        if self._turns.locked():
+            await listener.waits()
+            async with self._turns:
+                await listener.begins()
+                return await self._run(argv, user, timeout_s)
+        async with self._turns:
+            return await self._run(argv, user, timeout_s)
+
+    async def _run(self, argv: Sequence[str], user: ShareUser, timeout_s: float) -> Finished:
+        finished = await run(self._children, [*_as_user(user), *argv], timeout_s=timeout_s)
+        if finished.status is None:
+            raise ModelError(
+                Reason.OPERATION_TIMED_OUT,
+                f"{argv[0]} did not end within {timeout_s:g} s, and was killed",
+                metadata={"program": argv[0], "timeout_s": f"{timeout_s:g}"},
+                retry_delay_s=5.0,
+            )
+        return finished
+
+
+def _as_user(user: ShareUser) -> Sequence[str]:
+    """The program that becomes a user and then another program: the agent itself never forks to do so."""
+    if user.is_root:
+        return ()
+    return ("setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups", "--no-new-privs", "--")

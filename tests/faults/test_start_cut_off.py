@@ -1,0 +1,147 @@
+"""A start that is cut off at any point, by a kill or by an unmount behind its back: the next one holds, nothing stays.
+
+What lies below the target is seen from outside of the host's mounts: nothing may ever be written there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import poolfleet
+from poolfleet import PoolSpec, VolumeSpec
+from poolfleet.types.pool import HealthStatus, MountOwner, PoolState
+from scripts.embedded.host import EmbeddedHost
+from scripts.embedded.nfs_server import NullNfsServer
+from scripts.embedded.process import wait_until
+from scripts.embedded.standin import NetfsStandIn
+from tests.faults.cut_agent import CUT_FILE
+
+LIMIT_S = 60.0
+MIB = 1 << 20
+
+POINTS = ("lane", "probe", "record", "child", "mount", "proof", "create", "settle", "publish")
+"""Each comes before or after a step of a start (cut_agent)."""
+
+TOLD = {"create": {"UNMOUNTED"}, "settle": {"", "UNMOUNTED"}, "publish": {"", "UNMOUNTED"}}
+"""Reasons of a start whose share is unmounted at a point, empty: it holds. At others the share is mounted once more.
+
+In the end the look at the pool may still find that nothing is there.
+"""
+
+if os.geteuid() == 0:
+
+    class Cut:
+        """A host with one pool on a share, whose agent can be cut off."""
+
+        def __init__(self, host: EmbeddedHost, share: NetfsStandIn, server: NullNfsServer) -> None:
+            self.host = host
+            self.target = host.pools_dir / "vm"
+            self.file = host.root / "cut"
+            self.client = poolfleet.AgentClient(host.agent.target)
+            options = [f"port={server.port}"]
+            self.spec = PoolSpec.netfs("vm", host=share.host, path=share.path, target=str(self.target), options=options)
+
+        def layers(self) -> int:
+            lines = Path(f"/proc/{self.host.libvirtd.pid}/mountinfo").read_text().splitlines()
+            return sum(f" {self.target} " in line for line in lines)
+
+        def strays(self) -> list[str]:
+            """Processes of the host that are neither libvirtd's nor the agent's."""
+            owners = {self.host.libvirtd.pid, self.host.agent.pid}
+            found = []
+            for pid in self.host.libvirtd.surroundings.pids():
+                with contextlib.suppress(OSError):
+                    stat = Path(f"/proc/{pid}/stat").read_text()
+                    parent = int(stat.rpartition(")")[2].split()[1])
+                    if not {pid, parent} & owners:
+                        found.append(stat)
+            return found
+
+        def healthy(self) -> bool:
+            pool = self.client.pools.get("vm", max_staleness_s=0)
+            status = pool.health.status if pool.health else None
+            return pool.state is PoolState.RUNNING and status is HealthStatus.HEALTHY and self.layers() == 1
+
+        def records(self) -> list[tuple[str, int]]:
+            """Targets that the agent's state knows mounts of, and whether they are only tried."""
+            with tempfile.TemporaryDirectory() as copy:  # the agent has its file to itself
+                for part in self.host.agent.state_dir.glob("state.db*"):
+                    shutil.copy(part, copy)
+                with contextlib.closing(sqlite3.connect(Path(copy) / "state.db")) as state:
+                    return list(state.execute("SELECT target, attempting FROM mount"))
+
+        def reason_of_start(self) -> str:
+            try:
+                self.client.pools.start("vm")
+            except poolfleet.PoolfleetError as error:
+                return error.reason
+            return ""
+
+        def check_whole(self) -> None:
+            """The pool works, on one mount of the agent's, and nothing else is left."""
+            assert self.layers() == 1
+            wait_until(lambda: not self.strays(), limit_s=LIMIT_S, what="no process is left over")
+            mount = self.client.pools.get("vm").mount
+            assert mount
+            assert mount.owner is MountOwner.AGENT
+            self.client.volumes.create("vm", VolumeSpec("v", capacity_bytes=MIB, allocation_bytes=0))
+            self.client.volumes.delete("vm", "v")
+            assert list(self.target.iterdir()) == []
+            assert self.records() == [(str(self.target), 0)]
+            self.client.pools.stop("vm")
+            assert (self.layers(), self.records()) == (0, [])
+            self.client.pools.undefine("vm")
+
+    @pytest.fixture(scope="module")
+    def cut(short_dir: Path) -> Iterator[Cut]:
+        with (
+            tempfile.TemporaryDirectory(dir=short_dir, prefix="c") as made,
+            NullNfsServer() as server,
+            NetfsStandIn(Path(made) / "nfs", host="127.0.0.1") as share,
+            pytest.MonkeyPatch.context() as patch,
+        ):
+            folder = Path(made)
+            folder.chmod(0o755)
+            host = EmbeddedHost("h", folder, share=share, settings={"mount": {"probe_interval_s": 1.0}})
+            cut = Cut(host, share, server)
+            patch.setitem(host.libvirtd.surroundings.env, CUT_FILE, str(cut.file))
+            host.agent.program = (str(Path(__file__).with_name("cut_agent.py")),)
+            with host, cut.client:
+                yield cut
+
+    @pytest.fixture(autouse=True)
+    def defined(cut: Cut) -> None:
+        cut.client.pools.define(cut.spec)
+        if not cut.target.exists():
+            cut.client.pools.build("vm")
+
+    @pytest.mark.parametrize("point", POINTS)
+    def test_the_agent_is_killed(cut: Cut, point: str) -> None:
+        cut.file.write_text(f"{point} kill")
+        with contextlib.suppress(poolfleet.PoolfleetError):
+            cut.client.pools.start("vm", wait=False, timeout_s=5)
+        wait_until(lambda: cut.host.agent.pid is None, limit_s=LIMIT_S, what=f"the agent is killed at {point}")
+        assert cut.layers() <= 1
+        cut.host.agent.start()
+        cut.host.agent.wait_loaded()
+        # A person's start, or the supervisor's, which it joins or comes after.
+        cut.client.pools.start("vm")
+        wait_until(cut.healthy, limit_s=LIMIT_S, what="the pool works")
+        cut.check_whole()
+
+    @pytest.mark.parametrize("point", POINTS)
+    def test_the_share_is_unmounted(cut: Cut, point: str) -> None:
+        cut.file.write_text(f"{point} unmount {cut.target}")
+        assert cut.reason_of_start() in TOLD.get(point, {""})
+        assert not cut.file.exists(), "the point was reached"
+        assert list(cut.target.iterdir()) == []
+        wait_until(cut.healthy, limit_s=LIMIT_S, what="the pool works")
+        cut.check_whole()

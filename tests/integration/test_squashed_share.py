@@ -1,0 +1,218 @@
+"""A share whose server takes root for nobody: what libvirt cannot do there, the agent does as the share's user."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import stat
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from poolfleet import FailedPrecondition, PoolSpec, VolumeSpec
+from poolfleet.aio import AgentClient
+from poolfleet.types.operation import OperationState
+from poolfleet.types.pool import PoolState
+from poolfleet.types.volume import BackingStore, Permissions
+from scripts.embedded.host import EmbeddedHost
+from scripts.embedded.libvirtd import EmbeddedLibvirtd
+from scripts.embedded.nfs_server import NullNfsServer
+from scripts.embedded.squashed_share import SquashedShare
+from tests.slow_qemu_img import SlowQemuImg
+
+QEMU_UID, KVM_GID = 64055, 107
+AT_ONCE_S = 10.0
+"""Wide for the 3 s that a start may take to say so, on a busy machine."""
+
+LIMIT_S = 30.0
+MIB = 1 << 20
+
+if os.geteuid() == 0:
+
+    @pytest.fixture(scope="module")
+    def folder(short_dir: Path) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(dir=short_dir, prefix="q") as made:
+            Path(made).chmod(0o755)
+            yield Path(made)
+
+    @pytest.fixture(scope="module")
+    def server() -> Iterator[NullNfsServer]:
+        with NullNfsServer() as running:
+            yield running
+
+    @pytest.fixture(scope="module")
+    def share(folder: Path) -> Iterator[SquashedShare]:
+        with SquashedShare(folder / "share", host="127.0.0.1") as running:
+            yield running
+
+    @pytest.fixture(scope="module")
+    def slow_host(
+        folder: Path, share: SquashedShare, libvirtd: EmbeddedLibvirtd
+    ) -> Iterator[tuple[EmbeddedHost, SlowQemuImg]]:
+        host = EmbeddedHost("h", folder, share=share, settings={"limits": {"max_jobs": 1}})
+        host.libvirtd.learn_emulators_from(libvirtd)
+        slow = SlowQemuImg(host)
+        with host:
+            yield host, slow
+            slow.let_go()
+
+    @pytest.fixture
+    def host(slow_host: tuple[EmbeddedHost, SlowQemuImg]) -> EmbeddedHost:
+        return slow_host[0]
+
+    @pytest.fixture
+    def spec(host: EmbeddedHost, share: SquashedShare, server: NullNfsServer) -> PoolSpec:
+        target, options = str(host.pools_dir / "far"), [f"port={server.port}"]
+        return PoolSpec.netfs("far", host=share.host, path=share.path, target=target, options=options)
+
+    @pytest.fixture
+    async def client(host: EmbeddedHost, share: SquashedShare, spec: PoolSpec) -> AsyncIterator[AgentClient]:
+        """The agent of a host that has the pool `far`, started, on a share of qemu's user."""
+        share.give(uid=QEMU_UID, gid=KVM_GID, mode=0o755)
+        async with AgentClient(host.agent.target, timeout_s=LIMIT_S) as client:
+            await client.pools.ensure(spec)
+            yield client
+            share.give(uid=QEMU_UID, gid=KVM_GID, mode=0o755)
+            with contextlib.suppress(FailedPrecondition):
+                await client.pools.stop("far")
+            for left in share.files.iterdir():
+                left.unlink()
+
+    def volume(name: str = "v", **differing: Any) -> VolumeSpec:
+        stated: dict[str, Any] = {"capacity_bytes": MIB, "allocation_bytes": 0, "format": "raw"}
+        return VolumeSpec(name, **stated | differing)
+
+    def names(share: SquashedShare) -> list[str]:
+        return sorted(path.name for path in share.files.iterdir())
+
+    def virsh(host: EmbeddedHost, *words: str) -> subprocess.CompletedProcess[str]:
+        command = ["virsh", "--connect", host.libvirtd.uri, *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
+
+    @pytest.mark.parametrize("volume_format", ["raw", "qcow2"])
+    async def test_what_virsh_cannot_create_and_delete_is_created_and_deleted(
+        client: AgentClient, host: EmbeddedHost, share: SquashedShare, volume_format: str
+    ) -> None:
+        beside = virsh(host, "vol-create-as", "far", "beside", "1M", "--format", volume_format)
+        assert "Permission denied" in beside.stderr
+        made = await client.volumes.create("far", volume(format=volume_format))
+        assert made.changed
+        facts = (share.files / "v").stat()
+        assert (facts.st_uid, facts.st_gid, stat.S_IMODE(facts.st_mode)) == (QEMU_UID, KVM_GID, 0o600)
+        assert names(share) == ["v"]
+        found = await client.volumes.get("far", "v", max_staleness_s=0)
+        assert (found.format, found.capacity_bytes) == (volume_format, MIB)
+        assert "v" in virsh(host, "vol-list", "far").stdout
+        assert not (await client.volumes.create("far", volume(format=volume_format))).changed
+        await client.volumes.delete("far", "v")
+        assert names(share) == []
+        assert (await client.volumes.read_all("far", max_staleness_s=0)).volumes == ()
+
+    @pytest.mark.parametrize(
+        ("asked", "size_bytes", "allocated_bytes"),
+        [
+            ({"capacity_bytes": 1500}, 1500, 0),
+            ({"capacity_bytes": 4 * MIB, "allocation_bytes": MIB}, 4 * MIB, MIB),
+            ({"capacity_bytes": MIB, "allocation_bytes": None}, MIB, MIB),
+        ],
+        ids=["no whole sectors", "a part allocated", "all allocated"],
+    )
+    async def test_a_raw_volume_has_the_length_and_the_bytes_that_were_asked_for(
+        client: AgentClient, share: SquashedShare, asked: dict[str, Any], size_bytes: int, allocated_bytes: int
+    ) -> None:
+        await client.volumes.create("far", volume(**asked))
+        facts = (share.files / "v").stat()
+        assert (facts.st_size, facts.st_blocks * 512) == (size_bytes, allocated_bytes)
+        assert not (await client.volumes.create("far", volume(**asked))).changed
+
+    async def test_a_qcow2_volume_has_its_backing_store(client: AgentClient, host: EmbeddedHost) -> None:
+        await client.volumes.create("far", volume("base", permissions=Permissions(mode=0o644)))
+        base = str(host.pools_dir / "far/base")
+        await client.volumes.create("far", volume(format="qcow2", backing_store=BackingStore(path=base, format="raw")))
+        found = await client.volumes.get("far", "v", max_staleness_s=0)
+        assert found.backing_store
+        assert (found.backing_store.path, found.backing_store.format) == (base, "raw")
+
+    async def test_mode_is_as_asked_and_an_owner_that_cannot_be_is_refused(
+        client: AgentClient, share: SquashedShare
+    ) -> None:
+        await client.volumes.create("far", volume(permissions=Permissions(mode=0o640, owner=QEMU_UID)))
+        assert stat.S_IMODE((share.files / "v").stat().st_mode) == 0o640
+        with pytest.raises(FailedPrecondition) as refused:
+            await client.volumes.create("far", volume("other", permissions=Permissions(owner=1234)))
+        assert refused.value.reason == "SQUASHED"
+        assert names(share) == ["v"]
+
+    async def test_libvirts_own_document_is_libvirts_to_create_and_its_failure_says_why(client: AgentClient) -> None:
+        xml = "<volume><name>x</name><capacity>1048576</capacity><allocation>0</allocation></volume>"
+        with pytest.raises(FailedPrecondition) as refused:
+            await client.volumes.create("far", VolumeSpec.from_xml(xml))
+        assert refused.value.reason == "SQUASHED"
+
+    async def test_a_directory_that_is_not_open_to_others_is_told_at_the_start(
+        client: AgentClient, host: EmbeddedHost, share: SquashedShare
+    ) -> None:
+        await client.pools.stop("far")
+        share.give(uid=QEMU_UID, gid=KVM_GID, mode=0o750)
+        with pytest.raises(FailedPrecondition) as refused:
+            async with asyncio.timeout(AT_ONCE_S):
+                await client.pools.start("far")
+        assert refused.value.reason == "SQUASHED"
+        assert "o+rx" in refused.value.message
+        assert f"{host.pools_dir}/far" not in Path(f"/proc/{host.libvirtd.pid}/mounts").read_text()
+        share.give(uid=QEMU_UID, gid=KVM_GID, mode=0o755)
+        await client.pools.start("far")
+        assert (await client.pools.get("far", max_staleness_s=0)).state is PoolState.RUNNING
+
+    async def test_a_directory_that_shows_as_nobodys_tells_of_the_id_mapping(
+        client: AgentClient, share: SquashedShare
+    ) -> None:
+        await client.pools.stop("far")
+        share.give(uid=65534, gid=65534, mode=0)
+        with pytest.raises(FailedPrecondition) as refused:
+            await client.pools.start("far")
+        assert refused.value.reason == "IDMAP"
+
+    async def test_a_directory_open_to_all_gets_files_of_qemus_user_too(
+        client: AgentClient, share: SquashedShare
+    ) -> None:
+        share.give(uid=0, gid=0, mode=0o777)
+        assert (await client.volumes.create("far", volume())).changed
+        assert (share.files / "v").stat().st_uid == QEMU_UID
+
+    async def test_one_at_a_time_is_made_the_others_are_pending_and_a_cancelled_one_leaves_nothing(
+        client: AgentClient, share: SquashedShare, slow_host: tuple[EmbeddedHost, SlowQemuImg]
+    ) -> None:
+        _, slow = slow_host
+        slow.hold("before")
+        first = await client.volumes.create("far", volume("a"), wait=False)
+        await asyncio.to_thread(slow.wait_standing)
+        second = await client.volumes.create("far", volume("b"), wait=False)
+        assert (first.state, second.state) == (OperationState.RUNNING, OperationState.PENDING)
+        assert first.cancellable
+        cancelled = await client.operations.cancel(first.id)
+        assert cancelled.state is OperationState.CANCELLED
+        slow.let_go()
+        assert (await client.operations.wait(second.id, timeout_s=LIMIT_S)).state is OperationState.SUCCEEDED
+        assert names(share) == ["b"]
+
+    async def test_an_agent_that_was_killed_leaves_nothing(
+        client: AgentClient, share: SquashedShare, slow_host: tuple[EmbeddedHost, SlowQemuImg]
+    ) -> None:
+        host, slow = slow_host
+        slow.hold("after")
+        operation = await client.volumes.create("far", volume(format="qcow2"), wait=False)
+        await asyncio.to_thread(slow.wait_standing)
+        assert names(share) == [f".poolfleet-new.{operation.id}", ".poolfleet-reserve.v"]
+        await asyncio.to_thread(host.agent.kill9)
+        slow.let_go()
+        await asyncio.to_thread(host.agent.start)
+        async with asyncio.timeout(LIMIT_S):
+            while names(share):
+                await asyncio.sleep(0.1)
+        assert (await client.volumes.create("far", volume(format="qcow2"))).changed

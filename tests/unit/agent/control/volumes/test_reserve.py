@@ -1,0 +1,159 @@
+"""Exclusive create: whose a name is, what is left over, and what stays reserved."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from poolfleet_agent.control.mutation import Caller
+from poolfleet_agent.control.volumes.create import CreateVolume
+from poolfleet_agent.control.volumes.delete import DeleteVolume
+from poolfleet_agent.control.volumes.space import Promises
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.operation import Operation
+from poolfleet_agent.model.reservation import Holder, reservation_name
+from poolfleet_agent.model.volume import VolumeDefinition
+from tests.unit.agent.fake_host import MIB, FakeHost, operations, pool_facts, use_case_host, volume_facts
+
+DAY_S = 24 * 3600.0
+RESERVATION = "/pools/p/.poolfleet-reserve.v"
+ANOTHERS = Holder(agent_id="another", operation_id="theirs", host="far", created=1.0).content()
+OUR_EARLIER = Holder(agent_id="agent", operation_id="ours", host="here", created=1.0).content()
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeHost]:
+    fake = FakeHost()
+    fake.hypervisor.add(pool_facts("p"))
+    await fake.looker.all_pools()
+    yield fake
+    await fake.looker.close()
+
+
+def mutation(fake: FakeHost, **asked: Any) -> CreateVolume:
+    stated: dict[str, Any] = {"name": "v", "format": "raw", "capacity_bytes": MIB, "allocation_bytes": 0}
+    definition = VolumeDefinition(**stated | asked)
+    return CreateVolume(host=use_case_host(fake), promises=Promises(), pool="p", definition=definition)
+
+
+async def create(fake: FakeHost, **asked: Any) -> Operation:
+    return await operations().submit(mutation(fake, **asked), Caller(name="unix", rpc="CreateVolume"))
+
+
+def grow_old(fake: FakeHost, *, age_s: float, server_s: float | None = None) -> None:
+    """Let that time pass on this host's clock, and on that of the files."""
+    fake.clock.time_s += age_s
+    fake.files.clock_now_s += age_s if server_s is None else server_s
+
+
+async def test_the_name_is_reserved_while_libvirt_creates_and_free_afterwards(fake: FakeHost) -> None:
+    seen: list[dict[str, bytes]] = []
+    creating = fake.hypervisor.create_volume
+
+    async def create_volume(pool: str, xml: str, *, server: str | None) -> Any:
+        seen.append(dict(fake.files.kept))
+        return await creating(pool, xml, server=server)
+
+    fake.hypervisor.create_volume = create_volume
+    assert (await create(fake)).changed
+    assert [list(kept) for kept in seen] == [[RESERVATION]]
+    assert fake.files.kept == {}
+
+
+async def test_what_another_agent_is_creating_is_refused_naming_it(fake: FakeHost) -> None:
+    fake.files.kept[RESERVATION] = ANOTHERS
+    failure = (await create(fake)).failure
+    assert failure is not None
+    assert failure.reason is Reason.NAME_RESERVED
+    assert dict(failure.metadata) == {
+        "pool": "p", "volume": "v", "agent": "another", "host": "far", "operation": "theirs"
+    }  # fmt: skip
+    assert failure.retry_delay_s
+    assert fake.hypervisor.volumes["p"] == {}
+    assert fake.files.kept[RESERVATION] == ANOTHERS
+
+
+@pytest.mark.parametrize(
+    ("content", "age_s", "passes"),
+    [
+        (OUR_EARLIER, 0.0, True),
+        (ANOTHERS, DAY_S - 60, False),
+        (ANOTHERS, DAY_S + 60, True),
+        (b"", 60.0, False),
+        (b"", 660.0, True),
+        (b"{\xff", 660.0, True),
+    ],
+    ids=["our earlier life's", "not a day old", "a day old", "only just made", "never written", "not readable"],
+)
+async def test_what_is_left_over_holds_nobody_up(fake: FakeHost, content: bytes, age_s: float, passes: bool) -> None:
+    fake.files.kept[RESERVATION] = content
+    grow_old(fake, age_s=age_s)
+    operation = await create(fake)
+    assert operation.changed is passes
+    assert (RESERVATION in fake.files.kept) is not passes
+
+
+async def test_a_clock_that_is_wrong_by_days_makes_no_reservation_old(fake: FakeHost) -> None:
+    fake.files.kept[RESERVATION] = ANOTHERS
+    grow_old(fake, age_s=3 * DAY_S, server_s=60.0)
+    failure = (await create(fake)).failure
+    assert failure is not None
+    assert failure.reason is Reason.NAME_RESERVED
+    assert fake.files.kept[RESERVATION] == ANOTHERS
+
+
+@pytest.mark.parametrize("reason", [Reason.FULL, Reason.INTERNAL])
+async def test_a_creation_that_failed_reserves_nothing(fake: FakeHost, reason: Reason) -> None:
+    fake.hypervisor.failing["create_volume p v"] = ModelError(reason, "no")
+    assert (await create(fake)).failure is not None
+    assert fake.files.kept == {}
+
+
+@pytest.mark.parametrize("reason", [Reason.LIBVIRT_UNAVAILABLE, Reason.OPERATION_TIMED_OUT])
+async def test_what_libvirt_may_yet_create_stays_reserved_until_we_create_it_again(
+    fake: FakeHost, reason: Reason
+) -> None:
+    fake.hypervisor.failing["create_volume p v"] = ModelError(reason, "no")
+    assert (await create(fake)).failure is not None
+    assert list(fake.files.kept) == [RESERVATION]
+    fake.hypervisor.failing.clear()
+    assert (await create(fake)).changed
+    assert fake.files.kept == {}
+
+
+async def test_a_file_that_came_after_our_look_is_compared_and_not_overwritten(fake: FakeHost) -> None:
+    made = fake.files.make_exclusive
+
+    async def make_exclusive(path: str, content: bytes, *, unless: str, timeout_s: float = 30.0) -> Any:
+        fake.files.kept["/pools/p/v"] = b"a neighbour's"
+        fake.hypervisor.volumes["p"]["v"] = volume_facts("p", "v", capacity_bytes=2 * MIB)
+        return await made(path, content, unless=unless)
+
+    fake.files.make_exclusive = make_exclusive
+    operation = await create(fake)
+    assert operation.failure is not None
+    assert operation.failure.reason is Reason.VOLUME_EXISTS
+    assert "create_volume p v" not in fake.hypervisor.called
+    assert fake.files.kept == {"/pools/p/v": b"a neighbour's"}
+
+
+async def test_a_volume_that_another_agent_is_only_just_creating_is_none_yet(fake: FakeHost) -> None:
+    fake.hypervisor.volumes["p"]["v"] = volume_facts("p", "v")
+    fake.files.kept[RESERVATION] = ANOTHERS
+    with pytest.raises(ModelError) as refused:
+        await create(fake)
+    assert refused.value.reason is Reason.NAME_RESERVED
+    deletion = DeleteVolume(host=use_case_host(fake), pool="p", volume="v", allow_in_use=True)
+    with pytest.raises(ModelError) as refused:
+        await operations().submit(deletion, Caller(name="unix", rpc="DeleteVolume"))
+    assert refused.value.reason is Reason.NAME_RESERVED
+    assert "v" in fake.hypervisor.volumes["p"]
+
+
+def test_each_name_has_a_reservation_of_its_own_that_a_file_can_have() -> None:
+    names = ["v", "v" * 235, "v" * 251, "w" * 251, "ö" * 125]
+    reservations = {reservation_name(name) for name in names}
+    assert len(reservations) == len(names)
+    assert all(len(name.encode()) <= 255 for name in reservations)
