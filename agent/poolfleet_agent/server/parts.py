@@ -156,7 +156,7 @@ async def _host(
         """By libvirt, which knows its own configuration; where that does not tell, by the name that it has here."""
         if (told := hypervisor.facts().qemu_user) is not None:
             return told
-        account = await mounts.qemu_user()
+        account = await mounts.qemu_user(None)
         return ShareUser(uid=account.uid, gid=account.gids[0]) if account is not None else None
 
     async def addresses(name: str) -> Sequence[str]:

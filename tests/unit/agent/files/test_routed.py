@@ -13,8 +13,8 @@ from typing import Self
 
 import pytest
 
+from poolfleet_agent.files.frames import LONGEST_FRAME_BYTES
 from poolfleet_agent.files.routed import RoutedFiles
-from poolfleet_agent.files.worker import LONGEST_FRAME_BYTES
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.ports import FileKind, Files, MadeFile, Rights
 from poolfleet_agent.model.share_user import ShareUser
