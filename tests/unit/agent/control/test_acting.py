@@ -142,9 +142,9 @@ async def test_a_share_open_to_all_is_found_out_by_whose_the_reservation_is(fake
 async def test_on_a_share_that_knows_root_libvirt_creates_and_qemus_user_gets_it(fake: FakeHost) -> None:
     made = fake.hypervisor.create_volume
 
-    async def create_volume(pool: str, xml: str, *, server: str | None) -> Any:
+    async def create_volume(pool: str, xml: str, **how: Any) -> Any:
         fake.files.kept["/pools/p/v"] = b""
-        return await made(pool, xml, server=server)
+        return await made(pool, xml, **how)
 
     fake.hypervisor.create_volume = create_volume
     assert (await create(fake)).changed
