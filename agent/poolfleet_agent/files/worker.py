@@ -11,6 +11,8 @@ With a UID and a GID it becomes that user, in no other group, before it reads it
 all the same, so that the user needs no right on the folders that Python and the agent are installed in.
 
 Room is left for read and write: an operation is a function and a line in OPERATIONS.
+
+Longer than usual because a program that Python starts by its path, and in isolation, finds nothing beside itself.
 """
 
 import contextlib
