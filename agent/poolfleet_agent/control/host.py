@@ -52,11 +52,11 @@ class Host:
     book: MountBook
     maintenance: MaintenanceState
     quarantine: Quarantine
-    grace: ServerGrace
     actors: Actors
     images: Images
     refreshes: Turns[None]
     """Refreshes of pools in libvirt, by name: several who ask share one."""
+    grace: ServerGrace
     encoder: Encoder
     clock: Clock
     rules: HostRules

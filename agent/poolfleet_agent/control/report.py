@@ -24,13 +24,6 @@ class Report:
         """Record all tries so far."""
         await self.journal.change(self.operation_id, lambda known: replace(known, attempts=attempts))
 
-    async def warn(self, warning: str) -> None:
-        """Add a warning, once."""
-        await self.journal.change(
-            self.operation_id,
-            lambda known: replace(known, warnings=tuple(dict.fromkeys((*known.warnings, warning)))),
-        )
-
     async def progress(self, progress: Progress) -> None:
         """Record how far it is."""
         await self.journal.change(self.operation_id, lambda known: replace(known, progress=progress))
@@ -42,6 +35,13 @@ class Report:
     async def begins(self) -> None:
         """Record that it is at work, after it had to wait."""
         await self._become(OperationState.RUNNING)
+
+    async def warn(self, warning: str) -> None:
+        """Add a warning, once."""
+        await self.journal.change(
+            self.operation_id,
+            lambda known: replace(known, warnings=tuple(dict.fromkeys((*known.warnings, warning)))),
+        )
 
     async def _become(self, state: OperationState) -> None:
         await self.journal.change(self.operation_id, lambda known: replace(known, state=state))

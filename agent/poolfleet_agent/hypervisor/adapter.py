@@ -162,6 +162,10 @@ class Libvirt:
         """Stop (libvirt's destroy)."""
         await self._work(lambda connection: pools.stop(connection, pool), Subject(pool), server)
 
+    def pool_hangs(self, pool: str) -> bool:
+        """Whether libvirt hangs in a call about a pool, as it seems: it is long under way, or given up. At once."""
+        return self._calls.hangs(pool)
+
     async def until_pool_calls_are_back(self, pool: str) -> None:
         """Wait for the calls about a pool that are under way now, those that hang too; the caller sets the limit."""
         await self._calls.until_back(pool)

@@ -20,6 +20,9 @@ T = TypeVar("T")
 
 BUSY_RETRY_DELAY_S = 1.0
 
+LONG_S = 2.0
+"""A call that may wait for a server and takes longer is taken for hung, where that server is dead."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallLimits:
@@ -51,6 +54,7 @@ class _Call:
     pool: str
     proven: Callable[[], None] | None
     started: bool = False
+    began_at_s: float = 0.0
     abandoned: bool = False
 
 
@@ -116,6 +120,14 @@ class Calls:
             if call.future.cancelled():
                 self._abandon(call, abandoned)
 
+    def hangs(self, pool: str) -> bool:
+        """Whether a call about a pool was given up and is not back, or may wait for a server and takes long."""
+        late = asyncio.get_running_loop().time() - LONG_S
+        return any(
+            call.pool == pool and (call.abandoned or (call.server is not None and call.began_at_s < late))
+            for call in self._running
+        )
+
     async def until_back(self, pool: str) -> None:
         """Wait for the calls about a pool that are under way now, those that hang too; the caller sets the limit."""
         awaited = {call for call in self._running if call.pool == pool}
@@ -167,6 +179,7 @@ class Calls:
                     call.future.set_exception(error)
                 return
         call.started = True
+        call.began_at_s = call.future.get_loop().time()
         self._running.add(call)
         self._in_flight += 1
         if call.server is not None:

@@ -32,6 +32,7 @@ from poolfleet_agent.inventory.restore import restore_snapshot
 from poolfleet_agent.model.mount_failure import RetryPolicy
 from poolfleet_agent.model.pool import MountOwner, NetfsSource, PoolDefinition
 from poolfleet_agent.model.ports import AgentIdentity
+from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.model.storage import ConfiguredStorage
 from poolfleet_agent.mounts.helpers import LibvirtMountHelpers
 from poolfleet_agent.mounts.host import HostMounts
@@ -151,6 +152,13 @@ async def _host(
         request = mount_request(definition)
         return request is not None and (await mounts.probe_server(request)).failed is None
 
+    async def qemu_user() -> ShareUser | None:
+        """By libvirt, which knows its own configuration; where that does not tell, by the name that it has here."""
+        if (told := hypervisor.facts().qemu_user) is not None:
+            return told
+        account = await mounts.qemu_user(None)
+        return ShareUser(uid=account.uid, gid=account.gids[0]) if account is not None else None
+
     async def addresses(name: str) -> Sequence[str]:
         resolved = await mounts.addresses(name)
         return (*resolved, *book.addresses(name)) if resolved else ()
@@ -199,7 +207,7 @@ async def _host(
         staleness_s=settings.staleness_s,
         server_answers=server_answers,
     )
-    quarantine = Quarantine(mounts=pool_mounts, registry=registry)
+    quarantine = Quarantine(mounts=pool_mounts, registry=registry, pool_hangs=hypervisor.pool_hangs)
     return Host(
         hypervisor=hypervisor,
         files=shares.files,
@@ -215,7 +223,8 @@ async def _host(
         actors=Actors(
             files=shares.files,
             watch=shares.watch,
-            qemu_user=lambda: hypervisor.facts().qemu_user,
+            place=pool_mounts.place,
+            qemu_user=qemu_user,
             may_switch=os.geteuid() == 0,
         ),
         images=QemuImg(Jobs(children, most=settings.limits.max_jobs)),

@@ -100,6 +100,9 @@ class FakeHypervisor:
     failing: dict[str, ModelError] = field(default_factory=dict)
     held: dict[str, asyncio.Event] = field(default_factory=dict)
     called: list[str] = field(default_factory=list)
+    hanging: set[str] = field(default_factory=set)
+    servers: dict[str, str | None] = field(default_factory=dict)
+    """Under whose cap a listing was asked for."""
     connected: bool = True
     files: Any = None
     domains: DomainReading = field(default_factory=lambda: DomainReading(references=()))
@@ -139,6 +142,7 @@ class FakeHypervisor:
 
     async def list_volumes(self, pool: str, *, server: str | None) -> VolumeListing:
         listing = VolumeListing(volumes=tuple(self.volumes[pool].values()))
+        self.servers[f"list_volumes {pool}"] = server
         await self._answer(f"list_volumes {pool}", listing)
         return listing
 
@@ -166,6 +170,9 @@ class FakeHypervisor:
     async def stop_pool(self, pool: str, *, server: str | None) -> None:
         await self._answer(f"stop_pool {pool}", None)
         self.pools[pool] = replace(self.pools[pool], state=PoolState.INACTIVE)
+
+    def pool_hangs(self, pool: str) -> bool:
+        return pool in self.hanging
 
     async def until_pool_calls_are_back(self, pool: str) -> None:
         await self._answer(f"until_pool_calls_are_back {pool}", None)
@@ -271,6 +278,9 @@ class FakeWatch:
         while not (health := self.health(path)) or not health.dead:
             await self.probed.wait()
 
+    async def wait_for_change(self) -> None:
+        await self.probed.wait()
+
     def subscribe(self, listener: Callable[[], None]) -> None:
         self.listeners.append(listener)
 
@@ -330,13 +340,24 @@ class FakeHost:
             intents=self.intents, clock=self.clock, agent_id="agent", pool_mounts=self.pool_mounts,
         )  # fmt: skip
         self.grace = ServerGrace(files=self.files, mounts=self.pool_mounts)
-        self.quarantine = Quarantine(mounts=self.pool_mounts, registry=self.registry)
+        self.quarantine = Quarantine(
+            mounts=self.pool_mounts, registry=self.registry, pool_hangs=self.hypervisor.pool_hangs
+        )
         self.images = FakeImages(self.files)
         self.refreshes = pool_refreshes(self.hypervisor, self.registry, self.quarantine)
-        self.actors = Actors(files=self.files, watch=self.watch, qemu_user=lambda: QEMU_USER, may_switch=True)
+        self.actors = Actors(
+            files=self.files,
+            watch=self.watch,
+            place=self.pool_mounts.place,
+            qemu_user=self.qemu_user,
+            may_switch=True,
+        )
 
     async def addresses(self, host: str) -> Sequence[str]:
         return self.resolved.get(host, ())
+
+    async def qemu_user(self) -> ShareUser | None:
+        return QEMU_USER
 
     async def server_answers(self, _: PoolDefinition) -> bool:
         return True

@@ -158,6 +158,10 @@ class Hypervisor(Protocol):
         """Stop (libvirt's destroy)."""
         ...
 
+    def pool_hangs(self, pool: str) -> bool:
+        """Whether libvirt hangs in a call about a pool, as it seems: it is long under way, or given up. At once."""
+        ...
+
     async def until_pool_calls_are_back(self, pool: str) -> None:
         """Wait for the calls about a pool that are under way now, those that hang too; the caller sets the limit."""
         ...

@@ -93,8 +93,12 @@ async def test_a_stop_that_was_meant_is_nobody_s_failure_and_asks_no_server(obse
         looks = hypervisor.called.count("read_domains")
         observed.observer.hear(PoolEvent(kind=PoolEventKind.STOPPED, pool="p"))
         observed.observer.hear(DomainEvent(domain="d"))
-        await until(lambda seen=looks: hypervisor.called.count("read_domains") > seen)
+        await until(partial(more_looks, hypervisor.called, looks))
         assert (asked, observed.desired("p")) == (expected, wanted)
+
+
+def more_looks(called: list[str], than: int) -> bool:
+    return called.count("read_domains") > than
 
 
 def as_share(facts: PoolFacts) -> PoolFacts:
