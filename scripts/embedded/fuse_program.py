@@ -1,9 +1,10 @@
 """A FUSE passthrough: shows one folder on another under a source's name; run as a program, as root.
 
 `python -I -S fuse_program.py SOURCE FOLDER TARGET HOLD [squash]` mounts, prints one line and serves until it is killed.
-While there is a file HOLD, all is answered but opens. Nothing is cached, so that whoever touches the mount waits while
-this is stopped (SIGSTOP), as on a silent server. It speaks the kernel's protocol itself (linux/fuse.h, version 7.31),
-one request at a time. With `squash` root is nobody on the share, as on an NFS server's export with root_squash.
+While there is a file HOLD, all is answered but opens, or, where it says `stale`, all is stale. Nothing is cached, so
+that whoever touches the mount waits while this is stopped (SIGSTOP), as on a silent server. It speaks the kernel's
+protocol itself (linux/fuse.h, version 7.31), one request at a time. With `squash` root is nobody on the share, as on an
+NFS server's export with root_squash.
 """
 
 from __future__ import annotations
@@ -235,11 +236,14 @@ def _attributes(facts: os.stat_result) -> bytes:
 
 
 _OPENS = {14, 35}
+_UNANSWERED = {2, 36, 42}
 _HELD_LOOK_MS = 100
 
 
 def serve(device: int, share: Passthrough, hold: str) -> None:
-    """Answer until the mount is gone. While the file `hold` is there, opens wait, as in a server's grace period."""
+    """Answer until the mount is gone. While the file `hold` is there, opens wait, as in a server's grace period; where
+    it says so, all is stale, as after an export was replaced.
+    """
     held: list[bytes] = []
     waiting = select.poll()
     waiting.register(device, select.POLLIN)
@@ -258,15 +262,23 @@ def serve(device: int, share: Passthrough, hold: str) -> None:
             if error.errno in {errno.EINTR, errno.ENOENT}:
                 continue
             raise
-        if _IN.unpack_from(request)[1] in _OPENS and os.path.exists(hold):
+        operation = _IN.unpack_from(request)[1]
+        if os.path.exists(hold) and _is_stale(hold) and operation not in _UNANSWERED:
+            answer_with(device, request, b"", errno.ESTALE)
+        elif operation in _OPENS and os.path.exists(hold):
             held.append(request)
         else:
             answer_to(device, share, request)
 
 
+def _is_stale(hold: str) -> bool:
+    with open(hold) as file:
+        return file.read() == "stale"
+
+
 def answer_to(device: int, share: Passthrough, request: bytes) -> None:
     """Do what is asked, and say how it went."""
-    _, operation, unique, node, uid, gid, *_ = _IN.unpack_from(request)
+    _, operation, _, node, uid, gid, *_ = _IN.unpack_from(request)
     try:
         answer = share.answer(operation, node, request[_IN.size :], uid=uid, gid=gid)
         code = 0
@@ -274,8 +286,13 @@ def answer_to(device: int, share: Passthrough, request: bytes) -> None:
         answer, code = b"", errno.ENOSYS
     except OSError as error:
         answer, code = b"", error.errno or errno.EIO
-    if answer is None:
-        return
+    if answer is not None:
+        answer_with(device, request, answer, code)
+
+
+def answer_with(device: int, request: bytes, answer: bytes, code: int) -> None:
+    """Give an answer, or an errno."""
+    unique = _IN.unpack_from(request)[2]
     try:
         os.write(device, _OUT.pack(_OUT.size + len(answer), -code, unique) + answer)
     except OSError as error:
