@@ -1,9 +1,9 @@
 """A FUSE passthrough: shows one folder on another under a source's name; run as a program, as root.
 
-`python -I -S fuse_program.py SOURCE FOLDER TARGET [squash]` mounts, prints one line and serves until it is killed.
-Nothing is cached, so that whoever touches the mount waits while this is stopped (SIGSTOP), as on a silent server. It
-speaks the kernel's protocol itself (linux/fuse.h, version 7.31), one request at a time. With `squash` root is nobody on
-the share, as on an NFS server's export with root_squash.
+`python -I -S fuse_program.py SOURCE FOLDER TARGET HOLD [squash]` mounts, prints one line and serves until it is killed.
+While there is a file HOLD, all is answered but opens. Nothing is cached, so that whoever touches the mount waits while
+this is stopped (SIGSTOP), as on a silent server. It speaks the kernel's protocol itself (linux/fuse.h, version 7.31),
+one request at a time. With `squash` root is nobody on the share, as on an NFS server's export with root_squash.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import select
 import stat
 import struct
 import sys
@@ -233,9 +234,22 @@ def _attributes(facts: os.stat_result) -> bytes:
     return _ATTRIBUTES.pack(facts.st_ino, facts.st_size, facts.st_blocks, *seconds, *rests, *owner)
 
 
-def serve(device: int, share: Passthrough) -> None:
-    """Answer until the mount is gone."""
+_OPENS = {14, 35}
+_HELD_LOOK_MS = 100
+
+
+def serve(device: int, share: Passthrough, hold: str) -> None:
+    """Answer until the mount is gone. While the file `hold` is there, opens wait, as in a server's grace period."""
+    held: list[bytes] = []
+    waiting = select.poll()
+    waiting.register(device, select.POLLIN)
     while True:
+        if held and not os.path.exists(hold):
+            for request in held:
+                answer_to(device, share, request)
+            held = []
+        if held and not waiting.poll(_HELD_LOOK_MS):
+            continue
         try:
             request = os.read(device, MOST_WRITE_BYTES + (1 << 16))
         except OSError as error:
@@ -244,24 +258,32 @@ def serve(device: int, share: Passthrough) -> None:
             if error.errno in {errno.EINTR, errno.ENOENT}:
                 continue
             raise
-        _, operation, unique, node, uid, gid, *_ = _IN.unpack_from(request)
-        try:
-            answer = share.answer(operation, node, request[_IN.size :], uid=uid, gid=gid)
-            code = 0
-        except KeyError:
-            answer, code = b"", errno.ENOSYS
-        except OSError as error:
-            answer, code = b"", error.errno or errno.EIO
-        if answer is None:
-            continue
-        try:
-            os.write(device, _OUT.pack(_OUT.size + len(answer), -code, unique) + answer)
-        except OSError as error:
-            if error.errno != errno.ENOENT:  # whoever asked was killed
-                raise
+        if _IN.unpack_from(request)[1] in _OPENS and os.path.exists(hold):
+            held.append(request)
+        else:
+            answer_to(device, share, request)
 
 
-def main(source: str, folder: str, target: str, kind: str = "") -> None:
+def answer_to(device: int, share: Passthrough, request: bytes) -> None:
+    """Do what is asked, and say how it went."""
+    _, operation, unique, node, uid, gid, *_ = _IN.unpack_from(request)
+    try:
+        answer = share.answer(operation, node, request[_IN.size :], uid=uid, gid=gid)
+        code = 0
+    except KeyError:
+        answer, code = b"", errno.ENOSYS
+    except OSError as error:
+        answer, code = b"", error.errno or errno.EIO
+    if answer is None:
+        return
+    try:
+        os.write(device, _OUT.pack(_OUT.size + len(answer), -code, unique) + answer)
+    except OSError as error:
+        if error.errno != errno.ENOENT:  # whoever asked was killed
+            raise
+
+
+def main(source: str, folder: str, target: str, hold: str, kind: str = "") -> None:
     """Mount, say so, and serve."""
     share = (Squashing if kind == "squash" else Passthrough)(os.fsencode(folder))
     os.umask(0)
@@ -271,7 +293,7 @@ def main(source: str, folder: str, target: str, kind: str = "") -> None:
     if libc.mount(source.encode(), target.encode(), share.file_system_type, ctypes.c_ulong(0), options.encode()) != 0:
         raise OSError(ctypes.get_errno(), f"mount {target}")
     os.write(1, b"ready\n")
-    serve(device, share)
+    serve(device, share, hold)
 
 
 if __name__ == "__main__":

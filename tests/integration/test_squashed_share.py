@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from poolfleet import FailedPrecondition, PoolSpec, VolumeSpec
+from poolfleet import Cancelled, FailedPrecondition, PoolSpec, VolumeSpec
 from poolfleet.aio import AgentClient
 from poolfleet.types.operation import OperationState
 from poolfleet.types.pool import PoolState
@@ -71,12 +71,16 @@ if os.geteuid() == 0:
         return PoolSpec.netfs("far", host=share.host, path=share.path, target=target, options=options)
 
     @pytest.fixture
-    async def client(host: EmbeddedHost, share: SquashedShare, spec: PoolSpec) -> AsyncIterator[AgentClient]:
+    async def client(
+        slow_host: tuple[EmbeddedHost, SlowQemuImg], share: SquashedShare, spec: PoolSpec
+    ) -> AsyncIterator[AgentClient]:
         """The agent of a host that has the pool `far`, started, on a share of qemu's user."""
+        host, slow = slow_host
         share.give(uid=QEMU_UID, gid=KVM_GID, mode=0o755)
         async with AgentClient(host.agent.target, timeout_s=LIMIT_S) as client:
             await client.pools.ensure(spec)
             yield client
+            slow.let_go()
             share.give(uid=QEMU_UID, gid=KVM_GID, mode=0o755)
             with contextlib.suppress(FailedPrecondition):
                 await client.pools.stop("far")
@@ -93,6 +97,29 @@ if os.geteuid() == 0:
     def virsh(host: EmbeddedHost, *words: str) -> subprocess.CompletedProcess[str]:
         command = ["virsh", "--connect", host.libvirtd.uri, *words]
         return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
+
+    async def test_a_diagnosis_tells_who_may_what_and_who_acts(client: AgentClient, share: SquashedShare) -> None:
+        looked = await client.pools.probe("far")
+        assert looked.users is not None
+        assert (looked.failure, looked.users.libvirt_can_list) == ("", True)
+        # Root may not write: for its squashing or because the export is read-only, which only writing tells.
+        assert looked.users.root_squashed is None
+        assert (looked.users.worker_uid, looked.users.worker_gid) == (QEMU_UID, KVM_GID)
+        written = await client.pools.probe("far", write_test=True)
+        assert written.users is not None
+        assert (written.failure, written.users.root_squashed) == ("", True)
+        assert f"as uid {QEMU_UID}" in next(layer.message for layer in written.layers if layer.layer == "write")
+        assert not list(share.files.glob(".poolfleet-probe*"))
+
+        share.give(uid=QEMU_UID, gid=KVM_GID, mode=0o750)
+        closed = await client.pools.probe("far", write_test=True)
+        assert closed.failure == "SQUASHED"
+        assert "o+rx" in closed.advice
+
+        share.give(uid=0, gid=0, mode=0o777)
+        opened = await client.pools.probe("far", write_test=True)
+        assert opened.users is not None
+        assert (opened.failure, opened.users.root_uid) == ("", 65534)
 
     @pytest.mark.parametrize("volume_format", ["raw", "qcow2"])
     async def test_what_virsh_cannot_create_and_delete_is_created_and_deleted(
@@ -195,8 +222,9 @@ if os.geteuid() == 0:
         second = await client.volumes.create("far", volume("b"), wait=False)
         assert (first.state, second.state) == (OperationState.RUNNING, OperationState.PENDING)
         assert first.cancellable
-        cancelled = await client.operations.cancel(first.id)
-        assert cancelled.state is OperationState.CANCELLED
+        await client.operations.cancel(first.id)
+        with pytest.raises(Cancelled):
+            await client.operations.wait(first.id, timeout_s=LIMIT_S)
         slow.let_go()
         assert (await client.operations.wait(second.id, timeout_s=LIMIT_S)).state is OperationState.SUCCEEDED
         assert names(share) == ["b"]

@@ -44,6 +44,15 @@ class Quarantine:
             for volume, path in self._dead_chains(entry).items():
                 raise chain_is_dead(entry.pool.name, volume, path)
 
+    def proof(self, entry: PoolEntry, use: Use) -> Callable[[], None]:
+        """What refuses as `check` does, at once: for the moment in which libvirt is asked."""
+
+        def prove() -> None:
+            if error := refusal(entry.pool.name, self.mounts.health(entry.pool.definition), use):
+                raise error
+
+        return prove
+
     async def check_known(self, pool: str, use: Use) -> None:
         """As check, for a pool that the snapshot may have; one that it lacks passes."""
         if (entry := self.registry.snapshot.pools.get(pool)) is not None:

@@ -52,6 +52,7 @@ class _Call:
     future: asyncio.Future[Any]
     server: str | None
     pool: str
+    proven: Callable[[], None] | None
     started: bool = False
     began_at_s: float = 0.0
     abandoned: bool = False
@@ -95,15 +96,17 @@ class Calls:
         timeout_s: float,
         server: str | None = None,
         pool: str = "",
+        proven: Callable[[], None] | None = None,
         late: Reason = Reason.OPERATION_TIMED_OUT,
         abandoned: Callable[[], None] | None = None,
     ) -> T:
         """Run `work` in a thread, and wait for it at most `timeout_s` seconds: `late`, or what `work` raises.
 
         TOO_BUSY where no place came free, or too many wait already. Where the wait ends while `work` goes on,
-        `abandoned` is called. `pool`: what it is about, for until_back.
+        `abandoned` is called. `pool`: what it is about, for until_back. `proven` is called, on the event loop, in the
+        moment in which `work` begins, for which it may have waited: where it raises, `work` is not done.
         """
-        call = _Call(work, asyncio.get_running_loop().create_future(), server, pool)
+        call = _Call(work, asyncio.get_running_loop().create_future(), server, pool, proven)
         self._admit(call)
         try:
             async with asyncio.timeout(timeout_s) as limit:
@@ -168,6 +171,13 @@ class Calls:
         return server is None or (self._network < limits.network and self._of_server[server] < limits.server)
 
     def _start(self, call: _Call) -> None:
+        if call.proven is not None:
+            try:
+                call.proven()
+            except ModelError as error:
+                if not call.future.done():
+                    call.future.set_exception(error)
+                return
         call.started = True
         call.began_at_s = call.future.get_loop().time()
         self._running.add(call)

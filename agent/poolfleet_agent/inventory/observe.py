@@ -145,10 +145,12 @@ class Observer:
             started = event.kind is PoolEventKind.STARTED
             if entry.pool.active != started:
                 continue
+            wanted = Desired.STARTED if started else Desired.STOPPED
+            if (await self.intents.of(entry.pool.facts)).desired.desired is wanted:
+                continue  # our own start or stop, or one that only does what was meant already
             if not started and entry.pool.definition.server is not None and not await self._server_lives(entry):
                 log.info("pool stopped as its server failed", pool=event.pool)
                 continue
-            wanted = Desired.STARTED if started else Desired.STOPPED
             why = "started on the host" if started else "stopped on the host"
             if await self.intents.want(entry.pool.facts, wanted, why):
                 await self._look_at(event.pool, self.looker.pool_facts)

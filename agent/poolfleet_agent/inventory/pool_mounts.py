@@ -34,6 +34,9 @@ SUSPECT_WAIT_S = 2.0
 PROBES_TO_BE_DEAD = 2
 """So many in a row without an answer, and a mount is taken for dead (model/mount_health)."""
 
+UNKNOWN_NAME_HOLDS_S = 300.0
+"""How long a name that nobody knew is not asked for again: a resolver that drops packets takes seconds each time."""
+
 T = TypeVar("T")
 
 
@@ -53,6 +56,7 @@ class PoolMounts:
     saw_share: Callable[[str, NetfsSource], Awaitable[None]] | None = None
     """Remembers the share of a pool that was started before we saw it, where nothing is known of it."""
     _servers: Servers = field(default_factory=Servers)
+    _unknown_until_s: dict[str, float] = field(default_factory=dict)
     _real: dict[str, str] = field(default_factory=dict)
     _proofs: dict[tuple[MountEntry, NetfsSource], Proof] = field(default_factory=dict)
 
@@ -235,8 +239,11 @@ class PoolMounts:
         if address:
             if self._servers.one(host) != self._servers.one(address):
                 self._servers.learn(host, {address})
-        elif not self._servers.knows(host):
-            self._servers.learn(host, await self.addresses(host))
+        elif not self._servers.knows(host) and self.clock.monotonic_s() >= self._unknown_until_s.get(host, 0.0):
+            found = await self.addresses(host)
+            if not found:
+                self._unknown_until_s[host] = self.clock.monotonic_s() + UNKNOWN_NAME_HOLDS_S
+            self._servers.learn(host, found)
 
     async def _learn_proof(self, entry: MountEntry, source: NetfsSource) -> None:
         table = self.watch.table()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from poolfleet_agent.model.pool import Permissions
 from poolfleet_agent.model.ports.files import FileFacts, Rights
 from poolfleet_agent.model.ports.mounts import Account
-from poolfleet_agent.model.share_user import NOBODY
+from poolfleet_agent.model.share_user import NOBODY, ROOT, ShareUser, share_user
 
 _READ, _WRITE, _SEARCH = 4, 2, 1
 
@@ -36,15 +36,19 @@ def share_users(
     folder: FileFacts,
     root: Rights,
     made: FileFacts | None = None,
+    made_by_another: bool = False,
     qemu: Account | None = None,
 ) -> ShareUsers:
-    """Put together what is known. `root`: what root may do in the folder; `made`: a file that root made there."""
-    stated = permissions or Permissions()
+    """Put together what is known. `root`: what root may do in the folder; `made`: a file that root made there.
+
+    `made_by_another`: where root was denied that, the share's user could make one.
+    """
+    worker = worker_of(permissions, folder, root, qemu)
     return ShareUsers(
-        root_squashed=_squashed(folder, root, made),
+        root_squashed=True if made_by_another else _squashed(folder, root, made),
         root_uid=made.uid if made is not None else None,
-        worker_uid=folder.uid if stated.owner is None else stated.owner,
-        worker_gid=folder.gid if stated.group is None else stated.group,
+        worker_uid=worker.uid,
+        worker_gid=worker.gid,
         libvirt_can_list=root.read and root.search,
         qemu_user=qemu.name if qemu is not None else "",
         qemu_can_read=_may(qemu, folder, _SEARCH) if qemu is not None else None,
@@ -53,9 +57,18 @@ def share_users(
     )
 
 
-def ids_are_mapped_wrong(users: ShareUsers) -> bool:
+def worker_of(permissions: Permissions | None, folder: FileFacts, root: Rights, qemu: Account | None) -> ShareUser:
+    """Whom the agent acts as in a folder: root, where root may write there."""
+    if root.write and root.search:
+        return ROOT
+    guests = ShareUser(uid=qemu.uid, gid=qemu.gids[0]) if qemu is not None else None
+    return share_user(permissions, ShareUser(uid=folder.uid, gid=folder.gid), guests)
+
+
+def ids_are_mapped_wrong(permissions: Permissions | None, folder: FileFacts) -> bool:
     """Whether an owner that the pool states shows as nobody."""
-    return users.owner_is_nobody and users.worker_uid not in NOBODY
+    stated = permissions.owner if permissions is not None else None
+    return folder.uid in NOBODY and stated is not None and stated not in NOBODY
 
 
 def remarks(users: ShareUsers, root: Rights) -> Iterator[str]:
@@ -66,7 +79,7 @@ def remarks(users: ShareUsers, root: Rights) -> Iterator[str]:
         yield "root is squashed"
     elif users.root_squashed is None and not root.write:
         yield "root is squashed, or the export is read-only"
-    yield f"the pool's files are of uid {users.worker_uid}, gid {users.worker_gid}"
+    yield f"the agent acts as uid {users.worker_uid}, gid {users.worker_gid}"
     if users.qemu_can_read is False:
         yield f"{users.qemu_user} cannot open files in the directory"
     elif users.qemu_can_write is False:

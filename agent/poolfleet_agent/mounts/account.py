@@ -1,6 +1,7 @@
 """Asks the host who a user is; run as a program, because users may be kept on a server that does not answer.
 
-`python -I -S account.py NAME…` prints the first of them that there is: name, uid, and the gids of all its groups.
+`python -I -S account.py WORD…` prints the first of these users, named or numbered, that there is: name, uid, and the
+gids of all its groups.
 """
 
 import os
@@ -9,14 +10,14 @@ import sys
 from collections.abc import Sequence
 
 
-def main(names: Sequence[str]) -> None:
+def main(words: Sequence[str]) -> None:
     """Print one line, or none."""
-    for name in names:
+    for word in words:
         try:
-            found = pwd.getpwnam(name)
-        except KeyError:
+            found = pwd.getpwuid(int(word)) if word.isdigit() else pwd.getpwnam(word)
+        except (KeyError, OverflowError):
             continue
-        print(name, found.pw_uid, *os.getgrouplist(name, found.pw_gid))
+        print(found.pw_name, found.pw_uid, *os.getgrouplist(found.pw_name, found.pw_gid))
         return
 
 

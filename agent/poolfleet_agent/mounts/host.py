@@ -58,9 +58,9 @@ class HostMounts:
         except MountError:
             return ()
 
-    async def qemu_user(self) -> Account | None:
-        """The user that guests run as, asked with a limit; None: there is none, or no answer."""
-        return await self._accounts.qemu()
+    async def qemu_user(self, uid: int | None) -> Account | None:
+        """The user that guests run as, whose `uid` may be known: asked with a limit; None: none, or no answer."""
+        return await self._accounts.qemu(uid)
 
     async def probe_server(self, request: MountRequest) -> ServerProbe:
         """Name, TCP, NFS NULL call, and for v3 the export; at most 3 s for a silent server."""

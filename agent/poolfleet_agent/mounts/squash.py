@@ -33,14 +33,19 @@ class Accounts:
         self._qemu_users = qemu_users
         self._timeout_s = timeout_s
 
-    async def qemu(self) -> Account | None:
-        """The user that guests run as, unless qemu.conf says otherwise; None: there is none, or no answer."""
+    async def qemu(self, uid: int | None = None) -> Account | None:
+        """The user that guests run as: that of `uid`, which libvirt tells; None: whom distributions call so.
+
+        None: there is none, or no answer.
+        """
+        words = self._qemu_users if uid is None else (str(uid),)
         try:
-            finished = await run(self._children, (*self._program, *self._qemu_users), timeout_s=self._timeout_s)
+            finished = await run(self._children, (*self._program, *words), timeout_s=self._timeout_s)
         except ModelError:
             return None  # no process could be started: it is a remark's worth
         found = finished.stdout.split()
         if finished.status != 0 or not found:
             return None
-        name, uid, *gids = found
-        return Account(name=name.decode(), uid=int(uid), gids=tuple(map(int, gids)))
+        name, *numbers = found
+        found_uid, *gids = map(int, numbers)
+        return Account(name=name.decode(), uid=found_uid, gids=tuple(gids))

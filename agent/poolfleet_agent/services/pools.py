@@ -5,6 +5,7 @@ from typing import Any
 import grpc
 
 from poolfleet.v1 import pool_pb2, pool_service_pb2, pool_service_pb2_grpc, snapshot_pb2
+from poolfleet_agent.control.at_once import AtOnce
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.operations import Operations
 from poolfleet_agent.control.pools.build import BuildPool
@@ -41,6 +42,8 @@ class PoolServicer(pool_service_pb2_grpc.PoolServiceServicer):
         """Take the host's use cases and what runs them."""
         self._host = host
         self._operations = operations
+        self._diagnoses = AtOnce(16, "diagnoses")
+        self._discoveries = AtOnce(4, "looks for sources")
 
     async def DefinePool(self, request: _PB.DefinePoolRequest, context: Context) -> _PB.DefinePoolResponse:
         """Store a definition."""
@@ -178,13 +181,15 @@ class PoolServicer(pool_service_pb2_grpc.PoolServiceServicer):
         """Diagnose a pool."""
         check_known_name("pool", request.pool)
         probe = ProbePool(host=self._host, pool=request.pool, write_test=request.write_test)
-        return diagnosis_to(await probe.run())
+        with self._diagnoses.place():
+            return diagnosis_to(await probe.run())
 
     async def DiscoverPoolSources(
         self, request: _PB.DiscoverPoolSourcesRequest, context: Context
     ) -> _PB.DiscoverPoolSourcesResponse:
         """Find sources that new pools could have."""
-        return discovery_to(await DiscoverPoolSources(host=self._host, query=query_from(request)).run())
+        with self._discoveries.place():
+            return discovery_to(await DiscoverPoolSources(host=self._host, query=query_from(request)).run())
 
     async def AdoptStorage(self, request: _PB.AdoptStorageRequest, context: Context) -> _PB.AdoptStorageResponse:
         """Mark the storage behind a pool."""

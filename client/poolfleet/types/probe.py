@@ -39,7 +39,7 @@ class ShareUsers:
     root_uid: int | None
     """Whom it takes root for; told by a write test only."""
     worker_uid: int
-    """User of the pool's files: its stored permissions', else the directory's owner."""
+    """Whom the agent acts as there: root where root may write, else a user of the pool's or the directory's."""
     worker_gid: int
     libvirt_can_list: bool
     """Whether libvirt, which is root, can list the directory."""

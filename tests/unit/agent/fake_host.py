@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from poolfleet_agent.control.acting import Actors
+from poolfleet_agent.control.grace import ServerGrace
 from poolfleet_agent.control.host import Host, HostRules
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.lanes import Lanes
@@ -162,6 +163,8 @@ class FakeHypervisor:
 
     async def start_pool(self, pool: str, *, server: str | None) -> None:
         await self._answer(f"start_pool {pool}", None)
+        if self.pools[pool].active:
+            raise ModelError(Reason.POOL_ACTIVE, f"pool {pool} is active")
         self.pools[pool] = replace(self.pools[pool], state=PoolState.RUNNING)
 
     async def stop_pool(self, pool: str, *, server: str | None) -> None:
@@ -174,15 +177,23 @@ class FakeHypervisor:
     async def until_pool_calls_are_back(self, pool: str) -> None:
         await self._answer(f"until_pool_calls_are_back {pool}", None)
 
-    async def create_volume(self, pool: str, xml: str, *, server: str | None) -> VolumeFacts:
+    async def create_volume(
+        self, pool: str, xml: str, *, server: str | None, proven: Callable[[], None] | None = None
+    ) -> VolumeFacts:
         definition = self.documents.parse_volume(xml)
         await self._answer(f"create_volume {pool} {definition.name}", None)
+        if proven is not None:
+            proven()
         made = volume_facts(pool, definition.name, capacity_bytes=definition.capacity_bytes or 0)
         self.volumes[pool][definition.name] = made
         return made
 
-    async def delete_volume(self, pool: str, volume: str, *, server: str | None) -> None:
+    async def delete_volume(
+        self, pool: str, volume: str, *, server: str | None, proven: Callable[[], None] | None = None
+    ) -> None:
         await self._answer(f"delete_volume {pool} {volume}", None)
+        if proven is not None:
+            proven()
         if self.volumes[pool].pop(volume, None) is None:
             raise ModelError(Reason.VOLUME_NOT_FOUND, f"no volume {volume}")
 
@@ -328,15 +339,25 @@ class FakeHost:
             hypervisor=self.hypervisor, files=self.files, registry=self.registry, encoder=PlainEncoder(),
             intents=self.intents, clock=self.clock, agent_id="agent", pool_mounts=self.pool_mounts,
         )  # fmt: skip
+        self.grace = ServerGrace(files=self.files, mounts=self.pool_mounts)
         self.quarantine = Quarantine(
             mounts=self.pool_mounts, registry=self.registry, pool_hangs=self.hypervisor.pool_hangs
         )
         self.images = FakeImages(self.files)
         self.refreshes = pool_refreshes(self.hypervisor, self.registry, self.quarantine)
-        self.actors = Actors(files=self.files, watch=self.watch, qemu_user=lambda: QEMU_USER, may_switch=True)
+        self.actors = Actors(
+            files=self.files,
+            watch=self.watch,
+            place=self.pool_mounts.place,
+            qemu_user=self.qemu_user,
+            may_switch=True,
+        )
 
     async def addresses(self, host: str) -> Sequence[str]:
         return self.resolved.get(host, ())
+
+    async def qemu_user(self) -> ShareUser | None:
+        return QEMU_USER
 
     async def server_answers(self, _: PoolDefinition) -> bool:
         return True

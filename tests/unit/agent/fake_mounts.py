@@ -61,7 +61,7 @@ class FakeMounts:
     async def paths_below_root(self, host: str, port: int = 0) -> tuple[str, ...]:
         return ()
 
-    async def qemu_user(self) -> Account | None:
+    async def qemu_user(self, uid: int | None) -> Account | None:
         return None
 
     async def probe_server(self, request: MountRequest) -> ServerProbe:

@@ -14,12 +14,13 @@ from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.diagnosis import Layer, LayerReport, Outcome, skipped
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import HealthStatus, NetfsSource, PoolDefinition, PoolHealth
-from poolfleet_agent.model.ports import Account, FileFacts, FileKind, Rights
+from poolfleet_agent.model.ports import Account, FileFacts, FileKind, Files, Rights
 from poolfleet_agent.model.quarantine import NOT_THE_SHARE, Use
 from poolfleet_agent.model.reservation import OWN_PREFIX
-from poolfleet_agent.model.share_access import ShareUsers, ids_are_mapped_wrong, remarks, share_users
+from poolfleet_agent.model.share_access import ShareUsers, ids_are_mapped_wrong, remarks, share_users, worker_of
+from poolfleet_agent.model.share_user import ROOT, ShareUser
 
-QUESTION_LIMIT_S = 2.0
+QUESTION_LIMIT_S = 3.0
 WRITE_LIMIT_S = 3.0
 
 _NO_RIGHT = frozenset({"EACCES", "EPERM"})
@@ -35,6 +36,7 @@ class FolderProbe:
     write_test: bool
     users: ShareUsers | None = None
     _reports: dict[Layer, LayerReport] = field(default_factory=dict)
+    _made_by_another: bool = False
 
     async def run(self) -> list[LayerReport]:
         """The four layers, in their order."""
@@ -88,7 +90,7 @@ class FolderProbe:
         return unmounted and isinstance(definition.source, NetfsSource) and not self.entry.pool.active
 
     async def _folder(self, target: str) -> None:
-        """Squash, read and write, for a target that answers. All is asked by root's worker."""
+        """Squash, read and write, for a target that answers; it is root's worker that looks."""
         on_share = self.host.quarantine.mounts.mount(self.entry.pool.definition) is not None
         started_s = self.host.clock.monotonic_s()
         try:
@@ -98,9 +100,11 @@ class FolderProbe:
             self._fail(Layer.READ, started_s, error.reason, error.message)
             return
         may_list = rights.read and rights.search
-        made = await self._write(target) if self.write_test and may_list else None
+        known = self.host.hypervisor.facts().qemu_user
+        qemu = await self.host.mounts.qemu_user(known.uid if known is not None else None) if on_share else None
+        worker = worker_of(self.entry.pool.stored.target_permissions, facts, rights, qemu) if on_share else ROOT
+        made = await self._write(target, worker) if self.write_test and may_list else None
         if on_share:
-            qemu = await self.host.mounts.qemu_user()
             self._squash(started_s, facts, rights, made, qemu)
         else:
             self._skip(Layer.SQUASH, "a local file system takes root for root")
@@ -118,13 +122,20 @@ class FolderProbe:
         self, started_s: float, facts: FileFacts, rights: Rights, made: FileFacts | None, qemu: Account | None
     ) -> None:
         permissions = self.entry.pool.stored.target_permissions
-        users = self.users = share_users(permissions=permissions, folder=facts, root=rights, made=made, qemu=qemu)
+        users = self.users = share_users(
+            permissions=permissions,
+            folder=facts,
+            root=rights,
+            made=made,
+            made_by_another=self._made_by_another,
+            qemu=qemu,
+        )
         message = "; ".join(remarks(users, rights))
         if not users.libvirt_can_list:
             shown = f"mode {facts.mode:04o}, owner {facts.uid}:{facts.gid}"
             message = f"libvirt cannot list the directory ({shown}): {message}"
             self._fail(Layer.SQUASH, started_s, Reason.SQUASHED, message)
-        elif ids_are_mapped_wrong(users):
+        elif ids_are_mapped_wrong(permissions, facts):
             self._fail(Layer.SQUASH, started_s, Reason.IDMAP, message)
         else:
             self._ok(Layer.SQUASH, started_s, message)
@@ -139,8 +150,11 @@ class FolderProbe:
         else:
             self._ok(Layer.READ, started_s)
 
-    async def _write(self, target: str) -> FileFacts | None:
-        """Make a file, look at it, and remove it; the answer is what was seen of it."""
+    async def _write(self, target: str, worker: ShareUser) -> FileFacts | None:
+        """Make a file as root, look at it, and remove it; the answer is what was seen of it.
+
+        Where root may not, whom the agent acts as there makes one.
+        """
         if not self.entry.pool.active:
             self._skip(Layer.WRITE, "nothing is written to a pool that is not active")
             return None
@@ -148,28 +162,41 @@ class FolderProbe:
         path = posixpath.join(target, f"{OWN_PREFIX}probe.{uuid4()}")
         try:
             await self.host.quarantine.check(self.entry, Use.TAKE_SPACE)
-            made, removed = await self._made_and_removed(path)
+            made = await self._made_and_removed(self.host.files, path)
         except ModelError as error:
-            denied = error.metadata.get("errno") in _NO_RIGHT
-            on_share = self.host.quarantine.mounts.mount(self.entry.pool.definition) is not None
-            reason = Reason.SQUASHED if denied and on_share else error.reason
-            self._fail(Layer.WRITE, started_s, reason, error.message)
+            if error.metadata.get("errno") not in _NO_RIGHT or worker.is_root or not self.host.actors.may_switch:
+                self._write_failed(started_s, error)
+            else:
+                await self._write_as(worker, path, started_s)
             return None
-        self._ok(Layer.WRITE, started_s, "" if removed else f"{path} was changed by somebody else, and stays")
+        self._ok(Layer.WRITE, started_s)
         return made
 
-    async def _made_and_removed(self, path: str) -> tuple[FileFacts | None, bool]:
+    async def _write_as(self, worker: ShareUser, path: str, started_s: float) -> None:
+        try:
+            await self._made_and_removed(self.host.files.acting_as(worker), path)
+        except ModelError as error:
+            self._write_failed(started_s, error)
+            return
+        self._made_by_another = True
+        self._ok(Layer.WRITE, started_s, f"as uid {worker.uid}, gid {worker.gid}; root may not")
+
+    def _write_failed(self, started_s: float, error: ModelError) -> None:
+        denied = error.metadata.get("errno") in _NO_RIGHT
+        on_share = self.host.quarantine.mounts.mount(self.entry.pool.definition) is not None
+        self._fail(Layer.WRITE, started_s, Reason.SQUASHED if denied and on_share else error.reason, error.message)
+
+    async def _made_and_removed(self, files: Files, path: str) -> FileFacts | None:
         # Its name is new, and so is that of the neighbour that must not be there.
-        file = await self.host.files.make_exclusive(
+        file = await files.make_exclusive(
             path, _CONTENT, unless=f"{posixpath.basename(path)}.other", timeout_s=WRITE_LIMIT_S
         )
         if file is None:
             raise ModelError(Reason.RESOURCE_BUSY, f"{path} is there already", metadata={"path": path})
         try:
-            made = await self.host.files.lstat(path, timeout_s=QUESTION_LIMIT_S)
+            return await files.lstat(path, timeout_s=QUESTION_LIMIT_S)
         finally:
-            removed = await self.host.files.unlink_if(path, inode=file.inode, timeout_s=WRITE_LIMIT_S)
-        return made, removed
+            await files.unlink_if(path, inode=file.inode, timeout_s=WRITE_LIMIT_S)
 
     def _skip(self, layer: Layer, why: str) -> None:
         self._reports[layer] = skipped(layer, why)

@@ -36,6 +36,8 @@ class RefreshPool(Mutation):
         server = entry.pool.server or self.host.quarantine.mounts.server_below(entry.volumes.values())
 
         async def perform(report: Report) -> Outcome:
+            await self.host.grace.passed(entry.pool.definition, report.warn)
+            await self.host.quarantine.check_refresh(entry)
             with self.host.observer.own_stops.refreshing(self.pool):
                 try:
                     await self.host.hypervisor.refresh_pool(self.pool, server=server)

@@ -81,8 +81,8 @@ class Mounts(Protocol):
         """What a server's name means, asked of the resolver with a limit; empty: unknown or no answer."""
         ...
 
-    async def qemu_user(self) -> Account | None:
-        """The user that guests run as, asked with a limit; None: there is none, or no answer."""
+    async def qemu_user(self, uid: int | None) -> Account | None:
+        """The user that guests run as, whose `uid` may be known: asked with a limit; None: none, or no answer."""
         ...
 
     async def probe_server(self, request: MountRequest) -> ServerProbe:

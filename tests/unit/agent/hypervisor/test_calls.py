@@ -195,6 +195,27 @@ async def test_the_calls_about_a_pool_can_be_waited_for_when_their_callers_are_g
     assert calls.counters.hung == 0
 
 
+async def test_what_waited_is_not_done_where_its_proof_fails_when_its_turn_comes(calls: Calls, hung: Hung) -> None:
+    mounted, done = True, []
+
+    def proven() -> None:
+        if not mounted:
+            raise ModelError(Reason.UNMOUNTED, "nothing is mounted")
+
+    await calls.run(lambda: done.append("at once"), timeout_s=LIMIT_S, proven=proven)
+    tasks = [begin(calls, hung) for _ in range(4)]
+    await until(lambda: hung.inside == 4)
+    waiting = asyncio.create_task(calls.run(lambda: done.append("late"), timeout_s=LIMIT_S, proven=proven))
+    await until(lambda: calls.counters.waiting == 1)
+    mounted = False
+    hung.release()
+    with pytest.raises(ModelError, match="nothing is mounted"):
+        await waiting
+    await asyncio.gather(*tasks)
+    assert done == ["at once"]
+    assert (calls.counters.in_flight, calls.counters.hung, calls.counters.waiting) == (0, 0, 0)
+
+
 async def test_a_call_that_may_wait_for_a_server_and_takes_long_is_taken_for_hung(
     calls: Calls, hung: Hung, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,8 +13,8 @@ import pytest
 from poolfleet_agent.inventory.observe import Observer
 from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.pool import HealthStatus, PoolState
-from poolfleet_agent.model.ports import ConnectionEvent, PoolEvent, PoolEventKind, StoredSnapshot
+from poolfleet_agent.model.pool import HealthStatus, NetfsSource, PoolDefinition, PoolFacts, PoolState
+from poolfleet_agent.model.ports import ConnectionEvent, DomainEvent, PoolEvent, PoolEventKind, StoredSnapshot
 from tests.unit.agent.fake_host import FakeHost, observer_of, pool_facts, until, volume_facts
 
 
@@ -73,6 +73,38 @@ async def test_what_is_stopped_or_started_on_the_host_is_meant_to_be_and_shown_a
         pools["p"] = replace(pools["p"], state=state)
         observed.observer.hear(PoolEvent(kind=kind, pool="p"))
         await until(partial(is_desired, observed, desired))
+
+
+async def test_a_stop_that_was_meant_is_nobody_s_failure_and_asks_no_server(observed: Any) -> None:
+    hypervisor, asked = observed.host.hypervisor, []
+
+    async def server_answers(definition: PoolDefinition) -> bool:
+        asked.append(definition.name)
+        return False
+
+    observed.observer.server_answers = server_answers
+    hypervisor.pools = {name: as_share(facts) for name, facts in hypervisor.pools.items()}
+    for wanted, expected in ((Desired.STARTED, ["p"]), (Desired.STOPPED, [])):
+        asked.clear()
+        hypervisor.pools["p"] = replace(hypervisor.pools["p"], state=PoolState.RUNNING)
+        await observed.host.looker.pool("p")
+        await observed.host.intents.want(hypervisor.pools["p"], wanted, "StopPool")
+        hypervisor.pools["p"] = replace(hypervisor.pools["p"], state=PoolState.INACTIVE)
+        looks = hypervisor.called.count("read_domains")
+        observed.observer.hear(PoolEvent(kind=PoolEventKind.STOPPED, pool="p"))
+        observed.observer.hear(DomainEvent(domain="d"))
+        await until(partial(more_looks, hypervisor.called, looks))
+        assert (asked, observed.desired("p")) == (expected, wanted)
+
+
+def more_looks(called: list[str], than: int) -> bool:
+    return called.count("read_domains") > than
+
+
+def as_share(facts: PoolFacts) -> PoolFacts:
+    source = NetfsSource(host="nfs1", path="/export")
+    definition = replace(facts.definition, type="netfs", source=source)
+    return replace(facts, definition=definition, stored_definition=definition)
 
 
 async def test_a_refresh_that_is_heard_of_is_looked_at(observed: Any) -> None:

@@ -60,6 +60,20 @@ async def test_calls_of_one_server_are_counted_together_however_its_pools_spell_
     assert fake.registry.snapshot.pools["far"].pool.server == "192.0.2.7"
 
 
+async def test_a_name_that_nobody_knows_is_not_asked_for_at_each_look(fake: FakeHost) -> None:
+    asked: list[str] = []
+
+    async def addresses(host: str) -> tuple[str, ...]:
+        asked.append(host)
+        return ()
+
+    fake.pool_mounts.addresses = addresses
+    nowhere = replace(NETFS, target_path="/mnt/other", source=replace(SOURCE, host="nowhere.example"))
+    await fake.pool_mounts.learn(nowhere)
+    await fake.pool_mounts.learn(nowhere)
+    assert asked == ["nowhere.example"]
+
+
 async def test_a_share_of_another_export_or_server_is_wrong_and_an_unknown_name_is_no_proof(fake: FakeHost) -> None:
     other_export = replace(NETFS, source=replace(SOURCE, path="/other"))
     assert reason(fake.pool_mounts, other_export) == Reason.WRONG_SHARE

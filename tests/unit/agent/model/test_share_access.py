@@ -54,11 +54,20 @@ def test_a_file_that_root_made_tells_whom_the_server_takes_root_for() -> None:
     assert (found.root_squashed, found.root_uid) == (False, 0)
 
 
-def test_the_worker_is_who_the_pool_states_else_who_owns_the_directory() -> None:
+def test_the_agent_acts_as_root_where_root_may_write_else_as_the_shares_user() -> None:
     found = users(facts(uid=7, gid=8))
+    assert (found.worker_uid, found.worker_gid) == (0, 0)
+    found = users(facts(uid=7, gid=8), LOOK)
     assert (found.worker_uid, found.worker_gid) == (7, 8)
-    found = users(facts(uid=7, gid=8), permissions=Permissions(owner=64055))
+    found = users(facts(uid=7, gid=8), LOOK, permissions=Permissions(owner=64055))
     assert (found.worker_uid, found.worker_gid) == (64055, 8)
+    found = users(facts(uid=0, gid=0), LOOK, qemu=QEMU)
+    assert (found.worker_uid, found.worker_gid) == (64055, 64055)
+
+
+def test_where_another_could_write_root_is_squashed_and_the_export_not_read_only() -> None:
+    assert users(facts(), LOOK).root_squashed is None
+    assert share_users(permissions=None, folder=facts(), root=LOOK, made_by_another=True).root_squashed
 
 
 @pytest.mark.parametrize(
@@ -80,7 +89,8 @@ def test_qemus_user_has_the_right_of_the_first_class_that_it_is_in(folder: FileF
 
 
 def test_an_owner_that_shows_as_nobody_is_mapped_wrong_only_where_the_pool_states_another() -> None:
-    stated = users(facts(uid=65534), permissions=Permissions(owner=64055))
-    assert ids_are_mapped_wrong(stated)
-    assert not ids_are_mapped_wrong(users(facts(uid=65534)))
+    assert ids_are_mapped_wrong(Permissions(owner=64055), facts(uid=65534))
+    assert not ids_are_mapped_wrong(Permissions(owner=64055), facts(uid=64055))
+    assert not ids_are_mapped_wrong(Permissions(), facts(uid=65534))
+    assert not ids_are_mapped_wrong(None, facts(uid=65534))
     assert users(facts(uid=65534)).owner_is_nobody

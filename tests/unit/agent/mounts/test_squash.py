@@ -22,6 +22,14 @@ async def test_the_first_user_that_there_is_with_all_its_groups(children: Childr
     assert grp.getgrgid(nobody.pw_gid).gr_gid in found.gids
 
 
+async def test_whom_libvirt_tells_of_by_number_is_that_user(children: Children) -> None:
+    nobody = pwd.getpwnam("nobody")
+    found = await Accounts(children, qemu_users=("root",)).qemu(nobody.pw_uid)
+    assert found is not None
+    assert (found.name, found.uid) == ("nobody", nobody.pw_uid)
+    assert await Accounts(children, qemu_users=("root",)).qemu(4_000_000_000) is None
+
+
 async def test_a_host_without_qemu_has_no_such_user(children: Children) -> None:
     assert await Accounts(children, qemu_users=("there-is-none",)).qemu() is None
 

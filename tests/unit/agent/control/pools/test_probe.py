@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from poolfleet_agent.model.ports import (
     Rights,
     ServerProbe,
 )
+from poolfleet_agent.model.share_user import ShareUser
 from tests.unit.agent.fake_files import FakeFiles
 from tests.unit.agent.fake_host import FakeHost, pool_facts, until, use_case_host
 
@@ -53,8 +55,16 @@ class Folders(FakeFiles):
             gid=64055, modified_at_s=0.0,
         )  # fmt: skip
         self.made_by = 65534
+        self.others_may = False
         self.missing: set[str] = set()
         self.failing: ModelError | None = None
+
+    def acting_as(self, user: ShareUser) -> Folders:
+        """The same folders, of somebody who may write in them where `others_may`."""
+        self.acted.append(user)
+        others = copy(self)
+        others.root = replace(self.root, write=self.others_may)
+        return others
 
     async def stat(self, path: str, *, timeout_s: float = 5.0) -> FileFacts | None:
         self.asked.append(path)
@@ -73,7 +83,7 @@ class Folders(FakeFiles):
         return None
 
     async def make_exclusive(
-        self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0
+        self, path: str, content: bytes, *, unless: str, device: str = "", timeout_s: float = 30.0
     ) -> MadeFile | None:
         if not self.root.write:
             message = f"{path}: Permission denied"
@@ -101,7 +111,7 @@ class Servers:
                 break
         return ServerProbe(layers=tuple(layers), addresses=(request.source.host,))
 
-    async def qemu_user(self) -> Account | None:
+    async def qemu_user(self, uid: int | None) -> Account | None:
         return self.qemu
 
 
@@ -278,6 +288,18 @@ async def test_a_directory_in_which_root_may_not_write_is_squashed_for_writing(f
     found = await probed(fake, "share", write_test=True)
     assert outcomes(found)["squash"] == "ok"
     assert outcomes(found)["write"] == "SQUASHED"
+
+
+async def test_where_root_may_not_write_the_shares_user_does(fake: Any) -> None:
+    fake.files.root = Rights(read=True, write=False, search=True)
+    fake.files.others_may = True
+    found = await probed(fake, "share", write_test=True)
+    assert (found.failed, outcomes(found)["write"]) == (None, "ok")
+    assert "as uid 64055" in message_of(found, Layer.WRITE)
+    assert set(fake.files.acted) == {ShareUser(uid=64055, gid=64055)}
+    assert found.users is not None
+    assert (found.users.root_squashed, found.users.root_uid) == (True, None)
+    assert not fake.files.kept
 
 
 async def test_an_agent_that_observes_makes_no_file_and_looks_at_all_else(fake: Any) -> None:
