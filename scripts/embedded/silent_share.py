@@ -35,6 +35,21 @@ class SilentShare(NetfsStandIn):
         """What the share shows, always to be had here."""
         return self._served[0].files
 
+    def hold_opens(self) -> None:
+        """Answer everything but opens from now on, as a server in its grace period."""
+        for served in self._served:
+            served.hold.touch()
+
+    def let_open(self) -> None:
+        """Answer them, those that wait too."""
+        for served in self._served:
+            served.hold.unlink(missing_ok=True)
+
+    def replace_exports(self) -> None:
+        """Have every file be stale from now on; `let_open` ends it, for mounts of before too."""
+        for served in self._served:
+            served.hold.write_text("stale")
+
     def silence(self) -> None:
         """Answer nothing from now on."""
         for served in self._served:
@@ -74,6 +89,7 @@ class _Served:
         self.kind = kind
         self.export = root / name
         self.files = root / name.replace("export", "files")
+        self.hold = root / name.replace("export", "hold-opens")
         self.process = Process(root / f"{name.replace('export', 'fuse')}.pid")
         self._root = root
         self._minor = 0
@@ -85,7 +101,9 @@ class _Served:
         log = self._root / "fuse.log"
         said, say = os.pipe()
         try:
-            argv = namespace.command([*program, self.source, str(self.files), str(self.export), self.kind])
+            argv = namespace.command(
+                [*program, self.source, str(self.files), str(self.export), str(self.hold), self.kind]
+            )
             self.process.start(argv, log=log, stdout=say)
             os.close(say)
             readable, _, _ = select.select([said], [], [], START_LIMIT_S)

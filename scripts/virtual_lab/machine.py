@@ -90,6 +90,11 @@ class Machine:
         if self.pid is None:
             raise NotReadyError(f"the qemu of {self.name} ended: {_end(self._log)}")
 
+    def wait_settled(self) -> None:
+        """As wait_booted where it was reset, and nobody has waited for it yet; else return at once."""
+        if not self._master.exists():
+            self.wait_booted()
+
     def ssh_command(self, *words: str) -> list[str]:
         """The command line that runs these words of its shell in the machine, or without any a shell for a person."""
         options = {

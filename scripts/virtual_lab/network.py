@@ -29,6 +29,9 @@ HOSTS_FILE = f"""\
 {SERVER_ADDRESS} server nfs.lab
 10.77.0.2 nfs-second.lab
 fd77::1 nfs6.lab
+{SERVER_ADDRESS} nfs-all.lab
+10.77.0.2 nfs-all.lab
+fd77::1 nfs-all.lab
 10.77.0.11 host1
 10.77.0.12 host2
 """

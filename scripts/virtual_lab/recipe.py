@@ -68,8 +68,6 @@ MASKED = (
     "systemd-timesyncd.service",
     "systemd-update-utmp-runlevel.service",
     "systemd-update-utmp.service",
-    "virtlockd.socket",
-    "virtlockd-admin.socket",
 )
 
 

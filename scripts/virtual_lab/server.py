@@ -41,6 +41,11 @@ class Server(Machine):
         """Answer hosts again."""
         self._answer_hosts_by()
 
+    def clear(self) -> None:
+        """Leave no file in any export but `nested`, which nobody fills."""
+        folders = " ".join(f"/srv/nfs/{name}" for name in EXPORTS if name != "nested")
+        self.ssh(f"find {folders} -mindepth 1 -delete")
+
     def unexport(self, export: str) -> None:
         """Take an export, such as `/srv/nfs/vm_data`, from all hosts; `reexport` gives all back."""
         self.ssh(f"exportfs -u {shlex.quote('*:' + export)}")

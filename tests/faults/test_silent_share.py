@@ -80,6 +80,16 @@ if os.geteuid() == 0:
 
         await eventually(dead, limit_s=LIMIT_S, what="the share is found unresponsive")
 
+    async def quiet(port: int) -> None:
+        """Return when the agent has looked at all that it was told of: what is under way would hang with the share."""
+        answers: list[float] = []
+
+        async def nothing_for_a_while() -> bool:
+            answers.append(libvirt_calls(port)["in_flight"])
+            return answers[-20:] == [0.0] * 20
+
+        await eventually(nothing_for_a_while, limit_s=LIMIT_S, what="libvirt is asked nothing")
+
     async def heal(client: AgentClient, share: SilentShare) -> None:
         share.heal()
 
@@ -216,6 +226,31 @@ if os.geteuid() == 0:
         assert str(quick_host.pools_dir / "far") not in Path(f"/proc/{quick_host.agent.pid}/mounts").read_text()
         assert not (await at_once(client.pools.stop("far", force=True))).changed
 
+    async def test_a_refresh_of_a_local_pool_that_hangs_on_a_chain_fails_and_nobody_else_waits(
+        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, unused_tcp_port: int
+    ) -> None:
+        backing = BackingStore(path=str(quick_host.pools_dir / "far/there"), format="raw")
+        spec = VolumeSpec("upper", format="qcow2", capacity_bytes=MIB, backing_store=backing)
+        await client.volumes.create("near", spec)
+        share.silence()
+        refresh = asyncio.create_task(client.pools.refresh("near"))
+        await fall_silent(client, share)
+        with pytest.raises(Unavailable) as refused:
+            await at_once(refresh)
+        assert refused.value.reason == "POOL_UNRESPONSIVE"
+        near = await asyncio.gather(
+            *(at_once(client.pools.get("near", max_staleness_s=0)) for _ in range(STORM)),
+            *(at_once(client.volumes.read_all("near", max_staleness_s=0)) for _ in range(STORM)),
+        )
+        assert len(near) == 2 * STORM
+        with pytest.raises(Unavailable):
+            await at_once(client.volumes.create("near", VolumeSpec("new", capacity_bytes=MIB)))
+        assert libvirt_calls(unused_tcp_port)["in_flight"] <= 2
+        async with asyncio.timeout(LIMIT_S):
+            await client.pools.stop("far", force=True)
+        assert await asyncio.to_thread(virsh_answers, quick_host, "pool-list", "--all")
+        await client.volumes.create("near", VolumeSpec("new", capacity_bytes=MIB, allocation_bytes=0))
+
     async def test_of_a_local_pool_only_the_volume_that_lies_on_the_dead_share_is_left_alone(
         client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, unused_tcp_port: int
     ) -> None:
@@ -226,6 +261,7 @@ if os.geteuid() == 0:
             spec = VolumeSpec(name, format="qcow2", capacity_bytes=MIB, backing_store=backing)
             await client.volumes.create("near", spec)
         await client.pools.refresh("near")
+        await quiet(unused_tcp_port)
         await fall_silent(client, share)
         waiting = share.waiting_count()
         for name in ("straight", "linked"):

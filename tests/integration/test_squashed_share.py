@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from poolfleet import FailedPrecondition, PoolSpec, VolumeSpec
+from poolfleet import Cancelled, FailedPrecondition, PoolSpec, VolumeSpec
 from poolfleet.aio import AgentClient
 from poolfleet.types.operation import OperationState
 from poolfleet.types.pool import PoolState
@@ -71,12 +71,16 @@ if os.geteuid() == 0:
         return PoolSpec.netfs("far", host=share.host, path=share.path, target=target, options=options)
 
     @pytest.fixture
-    async def client(host: EmbeddedHost, share: SquashedShare, spec: PoolSpec) -> AsyncIterator[AgentClient]:
+    async def client(
+        slow_host: tuple[EmbeddedHost, SlowQemuImg], share: SquashedShare, spec: PoolSpec
+    ) -> AsyncIterator[AgentClient]:
         """The agent of a host that has the pool `far`, started, on a share of qemu's user."""
+        host, slow = slow_host
         share.give(uid=QEMU_UID, gid=KVM_GID, mode=0o755)
         async with AgentClient(host.agent.target, timeout_s=LIMIT_S) as client:
             await client.pools.ensure(spec)
             yield client
+            slow.let_go()
             share.give(uid=QEMU_UID, gid=KVM_GID, mode=0o755)
             with contextlib.suppress(FailedPrecondition):
                 await client.pools.stop("far")
@@ -218,11 +222,22 @@ if os.geteuid() == 0:
         second = await client.volumes.create("far", volume("b"), wait=False)
         assert (first.state, second.state) == (OperationState.RUNNING, OperationState.PENDING)
         assert first.cancellable
-        cancelled = await client.operations.cancel(first.id)
-        assert cancelled.state is OperationState.CANCELLED
+        await client.operations.cancel(first.id)
+        with pytest.raises(Cancelled):
+            await client.operations.wait(first.id, timeout_s=LIMIT_S)
         slow.let_go()
         assert (await client.operations.wait(second.id, timeout_s=LIMIT_S)).state is OperationState.SUCCEEDED
         assert names(share) == ["b"]
+
+    async def test_many_at_once_are_all_made_and_the_pool_lives_through_it(
+        client: AgentClient, share: SquashedShare
+    ) -> None:
+        wanted = [f"v{number:02}" for number in range(20)]
+        made = await asyncio.gather(*(client.volumes.create("far", volume(name, format="qcow2")) for name in wanted))
+        assert all(operation.changed for operation in made)
+        assert names(share) == wanted
+        assert [found.name for found in (await client.volumes.read_all("far", max_staleness_s=0)).volumes] == wanted
+        assert (await client.pools.get("far", max_staleness_s=0)).state is PoolState.RUNNING
 
     async def test_an_agent_that_was_killed_leaves_nothing(
         client: AgentClient, share: SquashedShare, slow_host: tuple[EmbeddedHost, SlowQemuImg]

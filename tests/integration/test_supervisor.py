@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,6 @@ import pytest
 
 import poolfleet
 from poolfleet import Operation, PoolSpec, VolumeSpec
-from poolfleet.types.operation import OperationState
 from poolfleet.types.pool import Desired, HealthStatus, PoolState
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.nfs_server import NullNfsServer
@@ -118,16 +118,13 @@ if os.geteuid() == 0:
             assert desired(agent, "vm_data") is Desired.STOPPED
 
     @pytest.fixture
-    def share(short_dir: Path) -> Iterator[NetfsStandIn]:
-        with NetfsStandIn(short_dir / "share", host="127.0.0.1") as running:
-            yield running
-
-    @pytest.fixture
-    def shared(short_dir: Path, share: NetfsStandIn) -> Iterator[tuple[EmbeddedHost, poolfleet.AgentClient]]:
+    def shared(short_dir: Path) -> Iterator[tuple[EmbeddedHost, poolfleet.AgentClient]]:
         """A host with the pool `vm_data` on a share, started and with one volume."""
         with (
+            tempfile.TemporaryDirectory(dir=short_dir, prefix="u") as folder,
             NullNfsServer() as server,
-            EmbeddedHost("u", short_dir, share=share, settings={"mount": {"probe_interval_s": 1.0}}) as host,
+            NetfsStandIn(Path(folder) / "nfs", host="127.0.0.1") as share,
+            EmbeddedHost("u", Path(folder), share=share, settings={"mount": {"probe_interval_s": 1.0}}) as host,
             poolfleet.AgentClient(host.agent.target) as agent,
         ):
             target = str(host.pools_dir / "vm_data")
@@ -169,8 +166,8 @@ if os.geteuid() == 0:
         wait_healthy(host, agent)
         assert list((host.pools_dir / "vm_data").iterdir()) == []
         assert desired(agent, "vm_data") is Desired.STARTED
-        tries = [operation for operation in agent.operations.list() if operation.caller == "supervisor"]
-        assert [operation.state for operation in tries] == [OperationState.SUCCEEDED]
+        (healing,) = [operation for operation in agent.operations.list() if operation.caller == "supervisor"]
+        assert agent.operations.wait(healing.id, timeout_s=LIMIT_S).changed
 
     def test_a_start_mounts_the_lost_share_of_a_started_pool_too(
         shared: tuple[EmbeddedHost, poolfleet.AgentClient],
@@ -182,11 +179,12 @@ if os.geteuid() == 0:
         wait_healthy(host, agent)
 
     def test_another_share_on_the_target_is_left_alone_and_nothing_is_done_to_it(
-        shared: tuple[EmbeddedHost, poolfleet.AgentClient], short_dir: Path
+        shared: tuple[EmbeddedHost, poolfleet.AgentClient],
     ) -> None:
         host, agent = shared
         target = str(host.pools_dir / "vm_data")
-        on_host(host, "mount", "-t", "tmpfs", "127.0.0.1:/other", target)
+        real_mount = host.root.parent / "nfs/mount.real"  # the host's own has one share only
+        on_host(host, str(real_mount), "-t", "tmpfs", "127.0.0.1:/other", target)
         wait_until(lambda: health(agent)[1] == "WRONG_SHARE", limit_s=LIMIT_S, what="that is seen")
         changes: tuple[Callable[[], Operation], ...] = (
             lambda: agent.volumes.create("vm_data", VolumeSpec("new", capacity_bytes=1 << 20)),

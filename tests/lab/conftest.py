@@ -23,10 +23,14 @@ def lab() -> Lab:
 
 @pytest.fixture
 def healthy(lab: Lab) -> Iterator[Lab]:
-    """The lab with a server that answers, and hosts without pools; the test may fail it in any way."""
+    """The lab with a server that answers and has no files, and hosts without pools; the test may fail it in any way."""
     yield lab
     lab.server.thaw()
+    for machine in lab.machines:
+        machine.wait_settled()
     lab.server.heal()
     lab.server.reexport()
     for host in lab.hosts:
+        host.wait_agent()
         host.clear()
+    lab.server.clear()

@@ -3,18 +3,20 @@
 A server is asked once for each mounted folder, and again after something was denied there.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 import structlog
 
 from poolfleet_agent.inventory.snapshot import PoolEntry
-from poolfleet_agent.model.compare import clean_path
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.mount_failure import MountError, MountFailure
-from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES, PoolDefinition
+from poolfleet_agent.model.mount_table import MountEntry
+from poolfleet_agent.model.pool import PoolDefinition
 from poolfleet_agent.model.ports import Files, MountWatch
 from poolfleet_agent.model.share_user import ROOT, ShareUser, share_user
+
+LISTING_ADVICE = "open the directory to others (chmod o+rx), set anonuid, or export with no_root_squash"
+WRITING_ADVICE = "let the pool's directory belong to who writes there, set anonuid, or export with no_root_squash"
 
 log = structlog.get_logger(__name__)
 
@@ -39,11 +41,16 @@ class _Seen:
 
 @dataclass(kw_only=True)
 class Actors:
-    """Answers from memory but for the first time. `may_switch`: whether the agent can act as others, being root."""
+    """Answers from memory but for the first time.
+
+    `place` says where a pool's folder really is, and on which network mount; `qemu_user`, whom guests run as.
+    `may_switch`: whether the agent can act as others, being root.
+    """
 
     files: Files
     watch: MountWatch
-    qemu_user: Callable[[], ShareUser | None]
+    place: Callable[[PoolDefinition], tuple[str, MountEntry | None]]
+    qemu_user: Callable[[], Awaitable[ShareUser | None]]
     may_switch: bool
     _seen: dict[_Key, _Seen] = field(default_factory=dict)
 
@@ -61,11 +68,11 @@ class Actors:
         definition = entry.pool.definition
         if (key := self._key(definition)) is None or (seen := await self._see(key)) is None or not seen.squashed:
             return plain
-        user = share_user(entry.pool.stored.target_permissions, seen.owner, self.qemu_user())
+        user = share_user(entry.pool.stored.target_permissions, seen.owner, await self.qemu_user())
         return replace(plain, user=user, files=self.files.acting_as(user), squashed=True)
 
     async def check_listable(self, definition: PoolDefinition) -> None:
-        """Refuse a share that libvirt could not list, being nobody there: MountError (SQUASHED), IDMAP."""
+        """Refuse a share that libvirt could not list, being nobody there: SQUASHED, IDMAP."""
         key = self._key(definition)
         if key is None:
             return
@@ -76,11 +83,11 @@ class Actors:
         if seen.owner.is_nobody:
             raise id_mapped(definition)
         owner = seen.owner
-        raise MountError(
-            MountFailure.SQUASHED,
+        raise ModelError(
+            Reason.SQUASHED,
             f"{definition.target_path} cannot be listed: its server takes root for nobody, and the directory, which is"
-            f" {owner.uid}:{owner.gid}'s, is not open to others",
-            layer="squash",
+            f" {owner.uid}:{owner.gid}'s, is not open to others; {LISTING_ADVICE}",
+            metadata={"pool": definition.name, "path": definition.target_path or "", "owner": str(owner.uid)},
         )
 
     def made_as(self, entry: PoolEntry, uid: int) -> None:
@@ -98,16 +105,13 @@ class Actors:
         if seen.owner.is_nobody:
             return id_mapped(entry.pool.definition)
         metadata = {**error.metadata, "pool": entry.pool.name}
-        message = f"{error.message}; the server decides whom it lets write there: {SQUASHED_ADVICE}"
+        message = f"{error.message}; the server decides whom it lets write there: {WRITING_ADVICE}"
         return ModelError(Reason.SQUASHED, message, metadata=metadata)
 
     def _key(self, definition: PoolDefinition) -> _Key | None:
         """The mounted folder of a pool; None: it is local, or the agent could not act as others anyway."""
-        target = definition.target_path
-        if not self.may_switch or not target or definition.type not in DIRECTORY_POOL_TYPES:
-            return None
-        mount = self.watch.holding(target)
-        return (mount.mount_id, mount.device, clean_path(target)) if mount is not None else None
+        target, mount = self.place(definition)
+        return (mount.mount_id, mount.device, target) if self.may_switch and mount is not None else None
 
     async def _see(self, key: _Key) -> _Seen | None:
         if key not in self._seen:
@@ -122,9 +126,6 @@ class Actors:
             )
             log.info("asked who root is on a share", path=key[2], squashed=seen.squashed, may_list=seen.may_list)
         return self._seen.get(key)
-
-
-SQUASHED_ADVICE = "let the pool's directory belong to who writes there, set anonuid, or export with no_root_squash"
 
 
 def id_mapped(definition: PoolDefinition) -> ModelError:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from poolfleet_agent.control.acting import Actors
+from poolfleet_agent.control.grace import ServerGrace
 from poolfleet_agent.control.maintenance import MaintenanceState
 from poolfleet_agent.control.mounted import MountBook
 from poolfleet_agent.control.quarantine import Quarantine
@@ -55,6 +56,7 @@ class Host:
     images: Images
     refreshes: Turns[None]
     """Refreshes of pools in libvirt, by name: several who ask share one."""
+    grace: ServerGrace
     encoder: Encoder
     clock: Clock
     rules: HostRules

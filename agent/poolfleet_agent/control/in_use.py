@@ -36,7 +36,8 @@ async def check_dead_pool_not_in_use(host: Host, entry: PoolEntry) -> tuple[str,
     reading = await host.hypervisor.read_domains()
     require_complete(reading.missing, f"pool {entry.pool.name!r}")
     before = host.registry.snapshot.disks
-    disks = await resolve_disks(reading, host.registry.snapshot, host.files, host.clock.now_s())
+    links = host.quarantine.mounts.links
+    disks = await resolve_disks(reading, host.registry.snapshot, host.files, links, host.clock.now_s())
     running = {one.domain_uuid for one in reading.references if one.domain_state is DomainState.ACTIVE}
     seen = before.users_of_pool(entry.pool.name) if before is not None else ()
     users = disks.users_of_pool(entry.pool.name)

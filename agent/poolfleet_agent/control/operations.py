@@ -220,6 +220,8 @@ class Operations:
                 claim.joinable = False
                 claim.hangs = failure_of(error) if error.reason is not Reason.OPERATION_TIMED_OUT else None
                 await self._fail(operation_id, error)
+                if work.cancellable:
+                    task.cancel()
                 await asyncio.wait({task})
             await self._end(operation_id, task)
         except asyncio.CancelledError:

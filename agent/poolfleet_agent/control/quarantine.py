@@ -5,7 +5,7 @@ What is checked is what is known now of the host's mounts, not what the snapshot
 
 import asyncio
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from poolfleet_agent.inventory.dead_chains import chain_is_dead, dead_chains
@@ -27,6 +27,8 @@ class Quarantine:
 
     mounts: PoolMounts
     registry: Registry
+    pool_hangs: Callable[[str], bool]
+    """Whether libvirt hangs in a call about a pool."""
 
     async def check(self, entry: PoolEntry, use: Use) -> None:
         """Refuse by the health of the pool's mount: POOL_UNRESPONSIVE, UNMOUNTED, STALE, WRONG_SHARE, READ_ONLY, FULL.
@@ -38,6 +40,18 @@ class Quarantine:
             return
         if error := refusal(entry.pool.name, health, use):
             raise error
+        if self.pool_hangs(entry.pool.name):
+            for volume, path in self._dead_chains(entry).items():
+                raise chain_is_dead(entry.pool.name, volume, path)
+
+    def proof(self, entry: PoolEntry, use: Use) -> Callable[[], None]:
+        """What refuses as `check` does, at once: for the moment in which libvirt is asked."""
+
+        def prove() -> None:
+            if error := refusal(entry.pool.name, self.mounts.health(entry.pool.definition), use):
+                raise error
+
+        return prove
 
     async def check_known(self, pool: str, use: Use) -> None:
         """As check, for a pool that the snapshot may have; one that it lacks passes."""
@@ -86,14 +100,30 @@ class Quarantine:
 
     async def until_unresponsive(self, entry: PoolEntry) -> ModelError:
         """Wait until a pool's share does not answer, for ever if need be; what its callers are told then."""
-        definition = entry.pool.definition
-        if (mount := self.mounts.mount(definition)) is not None:
-            await self.mounts.watch.until_unresponsive(mount.target)
-            if error := refusal(entry.pool.name, self.mounts.health(definition), Use.START_OR_STOP):
+        return await self._until(lambda: self._share_is_dead(entry))
+
+    async def until_refresh_hangs(self, entry: PoolEntry) -> ModelError:
+        """As until_unresponsive, or until a share dies on which one of its volumes lies."""
+        before = self._dead_chains(entry)
+
+        def died() -> ModelError | None:
+            if (error := self._share_is_dead(entry)) is not None:
                 return error
-        # Local, or gone: nothing hangs on it any more.
-        never: asyncio.Future[ModelError] = asyncio.get_running_loop().create_future()
-        return await never
+            dead = self._dead_chains(entry) if self.mounts.watch.unresponsive() else {}
+            found = (chain_is_dead(entry.pool.name, name, dead[name]) for name in dead.keys() - before.keys())
+            return next(found, None)
+
+        return await self._until(died)
+
+    async def _until(self, error: Callable[[], ModelError | None]) -> ModelError:
+        while (found := error()) is None:
+            await self.mounts.watch.wait_for_change()
+        return found
+
+    def _share_is_dead(self, entry: PoolEntry) -> ModelError | None:
+        health = self.mounts.health(entry.pool.definition)
+        dead = health is not None and health.status is HealthStatus.UNRESPONSIVE
+        return refusal(entry.pool.name, health, Use.START_OR_STOP) if dead else None
 
     async def silent_mount(self, definition: PoolDefinition) -> MountEntry | None:
         """The mount that a pool lies on, if that does not answer, asked now if need be."""

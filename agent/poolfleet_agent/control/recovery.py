@@ -154,7 +154,8 @@ class Recovery:
                 "volume of an operation that was cut off is used by a domain; it stays", pool=pool, volume=volume
             )
             return True
-        await self.host.hypervisor.delete_volume(pool, volume, server=server)
+        proven = self.host.quarantine.proof(entry, Use.WRITE) if entry else None
+        await self.host.hypervisor.delete_volume(pool, volume, server=server, proven=proven)
         log.info("debris removed", pool=pool, volume=volume, operation=operation.id)
         await self.host.looker.pool(pool)
         return settled.over()
@@ -164,7 +165,8 @@ class Recovery:
         server = entry.pool.server if entry else None
         try:
             # One whose file is still to come is not described, and yet cannot be deleted either.
-            await self.host.hypervisor.delete_volume(operation.pool, operation.volume, server=server)
+            proven = self.host.quarantine.proof(entry, Use.WRITE) if entry else None
+            await self.host.hypervisor.delete_volume(operation.pool, operation.volume, server=server, proven=proven)
         except ModelError as error:
             if error.reason is not Reason.VOLUME_NOT_FOUND:
                 raise

@@ -36,6 +36,13 @@ class Report:
         """Record that it is at work, after it had to wait."""
         await self._become(OperationState.RUNNING)
 
+    async def warn(self, warning: str) -> None:
+        """Add a warning, once."""
+        await self.journal.change(
+            self.operation_id,
+            lambda known: replace(known, warnings=tuple(dict.fromkeys((*known.warnings, warning)))),
+        )
+
     async def _become(self, state: OperationState) -> None:
         await self.journal.change(self.operation_id, lambda known: replace(known, state=state))
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Collection, Sequence
 
 from poolfleet_agent.files.channel import Channel
-from poolfleet_agent.files.worker import PROBE
+from poolfleet_agent.files.looking import PROBE
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_table import MountEntry
 from poolfleet_agent.model.ports.mount_watch import ERRNO, ProbeAnswer

@@ -22,6 +22,7 @@ _KINDS = {
 _REASONS = {
     errno.ESTALE: Reason.STALE,
     errno.EROFS: Reason.READ_ONLY,
+    errno.EXDEV: Reason.UNMOUNTED,
     errno.EFBIG: Reason.TOO_LARGE,
     errno.ENOSPC: Reason.FULL,
     errno.EDQUOT: Reason.QUOTA_EXCEEDED,
@@ -90,14 +91,19 @@ class RoutedFiles:
         found = _found(path, await self._asker.ask(*question, timeout_s=timeout_s))
         return None if found is None else found[0]
 
+    async def open_first(self, path: str, *, timeout_s: float) -> None:
+        """Open one of a directory's files for reading, and close it; without files, and missing, there is nothing."""
+        _found(path, await self._asker.ask(b"open_first", os.fsencode(path), timeout_s=timeout_s))
+
     async def make_exclusive(
-        self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0
+        self, path: str, content: bytes, *, unless: str, device: str = "", timeout_s: float = 30.0
     ) -> MadeFile | None:
         """Make a file where there is neither it nor its neighbour `unless`; None: one of them is there.
 
-        READ_ONLY, FULL, QUOTA_EXCEEDED; PATH_NOT_USABLE where the directory is missing or may not be written in.
+        UNMOUNTED where its directory is not on `device` (any more); READ_ONLY, FULL, QUOTA_EXCEEDED; PATH_NOT_USABLE
+        where the directory is missing or may not be written in.
         """
-        question = (b"make_exclusive", os.fsencode(path), os.fsencode(unless), content)
+        question = (b"make_exclusive", os.fsencode(path), os.fsencode(unless), content, device.encode())
         answer = await self._asker.ask_once(*question, timeout_s=timeout_s)
         if int(answer[0]) == errno.EEXIST:
             return None

@@ -3,7 +3,8 @@
 import asyncio
 import itertools
 
-from poolfleet_agent.files.worker import LONGEST_FRAME_BYTES, PING, THREADS, pack, unpack
+from poolfleet_agent.files.frames import LONGEST_FRAME_BYTES, pack, unpack
+from poolfleet_agent.files.worker import PING, THREADS
 from poolfleet_agent.processes.child import Child
 
 

@@ -162,17 +162,23 @@ class Libvirt:
         """Stop (libvirt's destroy)."""
         await self._work(lambda connection: pools.stop(connection, pool), Subject(pool), server)
 
+    def pool_hangs(self, pool: str) -> bool:
+        """Whether libvirt hangs in a call about a pool, as it seems: it is long under way, or given up. At once."""
+        return self._calls.hangs(pool)
+
     async def until_pool_calls_are_back(self, pool: str) -> None:
         """Wait for the calls about a pool that are under way now, those that hang too; the caller sets the limit."""
         await self._calls.until_back(pool)
 
-    async def build_pool(self, pool: str, mode: BuildMode, *, server: str | None) -> None:
+    async def build_pool(
+        self, pool: str, mode: BuildMode, *, server: str | None, proven: Callable[[], None] | None = None
+    ) -> None:
         """Build."""
-        await self._work(lambda connection: pools.build(connection, pool, mode), Subject(pool), server)
+        await self._work(lambda connection: pools.build(connection, pool, mode), Subject(pool), server, proven)
 
-    async def erase_pool(self, pool: str, *, server: str | None) -> None:
+    async def erase_pool(self, pool: str, *, server: str | None, proven: Callable[[], None] | None = None) -> None:
         """Destroy what is stored (libvirt's delete)."""
-        await self._work(lambda connection: pools.erase(connection, pool), Subject(pool), server)
+        await self._work(lambda connection: pools.erase(connection, pool), Subject(pool), server, proven)
 
     async def refresh_pool(self, pool: str, *, server: str | None) -> None:
         """Have libvirt read the volumes anew."""
@@ -199,15 +205,19 @@ class Libvirt:
             lambda connection: volumes.read(connection, pool, volume), Subject(pool, volume), server
         )
 
-    async def create_volume(self, pool: str, xml: str, *, server: str | None) -> VolumeFacts:
+    async def create_volume(
+        self, pool: str, xml: str, *, server: str | None, proven: Callable[[], None] | None = None
+    ) -> VolumeFacts:
         """Create a volume: VOLUME_EXISTS, FULL, …"""
         subject = Subject(pool, self.documents.parse_volume(xml).name, on_network=server is not None)
-        return await self._work(lambda connection: volumes.create(connection, pool, xml), subject, server)
+        return await self._work(lambda connection: volumes.create(connection, pool, xml), subject, server, proven)
 
-    async def delete_volume(self, pool: str, volume: str, *, server: str | None) -> None:
+    async def delete_volume(
+        self, pool: str, volume: str, *, server: str | None, proven: Callable[[], None] | None = None
+    ) -> None:
         """Delete a volume: VOLUME_NOT_FOUND."""
         subject = Subject(pool, volume, on_network=server is not None)
-        await self._work(lambda connection: volumes.delete(connection, pool, volume), subject, server)
+        await self._work(lambda connection: volumes.delete(connection, pool, volume), subject, server, proven)
 
     async def read_domains(self) -> DomainReading:
         """Read what the domains refer to, on every domain URI; never raises for a URI that fails: `missing` says it."""
@@ -229,9 +239,11 @@ class Libvirt:
         limit = Limit(self._settings.call_timeout_s, late)
         return await Caller(self._calls, self._storage).call(work, subject, server=server, limit=limit)
 
-    async def _work(self, work: Work[T], subject: Subject, server: str | None) -> T:
+    async def _work(
+        self, work: Work[T], subject: Subject, server: str | None, proven: Callable[[], None] | None = None
+    ) -> T:
         limit = Limit(self._settings.work_timeout_s, Reason.OPERATION_TIMED_OUT)
-        return await Caller(self._calls, self._storage).call(work, subject, server=server, limit=limit)
+        return await Caller(self._calls, self._storage).call(work, subject, server=server, limit=limit, proven=proven)
 
     async def _call_domains(self, session: Session, work: Work[T]) -> T:
         limit = Limit(self._settings.call_timeout_s, Reason.LIBVIRT_UNAVAILABLE)

@@ -39,7 +39,13 @@ class Caller:
         self._session = session
 
     async def call(
-        self, work: Callable[[libvirt.virConnect], T], subject: Subject, *, server: str | None, limit: Limit
+        self,
+        work: Callable[[libvirt.virConnect], T],
+        subject: Subject,
+        *,
+        server: str | None,
+        limit: Limit,
+        proven: Callable[[], None] | None = None,
     ) -> T:
         """Run `work` in a thread: ModelError and nothing else. All that it needs of libvirt belongs into one `work`."""
         session = self._session
@@ -73,6 +79,7 @@ class Caller:
                 timeout_s=limit.timeout_s,
                 server=server,
                 pool=subject.pool,
+                proven=proven,
                 late=limit.late,
                 abandoned=abandoned,
             )

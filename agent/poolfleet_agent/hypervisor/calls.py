@@ -20,6 +20,9 @@ T = TypeVar("T")
 
 BUSY_RETRY_DELAY_S = 1.0
 
+LONG_S = 2.0
+"""A call that may wait for a server and takes longer is taken for hung, where that server is dead."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallLimits:
@@ -49,7 +52,9 @@ class _Call:
     future: asyncio.Future[Any]
     server: str | None
     pool: str
+    proven: Callable[[], None] | None
     started: bool = False
+    began_at_s: float = 0.0
     abandoned: bool = False
 
 
@@ -91,15 +96,17 @@ class Calls:
         timeout_s: float,
         server: str | None = None,
         pool: str = "",
+        proven: Callable[[], None] | None = None,
         late: Reason = Reason.OPERATION_TIMED_OUT,
         abandoned: Callable[[], None] | None = None,
     ) -> T:
         """Run `work` in a thread, and wait for it at most `timeout_s` seconds: `late`, or what `work` raises.
 
         TOO_BUSY where no place came free, or too many wait already. Where the wait ends while `work` goes on,
-        `abandoned` is called. `pool`: what it is about, for until_back.
+        `abandoned` is called. `pool`: what it is about, for until_back. `proven` is called, on the event loop, in the
+        moment in which `work` begins, for which it may have waited: where it raises, `work` is not done.
         """
-        call = _Call(work, asyncio.get_running_loop().create_future(), server, pool)
+        call = _Call(work, asyncio.get_running_loop().create_future(), server, pool, proven)
         self._admit(call)
         try:
             async with asyncio.timeout(timeout_s) as limit:
@@ -112,6 +119,14 @@ class Calls:
         finally:
             if call.future.cancelled():
                 self._abandon(call, abandoned)
+
+    def hangs(self, pool: str) -> bool:
+        """Whether a call about a pool was given up and is not back, or may wait for a server and takes long."""
+        late = asyncio.get_running_loop().time() - LONG_S
+        return any(
+            call.pool == pool and (call.abandoned or (call.server is not None and call.began_at_s < late))
+            for call in self._running
+        )
 
     async def until_back(self, pool: str) -> None:
         """Wait for the calls about a pool that are under way now, those that hang too; the caller sets the limit."""
@@ -156,7 +171,15 @@ class Calls:
         return server is None or (self._network < limits.network and self._of_server[server] < limits.server)
 
     def _start(self, call: _Call) -> None:
+        if call.proven is not None:
+            try:
+                call.proven()
+            except ModelError as error:
+                if not call.future.done():
+                    call.future.set_exception(error)
+                return
         call.started = True
+        call.began_at_s = call.future.get_loop().time()
         self._running.add(call)
         self._in_flight += 1
         if call.server is not None:

@@ -8,8 +8,10 @@ import posixpath
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
 
+from poolfleet_agent.inventory.links import Links
 from poolfleet_agent.inventory.places import Found, Place, Places
 from poolfleet_agent.inventory.snapshot import PoolEntry, Snapshot
+from poolfleet_agent.model.compare import clean_path
 from poolfleet_agent.model.disk_header import HEADER_BYTES, DiskHeader, read_disk_header
 from poolfleet_agent.model.domain_disk import DiskRole, DomainDisk, DomainDisks, DomainReading, DomainReference
 from poolfleet_agent.model.errors import ModelError
@@ -21,10 +23,15 @@ LONGEST_CHAIN = 200
 """Depth at which a backing chain is taken for a circle."""
 
 
-async def resolve_disks(reading: DomainReading, snapshot: Snapshot, files: Files, now_s: float) -> DomainDisks:
-    """Resolve every reference. What cannot be looked at is told in `missing`, never left out."""
+async def resolve_disks(
+    reading: DomainReading, snapshot: Snapshot, files: Files, links: Links, now_s: float
+) -> DomainDisks:
+    """Resolve every reference. What cannot be looked at is told in `missing`, never left out.
+
+    A path that leads onto a dead share by a link is found where that led before.
+    """
     places = Places(snapshot.pools, files)
-    resolver = _Resolver(snapshot=snapshot, files=files, places=places)
+    resolver = _Resolver(snapshot=snapshot, files=files, places=places, links=links)
     resolver.missing = [*reading.missing, *await places.look(), *_unread(snapshot)]
     disks = [disk for reference in reading.references async for disk in resolver.resolve(reference)]
     # What the document itself says of a chain comes before what the headers say again.
@@ -55,6 +62,7 @@ class _Resolver:
     snapshot: Snapshot
     files: Files
     places: Places
+    links: Links
     missing: list[str] = field(default_factory=list)
     _headers: dict[str, DiskHeader | None] = field(default_factory=dict)
 
@@ -90,10 +98,15 @@ class _Resolver:
         if not path.startswith("/"):
             return Found(path="", places=(), local=False)
         try:
-            return await self.places.find(path)
+            found = await self.places.find(path)
         except ModelError as error:
-            self.missing.append(f"domain {reference.domain}: {path} cannot be looked at: {error.message}")
-            return Found(path=path, places=self.places.by_name(path), local=False)
+            real = self.links.follow(path)
+            if real == clean_path(path):
+                self.missing.append(f"domain {reference.domain}: {path} cannot be looked at: {error.message}")
+            return Found(path=real, places=self.places.by_name(real), local=False)
+        if found.path != clean_path(path):
+            self.links.note(path, found.path)
+        return found
 
     async def _below(self, reference: DomainReference, found: Found) -> list[DomainReference]:
         """What a file lies on, next to be resolved. A raw disk's content is its guest's, and says nothing."""

@@ -1,4 +1,6 @@
-"""Where backing files are behind symbolic links, remembered for the time when that cannot be looked at."""
+"""Where paths lead through symbolic links, remembered for the time when that cannot be looked at: backing files, and
+what domains refer to.
+"""
 
 import asyncio
 import posixpath
@@ -8,19 +10,29 @@ from dataclasses import dataclass, field
 from poolfleet_agent.inventory.snapshot import VolumeRecord
 from poolfleet_agent.model.compare import clean_path
 from poolfleet_agent.model.errors import ModelError
-from poolfleet_agent.model.ports import Files, MountWatch
+from poolfleet_agent.model.ports import Clock, Files, MountWatch
 
 ASKED_AT_ONCE = 16
+AGAIN_AFTER_S = 300.0
+"""How long it is taken for granted where a path leads: a pool may have many thousand backing files."""
+MOST_PATHS = 50_000
+"""Of more paths, those that were asked about longest ago are forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    real: str
+    asked_at_s: float
 
 
 @dataclass(kw_only=True)
 class Links:
-    """Looks only where the host has network mounts: without any, no chain can reach a dead one."""
+    """Looks only where the host has network mounts: without any, nothing can lead onto a dead one."""
 
     files: Files
     watch: MountWatch
-    _real: dict[str, str] = field(default_factory=dict)
-    """Only of paths that lead elsewhere."""
+    clock: Clock
+    _known: dict[str, _Known] = field(default_factory=dict)
 
     async def learn(self, volumes: Iterable[VolumeRecord]) -> None:
         """Find out where the backing files of volumes are; what cannot be told stays as it was known."""
@@ -30,27 +42,36 @@ class Links:
 
         async def one(path: str) -> None:
             async with turns:
-                await self._learn(path)
+                await self._ask(path)
 
         paths = {path for record in volumes if (path := backing_path(record))}
-        await asyncio.gather(*(one(path) for path in sorted(paths) if self.watch.holding(clean_path(path)) is None))
+        await asyncio.gather(*(one(path) for path in sorted(paths) if self._worth_asking(path)))
+
+    def note(self, path: str, real: str) -> None:
+        """Take in what somebody found out."""
+        self._known.pop(path, None)
+        self._known[path] = _Known(real, self.clock.monotonic_s())
+        while len(self._known) > MOST_PATHS:
+            del self._known[next(iter(self._known))]
 
     def follow(self, path: str) -> str:
         """Where a path leads, as far as that was learnt; below a mount that did not answer then: that mount."""
-        return self._real.get(path) or clean_path(path)
+        known = self._known.get(path)
+        return known.real if known is not None else clean_path(path)
 
-    async def _learn(self, path: str) -> None:
+    def _worth_asking(self, path: str) -> bool:
+        if self.watch.holding(clean_path(path)) is not None:
+            return False
+        known = self._known.get(path)
+        return known is None or self.clock.monotonic_s() - known.asked_at_s >= AGAIN_AFTER_S
+
+    async def _ask(self, path: str) -> None:
         try:
-            real = await self.files.real_path(path)
+            self.note(path, await self.files.real_path(path))
         except ModelError as error:
             # It leads onto a mount that does not answer: that is all there is to know.
-            if mount := error.metadata.get("mount"):
-                self._real.setdefault(path, mount)
-            return
-        if real != clean_path(path):
-            self._real[path] = real
-        else:
-            self._real.pop(path, None)
+            if (mount := error.metadata.get("mount")) and path not in self._known:
+                self._known[path] = _Known(mount, float("-inf"))
 
 
 def backing_path(record: VolumeRecord) -> str:

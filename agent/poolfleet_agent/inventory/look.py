@@ -140,8 +140,12 @@ class Looker:
             facts = await self._reader.facts(name, previous)
         except ModelError as error:
             health = self.pool_mounts.health(previous.pool.definition) if previous else None
-            if error.reason is not Reason.POOL_UNRESPONSIVE or previous is None or health is None:
+            if error.reason is not Reason.POOL_UNRESPONSIVE or previous is None:
                 raise
+            if health is None:
+                if self._reader.stuck_by_chain(previous) is None:
+                    raise
+                return previous
             # Its share does not answer: what was seen before is what there is to say, with its age.
             entry = kept_entry(previous, health, self.encoder)
             self.registry.put(entry)

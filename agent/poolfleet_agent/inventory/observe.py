@@ -169,7 +169,8 @@ class Observer:
 
     async def _look_at_domains(self, _: str) -> DomainDisks:
         reading = await self.hypervisor.read_domains()
-        disks = await resolve_disks(reading, self.registry.snapshot, self.files, self.clock.now_s())
+        links = self.looker.pool_mounts.links
+        disks = await resolve_disks(reading, self.registry.snapshot, self.files, links, self.clock.now_s())
         self.registry.put_disks(disks)
         return disks
 

@@ -1,15 +1,18 @@
 """What the host's mounts say of its pools: on which server they depend, and the health of what lies at their targets.
 
-All but `learn` and `settled` answers from memory, so that everything about a dead share is answered at once.
+All but `learn`, `settled` and `silent_mount` answers from memory, so that everything about a dead share is answered at
+once.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+import posixpath
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from poolfleet_agent.inventory.links import Links
+from poolfleet_agent.inventory.links import Links, backing_path
 from poolfleet_agent.inventory.servers import Servers
+from poolfleet_agent.inventory.snapshot import VolumeRecord
 from poolfleet_agent.model.compare import clean_path
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_table import MountEntry, Proof, prove
@@ -31,6 +34,9 @@ SUSPECT_WAIT_S = 2.0
 PROBES_TO_BE_DEAD = 2
 """So many in a row without an answer, and a mount is taken for dead (model/mount_health)."""
 
+UNKNOWN_NAME_HOLDS_S = 300.0
+"""How long a name that nobody knew is not asked for again: a resolver that drops packets takes seconds each time."""
+
 T = TypeVar("T")
 
 
@@ -50,12 +56,13 @@ class PoolMounts:
     saw_share: Callable[[str, NetfsSource], Awaitable[None]] | None = None
     """Remembers the share of a pool that was started before we saw it, where nothing is known of it."""
     _servers: Servers = field(default_factory=Servers)
+    _unknown_until_s: dict[str, float] = field(default_factory=dict)
     _real: dict[str, str] = field(default_factory=dict)
     _proofs: dict[tuple[MountEntry, NetfsSource], Proof] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Nothing is learnt yet."""
-        self.links = Links(files=self.files, watch=self.watch)
+        self.links = Links(files=self.files, watch=self.watch, clock=self.clock)
 
     async def learn(self, definition: PoolDefinition) -> None:
         """Find out what cannot be told at once: where links lead, and whose address a mount's is."""
@@ -97,7 +104,20 @@ class PoolMounts:
         entry = self.mount(definition)
         if entry is None:
             return self._servers.one(definition.server) if definition.server is not None else None
-        return self._servers.one(entry.address) if entry.address else entry.source
+        return self._server_of(entry)
+
+    def server_below(self, volumes: Iterable[VolumeRecord]) -> str | None:
+        """The server that libvirt asks for these volumes' backing files; None: they have none, or local ones."""
+        if not self.watch.table().network():
+            return None
+        paths = {self.links.follow(path) for volume in volumes if (path := backing_path(volume))}
+        for folder in {posixpath.dirname(path) for path in paths}:
+            if (mount := self.watch.holding(folder)) is not None:
+                return self._server_of(mount)
+        return None
+
+    def _server_of(self, mount: MountEntry) -> str:
+        return self._servers.one(mount.address) if mount.address else mount.source
 
     def mount(self, definition: PoolDefinition) -> MountEntry | None:
         """The network mount that a pool's target lies on; None: it is local."""
@@ -219,8 +239,11 @@ class PoolMounts:
         if address:
             if self._servers.one(host) != self._servers.one(address):
                 self._servers.learn(host, {address})
-        elif not self._servers.knows(host):
-            self._servers.learn(host, await self.addresses(host))
+        elif not self._servers.knows(host) and self.clock.monotonic_s() >= self._unknown_until_s.get(host, 0.0):
+            found = await self.addresses(host)
+            if not found:
+                self._unknown_until_s[host] = self.clock.monotonic_s() + UNKNOWN_NAME_HOLDS_S
+            self._servers.learn(host, found)
 
     async def _learn_proof(self, entry: MountEntry, source: NetfsSource) -> None:
         table = self.watch.table()

@@ -2,8 +2,10 @@
 hangs is waited for no longer than its share lives.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from poolfleet_agent.inventory.build import VolumesSeen, unaddressable, volume_records
 from poolfleet_agent.inventory.dead_chains import chain_is_dead, dead_chains
@@ -15,6 +17,8 @@ from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES, PoolFacts
 from poolfleet_agent.model.ports import Clock, Encoder, Files, Hypervisor
 from poolfleet_agent.model.quarantine import Use, refusal
 from poolfleet_agent.model.volume import VolumeFacts
+
+T = TypeVar("T")
 
 NOTHING_SEEN = VolumesSeen(records={}, as_of_s=None)
 
@@ -44,11 +48,14 @@ class Reader:
         definition = previous.pool.definition if previous and previous.pool.active else None
         if previous is not None and definition is not None:
             await self._check(previous, Use.START_OR_STOP)
+            if error := self.stuck_by_chain(previous):
+                raise error
         server = previous.pool.server if previous else None
         if previous is None and self.mounts.unusable_targets():
             server = UNKNOWN_SERVER
+        reading = self.mounts.while_answering(definition, self.hypervisor.read_pool(name, server=server))
         try:
-            return await self.mounts.while_answering(definition, self.hypervisor.read_pool(name, server=server))
+            return await (reading if previous is None else self._while_chains_live(previous, reading))
         except ModelError as error:
             if error.reason is Reason.POOL_NOT_FOUND:
                 self.registry.remove(name)
@@ -61,9 +68,10 @@ class Reader:
             await self._check(entry, Use.READ)
         if path := self._dead_chains(entry).get(name):
             raise chain_is_dead(pool.name, name, path)
-        return await self.mounts.while_answering(
-            pool.definition, self.hypervisor.read_volume(pool.name, name, server=pool.server)
-        )
+        record = entry.volumes.get(name)
+        server = pool.server or self.mounts.server_below([record] if record is not None else [])
+        reading = self.hypervisor.read_volume(pool.name, name, server=server)
+        return await self._while_chains_live(entry, self.mounts.while_answering(pool.definition, reading))
 
     async def volumes(self, entry: PoolEntry) -> VolumesSeen:
         """Read all volumes of a pool; where they cannot be, those of before, and why."""
@@ -74,9 +82,9 @@ class Reader:
             await self.mounts.links.learn(entry.volumes.values())
             for volume, path in self._dead_chains(entry).items():
                 raise chain_is_dead(pool.name, volume, path)
-            listing = await self.mounts.while_answering(
-                pool.definition, self.hypervisor.list_volumes(pool.name, server=pool.server)
-            )
+            server = pool.server or self.mounts.server_below(entry.volumes.values())
+            reading = self.hypervisor.list_volumes(pool.name, server=server)
+            listing = await self._while_chains_live(entry, self.mounts.while_answering(pool.definition, reading))
         except ModelError as error:
             if error.reason in {Reason.POOL_NOT_ACTIVE, Reason.POOL_NOT_FOUND}:
                 return NOTHING_SEEN
@@ -93,6 +101,32 @@ class Reader:
             unaddressable_count=listing.unaddressable_count,
             unaddressable_names=names,
         )
+
+    def stuck_by_chain(self, entry: PoolEntry) -> ModelError | None:
+        """Why libvirt cannot be asked about a pool at all: it hangs already, on a backing file; None: it can."""
+        if not self.hypervisor.pool_hangs(entry.pool.name):
+            return None
+        return next((chain_is_dead(entry.pool.name, *dead) for dead in self._dead_chains(entry).items()), None)
+
+    async def _while_chains_live(self, entry: PoolEntry, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for work on a pool; it is given up when a share dies that a volume lies on: POOL_UNRESPONSIVE."""
+        watch = self.mounts.watch
+        if not watch.table().network():
+            return await work
+        working = asyncio.ensure_future(work)
+        try:
+            before = self._dead_chains(entry)
+            while not working.done():
+                changed = asyncio.ensure_future(watch.wait_for_change())
+                await asyncio.wait({working, changed}, return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
+                dead = {} if working.done() or not watch.unresponsive() else self._dead_chains(entry)
+                for volume in dead.keys() - before.keys():
+                    raise chain_is_dead(entry.pool.name, volume, dead[volume])
+            return await working
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
 
     async def _check(self, entry: PoolEntry, use: Use) -> None:
         health = await self.mounts.settled(entry.pool.definition)

@@ -91,6 +91,15 @@ class Storages:
 
     async def look(self, facts: PoolFacts, previous: Pool | None) -> TargetFacts:
         """Find file system and storage of a pool; what cannot be looked at now stays as it was."""
+        found = await self._look(facts, previous)
+        was, now = (previous.storage if previous else None), found.storage
+        if was is not None and now is not None and was.id != now.id:
+            log.info(
+                "storage of a pool has another id", pool=facts.name, was=was.id, now=now.id, source=str(now.source)
+            )
+        return found
+
+    async def _look(self, facts: PoolFacts, previous: Pool | None) -> TargetFacts:
         definition = facts.definition
         before = previous.storage if previous is not None and _same_place(previous.definition, definition) else None
         target, mount = self.mounts.place(definition)

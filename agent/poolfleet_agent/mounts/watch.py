@@ -193,6 +193,10 @@ class Watch:
         while (watched := self._of(path)) is not None and not (watched.health and watched.health.dead):
             await watched.probed.wait()
 
+    async def wait_for_change(self) -> None:
+        """Return when the health of a mount changes, or mounts come or go."""
+        await self._told.wait()
+
     def subscribe(self, listener: Callable[[], None]) -> None:
         """Have it told, on the event loop, that the health of a mount changed, or that mounts came or went."""
         self._listeners.append(listener)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from poolfleet_agent.config.settings import Settings
 from poolfleet_agent.control.acting import Actors
+from poolfleet_agent.control.grace import ServerGrace
 from poolfleet_agent.control.host import Host, HostRules
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.lanes import Lanes
@@ -31,6 +32,7 @@ from poolfleet_agent.inventory.restore import restore_snapshot
 from poolfleet_agent.model.mount_failure import RetryPolicy
 from poolfleet_agent.model.pool import MountOwner, NetfsSource, PoolDefinition
 from poolfleet_agent.model.ports import AgentIdentity
+from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.model.storage import ConfiguredStorage
 from poolfleet_agent.mounts.helpers import LibvirtMountHelpers
 from poolfleet_agent.mounts.host import HostMounts
@@ -80,6 +82,7 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
         hypervisor = Libvirt(_hypervisor_settings(settings))
         ends.push_async_callback(hypervisor.close)
         host = await _host(settings, identity, database, shares, hypervisor, children, clock)
+        ends.push_async_callback(host.grace.close)
         ends.push_async_callback(host.looker.close)
         ends.push_async_callback(host.refreshes.close)
         ends.push_async_callback(host.observer.close)
@@ -87,6 +90,8 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
         lanes = Lanes()
         recovery = Recovery(host=host, journal=journal, lanes=lanes)
         debris = await recovery.fail_unfinished(await journal.load())
+        # Who observes removes nothing, what an agent left that had more to say included.
+        debris = [] if host.rules.observe_only else debris
         held = [(operation, recovery.claim(operation)) for operation in debris]
         ends.push_async_callback(host.observer.save_at_end)
         ends.push_async_callback(background.close)
@@ -147,6 +152,13 @@ async def _host(
         request = mount_request(definition)
         return request is not None and (await mounts.probe_server(request)).failed is None
 
+    async def qemu_user() -> ShareUser | None:
+        """By libvirt, which knows its own configuration; where that does not tell, by the name that it has here."""
+        if (told := hypervisor.facts().qemu_user) is not None:
+            return told
+        account = await mounts.qemu_user(None)
+        return ShareUser(uid=account.uid, gid=account.gids[0]) if account is not None else None
+
     async def addresses(name: str) -> Sequence[str]:
         resolved = await mounts.addresses(name)
         return (*resolved, *book.addresses(name)) if resolved else ()
@@ -195,7 +207,7 @@ async def _host(
         staleness_s=settings.staleness_s,
         server_answers=server_answers,
     )
-    quarantine = Quarantine(mounts=pool_mounts, registry=registry)
+    quarantine = Quarantine(mounts=pool_mounts, registry=registry, pool_hangs=hypervisor.pool_hangs)
     return Host(
         hypervisor=hypervisor,
         files=shares.files,
@@ -207,10 +219,12 @@ async def _host(
         book=book,
         maintenance=maintenance,
         quarantine=quarantine,
+        grace=ServerGrace(files=shares.files, mounts=pool_mounts),
         actors=Actors(
             files=shares.files,
             watch=shares.watch,
-            qemu_user=lambda: hypervisor.facts().qemu_user,
+            place=pool_mounts.place,
+            qemu_user=qemu_user,
             may_switch=os.geteuid() == 0,
         ),
         images=QemuImg(Jobs(children, most=settings.limits.max_jobs)),

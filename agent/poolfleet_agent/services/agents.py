@@ -2,12 +2,12 @@
 
 import platform
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import grpc
 
 from poolfleet.v1 import agent_pb2, agent_service_pb2, agent_service_pb2_grpc
-from poolfleet_agent import __version__
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.inventory.pages import DEFAULT_PAGE_SIZE, LONGEST_PAGE_SIZE, PAGE_BYTES
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -19,6 +19,7 @@ from poolfleet_agent.services.reading import revision_to
 
 Context = grpc.aio.ServicerContext[Any, Any]
 _PB = agent_service_pb2
+_VERSION = version("poolfleet")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ class AgentServicer(agent_service_pb2_grpc.AgentServiceServicer):
             revision=revision_to(snapshot),
             time=timestamp(now_s),
             versions=agent_pb2.AgentVersions(
-                agent=__version__,
+                agent=_VERSION,
                 libvirt=libvirt.libvirt_version,
                 libvirt_client=libvirt.client_version,
                 python=platform.python_version(),

@@ -11,6 +11,7 @@ import ipaddress
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from poolfleet.inventory.connected import connected
 from poolfleet.inventory.seen import PoolSeen
@@ -32,27 +33,27 @@ class Group:
 
     pools: Sequence[PoolSeen]
 
-    @property
+    @cached_property
     def source(self) -> StorageIdSource:
         """The weightiest source that any of its hosts has for the id."""
         return min((seen.storage.source for seen in self.pools), key=_BY_WEIGHT.index)
 
-    @property
+    @cached_property
     def id(self) -> str:
         """One id of that source: the first in order."""
         return min(seen.storage.id for seen in self.pools if seen.storage.source is self.source)
 
-    @property
+    @cached_property
     def given(self) -> bool:
         """Whether a person gave the id."""
         return self.source in _GIVEN
 
-    @property
+    @cached_property
     def sites(self) -> set[str]:
         """The sites of its hosts, as far as they have any."""
         return {seen.host.site for seen in self.pools if seen.host.site is not None}
 
-    @property
+    @cached_property
     def local_to(self) -> str:
         """The agent whose alone the storage is by its id; empty: it may be shared."""
         first = self.pools[0]
@@ -81,18 +82,27 @@ def _spellings_in_common(groups: Sequence[Group]) -> Iterator[tuple[int, str]]:
 
 
 def _files_in_common(groups: Sequence[Group]) -> Iterator[tuple[int, str]]:
-    """Storages that stayed apart although the same files lie in both; a person may say that one is a copy."""
+    """Storages that stayed apart although the same files lie in both; a person may say that one is a copy.
+
+    Hosts that were installed from one image have the same files on disks of their own: those are not compared.
+    """
     holders: defaultdict[_Files, list[int]] = defaultdict(list)
     for index, group in enumerate(groups):
         for files in {telling for seen in group.pools if (telling := _telling(seen.storage.fingerprint))}:
             holders[files].append(index)
     for indexes in holders.values():
-        for index, other in _pairs(indexes):
-            one, two = groups[index], groups[other]
-            # Hosts that were installed from one image have the same files on their own disks.
-            cloned = one.local_to and two.local_to and one.local_to != two.local_to
-            if not cloned and not (one.given and two.given):
-                yield index, f"the same files, by name and inode, lie in {groups[other].id}"
+        of_agent: defaultdict[str, list[int]] = defaultdict(list)
+        for index in indexes:
+            of_agent[groups[index].local_to].append(index)
+        shared = of_agent.pop("", [])
+        a_local_one = [same[0] for same in of_agent.values()][:1]
+        for index in indexes:
+            group = groups[index]
+            others = [*shared, *(of_agent[group.local_to] if group.local_to else a_local_one)]
+            for other in others:
+                if index != other and not (group.given and groups[other].given):
+                    yield index, f"the same files, by name and inode, lie in {groups[other].id}"
+                    break
 
 
 def _pairs(indexes: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -6,6 +6,7 @@ What plain libvirt makes of a failing server is not to be had here: no stand-in 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import os
 import socket
 import subprocess
@@ -21,7 +22,6 @@ from scripts.embedded.nfs_server import NullNfsServer
 from scripts.embedded.silent_share import SilentShare
 
 ADDRESS = "127.0.0.1"
-NAME_SERVER = "127.77.1.53"
 UNRESOLVABLE = "nfs.example"
 PAUSE_S, VIRSH_PAUSE_S = 1.0, 5.0
 
@@ -115,10 +115,12 @@ def local_place(root: Path, *, clients: int, cut_off_s: float) -> Iterator[Local
 def _resolver_that_drops(host: EmbeddedHost, root: Path) -> Iterator[None]:
     """Within the block the host's names are asked of a server that never answers."""
     conf, switch = root / "resolv.conf", root / "nsswitch.conf"
-    conf.write_text(f"nameserver {NAME_SERVER}\n")
+    # The port of names is always the same: an address of its own lets several benchmarks run at once.
+    address = ipaddress.ip_address("127.78.0.0") + os.getpid() % 65_000 + 1
+    conf.write_text(f"nameserver {address}\n")
     switch.write_text("hosts: files dns\n")
     with socket.socket(type=socket.SOCK_DGRAM) as unread:
-        unread.bind((NAME_SERVER, 53))
+        unread.bind((str(address), 53))
         for file, target in ((conf, "/etc/resolv.conf"), (switch, "/etc/nsswitch.conf")):
             bind = host.libvirtd.surroundings.command(["mount", "--bind", str(file), target])
             subprocess.run(bind, check=True, timeout=60)

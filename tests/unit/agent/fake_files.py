@@ -68,8 +68,11 @@ class FakeFiles:
     async def head(self, path: str, length_bytes: int, *, timeout_s: float = 5.0) -> bytes | None:
         return self.kept.get(path)
 
+    async def open_first(self, path: str, *, timeout_s: float) -> None:
+        return
+
     async def make_exclusive(
-        self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0
+        self, path: str, content: bytes, *, unless: str, device: str = "", timeout_s: float = 30.0
     ) -> MadeFile | None:
         if self.refusing is not None:
             raise self.refusing

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from poolfleet_agent.control.acting import Actors
+from poolfleet_agent.control.grace import ServerGrace
 from poolfleet_agent.control.host import Host, HostRules
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.lanes import Lanes
@@ -26,19 +27,17 @@ from poolfleet_agent.model.domain_disk import DomainReading
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_health import MountHealth
 from poolfleet_agent.model.mount_table import MountEntry, MountTable
-from poolfleet_agent.model.operation import Operation
 from poolfleet_agent.model.pool import DirSource, HealthStatus, Pool, PoolDefinition, PoolFacts, PoolState
 from poolfleet_agent.model.ports import (
     HypervisorEvent,
     HypervisorFacts,
-    MountRecord,
     PoolIntent,
-    RequestRecord,
 )
 from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.model.volume import VolumeFacts, VolumeListing
 from tests.unit.agent.fake_files import FakeFiles, FakeImages
-from tests.unit.agent.fake_mounts import FakeMounts
+from tests.unit.agent.fake_mounts import FakeMounts, MemoryMountStore
+from tests.unit.agent.memory_operations import MemoryOperations
 
 MIB = 1 << 20
 QEMU_USER = ShareUser(uid=64055, gid=64055)
@@ -99,6 +98,9 @@ class FakeHypervisor:
     failing: dict[str, ModelError] = field(default_factory=dict)
     held: dict[str, asyncio.Event] = field(default_factory=dict)
     called: list[str] = field(default_factory=list)
+    hanging: set[str] = field(default_factory=set)
+    servers: dict[str, str | None] = field(default_factory=dict)
+    """Under whose cap a listing was asked for."""
     connected: bool = True
     files: Any = None
     domains: DomainReading = field(default_factory=lambda: DomainReading(references=()))
@@ -138,6 +140,7 @@ class FakeHypervisor:
 
     async def list_volumes(self, pool: str, *, server: str | None) -> VolumeListing:
         listing = VolumeListing(volumes=tuple(self.volumes[pool].values()))
+        self.servers[f"list_volumes {pool}"] = server
         await self._answer(f"list_volumes {pool}", listing)
         return listing
 
@@ -158,24 +161,37 @@ class FakeHypervisor:
 
     async def start_pool(self, pool: str, *, server: str | None) -> None:
         await self._answer(f"start_pool {pool}", None)
+        if self.pools[pool].active:
+            raise ModelError(Reason.POOL_ACTIVE, f"pool {pool} is active")
         self.pools[pool] = replace(self.pools[pool], state=PoolState.RUNNING)
 
     async def stop_pool(self, pool: str, *, server: str | None) -> None:
         await self._answer(f"stop_pool {pool}", None)
         self.pools[pool] = replace(self.pools[pool], state=PoolState.INACTIVE)
 
+    def pool_hangs(self, pool: str) -> bool:
+        return pool in self.hanging
+
     async def until_pool_calls_are_back(self, pool: str) -> None:
         await self._answer(f"until_pool_calls_are_back {pool}", None)
 
-    async def create_volume(self, pool: str, xml: str, *, server: str | None) -> VolumeFacts:
+    async def create_volume(
+        self, pool: str, xml: str, *, server: str | None, proven: Callable[[], None] | None = None
+    ) -> VolumeFacts:
         definition = self.documents.parse_volume(xml)
         await self._answer(f"create_volume {pool} {definition.name}", None)
+        if proven is not None:
+            proven()
         made = volume_facts(pool, definition.name, capacity_bytes=definition.capacity_bytes or 0)
         self.volumes[pool][definition.name] = made
         return made
 
-    async def delete_volume(self, pool: str, volume: str, *, server: str | None) -> None:
+    async def delete_volume(
+        self, pool: str, volume: str, *, server: str | None, proven: Callable[[], None] | None = None
+    ) -> None:
         await self._answer(f"delete_volume {pool} {volume}", None)
+        if proven is not None:
+            proven()
         if self.volumes[pool].pop(volume, None) is None:
             raise ModelError(Reason.VOLUME_NOT_FOUND, f"no volume {volume}")
 
@@ -260,23 +276,15 @@ class FakeWatch:
         while not (health := self.health(path)) or not health.dead:
             await self.probed.wait()
 
+    async def wait_for_change(self) -> None:
+        await self.probed.wait()
+
     def subscribe(self, listener: Callable[[], None]) -> None:
         self.listeners.append(listener)
 
     def _tell(self) -> None:
         for listener in self.listeners:
             listener()
-
-
-class FakeMountStore:
-    async def load_all(self) -> Sequence[MountRecord]:
-        return ()
-
-    async def save(self, record: MountRecord) -> None:
-        pass
-
-    async def remove(self, target: str) -> None:
-        pass
 
 
 class FakeIntentStore:
@@ -308,7 +316,7 @@ class FakeHost:
             self.hypervisor.files = self.files
         self.watch = FakeWatch()
         self.mounts = FakeMounts()
-        self.book = MountBook(store=FakeMountStore(), boot_id="boot")
+        self.book = MountBook(store=MemoryMountStore(), boot_id="boot")
         self.pool_mounts = PoolMounts(
             watch=self.watch, files=self.files, clock=self.clock, addresses=self.addresses,
             belongs=self.book.belongs, saw=self.book.saw,
@@ -318,13 +326,25 @@ class FakeHost:
             hypervisor=self.hypervisor, files=self.files, registry=self.registry, encoder=PlainEncoder(),
             intents=self.intents, clock=self.clock, agent_id="agent", pool_mounts=self.pool_mounts,
         )  # fmt: skip
-        self.quarantine = Quarantine(mounts=self.pool_mounts, registry=self.registry)
+        self.grace = ServerGrace(files=self.files, mounts=self.pool_mounts)
+        self.quarantine = Quarantine(
+            mounts=self.pool_mounts, registry=self.registry, pool_hangs=self.hypervisor.pool_hangs
+        )
         self.images = FakeImages(self.files)
         self.refreshes = pool_refreshes(self.hypervisor, self.registry, self.quarantine)
-        self.actors = Actors(files=self.files, watch=self.watch, qemu_user=lambda: QEMU_USER, may_switch=True)
+        self.actors = Actors(
+            files=self.files,
+            watch=self.watch,
+            place=self.pool_mounts.place,
+            qemu_user=self.qemu_user,
+            may_switch=True,
+        )
 
     async def addresses(self, host: str) -> Sequence[str]:
         return self.resolved.get(host, ())
+
+    async def qemu_user(self) -> ShareUser | None:
+        return QEMU_USER
 
     async def server_answers(self, _: PoolDefinition) -> bool:
         return True
@@ -353,35 +373,3 @@ async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(5):
         while not condition():
             await asyncio.sleep(0)
-
-
-class MemoryOperations:
-    """An operation store that may be full."""
-
-    def __init__(self) -> None:
-        self.full = False
-        self.kept: dict[str, Operation] = {}
-        self.requests: dict[tuple[str, str, str], RequestRecord] = {}
-
-    async def save(self, operation: Operation, request: RequestRecord | None = None) -> None:
-        await asyncio.sleep(0)
-        if self.full:
-            raise ModelError(Reason.NO_SPACE, "full")
-        self.kept[operation.id] = operation
-        if request is not None:
-            self.requests[request.caller, request.rpc, request.request_id] = request
-
-    async def load_all(self) -> Sequence[Operation]:
-        return list(self.kept.values())
-
-    async def find_request(self, caller: str, rpc: str, request_id: str) -> RequestRecord | None:
-        await asyncio.sleep(0)
-        return self.requests.get((caller, rpc, request_id))
-
-    async def remove_ended_before(self, ended_before_s: float) -> Sequence[str]:
-        gone = [
-            key for key, kept in self.kept.items() if kept.ended_at_s is not None and kept.ended_at_s < ended_before_s
-        ]
-        for key in gone:
-            del self.kept[key]
-        return gone

@@ -1,7 +1,8 @@
 """One attempt at a network pool's share: what is on the target is used, or the share is mounted, and proven.
 
 The book knows of a mount before it is made. So whatever ends the attempt, a kill of the agent included, nothing stays
-that was not there before: the attempt itself undoes it, or the next start takes it for ours.
+that was not there before: the attempt itself undoes it, or the next start takes it for ours
+(control/pools/leftover says what becomes of it where there is none).
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from typing import Any
 import structlog
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_fixed
 
+from poolfleet_agent.control.grace import Say
 from poolfleet_agent.control.mounted import MountBook
 from poolfleet_agent.control.volumes.reserve import MAY_GO_ON
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -43,14 +45,19 @@ class MountAttempt:
     book: MountBook
     files: Files
     request: MountRequest
+    ready: Callable[[Say], Awaitable[None]]
+    """Returns when libvirt may open files of the share; what it waits for it says."""
 
-    async def run(self, start: Callable[[], Awaitable[None]]) -> None:
-        """Mount unless it is there, then `start`; where either fails, undo what was mounted. MountError, ModelError."""
+    async def run(self, start: Callable[[], Awaitable[None]], say: Say) -> None:
+        """Mount unless it is there, then `start`; where either fails, undo what was mounted. MountError, ModelError.
+
+        A share whose server is in its grace period stays mounted, known as tried: it could not be unmounted yet.
+        """
         before = await self._table()
         there = before.on(self.request.target)
         if there is not None and await self._is_right(before, there):
             ours = self.book.is_attempt(self.request.target)
-            await self._start_on(start, _without(before, there) if ours else before, ours=ours)
+            await self._start_on(start, say, _without(before, there) if ours else before, ours=ours)
             return
         if there is not None:
             await self._undo_leftover(there)
@@ -62,7 +69,7 @@ class MountAttempt:
         except BaseException:
             await to_its_end(self._undo(before))
             raise
-        await self._start_on(start, before, ours=True)
+        await self._start_on(start, say, before, ours=True)
 
     async def _table(self) -> MountTable:
         """The mounts as they are, once autofs has mounted what it may have for the target."""
@@ -130,17 +137,23 @@ class MountAttempt:
                 layer="proof",
             )
 
-    async def _start_on(self, start: Callable[[], Awaitable[None]], before: MountTable, *, ours: bool) -> None:
+    async def _start_on(
+        self, start: Callable[[], Awaitable[None]], say: Say, before: MountTable, *, ours: bool
+    ) -> None:
         """Have libvirt start on the mount. Where it may do so later, the mount stays, and stays an attempt."""
         target = self.request.target
         try:
+            await self.ready(say)
+            if (await self.mounts.table()).on(target) is None:
+                message = f"{target} was unmounted while its server was waited for"
+                raise MountError(MountFailure.SYSTEM_CALL_FAILED, message, layer="proof")
             await start()
         except MountError:
             if ours:
                 await to_its_end(self._undo(before))
             raise
         except ModelError as error:
-            if ours and error.reason not in MAY_GO_ON:
+            if ours and error.reason not in MAY_GO_ON | {Reason.SERVER_IN_GRACE}:
                 await to_its_end(self._undo(before))
             raise
         entry = (await self.mounts.table()).on(target)

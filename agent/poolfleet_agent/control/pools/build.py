@@ -1,6 +1,7 @@
 """BuildPool: make what a pool needs before its first start."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 from poolfleet_agent.control.host import Host, check_etag
@@ -37,7 +38,12 @@ class BuildPool(Mutation):
         await self.host.check_definition_paths(entry.pool.definition)
 
         async def perform(report: Report) -> Outcome:
-            await self.host.hypervisor.build_pool(self.pool, self.mode, server=entry.pool.server)
+            await self.host.hypervisor.build_pool(
+                self.pool,
+                self.mode,
+                server=entry.pool.server,
+                proven=partial(self.host.quarantine.check_build, entry.pool.definition),
+            )
             return Outcome.of_pool(await self.host.looker.pool(self.pool), changed=True)
 
         return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s)

@@ -40,12 +40,17 @@ def mount_not_ours(pool: str, target: str) -> ModelError:
     )
 
 
-def check_share_is_ours(host: Host, entry: PoolEntry, mount: MountEntry) -> None:
-    """Refuse to undo a mount that others made, or that is not the pool's own: MOUNT_NOT_OURS."""
+async def check_share_is_ours(host: Host, entry: PoolEntry, mount: MountEntry) -> None:
+    """Refuse to undo a mount that others made, or that is not the pool's own: MOUNT_NOT_OURS.
+
+    Of one that nobody saw being made, the host's own configuration tells.
+    """
     definition = entry.pool.definition
     target = clean_path(definition.target_path or "")
     own = isinstance(definition.source, NetfsSource) and mount.target == host.quarantine.mounts.place(definition)[0]
-    if not own or host.book.owner(target) is MountOwner.FOREIGN:
+    owner = host.book.owner(target)
+    foreign = owner is MountOwner.FOREIGN or (owner is None and await host.mounts.kept_by_host(mount.target))
+    if not own or foreign:
         raise mount_not_ours(entry.pool.name, mount.target)
 
 

@@ -1,6 +1,7 @@
 """ErasePool: destroy what is stored (libvirt's delete). The definition stays."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from poolfleet_agent.control.in_use import check_pool_not_in_use
@@ -29,7 +30,8 @@ class ErasePool(StoppedPoolMutation):
         await self.host.check_definition_paths(entry.pool.definition)
 
         async def perform(report: Report) -> Outcome:
-            await self.host.hypervisor.erase_pool(self.pool, server=entry.pool.server)
+            proven = partial(self.host.quarantine.check_build, entry.pool.definition)
+            await self.host.hypervisor.erase_pool(self.pool, server=entry.pool.server, proven=proven)
             return Outcome.of_pool(await self.host.looker.pool(self.pool), changed=True)
 
         return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s)

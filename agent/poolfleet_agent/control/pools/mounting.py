@@ -12,6 +12,7 @@ from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, stop_bef
 from tenacity.stop import stop_base
 from tenacity.wait import wait_exponential_jitter
 
+from poolfleet_agent.control.acting import LISTING_ADVICE
 from poolfleet_agent.control.pools.attempt import MountAttempt
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_failure import RETRY, MountError, MountFailure, Retry, RetryPolicy, tries_left
@@ -74,15 +75,23 @@ class Mounting:
         self._attempts.append(Attempt(number=len(self._attempts) + 1, started_at_s=self.clock.now_s()))
         await self._tell()
         try:
-            await self.attempt.run(start)
+            await self.attempt.run(start, self._say)
         except MountError as error:
             self._seen[error.failure] += 1
             self._finish(failure=error.failure, message=f"{error.layer}: {error.message}")
+            raise
+        except ModelError as error:  # not the mount's, and so not tried again
+            self._finish(failure=error.reason, message=error.message)
             raise
         else:
             self._finish()
         finally:
             await self._tell()
+
+    async def _say(self, message: str) -> None:
+        """Tell of the attempt that goes on."""
+        self._attempts[-1] = replace(self._attempts[-1], message=message)
+        await self._tell()
 
     async def _tell(self) -> None:
         await self.told(tuple(self._attempts))
@@ -154,5 +163,5 @@ ADVICE: dict[MountFailure, str] = {
     MountFailure.NOT_PRIVILEGED: "let the agent run as root",
     MountFailure.TARGET_MISSING: "BuildPool makes the target",
     MountFailure.TARGET_BUSY: "see what is mounted there (findmnt)",
-    MountFailure.SQUASHED: "open the directory to others (chmod o+rx), set anonuid, or export with no_root_squash",
+    MountFailure.SQUASHED: LISTING_ADVICE,
 }

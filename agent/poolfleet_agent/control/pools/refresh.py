@@ -33,10 +33,14 @@ class RefreshPool(Mutation):
         require_active(entry)
         await self.host.quarantine.check_refresh(entry)
 
+        server = entry.pool.server or self.host.quarantine.mounts.server_below(entry.volumes.values())
+
         async def perform(report: Report) -> Outcome:
+            await self.host.grace.passed(entry.pool.definition, report.warn)
+            await self.host.quarantine.check_refresh(entry)
             with self.host.observer.own_stops.refreshing(self.pool):
                 try:
-                    await self.host.hypervisor.refresh_pool(self.pool, server=entry.pool.server)
+                    await self.host.hypervisor.refresh_pool(self.pool, server=server)
                 finally:
                     # A refresh that fails makes libvirt stop the pool: what is there now must be seen in either case.
                     after = await self.host.looker.pool(self.pool)
@@ -45,7 +49,7 @@ class RefreshPool(Mutation):
         return Work(
             perform=perform,
             timeout_s=self.host.rules.operation_timeout_s,
-            hopeless=partial(self.host.quarantine.until_unresponsive, entry),
+            hopeless=partial(self.host.quarantine.until_refresh_hangs, entry),
         )
 
 

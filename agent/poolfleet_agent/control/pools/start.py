@@ -5,6 +5,7 @@ lost below a started pool is brought back.
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from poolfleet_agent.control.grace import LONGEST_GRACE_S, Say
 from poolfleet_agent.control.host import Host, check_etag
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.pools.attempt import ATTEMPT_LIMIT_S, MountAttempt
@@ -55,7 +56,7 @@ class StartPool(Mutation):
             return await self._start(entry, request, report)
 
         policy = self.retry or self.host.rules.mount_retries
-        timeout_s = max(self.host.rules.start_timeout_s, policy.deadline_s + 2 * ATTEMPT_LIMIT_S)
+        timeout_s = max(self.host.rules.start_timeout_s, policy.deadline_s + 2 * ATTEMPT_LIMIT_S + LONGEST_GRACE_S)
         return Work(perform=perform, timeout_s=timeout_s)
 
     def _as_it_is(self, entry: PoolEntry) -> Outcome | Work:
@@ -86,11 +87,18 @@ class StartPool(Mutation):
             changed = await self._have_started(entry)
 
         if request is None:
+            await self.host.grace.passed(entry.pool.definition, report.warn)
             await start()
         else:
             if (lost := lost_share(self.host, entry)) is not None and lost.reason == Reason.STALE:
                 await remove_stale(self.host, entry, request)
-            attempt = MountAttempt(mounts=self.host.mounts, book=self.host.book, files=self.host.files, request=request)
+
+            async def ready(say: Say) -> None:
+                await self.host.grace.passed(entry.pool.definition, say)
+
+            attempt = MountAttempt(
+                mounts=self.host.mounts, book=self.host.book, files=self.host.files, request=request, ready=ready
+            )
             mounting = Mounting(
                 attempt=attempt,
                 clock=self.host.clock,

@@ -69,7 +69,7 @@ class StopPool(Mutation):
     async def _by_force(self, entry: PoolEntry, mount: MountEntry) -> Work:
         """Decided by what was last seen: libvirt cannot be asked."""
         check_etag(self.etag, entry.pool.etag)
-        check_share_is_ours(self.host, entry, mount)
+        await check_share_is_ours(self.host, entry, mount)
         warnings = () if self.allow_in_use else await check_dead_pool_not_in_use(self.host, entry)
 
         async def perform(report: Report) -> Outcome:

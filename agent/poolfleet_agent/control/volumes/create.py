@@ -23,10 +23,10 @@ from poolfleet_agent.model.image import can_be_made
 from poolfleet_agent.model.names import check_new_volume_name
 from poolfleet_agent.model.operation import OperationKind
 from poolfleet_agent.model.ports import FileFacts, FileKind
-from poolfleet_agent.model.quarantine import Use
+from poolfleet_agent.model.quarantine import NOT_THE_SHARE, Use, refusal
 from poolfleet_agent.model.volume import VolumeDefinition
 
-_NOT_MADE_BY_US = frozenset({Reason.VOLUME_EXISTS, Reason.RESOURCE_BUSY})
+_NOT_MADE_BY_US = frozenset({Reason.VOLUME_EXISTS, Reason.RESOURCE_BUSY}) | NOT_THE_SHARE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,8 +187,10 @@ class CreateVolume(Mutation):
 
     async def _have_created(self, entry: PoolEntry) -> None:
         xml = self.xml or self.host.hypervisor.documents.render_volume(self.definition)
+        # Between the reservation and libvirt's turn the share may be unmounted: below it nothing must be written.
+        proven = self.host.quarantine.proof(entry, Use.TAKE_SPACE)
         try:
-            await self.host.hypervisor.create_volume(self.pool, xml, server=entry.pool.server)
+            await self.host.hypervisor.create_volume(self.pool, xml, server=entry.pool.server, proven=proven)
         except ModelError as error:
             await self._remove_half_made(entry, error)
             raise
@@ -204,5 +206,7 @@ class CreateVolume(Mutation):
         if path is None or (self.definition.format or "raw") == "raw" or error.reason in _NOT_MADE_BY_US | MAY_GO_ON:
             return
         facts = await self.host.files.lstat(path)
-        if facts is not None and facts.kind is FileKind.FILE:
+        # What is mounted there by now may be somebody else's.
+        health = self.host.quarantine.mounts.health(entry.pool.definition)
+        if facts is not None and facts.kind is FileKind.FILE and refusal(self.pool, health, Use.WRITE) is None:
             await self.host.files.unlink_if(path, inode=facts.inode)

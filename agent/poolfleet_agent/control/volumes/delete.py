@@ -82,12 +82,14 @@ class DeleteVolume(Mutation):
 
     async def _have_deleted(self, entry: PoolEntry, path: str) -> None:
         """By libvirt; where the server does not let it, being nobody there, by who acts in the pool."""
+        proven = self.host.quarantine.proof(entry, Use.WRITE)
         try:
-            await self.host.hypervisor.delete_volume(self.pool, self.volume, server=entry.pool.server)
+            await self.host.hypervisor.delete_volume(self.pool, self.volume, server=entry.pool.server, proven=proven)
         except ModelError as error:
             acting = await self.host.actors.acting(entry)
             if error.reason is not Reason.SQUASHED or not acting.squashed:
                 raise
+            proven()
             try:
                 facts = await acting.files.lstat(path)
                 if facts is not None:

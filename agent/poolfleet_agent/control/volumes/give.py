@@ -17,8 +17,8 @@ async def give_to_guests(host: Host, entry: PoolEntry, volume: str) -> None:
     Not by `<permissions>`: libvirt then creates it as that user, who may not write in a directory of root's. Where it
     cannot be, the creation has not failed.
     """
-    user, path = host.hypervisor.facts().qemu_user, path_in_pool(entry, volume)
-    if user is None or path is None or entry.pool.server is None:
+    path = path_in_pool(entry, volume)
+    if path is None or entry.pool.server is None or (user := await host.actors.qemu_user()) is None:
         return
     try:
         facts = await host.files.lstat(path)

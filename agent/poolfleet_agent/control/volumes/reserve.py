@@ -21,6 +21,7 @@ from poolfleet_agent.control.volumes.place import path_in_pool
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.ports import Files, MadeFile
+from poolfleet_agent.model.quarantine import Use
 from poolfleet_agent.model.reservation import (
     LONGEST_CONTENT_BYTES,
     Holder,
@@ -133,10 +134,14 @@ async def _reserve(host: Host, files: Files, entry: PoolEntry, volume: str, path
         host=os.uname().nodename,
         created=host.clock.now_s(),
     )
+    # Where the share is unmounted from here on, nothing must be written below it.
+    host.quarantine.proof(entry, Use.TAKE_SPACE)()
+    mount = host.quarantine.mounts.mount(entry.pool.definition)
+    device = mount.device if mount is not None else ""
     there: Reservation | None = None
     for _ in range(3):  # what was found may be gone, or left over and removed
         try:
-            made = await files.make_exclusive(path, holder.content(), unless=volume)
+            made = await files.make_exclusive(path, holder.content(), unless=volume, device=device)
         except ModelError as error:
             raise host.actors.denied(entry, error) from error
         if made is not None:

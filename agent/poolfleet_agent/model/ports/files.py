@@ -99,11 +99,16 @@ class Files(Protocol):
         """The beginning of a regular file."""
         ...
 
+    async def open_first(self, path: str, *, timeout_s: float) -> None:
+        """Open one of a directory's files for reading, and close it; without files, and missing, there is nothing."""
+        ...
+
     async def make_exclusive(
-        self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0
+        self, path: str, content: bytes, *, unless: str, device: str = "", timeout_s: float = 30.0
     ) -> MadeFile | None:
         """Make a file where there is neither it nor its neighbour `unless`; None: one of them is there.
 
+        `device`: `major:minor` of the mount that its directory must lie on, else UNMOUNTED; empty: any.
         All of `content` is in it only if the neighbour was missing after it was made. After POOL_UNRESPONSIVE it may
         have been made all the same. A directory that is missing is PATH_NOT_USABLE.
         """
@@ -135,8 +140,8 @@ class Files(Protocol):
     ) -> int | None:
         """Give a file that is complete the name `name` beside it, where nothing has it yet; its inode, or None.
 
-        It has `mode` and, where stated, that length before anybody sees it; its old name is gone then. None: something
-        has the name, and both are as they were.
+        It has that length, where stated, before anybody sees it; its old name is gone then, and its mode becomes
+        `mode`. None: something has the name.
         """
         ...
 

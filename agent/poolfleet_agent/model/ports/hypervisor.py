@@ -110,7 +110,11 @@ class Documents(Protocol):
 
 
 class Hypervisor(Protocol):
-    """libvirt. Every call runs in a bounded worker thread; a caller's end never ends the call itself."""
+    """libvirt. Every call runs in a bounded worker thread; a caller's end never ends the call itself.
+
+    `proven` is called in the moment in which libvirt is asked, for which a call may have waited: where it raises,
+    libvirt is not asked.
+    """
 
     documents: Documents
 
@@ -154,15 +158,21 @@ class Hypervisor(Protocol):
         """Stop (libvirt's destroy)."""
         ...
 
+    def pool_hangs(self, pool: str) -> bool:
+        """Whether libvirt hangs in a call about a pool, as it seems: it is long under way, or given up. At once."""
+        ...
+
     async def until_pool_calls_are_back(self, pool: str) -> None:
         """Wait for the calls about a pool that are under way now, those that hang too; the caller sets the limit."""
         ...
 
-    async def build_pool(self, pool: str, mode: BuildMode, *, server: str | None) -> None:
+    async def build_pool(
+        self, pool: str, mode: BuildMode, *, server: str | None, proven: Callable[[], None] | None = None
+    ) -> None:
         """Build."""
         ...
 
-    async def erase_pool(self, pool: str, *, server: str | None) -> None:
+    async def erase_pool(self, pool: str, *, server: str | None, proven: Callable[[], None] | None = None) -> None:
         """Destroy what is stored (libvirt's delete)."""
         ...
 
@@ -182,11 +192,15 @@ class Hypervisor(Protocol):
         """Read one volume, with its XML: VOLUME_NOT_FOUND."""
         ...
 
-    async def create_volume(self, pool: str, xml: str, *, server: str | None) -> VolumeFacts:
+    async def create_volume(
+        self, pool: str, xml: str, *, server: str | None, proven: Callable[[], None] | None = None
+    ) -> VolumeFacts:
         """Create a volume: VOLUME_EXISTS, FULL, …"""
         ...
 
-    async def delete_volume(self, pool: str, volume: str, *, server: str | None) -> None:
+    async def delete_volume(
+        self, pool: str, volume: str, *, server: str | None, proven: Callable[[], None] | None = None
+    ) -> None:
         """Delete a volume: VOLUME_NOT_FOUND."""
         ...
 

@@ -82,6 +82,10 @@ class MountWatch(Protocol):
         """Return as soon as the network mount that a path lies on does not answer, or is gone."""
         ...
 
+    async def wait_for_change(self) -> None:
+        """Return when the health of a mount changes, or mounts come or go."""
+        ...
+
     def subscribe(self, listener: Callable[[], None]) -> None:
         """Have it told, on the event loop, that the health of a mount changed, or that mounts came or went."""
         ...

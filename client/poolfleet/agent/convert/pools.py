@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 
 from poolfleet.agent.convert.scalars import moment, numbers
 from poolfleet.types.pool import (
@@ -104,7 +105,15 @@ def _storage(message: snapshot_pb2.Storage) -> Storage:
 
 def _fingerprint(message: snapshot_pb2.StorageFingerprint) -> StorageFingerprint:
     files = tuple((file.name, file.inode) for file in message.files)
-    return StorageFingerprint(root_inode=message.root_inode, files=files, too_many_names=message.too_many_names)
+    return _shared_fingerprint(message.root_inode, files, message.too_many_names)
+
+
+@lru_cache(maxsize=1024)
+def _shared_fingerprint(
+    root_inode: int, files: tuple[tuple[str, int], ...], too_many_names: bool
+) -> StorageFingerprint:
+    """One object for all hosts that see a storage."""
+    return StorageFingerprint(root_inode=root_inode, files=files, too_many_names=too_many_names)
 
 
 def _desired_state(message: pool_pb2.DesiredState) -> DesiredState:

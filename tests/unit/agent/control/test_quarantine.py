@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from poolfleet_agent.control.mutation import Caller, Mutation
+from poolfleet_agent.control.mutation import Caller, Mutation, Work
 from poolfleet_agent.control.pools.refresh import RefreshPool
 from poolfleet_agent.control.pools.start import StartPool
+from poolfleet_agent.control.report import Report
 from poolfleet_agent.control.volumes.create import CreateVolume
 from poolfleet_agent.control.volumes.delete import DeleteVolume
 from poolfleet_agent.control.volumes.space import Promises
@@ -19,7 +20,7 @@ from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import HealthStatus, NetfsSource, PoolFacts, PoolHealth
 from poolfleet_agent.model.quarantine import Use, refusal
 from poolfleet_agent.model.volume import VolumeDefinition
-from tests.unit.agent.fake_host import MIB, FakeHost, operations, pool_facts, use_case_host
+from tests.unit.agent.fake_host import MIB, FakeHost, operations, pool_facts, until, use_case_host
 
 CALLER = Caller(name="unix", rpc="any")
 SOON_S = 5.0
@@ -117,6 +118,21 @@ async def test_a_mount_that_died_since_its_last_probe_is_found_out_before_a_star
     assert error.value.metadata["mount"] == "/somewhere"
 
 
+async def test_a_mount_that_dies_while_a_start_is_at_work_is_found_out_before_libvirt_is_asked(fake: Any) -> None:
+    facts = pool_facts("disk", active=False)
+    definition = replace(facts.definition, type="fs")
+    fake.hypervisor.add(replace(facts, definition=definition, stored_definition=definition))
+    start = StartPool(host=use_case_host(fake), pool="disk")
+    work = await start.check()
+    assert isinstance(work, Work)
+    fake.watch.mount("/somewhere", "192.0.2.9:/else")
+    fake.watch.silent.add("/somewhere")
+    with pytest.raises(ModelError) as error:
+        await work.perform(Report(journal=operations().journal, operation_id="start"))
+    assert error.value.reason is Reason.HOST_MOUNT_UNRESPONSIVE
+    assert "start_pool disk" not in fake.hypervisor.called
+
+
 async def test_nothing_is_written_below_a_target_that_lost_its_share(fake: Any) -> None:
     fake.watch.unmount("/pools/share")
     assert {await refused(change) for change in changes_of(fake, "share")} == {Reason.UNMOUNTED}
@@ -144,3 +160,23 @@ def test_each_state_of_health_allows_what_the_table_says(status: HealthStatus, r
         error = refusal("p", health, use)
         assert error is not None
         assert error.reason == reason
+
+
+@pytest.mark.parametrize("gone", [Reason.UNMOUNTED, Reason.WRONG_SHARE])
+@pytest.mark.parametrize("change", ["create_volume share new", "delete_volume share a"])
+async def test_a_write_whose_share_goes_while_it_waits_for_libvirt_is_not_made(
+    fake: Any, change: str, gone: Reason
+) -> None:
+    held = fake.hypervisor.hold(change)
+    _, create, delete = changes_of(fake, "share")
+    running = operations()
+    asked = asyncio.create_task(running.submit(create if change.startswith("create") else delete, CALLER))
+    await until(lambda: change in fake.hypervisor.called)
+    fake.watch.unmount("/pools/share")
+    if gone is Reason.WRONG_SHARE:
+        fake.watch.mount("/pools/share", "192.0.2.1:/export/other")
+    held.set()
+    operation = await running.journal.wait((await asked).id, SOON_S)
+    assert operation.failure is not None
+    assert operation.failure.reason == gone
+    assert sorted(fake.hypervisor.volumes["share"]) == ["a", "b"]

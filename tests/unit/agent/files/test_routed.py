@@ -13,8 +13,8 @@ from typing import Self
 
 import pytest
 
+from poolfleet_agent.files.frames import LONGEST_FRAME_BYTES
 from poolfleet_agent.files.routed import RoutedFiles
-from poolfleet_agent.files.worker import LONGEST_FRAME_BYTES
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.ports import FileKind, Files, MadeFile, Rights
 from poolfleet_agent.model.share_user import ShareUser
@@ -323,3 +323,26 @@ async def test_the_clock_is_that_of_the_files_and_leaves_none(files: RoutedFiles
     with pytest.raises(ModelError) as refused:
         await files.clock_s(str(tmp_path / "missing"))
     assert refused.value.reason is Reason.PATH_NOT_USABLE
+
+
+async def test_a_file_is_made_only_on_the_device_that_its_folder_is_to_lie_on(
+    files: RoutedFiles, tmp_path: Path
+) -> None:
+    found = tmp_path.stat().st_dev
+    device = f"{os.major(found)}:{os.minor(found)}"
+    with pytest.raises(ModelError) as refused:
+        await files.make_exclusive(str(tmp_path / "new"), b"x", unless="other", device="0:99999")
+    assert refused.value.reason is Reason.UNMOUNTED
+    assert list(tmp_path.iterdir()) == []
+    assert await files.make_exclusive(str(tmp_path / "new"), b"x", unless="other", device=device)
+
+
+async def test_opening_a_file_of_a_directory_opens_no_pipe_and_needs_no_file(
+    files: RoutedFiles, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    await files.open_first(str(tmp_path), timeout_s=10)
+    await files.open_first(str(tmp_path / "missing"), timeout_s=10)
+    (tmp_path / "file").touch()
+    await files.open_first(str(tmp_path), timeout_s=10)

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poolfleet_agent.files import worker
+from poolfleet_agent.files import frames, looking, making, worker
+from poolfleet_agent.files.frames import pack, unpack
 from tests.unit.agent.files.conftest import Hanging
 
 SOURCE = Path(worker.__file__)
@@ -34,16 +35,16 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
 def ask(process: subprocess.Popen[bytes], *question: bytes) -> list[bytes]:
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(worker.pack(*question))
+    process.stdin.write(pack(*question))
     process.stdin.flush()
-    return worker.unpack(process.stdout.read(int.from_bytes(process.stdout.read(4), "big")))
+    return unpack(process.stdout.read(int.from_bytes(process.stdout.read(4), "big")))
 
 
 @given(st.lists(st.binary(max_size=300), max_size=5))
 def test_a_frame_holds_any_fields(fields: list[bytes]) -> None:
-    frame = worker.pack(*fields)
+    frame = pack(*fields)
     assert int.from_bytes(frame[:4], "big") == len(frame) - 4
-    assert worker.unpack(frame[4:]) == fields
+    assert unpack(frame[4:]) == fields
 
 
 def test_an_answer_has_the_question_s_id_and_the_errno(process: subprocess.Popen[bytes]) -> None:
@@ -54,7 +55,7 @@ def test_an_answer_has_the_question_s_id_and_the_errno(process: subprocess.Popen
 def test_the_end_of_its_input_is_its_end(process: subprocess.Popen[bytes], hanging: Hanging) -> None:
     assert process.stdin is not None
     for number in range(worker.THREADS):
-        process.stdin.write(worker.pack(b"%d" % number, b"head", os.fsencode(hanging.file()), b"1"))
+        process.stdin.write(pack(b"%d" % number, b"head", os.fsencode(hanging.file()), b"1"))
     assert ask(process, b"p", b"ping") == [b"p", b"0"]
     process.stdin.close()
     assert process.wait(timeout=30) == 0
@@ -68,23 +69,21 @@ def test_a_request_that_is_not_understood_ends_it(process: subprocess.Popen[byte
 def test_a_reservation_that_cannot_be_written_is_not_left(process: subprocess.Popen[bytes], tmp_path: Path) -> None:
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, 0))
     path = os.fsencode(tmp_path / "r")
-    assert ask(process, b"7", b"make_exclusive", path, b"v", b"mine") == [b"7", b"%d" % errno.EFBIG]
+    assert ask(process, b"7", b"make_exclusive", path, b"v", b"mine", b"") == [b"7", b"%d" % errno.EFBIG]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_it_imports_the_standard_library_only() -> None:
-    imported = [
-        name.split(".")[0]
-        for node in ast.walk(ast.parse(SOURCE.read_text()))
-        for name in (
-            [alias.name for alias in node.names]
-            if isinstance(node, ast.Import)
-            else [node.module or ""]
-            if isinstance(node, ast.ImportFrom)
-            else []
-        )
-    ]
-    assert set(imported) <= sys.stdlib_module_names
+def test_it_imports_the_standard_library_and_its_own_parts_only() -> None:
+    parts = {SOURCE.stem}
+    for part in (looking, making, frames):
+        parts.add(Path(str(part.__file__)).stem)
+    for part_name in parts:
+        tree = ast.parse(SOURCE.with_stem(part_name).read_text())
+        modules = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+        modules += [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        foreign = [name for name in modules if name.split(".")[0] not in sys.stdlib_module_names]
+        own = {"poolfleet_agent.files", *(f"poolfleet_agent.files.{name}" for name in parts)}
+        assert set(foreign) <= own
 
 
 def test_it_is_small(process: subprocess.Popen[bytes]) -> None:

@@ -183,6 +183,7 @@ async def test_closing_refuses_what_waits_and_what_comes(calls: Calls, hung: Hun
 async def test_the_calls_about_a_pool_can_be_waited_for_when_their_callers_are_gone(calls: Calls, hung: Hung) -> None:
     with pytest.raises(ModelError):
         await calls.run(hung, timeout_s=0.01, pool="p")
+    assert (calls.hangs("p"), calls.hangs("another")) == (True, False)
     async with asyncio.timeout(LIMIT_S):
         await calls.until_back("another")
     waiting = asyncio.create_task(calls.until_back("p"))
@@ -192,3 +193,39 @@ async def test_the_calls_about_a_pool_can_be_waited_for_when_their_callers_are_g
     async with asyncio.timeout(LIMIT_S):
         await waiting
     assert calls.counters.hung == 0
+
+
+async def test_what_waited_is_not_done_where_its_proof_fails_when_its_turn_comes(calls: Calls, hung: Hung) -> None:
+    mounted, done = True, []
+
+    def proven() -> None:
+        if not mounted:
+            raise ModelError(Reason.UNMOUNTED, "nothing is mounted")
+
+    await calls.run(lambda: done.append("at once"), timeout_s=LIMIT_S, proven=proven)
+    tasks = [begin(calls, hung) for _ in range(4)]
+    await until(lambda: hung.inside == 4)
+    waiting = asyncio.create_task(calls.run(lambda: done.append("late"), timeout_s=LIMIT_S, proven=proven))
+    await until(lambda: calls.counters.waiting == 1)
+    mounted = False
+    hung.release()
+    with pytest.raises(ModelError, match="nothing is mounted"):
+        await waiting
+    await asyncio.gather(*tasks)
+    assert done == ["at once"]
+    assert (calls.counters.in_flight, calls.counters.hung, calls.counters.waiting) == (0, 0, 0)
+
+
+async def test_a_call_that_may_wait_for_a_server_and_takes_long_is_taken_for_hung(
+    calls: Calls, hung: Hung, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("poolfleet_agent.hypervisor.calls.LONG_S", 0.01)
+    running = [
+        asyncio.create_task(calls.run(hung, timeout_s=LIMIT_S, pool=pool, server=server))
+        for pool, server in (("far", "nfs"), ("near", None))
+    ]
+    await until(lambda: calls.hangs("far"))
+    assert not calls.hangs("near")
+    hung.release()
+    await asyncio.gather(*running)
+    assert not calls.hangs("far")

@@ -14,6 +14,7 @@ import pytest
 from poolfleet_agent.files.channel import Channel
 from poolfleet_agent.files.routed import RoutedFiles
 from poolfleet_agent.inventory.disks import resolve_disks
+from poolfleet_agent.inventory.links import Links
 from poolfleet_agent.inventory.snapshot import PoolEntry, Revision, Snapshot, VolumeRecord
 from poolfleet_agent.model.domain_disk import DiskRole, DomainDisks, DomainReading, DomainReference, DomainState
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -21,7 +22,7 @@ from poolfleet_agent.model.pool import NetfsSource, Pool
 from poolfleet_agent.model.volume import BackingStore
 from poolfleet_agent.processes.child import Children
 from tests.unit.agent.fake_files import FakeFiles
-from tests.unit.agent.fake_host import pool_facts, volume_facts
+from tests.unit.agent.fake_host import FakeClock, FakeWatch, pool_facts, volume_facts
 
 
 @pytest.fixture
@@ -63,11 +64,14 @@ def reference(path: Path | str = "", **more: object) -> DomainReference:
     return DomainReference(**known)  # type: ignore[arg-type]
 
 
-async def resolved(files: Any, pools: list[PoolEntry], *references: DomainReference) -> DomainDisks:
+async def resolved(
+    files: Any, pools: list[PoolEntry], *references: DomainReference, links: Links | None = None
+) -> DomainDisks:
     snapshot = Snapshot(
         revision=Revision(epoch="e", sequence=1), loaded=True, pools={entry.pool.name: entry for entry in pools}
     )
-    return await resolve_disks(DomainReading(references=references), snapshot, files, 0.0)
+    links = links or Links(files=files, watch=FakeWatch(), clock=FakeClock())
+    return await resolve_disks(DomainReading(references=references), snapshot, files, links, 0.0)
 
 
 async def users(files: RoutedFiles | FakeFiles, pools: list[PoolEntry], *references: DomainReference) -> set[str]:
@@ -107,6 +111,22 @@ async def test_a_file_that_libvirt_never_saw_is_its_pools_and_so_is_one_of_a_sto
 async def test_what_lies_deeper_uses_the_pool_and_no_volume(files: Any, tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     assert await users(files, [pool(tmp_path)], reference(qcow2(tmp_path / "below" / "v"))) == {"p/"}
+
+
+async def test_what_led_onto_a_share_by_a_link_is_found_there_when_that_is_dead(tmp_path: Path) -> None:
+    files: Any = FakeFiles()
+    files.links["/images"] = str(tmp_path)
+    links = Links(files=files, watch=FakeWatch(), clock=FakeClock())
+    disk = reference("/images/v", format="raw")
+    files.dead.add(str(tmp_path))
+    unseen = await resolved(files, [pool(tmp_path, "v")], disk, links=links)
+    assert not unseen.complete
+    files.dead.clear()
+    await resolved(files, [pool(tmp_path, "v")], disk, links=links)
+    files.dead.add(str(tmp_path))
+    seen = await resolved(files, [pool(tmp_path, "v")], disk, links=links)
+    assert seen.complete
+    assert [one.volume for one in seen.disks] == ["v"]
 
 
 async def test_a_device_by_any_name(files: Any, tmp_path: Path) -> None:

@@ -60,6 +60,20 @@ async def test_calls_of_one_server_are_counted_together_however_its_pools_spell_
     assert fake.registry.snapshot.pools["far"].pool.server == "192.0.2.7"
 
 
+async def test_a_name_that_nobody_knows_is_not_asked_for_at_each_look(fake: FakeHost) -> None:
+    asked: list[str] = []
+
+    async def addresses(host: str) -> tuple[str, ...]:
+        asked.append(host)
+        return ()
+
+    fake.pool_mounts.addresses = addresses
+    nowhere = replace(NETFS, target_path="/mnt/other", source=replace(SOURCE, host="nowhere.example"))
+    await fake.pool_mounts.learn(nowhere)
+    await fake.pool_mounts.learn(nowhere)
+    assert asked == ["nowhere.example"]
+
+
 async def test_a_share_of_another_export_or_server_is_wrong_and_an_unknown_name_is_no_proof(fake: FakeHost) -> None:
     other_export = replace(NETFS, source=replace(SOURCE, path="/other"))
     assert reason(fake.pool_mounts, other_export) == Reason.WRONG_SHARE
@@ -156,6 +170,30 @@ async def test_a_link_onto_a_share_that_was_dead_from_the_start_is_seen_too(fake
     fake.hypervisor.called.clear()
     assert (await fake.looker.pool("p")).pool.unread_reason == Reason.POOL_UNRESPONSIVE
     assert "list_volumes p" not in fake.hypervisor.called
+
+
+async def test_a_look_at_a_local_pool_that_hangs_on_a_chain_is_given_up_and_the_pool_left_alone(fake: FakeHost) -> None:
+    fake.hypervisor.add(pool_facts("p"), "plain", "upper")
+    backing = BackingStore(path=f"{SHARE}/base", format="qcow2")
+    fake.hypervisor.volumes["p"]["upper"] = replace(volume_facts("p", "upper"), backing_store=backing)
+    await fake.looker.all_pools()
+    assert fake.hypervisor.servers["list_volumes p"] is None, "nothing was known of its chains"
+    fake.hypervisor.hold("list_volumes p")
+    fake.hypervisor.called.clear()
+    look = asyncio.create_task(fake.looker.pool("p"))
+    await until(lambda: "list_volumes p" in fake.hypervisor.called)
+    assert fake.hypervisor.servers["list_volumes p"] == "192.0.2.7", "it counts among the calls of that server"
+    fake.watch.become(SHARE, HealthStatus.UNRESPONSIVE)
+    fake.hypervisor.hanging.add("p")
+    async with asyncio.timeout(5):
+        assert (await look).pool.unread_reason == Reason.POOL_UNRESPONSIVE
+    fake.hypervisor.called.clear()
+    async with asyncio.timeout(5):
+        assert list((await fake.looker.pool_facts("p")).volumes) == ["plain", "upper"]
+    with pytest.raises(ModelError) as refused:
+        await fake.quarantine.check_volume(fake.registry.snapshot.pools["p"], "plain", Use.WRITE)
+    assert refused.value.reason is Reason.POOL_UNRESPONSIVE
+    assert fake.hypervisor.called == []
 
 
 async def test_libvirt_s_own_list_is_not_asked_for_while_a_share_is_dead(fake: FakeHost) -> None:

@@ -98,9 +98,12 @@ def adopt(root: Path, content: str) -> None:
 async def test_a_marker_in_the_directory_is_the_id(host: Any, root: Path) -> None:
     local = await storage(host, on(root))
     assert local.id.startswith("host:agent:")
+    before = seen(on(root), await look(host, on(root)))
     marker = str(uuid.uuid4())
     adopt(root, marker + "\n")
-    adopted = await storage(host, on(root))
+    with structlog.testing.capture_logs() as logged:
+        adopted = await storage(host, on(root), before)
+    assert [(line["was"], line["now"]) for line in logged] == [(local.id, marker)]
     assert (adopted.id, adopted.source, adopted.aliases) == (marker, StorageIdSource.MARKER, (local.id,))
 
 

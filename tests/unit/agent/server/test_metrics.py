@@ -44,6 +44,8 @@ def test_gauges_are_read_at_each_scrape(metrics: Metrics) -> None:
             operations_by_state=lambda: {"RUNNING": 2},
             mounts_by_health=lambda: {"UNRESPONSIVE": 1},
             mount_transitions=lambda: {"UNRESPONSIVE": 5},
+            supervisor_starts=lambda: {"ok": 7, "failed": 2},
+            pools_by_state=lambda: {("STARTED", "INACTIVE"): 3},
         )
     )
     metrics.serve("127.0.0.1:0")
@@ -56,6 +58,8 @@ def test_gauges_are_read_at_each_scrape(metrics: Metrics) -> None:
     assert "poolfleet_libvirt_connected 1.0" in text
     assert 'poolfleet_network_mounts{health="UNRESPONSIVE"} 1.0' in text
     assert 'poolfleet_network_mount_changes_total{health="UNRESPONSIVE"} 5.0' in text
+    assert 'poolfleet_supervisor_starts_total{result="failed"} 2.0' in text
+    assert 'poolfleet_pools{actual="INACTIVE",desired="STARTED"} 3.0' in text
 
 
 def test_nothing_listens_unless_asked(metrics: Metrics) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from poolfleet_agent.control.grace import Say
 from poolfleet_agent.control.mounted import MountBook
 from poolfleet_agent.control.pools.attempt import MountAttempt
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -31,6 +32,7 @@ class Host:
         self.book = MountBook(store=self.store, boot_id="boot")
         self.looked_at: list[str] = []
         self.started = 0
+        self.readying: Callable[[], Awaitable[None]] | None = None
         self.starting: Callable[[], Awaitable[None]] | None = None
 
     async def begin_anew(self) -> None:
@@ -42,6 +44,13 @@ class Host:
         self.mounts.put(path, SHARE)
         return []
 
+    async def ready(self, say: Say) -> None:
+        if self.readying is not None:
+            await self.readying()
+
+    async def say(self, message: str) -> None:
+        raise AssertionError(message)
+
     async def start(self) -> None:
         if self.starting is not None:
             await self.starting()
@@ -50,7 +59,8 @@ class Host:
     async def attempt(self) -> None:
         files: Any = self
         async with asyncio.timeout(LIMIT_S):
-            await MountAttempt(mounts=self.mounts, book=self.book, files=files, request=REQUEST).run(self.start)
+            attempt = MountAttempt(mounts=self.mounts, book=self.book, files=files, request=REQUEST, ready=self.ready)
+            await attempt.run(self.start, self.say)
 
     async def failure(self) -> MountError:
         with pytest.raises(MountError) as failed:
@@ -312,3 +322,26 @@ async def test_a_share_that_is_unmounted_while_the_pool_is_started_fails_the_sta
     with pytest.raises(ModelError) as failed:
         await host.attempt()
     assert failed.value.reason is Reason.UNMOUNTED
+
+
+async def test_libvirt_is_not_asked_before_files_of_the_share_can_be_opened(host: Host) -> None:
+    async def grace() -> None:
+        assert host.mounts.on(TARGET) == [SHARE]
+        raise ModelError(Reason.SERVER_IN_GRACE, "opens wait")
+
+    host.readying = grace
+    with pytest.raises(ModelError):
+        await host.attempt()
+    assert (host.started, host.mounts.on(TARGET)) == (0, [SHARE])
+    host.readying = None
+    await host.attempt()
+    assert (host.started, host.mounts.mount_calls) == (1, 1)
+
+
+async def test_a_share_that_is_unmounted_meanwhile_is_not_started_on(host: Host) -> None:
+    async def pull_away() -> None:
+        host.mounts.entries.pop()
+
+    host.readying = pull_away
+    assert (await host.failure()).failure is MountFailure.SYSTEM_CALL_FAILED
+    assert host.started == 0

@@ -42,6 +42,7 @@ class FakeMounts:
         self.fake = fake
         self.frees = True
         self.forced: list[str] = []
+        self.kept: set[str] = set()
 
     async def table(self) -> Any:
         return self.fake.watch.table()
@@ -52,6 +53,9 @@ class FakeMounts:
         self.fake.watch.unmount(target)
         for event in self.fake.hypervisor.held.values() if self.frees else ():
             event.set()
+
+    async def kept_by_host(self, target: str) -> bool:
+        return target in self.kept
 
     def shares_host_namespace(self) -> bool:
         return False
@@ -183,6 +187,9 @@ async def test_with_a_share_that_answers_it_is_a_stop_like_any_other(fake: Any, 
 
 
 async def test_what_others_mounted_is_never_undone(fake: Any) -> None:
+    fake.mounts.kept.add(TARGET)
+    assert (await refused(force(fake))).reason is Reason.MOUNT_NOT_OURS, "by fstab, before the agent was there"
+    fake.mounts.kept.clear()
     await fake.book.found(MountRequest(source=SOURCE, target=TARGET))
     assert (await refused(force(fake))).reason is Reason.MOUNT_NOT_OURS
     folder = pool_facts("below", target=f"{TARGET}/below")

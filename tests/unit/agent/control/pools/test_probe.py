@@ -83,7 +83,7 @@ class Folders(FakeFiles):
         return None
 
     async def make_exclusive(
-        self, path: str, content: bytes, *, unless: str, timeout_s: float = 30.0
+        self, path: str, content: bytes, *, unless: str, device: str = "", timeout_s: float = 30.0
     ) -> MadeFile | None:
         if not self.root.write:
             message = f"{path}: Permission denied"

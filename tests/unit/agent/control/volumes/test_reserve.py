@@ -52,9 +52,9 @@ async def test_the_name_is_reserved_while_libvirt_creates_and_free_afterwards(fa
     seen: list[dict[str, bytes]] = []
     creating = fake.hypervisor.create_volume
 
-    async def create_volume(pool: str, xml: str, *, server: str | None) -> Any:
+    async def create_volume(pool: str, xml: str, **how: Any) -> Any:
         seen.append(dict(fake.files.kept))
-        return await creating(pool, xml, server=server)
+        return await creating(pool, xml, **how)
 
     fake.hypervisor.create_volume = create_volume
     assert (await create(fake)).changed
@@ -126,10 +126,10 @@ async def test_what_libvirt_may_yet_create_stays_reserved_until_we_create_it_aga
 async def test_a_file_that_came_after_our_look_is_compared_and_not_overwritten(fake: FakeHost) -> None:
     made = fake.files.make_exclusive
 
-    async def make_exclusive(path: str, content: bytes, *, unless: str, timeout_s: float = 30.0) -> Any:
+    async def make_exclusive(path: str, content: bytes, **how: Any) -> Any:
         fake.files.kept["/pools/p/v"] = b"a neighbour's"
         fake.hypervisor.volumes["p"]["v"] = volume_facts("p", "v", capacity_bytes=2 * MIB)
-        return await made(path, content, unless=unless)
+        return await made(path, content, **how)
 
     fake.files.make_exclusive = make_exclusive
     operation = await create(fake)

@@ -1,0 +1,156 @@
+"""What the worker makes, gives and removes: each operation is a function of bytes, and a line in OPERATIONS.
+
+Whatever it is done to is looked at once more by whoever does it: names may have become another's since they were seen.
+"""
+
+import contextlib
+import errno
+import os
+from collections.abc import Callable
+
+from poolfleet_agent.files.frames import Fields, numbers
+
+_CLOCK_PREFIX = b".poolfleet-clock."
+
+
+def _unlink_if(path: bytes, inode: bytes) -> Fields:
+    folder_name, name = os.path.split(path)
+    folder = os.open(folder_name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if os.lstat(name, dir_fd=folder).st_ino != int(inode):
+            return numbers(0)
+        os.unlink(name, dir_fd=folder)
+    finally:
+        os.close(folder)
+    return numbers(1)
+
+
+def _give(path: bytes, inode: bytes, uid: bytes, gid: bytes) -> Fields:
+    folder_name, name = os.path.split(path)
+    folder = os.open(folder_name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if os.lstat(name, dir_fd=folder).st_ino != int(inode):
+            return numbers(0)
+        os.chown(name, int(uid), int(gid), dir_fd=folder, follow_symlinks=False)
+    finally:
+        os.close(folder)
+    return numbers(1)
+
+
+def _make_exclusive(path: bytes, unless: bytes, content: bytes, device: bytes) -> Fields:
+    """Make a file where there is neither it nor its neighbour `unless`: EEXIST.
+
+    EXDEV where the folder does not lie on `device` (`major:minor`; empty: any): what was mounted there is gone, and
+    below it nothing is to be written. Made first and looked after then: on a network file system the look sees what is
+    really there only so. So what has its content was made where the other was not.
+    """
+    folder_name, name = os.path.split(path)
+    folder = os.open(folder_name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        found = os.fstat(folder).st_dev
+        if device not in {b"", b"%d:%d" % (os.major(found), os.minor(found))}:
+            raise OSError(errno.EXDEV, "another file system")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(name, flags, 0o644, dir_fd=folder), "wb", buffering=0) as file:
+            try:
+                if _is_there(unless, folder):
+                    raise OSError(errno.EEXIST, "the other is there")
+                file.write(content)
+                os.fsync(file.fileno())
+            except OSError:
+                os.unlink(name, dir_fd=folder)
+                raise
+            made = os.fstat(file.fileno())
+            return numbers(made.st_ino, made.st_uid)
+    finally:
+        os.close(folder)
+
+
+def _publish(path: bytes, name: bytes, size: bytes, mode: bytes) -> Fields:
+    """Give a file that is complete its name beside it, where nothing has it yet: EEXIST. `size` may be empty.
+
+    Its mode comes last: a libvirt that is nobody fails to refresh its pool, and stops it, where a file that it may not
+    read is gone before it has opened that as its owner.
+    """
+    folder_name, made = os.path.split(path)
+    folder = os.open(folder_name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        file = os.open(made, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            if size:
+                os.ftruncate(file, int(size))
+            os.fsync(file)
+            inode = os.fstat(file).st_ino
+            try:
+                os.link(made, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+            except FileExistsError:
+                # A server that was asked twice, because its first answer was lost, says so of what it did itself.
+                if os.lstat(name, dir_fd=folder).st_ino != inode:
+                    raise
+            os.unlink(made, dir_fd=folder)
+            os.fchmod(file, int(mode))
+        finally:
+            os.close(file)
+    finally:
+        os.close(folder)
+    return numbers(inode)
+
+
+def _clock(path: bytes) -> Fields:
+    """Read the clock of whoever keeps the files of a folder, by a file that is made there and removed."""
+    folder = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    name = _CLOCK_PREFIX + os.urandom(8).hex().encode()
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        file = os.open(name, flags, 0o600, dir_fd=folder)
+        try:
+            return numbers(os.fstat(file).st_mtime_ns)
+        finally:
+            os.close(file)
+            os.unlink(name, dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+def _make_whole(path: bytes, content: bytes, temporary: bytes) -> Fields:
+    """Make a file, readable to all, that is there whole or not at all, in a folder that is made for it: EEXIST.
+
+    The name is given by link(), which a server decides, whatever this host believes to be there.
+    """
+    folder_name, name = os.path.split(path)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder_name, 0o755)
+        os.chmod(folder_name, 0o755)  # noqa: S103  every agent of the share reads what is in it
+    folder = os.open(folder_name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(temporary, flags, 0o644, dir_fd=folder), "wb", buffering=0) as file:
+            try:
+                os.fchmod(file.fileno(), 0o644)
+                file.write(content)
+                os.fsync(file.fileno())
+                os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+            finally:
+                os.unlink(temporary, dir_fd=folder)
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return []
+
+
+def _is_there(name: bytes, folder: int) -> bool:
+    try:
+        os.lstat(name, dir_fd=folder)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+OPERATIONS: dict[bytes, Callable[..., Fields]] = {
+    b"clock": _clock,
+    b"give": _give,
+    b"make_exclusive": _make_exclusive,
+    b"publish": _publish,
+    b"unlink_if": _unlink_if,
+    b"make_whole": _make_whole,
+}

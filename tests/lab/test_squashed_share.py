@@ -1,0 +1,64 @@
+"""Exports of a kernel NFS server that squash root: what virsh cannot do there, the agent does as the share's user."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from poolfleet import AgentClient, FailedPrecondition, VolumeSpec
+from scripts.virtual_lab.lab import Lab
+from tests.lab.shares import MIB, SLOWER, share
+
+FOLDER = "/srv/nfs/squashed"
+CREATE_LIMIT_S = 240.0
+TOLD_S = 3.0
+
+
+@pytest.fixture
+def agent(healthy: Lab) -> Iterator[AgentClient]:
+    """The agent of one host; no volume is left on the share."""
+    with healthy.hosts[0].agent(timeout_s=CREATE_LIMIT_S) as client:
+        yield client
+        healthy.server.ssh(f"find {FOLDER} -mindepth 1 -delete")
+
+
+def files(lab: Lab) -> list[str]:
+    """What the server has in the share's folder: owner, mode and name of each."""
+    return lab.server.ssh(f"cd {FOLDER} && find . -mindepth 1 -printf '%u %m %f\\n' | sort").splitlines()
+
+
+@pytest.mark.parametrize("version", ["3", "4.2"])
+def test_volumes_are_created_and_deleted_where_virsh_cannot(healthy: Lab, agent: AgentClient, version: str) -> None:
+    agent.pools.ensure(share("squashed", version=version), autostart=False)
+    for number, volume_format in enumerate(("raw", "qcow2")):
+        words = ("vol-create-as", "squashed", "beside", "1M", "--format", volume_format)
+        beside = healthy.hosts[0].ssh_any(" ".join(("virsh", *words)))
+        assert beside.status != 0, number
+    for volume_format in ("raw", "qcow2"):
+        spec = VolumeSpec(volume_format, capacity_bytes=MIB, allocation_bytes=0, format=volume_format)
+        assert agent.volumes.create("squashed", spec).changed
+        assert not agent.volumes.create("squashed", spec).changed
+    assert files(healthy) == ["libvirt-qemu 600 qcow2", "libvirt-qemu 600 raw"]
+    agent.pools.refresh("squashed")
+    assert {volume.name for volume in agent.volumes.list("squashed", max_staleness_s=0)} == {"raw", "qcow2"}
+    for name in ("raw", "qcow2"):
+        agent.volumes.delete("squashed", name)
+    assert files(healthy) == []
+
+
+@pytest.mark.parametrize("version", ["3", "4.2"])
+def test_a_directory_that_is_closed_to_others_is_told_at_the_start(
+    healthy: Lab, agent: AgentClient, version: str
+) -> None:
+    agent.pools.define(share("squashed0750", version=version))
+    agent.pools.build("squashed0750")
+    began_s = time.monotonic()
+    with pytest.raises(FailedPrecondition) as refused:
+        agent.pools.start("squashed0750")
+    took_s = time.monotonic() - began_s
+    assert refused.value.reason == "SQUASHED"
+    assert "o+rx" in refused.value.message
+    assert healthy.hosts[0].ssh_any("mountpoint -q /srv/pools/squashed0750").status != 0
+    assert took_s < TOLD_S * SLOWER
