@@ -1,6 +1,7 @@
 """What the host's mounts say of its pools: on which server they depend, and the health of what lies at their targets.
 
-All but `learn` and `settled` answers from memory, so that everything about a dead share is answered at once.
+All but `learn`, `settled` and `silent_mount` answers from memory, so that everything about a dead share is answered at
+once.
 """
 
 import asyncio

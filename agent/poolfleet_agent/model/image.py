@@ -13,13 +13,17 @@ _KIB = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewImage:
-    """What to make: `size_bytes` as the guest sees it; `allocated`: with all its bytes taken from the storage."""
+    """What to make: `size_bytes` as the guest sees it; `allocated`: with all its bytes taken from the storage.
+
+    `device`: `major:minor` of the mount that its folder must lie on; empty: any.
+    """
 
     path: str
     format: str
     size_bytes: int
     allocated: bool
     backing_store: BackingStore | None = None
+    device: str = ""
 
 
 def can_be_made(definition: VolumeDefinition) -> bool:
@@ -27,8 +31,8 @@ def can_be_made(definition: VolumeDefinition) -> bool:
     return (definition.format or "raw") in MADE_FORMATS and definition.capacity_bytes is not None
 
 
-def image_of(definition: VolumeDefinition, path: str) -> NewImage:
-    """What to make for a volume, as libvirt makes it.
+def image_of(definition: VolumeDefinition, path: str, *, device: str = "") -> NewImage:
+    """What to make for a volume, as libvirt makes it, on that device.
 
     A raw one begins with what is allocated, in whole sectors; it has yet to be given its length.
     """
@@ -36,7 +40,11 @@ def image_of(definition: VolumeDefinition, path: str) -> NewImage:
     at_once_bytes = bytes_at_once(definition)
     if (definition.format or "raw") == "raw":
         return NewImage(
-            path=path, format="raw", size_bytes=_rounded_up(at_once_bytes, _SECTOR_BYTES), allocated=at_once_bytes > 0
+            path=path,
+            format="raw",
+            size_bytes=_rounded_up(at_once_bytes, _SECTOR_BYTES),
+            allocated=at_once_bytes > 0,
+            device=device,
         )
     return NewImage(
         path=path,
@@ -44,6 +52,7 @@ def image_of(definition: VolumeDefinition, path: str) -> NewImage:
         size_bytes=_rounded_up(capacity_bytes, _KIB),
         allocated=0 < capacity_bytes <= at_once_bytes,
         backing_store=definition.backing_store,
+        device=device,
     )
 
 

@@ -1,13 +1,28 @@
 """Long work in programs of our own: so many at once, the others wait their turn."""
 
 import asyncio
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.ports.images import JobListener
 from poolfleet_agent.model.share_user import ShareUser
+from poolfleet_agent.processes import in_folder
 from poolfleet_agent.processes.child import Children
 from poolfleet_agent.processes.run import Finished, run
+
+_IN_FOLDER = (sys.executable, "-I", "-S", str(Path(in_folder.__file__).resolve()))
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """Where a program works: as which user, and in which folder, which must lie on a device (empty: any)."""
+
+    user: ShareUser
+    folder: str
+    device: str = ""
 
 
 class Jobs:
@@ -18,8 +33,8 @@ class Jobs:
         self._children = children
         self._turns = asyncio.Semaphore(most)
 
-    async def run(self, argv: Sequence[str], *, user: ShareUser, listener: JobListener, timeout_s: float) -> Finished:
-        """Run a program as a user to its end: OPERATION_TIMED_OUT (its group is killed then), INTERNAL.
+    async def run(self, argv: Sequence[str], place: Workplace, *, listener: JobListener, timeout_s: float) -> Finished:
+        """Run a program at its workplace to its end: OPERATION_TIMED_OUT (its group is killed then), INTERNAL.
 
         The limit is for the program; the wait for its turn ends with the caller.
         """
@@ -27,12 +42,14 @@ class Jobs:
             await listener.waits()
             async with self._turns:
                 await listener.begins()
-                return await self._run(argv, user, timeout_s)
+                return await self._run(argv, place, timeout_s)
         async with self._turns:
-            return await self._run(argv, user, timeout_s)
+            return await self._run(argv, place, timeout_s)
 
-    async def _run(self, argv: Sequence[str], user: ShareUser, timeout_s: float) -> Finished:
-        finished = await run(self._children, [*_as_user(user), *argv], timeout_s=timeout_s)
+    async def _run(self, argv: Sequence[str], place: Workplace, timeout_s: float) -> Finished:
+        # The folder is entered before the user is become, who may have no right on where Python is installed.
+        entering = (*_IN_FOLDER, place.device, place.folder)
+        finished = await run(self._children, [*entering, *_as_user(place.user), *argv], timeout_s=timeout_s)
         if finished.status is None:
             raise ModelError(
                 Reason.OPERATION_TIMED_OUT,

@@ -1,5 +1,6 @@
 """qemu-img: what it is asked, and what its words mean."""
 
+import posixpath
 import re
 from collections.abc import Mapping, Sequence
 
@@ -7,9 +8,11 @@ from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.image import NewImage
 from poolfleet_agent.model.ports.images import JobListener
 from poolfleet_agent.model.share_user import ShareUser
-from poolfleet_agent.processes.jobs import Jobs
+from poolfleet_agent.processes.in_folder import NOT_THE_MOUNT
+from poolfleet_agent.processes.jobs import Jobs, Workplace
 
 _MEANINGS: Sequence[tuple[re.Pattern[str], Reason, Mapping[str, str]]] = (
+    (re.compile(NOT_THE_MOUNT), Reason.UNMOUNTED, {}),
     (re.compile(r"No space left on device"), Reason.FULL, {"errno": "ENOSPC"}),
     (re.compile(r"[Qq]uota exceeded"), Reason.QUOTA_EXCEEDED, {"errno": "EDQUOT"}),
     (re.compile(r"Read-only file system"), Reason.READ_ONLY, {"errno": "EROFS"}),
@@ -32,18 +35,19 @@ class QemuImg:
     async def create(self, image: NewImage, *, user: ShareUser, listener: JobListener, timeout_s: float) -> None:
         """Make an image where nothing is yet, as that user."""
         argv = [self._program, *create_arguments(image)]
-        finished = await self._jobs.run(argv, user=user, listener=listener, timeout_s=timeout_s)
+        place = Workplace(user, posixpath.dirname(image.path), image.device)
+        finished = await self._jobs.run(argv, place, listener=listener, timeout_s=timeout_s)
         if finished.status != 0:
             raise failure(finished.words, finished.status or 0, image.path)
 
 
 def create_arguments(image: NewImage) -> list[str]:
-    """What follows the program's name. Paths are absolute, so that none is taken for a protocol's."""
+    """What follows the program's name, in the image's folder. Paths begin so that none is taken for a protocol's."""
     preallocation = "falloc" if image.allocated else "off"
     arguments = ["create", "-q", "-f", image.format, "-o", f"preallocation={preallocation}"]
     if (backing := image.backing_store) is not None:
         arguments += ["-b", backing.path, "-F", backing.format or "raw"]
-    return [*arguments, "--", image.path, str(image.size_bytes)]
+    return [*arguments, "--", f"./{posixpath.basename(image.path)}", str(image.size_bytes)]
 
 
 def failure(words: str, status: int, path: str) -> ModelError:

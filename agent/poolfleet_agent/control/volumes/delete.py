@@ -93,6 +93,7 @@ class DeleteVolume(Mutation):
             if error.reason is not Reason.SQUASHED:
                 raise
             acting = await self.host.actors.acting(entry)
+            proven()
             try:
                 facts = await acting.files.lstat(path)
                 if facts is not None:

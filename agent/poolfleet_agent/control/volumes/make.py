@@ -51,11 +51,12 @@ async def make_volume(
     """Make it, yet to be seen by libvirt: VOLUME_EXISTS, SQUASHED, and what the directory or the program refuses."""
     folder = entry.pool.definition.target_path or ""
     path = posixpath.join(folder, new_file_name(report.operation_id))
+    # Its turn may come late: what is unmounted by then must not be written below.
+    mount = host.quarantine.mounts.mount(entry.pool.definition)
+    image = image_of(definition, path, device=mount.device if mount is not None else "")
     try:
         async with _progress(acting.files, path, bytes_at_once(definition), report):
-            await host.images.create(
-                image_of(definition, path), user=acting.user, listener=report, timeout_s=host.rules.operation_timeout_s
-            )
+            await host.images.create(image, user=acting.user, listener=report, timeout_s=host.rules.operation_timeout_s)
         inode = await acting.files.publish(
             path,
             name=definition.name,

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from poolfleet_agent.control.mutation import Caller, Mutation
+from poolfleet_agent.control.mutation import Caller, Mutation, Work
 from poolfleet_agent.control.pools.refresh import RefreshPool
 from poolfleet_agent.control.pools.start import StartPool
+from poolfleet_agent.control.report import Report
 from poolfleet_agent.control.volumes.create import CreateVolume
 from poolfleet_agent.control.volumes.delete import DeleteVolume
 from poolfleet_agent.control.volumes.space import Promises
@@ -115,6 +116,21 @@ async def test_a_mount_that_died_since_its_last_probe_is_found_out_before_a_star
         await StartPool(host=use_case_host(fake), pool="off").check()
     assert error.value.reason is Reason.HOST_MOUNT_UNRESPONSIVE
     assert error.value.metadata["mount"] == "/somewhere"
+
+
+async def test_a_mount_that_dies_while_a_start_is_at_work_is_found_out_before_libvirt_is_asked(fake: Any) -> None:
+    facts = pool_facts("disk", active=False)
+    definition = replace(facts.definition, type="fs")
+    fake.hypervisor.add(replace(facts, definition=definition, stored_definition=definition))
+    start = StartPool(host=use_case_host(fake), pool="disk")
+    work = await start.check()
+    assert isinstance(work, Work)
+    fake.watch.mount("/somewhere", "192.0.2.9:/else")
+    fake.watch.silent.add("/somewhere")
+    with pytest.raises(ModelError) as error:
+        await work.perform(Report(journal=operations().journal, operation_id="start"))
+    assert error.value.reason is Reason.HOST_MOUNT_UNRESPONSIVE
+    assert "start_pool disk" not in fake.hypervisor.called
 
 
 async def test_nothing_is_written_below_a_target_that_lost_its_share(fake: Any) -> None:

@@ -13,7 +13,7 @@ import pytest
 from poolfleet_agent.inventory.observe import Observer
 from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.pool import NetfsSource, PoolDefinition, PoolFacts, PoolState
+from poolfleet_agent.model.pool import HealthStatus, NetfsSource, PoolDefinition, PoolFacts, PoolState
 from poolfleet_agent.model.ports import ConnectionEvent, DomainEvent, PoolEvent, PoolEventKind, StoredSnapshot
 from tests.unit.agent.fake_host import FakeHost, observer_of, pool_facts, until, volume_facts
 
@@ -155,3 +155,21 @@ async def test_who_asks_for_the_domains_while_they_are_read_shares_the_next_read
     held.set()
     await asyncio.gather(first, *others)
     assert hypervisor.called == ["read_domains"] * 2
+
+
+async def test_the_first_look_waits_for_the_first_probes() -> None:
+    host = FakeHost()
+    host.hypervisor.add(pool_facts("p"))
+    host.watch.mount("/mnt/share", "nfs:/export")
+    host.watch.known.clear()
+    observer = observer_of(host, FullStore())
+    task = asyncio.create_task(observer.run())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert host.hypervisor.called == []
+    host.watch.become("/mnt/share", HealthStatus.UNRESPONSIVE)
+    await until(lambda: host.registry.snapshot.loaded)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await observer.close()
+    await host.looker.close()

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,11 @@ from poolfleet_agent.model.image import NewImage
 from poolfleet_agent.model.share_user import ROOT, ShareUser
 from poolfleet_agent.model.volume import BackingStore
 from poolfleet_agent.processes.child import Children
-from poolfleet_agent.processes.jobs import Jobs
+from poolfleet_agent.processes.jobs import Jobs, Workplace
 from poolfleet_agent.processes.qemu_img import QemuImg, create_arguments, failure
 
 LIMIT_S = 30.0
+AT_ROOT = Workplace(ROOT, "/")
 
 
 class Listener:
@@ -55,11 +57,11 @@ async def there(path: Path) -> None:
 async def test_one_more_than_may_be_at_work_waits_and_is_told(children: Children, tmp_path: Path) -> None:
     jobs, listeners = Jobs(children, most=1), [Listener(), Listener()]
     first = asyncio.create_task(
-        jobs.run(until_there(tmp_path / "a"), user=ROOT, listener=listeners[0], timeout_s=LIMIT_S)
+        jobs.run(until_there(tmp_path / "a"), AT_ROOT, listener=listeners[0], timeout_s=LIMIT_S)
     )
     await there(tmp_path / "a.begun")
     second = asyncio.create_task(
-        jobs.run(until_there(tmp_path / "b"), user=ROOT, listener=listeners[1], timeout_s=LIMIT_S)
+        jobs.run(until_there(tmp_path / "b"), AT_ROOT, listener=listeners[1], timeout_s=LIMIT_S)
     )
     async with asyncio.timeout(LIMIT_S):
         while not listeners[1].told:
@@ -74,7 +76,7 @@ async def test_one_more_than_may_be_at_work_waits_and_is_told(children: Children
 async def test_a_job_that_is_cancelled_ends_with_all_that_it_started(children: Children, tmp_path: Path) -> None:
     jobs = Jobs(children, most=1)
     program = ["sh", "-c", f"sleep 1000 & echo $! > {tmp_path}/pid; mv {tmp_path}/pid {tmp_path}/told; wait"]
-    job = asyncio.create_task(jobs.run(program, user=ROOT, listener=Listener(), timeout_s=LIMIT_S))
+    job = asyncio.create_task(jobs.run(program, AT_ROOT, listener=Listener(), timeout_s=LIMIT_S))
     await there(tmp_path / "told")
     job.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -83,12 +85,12 @@ async def test_a_job_that_is_cancelled_ends_with_all_that_it_started(children: C
     async with asyncio.timeout(LIMIT_S):
         while Path(f"/proc/{sleeper}").exists() and " Z " not in Path(f"/proc/{sleeper}/stat").read_text():
             await asyncio.sleep(0.02)
-    assert (await jobs.run(["true"], user=ROOT, listener=Listener(), timeout_s=LIMIT_S)).status == 0
+    assert (await jobs.run(["true"], AT_ROOT, listener=Listener(), timeout_s=LIMIT_S)).status == 0
 
 
 async def test_a_job_that_takes_too_long_is_killed(children: Children) -> None:
     with pytest.raises(ModelError) as late:
-        await Jobs(children, most=1).run(["sleep", "1000"], user=ROOT, listener=Listener(), timeout_s=0.1)
+        await Jobs(children, most=1).run(["sleep", "1000"], AT_ROOT, listener=Listener(), timeout_s=0.1)
     assert late.value.reason is Reason.OPERATION_TIMED_OUT
 
 
@@ -113,12 +115,24 @@ async def test_an_image_that_cannot_be_made_says_why(children: Children, tmp_pat
     assert "No such file" in refused.value.message
 
 
+async def test_nothing_is_made_in_a_folder_that_is_not_on_its_device(children: Children, tmp_path: Path) -> None:
+    image = NewImage(path=str(tmp_path / "new"), format="raw", size_bytes=512, allocated=True, device="0:99999")
+    images, here = QemuImg(Jobs(children, most=1)), tmp_path.stat().st_dev
+    with pytest.raises(ModelError) as refused:
+        await images.create(image, user=ROOT, listener=Listener(), timeout_s=LIMIT_S)
+    assert refused.value.reason is Reason.UNMOUNTED
+    assert list(tmp_path.iterdir()) == []
+    right = replace(image, device=f"{os.major(here)}:{os.minor(here)}")
+    await images.create(right, user=ROOT, listener=Listener(), timeout_s=LIMIT_S)
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
 if os.geteuid() == 0:
 
     async def test_a_job_acts_as_its_user_and_in_no_other_group(children: Children) -> None:
         user = ShareUser(uid=64055, gid=107)
         finished = await Jobs(children, most=1).run(
-            [shutil.which("id") or "id"], user=user, listener=Listener(), timeout_s=LIMIT_S
+            [shutil.which("id") or "id"], Workplace(user, "/"), listener=Listener(), timeout_s=LIMIT_S
         )
         numbers = [word.partition("(")[0] for word in finished.stdout.decode().split()]
         assert numbers == ["uid=64055", "gid=107", "groups=107"]
@@ -126,7 +140,7 @@ if os.geteuid() == 0:
 
 def test_paths_come_after_the_end_of_options() -> None:
     arguments = create_arguments(NewImage(path="/p/-x", format="raw", size_bytes=512, allocated=False))
-    assert arguments[arguments.index("--") :] == ["--", "/p/-x", "512"]
+    assert arguments[arguments.index("--") :] == ["--", "./-x", "512"]
 
 
 @pytest.mark.parametrize(

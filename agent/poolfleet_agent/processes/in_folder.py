@@ -1,0 +1,27 @@
+"""Runs a program in a folder, if that lies on the device that it should: below an unmounted share nothing is made.
+
+`python -I -S in_folder.py DEVICE FOLDER PROGRAM [ARGUMENT …]`; DEVICE is `major:minor`, or empty: any. A folder that
+was entered stays what it is, whatever is mounted on its path, or unmounted from there, while the program works in it.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+NOT_THE_MOUNT = "is not what was mounted there"
+
+
+def main(device: str, folder: str, argv: Sequence[str]) -> None:
+    """Become the program; end with words on standard error where the folder is not the right one."""
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        sys.exit(f"{folder}: {error.strerror}")
+    found = os.stat(".").st_dev
+    if device and device != f"{os.major(found)}:{os.minor(found)}":
+        sys.exit(f"{folder} {NOT_THE_MOUNT}")
+    os.execvp(argv[0], list(argv))  # noqa: S606  no shell: the words are those that the agent made
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3:])
