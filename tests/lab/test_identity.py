@@ -62,6 +62,7 @@ def empty(healthy: Lab) -> Iterator[None]:
     healthy.server.ssh("find /srv/nfs/vm_data -mindepth 1 -delete")
 
 
+@pytest.mark.full
 def test_two_addresses_and_three_names_are_one_storage_where_a_host_has_the_share_by_all(filled: Lab) -> None:
     one, other = filled.hosts
     for name, server in (("by_address", "10.77.0.1"), ("second", "nfs-second.lab"), ("sixth", "nfs6.lab")):

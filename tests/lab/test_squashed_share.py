@@ -29,7 +29,7 @@ def files(lab: Lab) -> list[str]:
     return lab.server.ssh(f"cd {FOLDER} && find . -mindepth 1 -printf '%u %m %f\\n' | sort").splitlines()
 
 
-@pytest.mark.parametrize("version", ["3", "4.2"])
+@pytest.mark.parametrize("version", [pytest.param("3", marks=pytest.mark.full), "4.2"])
 def test_volumes_are_created_and_deleted_where_virsh_cannot(healthy: Lab, agent: AgentClient, version: str) -> None:
     agent.pools.ensure(share("squashed", version=version), autostart=False)
     for number, volume_format in enumerate(("raw", "qcow2")):
@@ -48,7 +48,7 @@ def test_volumes_are_created_and_deleted_where_virsh_cannot(healthy: Lab, agent:
     assert files(healthy) == []
 
 
-@pytest.mark.parametrize("version", ["3", "4.2"])
+@pytest.mark.parametrize("version", [pytest.param("3", marks=pytest.mark.full), "4.2"])
 def test_a_directory_that_is_closed_to_others_is_told_at_the_start(
     healthy: Lab, agent: AgentClient, version: str
 ) -> None:

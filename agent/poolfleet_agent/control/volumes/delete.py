@@ -81,14 +81,18 @@ class DeleteVolume(Mutation):
         return Outcome(changed=changed)
 
     async def _have_deleted(self, entry: PoolEntry, path: str) -> None:
-        """By libvirt; where the server does not let it, being nobody there, by who acts in the pool."""
+        """By libvirt; where it may not, by who acts in the pool.
+
+        On network pools libvirt unlinks as the file's owner: qemu's user may not do that in a folder of root's. And
+        where root is squashed, it is nobody.
+        """
         proven = self.host.quarantine.proof(entry, Use.WRITE)
         try:
             await self.host.hypervisor.delete_volume(self.pool, self.volume, server=entry.pool.server, proven=proven)
         except ModelError as error:
-            acting = await self.host.actors.acting(entry)
-            if error.reason is not Reason.SQUASHED or not acting.squashed:
+            if error.reason is not Reason.SQUASHED:
                 raise
+            acting = await self.host.actors.acting(entry)
             proven()
             try:
                 facts = await acting.files.lstat(path)

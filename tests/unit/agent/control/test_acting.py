@@ -205,9 +205,12 @@ async def test_a_creation_that_is_cancelled_leaves_nothing(fake: FakeHost) -> No
     assert fake.files.kept == {}
 
 
-async def test_what_libvirt_may_not_delete_the_owner_does(fake: FakeHost) -> None:
-    fake.files.root_may = SQUASHED
+@pytest.mark.parametrize("root_may", [SQUASHED, Rights(read=True, write=True, search=True)])
+async def test_what_libvirt_may_not_delete_who_acts_there_does(fake: FakeHost, root_may: Rights) -> None:
+    """As the owner, where root is squashed; as root, where libvirt would unlink as the file's owner and may not."""
+    fake.files.root_may = root_may
     assert (await create(fake)).changed
+    fake.files.kept["/pools/p/v"] = b""
     fake.hypervisor.failing["delete_volume p v"] = ModelError(Reason.SQUASHED, "Permission denied")
     deletion = DeleteVolume(host=use_case_host(fake), pool="p", volume="v", allow_in_use=True)
     await operations().submit(deletion, Caller(name="unix", rpc="DeleteVolume"))
