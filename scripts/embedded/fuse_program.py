@@ -1,15 +1,17 @@
 """A FUSE passthrough: shows one folder on another under a source's name; run as a program, as root.
 
 `python -I -S fuse_program.py SOURCE FOLDER TARGET HOLD [squash]` mounts, prints one line and serves until it is killed.
-While there is a file HOLD, all is answered but opens. Nothing is cached, so that whoever touches the mount waits while
-this is stopped (SIGSTOP), as on a silent server. It speaks the kernel's protocol itself (linux/fuse.h, version 7.31),
-one request at a time. With `squash` root is nobody on the share, as on an NFS server's export with root_squash.
+While there is a file HOLD, all is answered but opens, or, where it says `stale`, all is stale. Nothing is cached, so
+that whoever touches the mount waits while this is stopped (SIGSTOP), as on a silent server. It speaks the kernel's
+protocol itself (linux/fuse.h, version 7.31), one request at a time. With `squash` root is nobody on the share, as on an
+NFS server's export with root_squash.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import itertools
 import os
 import select
 import stat
@@ -36,12 +38,19 @@ class Passthrough:
     def __init__(self, folder: bytes) -> None:
         self._paths = {_ROOT: folder}
         self._ids = {folder: _ROOT}
+        self._free = itertools.count(_ROOT + 1)
+        self._listings: dict[int, list[bytes]] = {}
+        self._free_listings = itertools.count()
+        self._other_names: dict[int, bytes] = {}
+        """By which name else a node is to be had, since it was linked."""
+        self._open_as: dict[int, int] = {}
+        """The node of each descriptor: a file that was unlinked is there as long as it is open."""
         self.handlers: dict[int, Callable[[int, bytes], bytes | None]] = {
             1: self._lookup, 2: self._forget, 3: self._getattr, 4: self._setattr, 5: self._readlink, 6: self._symlink,
             8: self._mknod, 9: self._mkdir, 10: self._unlink, 11: self._rmdir, 12: self._rename, 13: self._link,
             14: self._open, 15: self._read, 16: self._write, 17: self._statfs, 18: self._release, 20: self._fsync,
-            26: self._init, 27: self._opendir, 28: self._readdir, 29: self._done, 30: self._done, 35: self._create,
-            36: self._forget, 38: self._done, 42: self._forget, 43: self._fallocate,
+            26: self._init, 27: self._opendir, 28: self._readdir, 29: self._releasedir, 30: self._done,
+            35: self._create, 36: self._forget, 38: self._done, 42: self._forget, 43: self._fallocate,
         }  # fmt: skip
 
     def answer(self, operation: int, node: int, body: bytes, *, uid: int, gid: int) -> bytes | None:
@@ -53,12 +62,19 @@ class Passthrough:
 
     def _entry(self, path: bytes) -> bytes:
         facts = os.lstat(path)
-        node = self._ids.setdefault(path, len(self._ids) + 1)
+        node = self._ids.get(path) or self._ids.setdefault(path, next(self._free))
         self._paths[node] = path
         return struct.pack("<QQQQII", node, 0, 0, 0, 0, 0) + _attributes(facts)
 
-    def _attributes_of(self, path: bytes) -> bytes:
-        return struct.pack("<QII", 0, 0, 0) + _attributes(os.lstat(path))
+    def _attributes_of(self, node: int) -> bytes:
+        try:
+            facts = os.lstat(self._paths[node])
+        except FileNotFoundError:
+            descriptor = next((one for one, opened in self._open_as.items() if opened == node), None)
+            if descriptor is None:
+                raise
+            facts = os.fstat(descriptor)
+        return struct.pack("<QII", 0, 0, 0) + _attributes(facts)
 
     def _init(self, _node: int, body: bytes) -> bytes:
         readahead = struct.unpack_from("<III", body)[2]
@@ -74,7 +90,7 @@ class Passthrough:
         return b""
 
     def _getattr(self, node: int, _body: bytes) -> bytes:
-        return self._attributes_of(self._paths[node])
+        return self._attributes_of(node)
 
     def _setattr(self, node: int, body: bytes) -> bytes:
         path = self._paths[node]
@@ -90,7 +106,7 @@ class Passthrough:
         if valid & _MTIME:
             when = mtime * 1_000_000_000 + mtime_ns
             os.utime(path, ns=(when, when), follow_symlinks=False)
-        return self._attributes_of(path)
+        return self._attributes_of(node)
 
     def _readlink(self, node: int, _body: bytes) -> bytes:
         return os.readlink(self._paths[node])
@@ -114,7 +130,9 @@ class Passthrough:
     def _unlink(self, node: int, body: bytes) -> bytes:
         path = self._child(node, body)
         os.unlink(path)
-        self._ids.pop(path, None)
+        gone = self._ids.pop(path, None)
+        if gone is not None and gone in self._other_names:
+            self._paths[gone] = self._other_names.pop(gone)
         return b""
 
     def _rmdir(self, node: int, body: bytes) -> bytes:
@@ -136,18 +154,22 @@ class Passthrough:
         (old,) = struct.unpack_from("<Q", body)
         path = self._child(node, body[8:])
         os.link(self._paths[old], path)
+        self._other_names[old] = path
         return self._entry(path)
 
     def _open(self, node: int, body: bytes) -> bytes:
         (flags,) = struct.unpack_from("<I", body)
         descriptor = os.open(self._paths[node], flags & ~(os.O_CREAT | os.O_EXCL | os.O_NOCTTY | os.O_DIRECT))
+        self._open_as[descriptor] = node
         return struct.pack("<QII", descriptor, 0, 0)
 
     def _create(self, node: int, body: bytes) -> bytes:
         flags, mode = struct.unpack_from("<II", body)
         path = self._child(node, body[16:])
         descriptor = os.open(path, (flags | os.O_CREAT) & ~os.O_DIRECT, stat.S_IMODE(mode))
-        return self._entry(path) + struct.pack("<QII", descriptor, 0, 0)
+        entry = self._entry(path)
+        self._open_as[descriptor] = self._ids[path]
+        return entry + struct.pack("<QII", descriptor, 0, 0)
 
     def _read(self, _node: int, body: bytes) -> bytes:
         descriptor, offset, size = struct.unpack_from("<QQI", body)
@@ -169,7 +191,9 @@ class Passthrough:
         return b""
 
     def _release(self, _node: int, body: bytes) -> bytes:
-        os.close(struct.unpack_from("<Q", body)[0])
+        (descriptor,) = struct.unpack_from("<Q", body)
+        del self._open_as[descriptor]
+        os.close(descriptor)
         return b""
 
     def _statfs(self, node: int, _body: bytes) -> bytes:
@@ -177,14 +201,20 @@ class Passthrough:
         numbers = facts.f_blocks, facts.f_bfree, facts.f_bavail, facts.f_files, facts.f_ffree
         return struct.pack("<5Q4I6I", *numbers, facts.f_bsize, facts.f_namemax, facts.f_frsize, 0, *[0] * 6)
 
-    def _opendir(self, _node: int, _body: bytes) -> bytes:
-        return struct.pack("<QII", 0, 0, 0)
+    def _opendir(self, node: int, _body: bytes) -> bytes:
+        # As it is now, so that no name is told twice while others come and go.
+        listing = next(self._free_listings)
+        self._listings[listing] = [b".", b"..", *sorted(os.listdir(self._paths[node]))]
+        return struct.pack("<QII", listing, 0, 0)
 
-    def _readdir(self, node: int, body: bytes) -> bytes:
-        _, offset, size = struct.unpack_from("<QQI", body)
+    def _releasedir(self, _node: int, body: bytes) -> bytes:
+        del self._listings[struct.unpack_from("<Q", body)[0]]
+        return b""
+
+    def _readdir(self, _node: int, body: bytes) -> bytes:
+        listing, offset, size = struct.unpack_from("<QQI", body)
         found = b""
-        names = [b".", b"..", *sorted(os.listdir(self._paths[node]))]
-        for position, name in enumerate(names[offset:], offset + 1):
+        for position, name in enumerate(self._listings[listing][offset:], offset + 1):
             record = struct.pack("<QQII", position, position, len(name), 0) + name
             record += b"\0" * (-len(record) % 8)
             if len(found) + len(record) > size:
@@ -222,10 +252,6 @@ class Squashing(Passthrough):
             raise OSError(errno.EACCES, "not allowed")
         return b""
 
-    def _opendir(self, node: int, body: bytes) -> bytes:
-        os.close(os.open(self._paths[node], os.O_RDONLY | os.O_DIRECTORY))
-        return super()._opendir(node, body)
-
 
 def _attributes(facts: os.stat_result) -> bytes:
     seconds = [int(time) for time in (facts.st_atime, facts.st_mtime, facts.st_ctime)]
@@ -235,11 +261,14 @@ def _attributes(facts: os.stat_result) -> bytes:
 
 
 _OPENS = {14, 35}
+_UNANSWERED = {2, 36, 42}
 _HELD_LOOK_MS = 100
 
 
 def serve(device: int, share: Passthrough, hold: str) -> None:
-    """Answer until the mount is gone. While the file `hold` is there, opens wait, as in a server's grace period."""
+    """Answer until the mount is gone. While the file `hold` is there, opens wait, as in a server's grace period; where
+    it says so, all is stale, as after an export was replaced.
+    """
     held: list[bytes] = []
     waiting = select.poll()
     waiting.register(device, select.POLLIN)
@@ -258,15 +287,23 @@ def serve(device: int, share: Passthrough, hold: str) -> None:
             if error.errno in {errno.EINTR, errno.ENOENT}:
                 continue
             raise
-        if _IN.unpack_from(request)[1] in _OPENS and os.path.exists(hold):
+        operation = _IN.unpack_from(request)[1]
+        if os.path.exists(hold) and _is_stale(hold) and operation not in _UNANSWERED:
+            answer_with(device, request, b"", errno.ESTALE)
+        elif operation in _OPENS and os.path.exists(hold):
             held.append(request)
         else:
             answer_to(device, share, request)
 
 
+def _is_stale(hold: str) -> bool:
+    with open(hold) as file:
+        return file.read() == "stale"
+
+
 def answer_to(device: int, share: Passthrough, request: bytes) -> None:
     """Do what is asked, and say how it went."""
-    _, operation, unique, node, uid, gid, *_ = _IN.unpack_from(request)
+    _, operation, _, node, uid, gid, *_ = _IN.unpack_from(request)
     try:
         answer = share.answer(operation, node, request[_IN.size :], uid=uid, gid=gid)
         code = 0
@@ -274,8 +311,13 @@ def answer_to(device: int, share: Passthrough, request: bytes) -> None:
         answer, code = b"", errno.ENOSYS
     except OSError as error:
         answer, code = b"", error.errno or errno.EIO
-    if answer is None:
-        return
+    if answer is not None:
+        answer_with(device, request, answer, code)
+
+
+def answer_with(device: int, request: bytes, answer: bytes, code: int) -> None:
+    """Give an answer, or an errno."""
+    unique = _IN.unpack_from(request)[2]
     try:
         os.write(device, _OUT.pack(_OUT.size + len(answer), -code, unique) + answer)
     except OSError as error:

@@ -45,6 +45,11 @@ class SilentShare(NetfsStandIn):
         for served in self._served:
             served.hold.unlink(missing_ok=True)
 
+    def replace_exports(self) -> None:
+        """Have every file be stale from now on; `let_open` ends it, for mounts of before too."""
+        for served in self._served:
+            served.hold.write_text("stale")
+
     def silence(self) -> None:
         """Answer nothing from now on."""
         for served in self._served:

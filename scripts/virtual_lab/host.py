@@ -17,6 +17,7 @@ READY_LIMIT_S = 180.0
 # An agent takes its time here.
 CALL_LIMIT_S = 60.0
 METRICS_LIMIT_S = 30.0
+CLEARED_LIMIT_S = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +114,10 @@ class Host(Machine):
 
     def clear(self) -> None:
         """Leave no pool, and no NFS mount, whatever a test did; needs a server that answers."""
-        with self.agent() as client:
+        with self.agent(timeout_s=CLEARED_LIMIT_S) as client:
             for pool in list(client.pools.list()):
-                if pool.active:
-                    client.pools.stop(pool.name, allow_in_use=True)
+                # An inactive one too: the supervisor may just be at a start of it.
+                client.pools.stop(pool.name, allow_in_use=True)
                 client.pools.undefine(pool.name, allow_missing=True)
         for target in reversed(self.mounts()):
             self.ssh(f"umount -f -l {shlex.quote(target)}")

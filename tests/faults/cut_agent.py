@@ -1,7 +1,7 @@
 """The agent, run as a program that something happens to at a named point of a start.
 
-`python cut_agent.py serve …`, with a file that `POOLFLEET_CUT` names: `POINT kill`, or `POINT unmount TARGET`. What it
-says is done once, by the agent's own process, and the file is removed then.
+`python cut_agent.py serve …`, with a file that `POOLFLEET_CUT` names: `POINT kill [PID]`, or `POINT unmount
+TARGET`. What it says is done once, by the agent's own process, and the file is removed then.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ def reached(point: str) -> None:
     file = Path(os.environ[CUT_FILE])
     if not file.exists():
         return
-    wanted, action, *targets = file.read_text().split()
+    wanted, action, *whom = file.read_text().split()
     if wanted != point:
         return
     file.unlink()
     if action == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
-    for target in targets:
-        _libc.umount2(target.encode(), _MNT_DETACH)
+        os.kill(int(whom[0]) if whom else os.getpid(), signal.SIGKILL)
+    else:
+        _libc.umount2(whom[0].encode(), _MNT_DETACH)
 
 
 def _around(

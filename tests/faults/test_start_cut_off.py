@@ -54,14 +54,14 @@ if os.geteuid() == 0:
             return sum(f" {self.target} " in line for line in lines)
 
         def strays(self) -> list[str]:
-            """Processes of the host that are neither libvirtd's nor the agent's."""
+            """Processes of the host that are neither libvirtd's nor the agent's; emulators are libvirtd's."""
             owners = {self.host.libvirtd.pid, self.host.agent.pid}
             found = []
             for pid in self.host.libvirtd.surroundings.pids():
                 with contextlib.suppress(OSError):
                     stat = Path(f"/proc/{pid}/stat").read_text()
                     parent = int(stat.rpartition(")")[2].split()[1])
-                    if not {pid, parent} & owners:
+                    if not {pid, parent} & owners and "(qemu" not in stat:
                         found.append(stat)
             return found
 
@@ -69,6 +69,12 @@ if os.geteuid() == 0:
             pool = self.client.pools.get("vm", max_staleness_s=0)
             status = pool.health.status if pool.health else None
             return pool.state is PoolState.RUNNING and status is HealthStatus.HEALTHY and self.layers() == 1
+
+        def healthy_by_itself(self) -> bool:
+            """As healthy, while libvirt may be away."""
+            with contextlib.suppress(poolfleet.Unavailable):
+                return self.healthy()
+            return False
 
         def records(self) -> list[tuple[str, int]]:
             """Targets that the agent's state knows mounts of, and whether they are only tried."""
@@ -95,7 +101,10 @@ if os.geteuid() == 0:
             self.client.volumes.create("vm", VolumeSpec("v", capacity_bytes=MIB, allocation_bytes=0))
             self.client.volumes.delete("vm", "v")
             assert list(self.target.iterdir()) == []
-            assert self.records() == [(str(self.target), 0)]
+            whole = [(str(self.target), 0)]
+            wait_until(
+                lambda: self.records() == whole, limit_s=LIMIT_S, what="the record is no more that of an attempt"
+            )
             self.client.pools.stop("vm")
             assert (self.layers(), self.records()) == (0, [])
             self.client.pools.undefine("vm")
@@ -144,4 +153,13 @@ if os.geteuid() == 0:
         assert not cut.file.exists(), "the point was reached"
         assert list(cut.target.iterdir()) == []
         wait_until(cut.healthy, limit_s=LIMIT_S, what="the pool works")
+        cut.check_whole()
+
+    @pytest.mark.parametrize("point", ["child", "mount", "proof", "create"])
+    def test_libvirtd_is_killed(cut: Cut, point: str) -> None:
+        cut.file.write_text(f"{point} kill {cut.host.libvirtd.pid}")
+        cut.client.pools.start("vm", wait=False)
+        wait_until(lambda: cut.host.libvirtd.pid is None, limit_s=LIMIT_S, what=f"libvirtd is killed at {point}")
+        cut.host.libvirtd.restart()
+        wait_until(cut.healthy_by_itself, limit_s=LIMIT_S, what="the pool works")
         cut.check_whole()

@@ -229,6 +229,16 @@ if os.geteuid() == 0:
         assert (await client.operations.wait(second.id, timeout_s=LIMIT_S)).state is OperationState.SUCCEEDED
         assert names(share) == ["b"]
 
+    async def test_many_at_once_are_all_made_and_the_pool_lives_through_it(
+        client: AgentClient, share: SquashedShare
+    ) -> None:
+        wanted = [f"v{number:02}" for number in range(20)]
+        made = await asyncio.gather(*(client.volumes.create("far", volume(name, format="qcow2")) for name in wanted))
+        assert all(operation.changed for operation in made)
+        assert names(share) == wanted
+        assert [found.name for found in (await client.volumes.read_all("far", max_staleness_s=0)).volumes] == wanted
+        assert (await client.pools.get("far", max_staleness_s=0)).state is PoolState.RUNNING
+
     async def test_an_agent_that_was_killed_leaves_nothing(
         client: AgentClient, share: SquashedShare, slow_host: tuple[EmbeddedHost, SlowQemuImg]
     ) -> None:

@@ -17,6 +17,7 @@ import structlog
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.mutation import Caller
 from poolfleet_agent.control.operations import Operations, failure_of
+from poolfleet_agent.control.pools.leftover import Leftovers
 from poolfleet_agent.control.pools.start import StartPool
 from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -36,6 +37,9 @@ ASK_EVERY_S = 4.0
 ONE_ATTEMPT = RetryPolicy(attempts=1, deadline_s=60.0)
 
 CALLER = Caller(name="supervisor", rpc="StartPool")
+
+_LEFTOVERS = ""
+"""No pool's name: the task that looks after what attempts have left."""
 
 _FAILED = frozenset({OperationState.FAILED, OperationState.CANCELLED})
 
@@ -90,6 +94,9 @@ class Supervisor:
             return
         for gone in self._trouble.keys() - snapshot.pools.keys():
             del self._trouble[gone]
+        if _LEFTOVERS not in self._working and self.host.book.attempts():
+            leftovers = Leftovers(host=self.host, lanes=self.operations.lanes, will_start=_is_wanted)
+            self._work(_LEFTOVERS, leftovers.tidy())
         now_s = self.host.clock.monotonic_s()
         for entry in snapshot.pools.values():
             pool = entry.pool

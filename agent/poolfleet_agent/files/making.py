@@ -67,7 +67,11 @@ def _make_exclusive(path: bytes, unless: bytes, content: bytes, device: bytes) -
 
 
 def _publish(path: bytes, name: bytes, size: bytes, mode: bytes) -> Fields:
-    """Give a file that is complete its name beside it, where nothing has it yet: EEXIST. `size` may be empty."""
+    """Give a file that is complete its name beside it, where nothing has it yet: EEXIST. `size` may be empty.
+
+    Its mode comes last: a libvirt that is nobody fails to refresh its pool, and stops it, where a file that it may not
+    read is gone before it has opened that as its owner.
+    """
     folder_name, made = os.path.split(path)
     folder = os.open(folder_name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -75,18 +79,18 @@ def _publish(path: bytes, name: bytes, size: bytes, mode: bytes) -> Fields:
         try:
             if size:
                 os.ftruncate(file, int(size))
-            os.fchmod(file, int(mode))
             os.fsync(file)
             inode = os.fstat(file).st_ino
+            try:
+                os.link(made, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+            except FileExistsError:
+                # A server that was asked twice, because its first answer was lost, says so of what it did itself.
+                if os.lstat(name, dir_fd=folder).st_ino != inode:
+                    raise
+            os.unlink(made, dir_fd=folder)
+            os.fchmod(file, int(mode))
         finally:
             os.close(file)
-        try:
-            os.link(made, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-        except FileExistsError:
-            # A server that was asked twice, because its first answer was lost, says so of what it did itself.
-            if os.lstat(name, dir_fd=folder).st_ino != inode:
-                raise
-        os.unlink(made, dir_fd=folder)
     finally:
         os.close(folder)
     return numbers(inode)

@@ -38,6 +38,14 @@ class OwnStops:
             if not self._refreshing[pool]:
                 del self._refreshing[pool]
 
+    @contextmanager
+    def stopping(self, pool: str) -> Iterator[None]:
+        """As refreshing, for a stop of ours that nobody wished: its event is owed where it succeeds."""
+        with self.refreshing(pool):
+            yield
+            if pool not in self._heard:
+                self._owed_until_s[pool] = self.clock.monotonic_s() + LATEST_S
+
     def takes(self, event: PoolEvent) -> bool:
         """Whether an event is explained by a refresh of ours; a stop that was owed is explained once."""
         if event.kind is PoolEventKind.STARTED:

@@ -20,7 +20,7 @@ def main(device: str, folder: str, argv: Sequence[str]) -> None:
     found = os.stat(".").st_dev
     if device and device != f"{os.major(found)}:{os.minor(found)}":
         sys.exit(f"{folder} {NOT_THE_MOUNT}")
-    os.execvp(argv[0], argv)  # noqa: S606  no shell: the words are those that the agent made
+    os.execvp(argv[0], list(argv))  # noqa: S606  no shell: the words are those that the agent made
 
 
 if __name__ == "__main__":

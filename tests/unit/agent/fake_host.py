@@ -27,19 +27,17 @@ from poolfleet_agent.model.domain_disk import DomainReading
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_health import MountHealth
 from poolfleet_agent.model.mount_table import MountEntry, MountTable
-from poolfleet_agent.model.operation import Operation
 from poolfleet_agent.model.pool import DirSource, HealthStatus, Pool, PoolDefinition, PoolFacts, PoolState
 from poolfleet_agent.model.ports import (
     HypervisorEvent,
     HypervisorFacts,
-    MountRecord,
     PoolIntent,
-    RequestRecord,
 )
 from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.model.volume import VolumeFacts, VolumeListing
 from tests.unit.agent.fake_files import FakeFiles, FakeImages
-from tests.unit.agent.fake_mounts import FakeMounts
+from tests.unit.agent.fake_mounts import FakeMounts, MemoryMountStore
+from tests.unit.agent.memory_operations import MemoryOperations
 
 MIB = 1 << 20
 QEMU_USER = ShareUser(uid=64055, gid=64055)
@@ -289,17 +287,6 @@ class FakeWatch:
             listener()
 
 
-class FakeMountStore:
-    async def load_all(self) -> Sequence[MountRecord]:
-        return ()
-
-    async def save(self, record: MountRecord) -> None:
-        pass
-
-    async def remove(self, target: str) -> None:
-        pass
-
-
 class FakeIntentStore:
     def __init__(self) -> None:
         self.kept: dict[str, PoolIntent] = {}
@@ -329,7 +316,7 @@ class FakeHost:
             self.hypervisor.files = self.files
         self.watch = FakeWatch()
         self.mounts = FakeMounts()
-        self.book = MountBook(store=FakeMountStore(), boot_id="boot")
+        self.book = MountBook(store=MemoryMountStore(), boot_id="boot")
         self.pool_mounts = PoolMounts(
             watch=self.watch, files=self.files, clock=self.clock, addresses=self.addresses,
             belongs=self.book.belongs, saw=self.book.saw,
@@ -386,35 +373,3 @@ async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(5):
         while not condition():
             await asyncio.sleep(0)
-
-
-class MemoryOperations:
-    """An operation store that may be full."""
-
-    def __init__(self) -> None:
-        self.full = False
-        self.kept: dict[str, Operation] = {}
-        self.requests: dict[tuple[str, str, str], RequestRecord] = {}
-
-    async def save(self, operation: Operation, request: RequestRecord | None = None) -> None:
-        await asyncio.sleep(0)
-        if self.full:
-            raise ModelError(Reason.NO_SPACE, "full")
-        self.kept[operation.id] = operation
-        if request is not None:
-            self.requests[request.caller, request.rpc, request.request_id] = request
-
-    async def load_all(self) -> Sequence[Operation]:
-        return list(self.kept.values())
-
-    async def find_request(self, caller: str, rpc: str, request_id: str) -> RequestRecord | None:
-        await asyncio.sleep(0)
-        return self.requests.get((caller, rpc, request_id))
-
-    async def remove_ended_before(self, ended_before_s: float) -> Sequence[str]:
-        gone = [
-            key for key, kept in self.kept.items() if kept.ended_at_s is not None and kept.ended_at_s < ended_before_s
-        ]
-        for key in gone:
-            del self.kept[key]
-        return gone

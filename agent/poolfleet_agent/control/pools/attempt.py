@@ -1,7 +1,8 @@
 """One attempt at a network pool's share: what is on the target is used, or the share is mounted, and proven.
 
 The book knows of a mount before it is made. So whatever ends the attempt, a kill of the agent included, nothing stays
-that was not there before: the attempt itself undoes it, or the next start takes it for ours.
+that was not there before: the attempt itself undoes it, or the next start takes it for ours
+(control/pools/leftover says what becomes of it where there is none).
 """
 
 import asyncio

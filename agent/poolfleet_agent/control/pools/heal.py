@@ -39,8 +39,8 @@ async def check_may_heal(host: Host, entry: PoolEntry, health: PoolHealth, reque
 
 async def remove_stale(host: Host, entry: PoolEntry, request: MountRequest) -> None:
     """Have libvirt stop a pool whose mount is stale, and undo what it leaves: RESOURCE_BUSY, POOL_UNRESPONSIVE."""
-    # A stop like that of a refresh that failed: nobody wished the pool to be stopped.
-    with host.observer.own_stops.refreshing(entry.pool.name):
+    # Nobody wished the pool to be stopped: it is meant to be started all the same.
+    with host.observer.own_stops.stopping(entry.pool.name):
         try:
             await host.hypervisor.stop_pool(entry.pool.name, server=entry.pool.server)
         except ModelError as error:

@@ -88,14 +88,14 @@ def server_request(entry: PoolEntry, mount: MountEntry | None) -> MountRequest |
 
 
 def _verdict(entry: PoolEntry, layers: tuple[LayerReport, ...], failed: LayerReport | None) -> str:
-    mount = next(report for report in layers if report.layer is Layer.MOUNT)
-    mounted = mount.outcome is Outcome.OK
+    well = {report.layer for report in layers if report.outcome is Outcome.OK}
     if failed is None:
-        if not mounted and isinstance(entry.pool.definition.source, NetfsSource):
+        if Layer.MOUNT not in well and isinstance(entry.pool.definition.source, NetfsSource):
             return "the server answers; the pool is not started"
         return "all that was looked at is well"
     words = f"{failed.layer} failed: {failed.message} ({failed.failure})"
-    return f"{words}; what is mounted answers all the same" if failed.layer in SERVER_LAYERS and mounted else words
+    answers = failed.layer in SERVER_LAYERS and {Layer.MOUNT, Layer.READ} <= well
+    return f"{words}; what is mounted answers all the same" if answers else words
 
 
 PROBE_ADVICE: dict[str, str] = {

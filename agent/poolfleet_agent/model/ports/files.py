@@ -140,8 +140,8 @@ class Files(Protocol):
     ) -> int | None:
         """Give a file that is complete the name `name` beside it, where nothing has it yet; its inode, or None.
 
-        It has `mode` and, where stated, that length before anybody sees it; its old name is gone then. None: something
-        has the name, and both are as they were.
+        It has that length, where stated, before anybody sees it; its old name is gone then, and its mode becomes
+        `mode`. None: something has the name.
         """
         ...
 

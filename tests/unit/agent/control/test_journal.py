@@ -12,7 +12,7 @@ import pytest
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationKind, OperationState
-from tests.unit.agent.fake_host import MemoryOperations
+from tests.unit.agent.memory_operations import MemoryOperations
 
 SOON_S = 5.0
 

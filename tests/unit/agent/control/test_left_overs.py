@@ -11,7 +11,8 @@ from poolfleet_agent.control.left_overs import LeftOvers
 from poolfleet_agent.model.operation import Operation, OperationKind, OperationState
 from poolfleet_agent.model.pool import HealthStatus
 from poolfleet_agent.model.reservation import Holder
-from tests.unit.agent.fake_host import FakeHost, MemoryOperations, pool_facts, use_case_host
+from tests.unit.agent.fake_host import FakeHost, pool_facts, use_case_host
+from tests.unit.agent.memory_operations import MemoryOperations
 
 DAY_S = 24 * 3600.0
 RESERVATION = "/pools/p/.poolfleet-reserve.v"

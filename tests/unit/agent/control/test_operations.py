@@ -17,7 +17,8 @@ from poolfleet_agent.control.mutation import Caller, Mutation, Outcome, Work
 from poolfleet_agent.control.operations import Operations
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationKind, OperationState
-from tests.unit.agent.fake_host import FakeClock, MemoryOperations, until
+from tests.unit.agent.fake_host import FakeClock, until
+from tests.unit.agent.memory_operations import MemoryOperations
 
 SOON_S = 5.0
 

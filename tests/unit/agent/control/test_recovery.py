@@ -17,7 +17,8 @@ from poolfleet_agent.model.domain_disk import DiskRole, DomainReading, DomainRef
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationKind, OperationState
 from poolfleet_agent.model.reservation import Holder
-from tests.unit.agent.fake_host import MIB, FakeHost, MemoryOperations, pool_facts, use_case_host, volume_facts
+from tests.unit.agent.fake_host import MIB, FakeHost, pool_facts, use_case_host, volume_facts
+from tests.unit.agent.memory_operations import MemoryOperations
 
 RESERVATION = "/pools/p/.poolfleet-reserve.v"
 

@@ -224,6 +224,8 @@ async def test_a_share_that_stops_answering_meanwhile_is_asked_once(fake: Any) -
     found = await probed(fake, "share", write_test=True)
     assert outcomes(found)["read"] == "POOL_UNRESPONSIVE"
     assert fake.files.asked == [SHARE]
+    fake.mounts.failure = ("rpc", MountFailure.TIMED_OUT)
+    assert (await probed(fake, "share")).verdict == "rpc failed: TIMED_OUT (TIMED_OUT)"
     assert not fake.files.written
 
 

@@ -1,0 +1,50 @@
+"""Stops that nobody wished are told from a person's, whether their event comes before our call is back or after."""
+
+from __future__ import annotations
+
+import pytest
+
+from poolfleet_agent.inventory.own_stops import LATEST_S, OwnStops
+from poolfleet_agent.model.ports import PoolEvent, PoolEventKind
+from tests.unit.agent.fake_host import FakeClock
+
+STOPPED = PoolEvent(kind=PoolEventKind.STOPPED, pool="p")
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def stops(clock: FakeClock) -> OwnStops:
+    return OwnStops(clock=clock)
+
+
+def test_a_stop_of_ours_explains_one_event_that_comes_after_it(stops: OwnStops) -> None:
+    with stops.stopping("p"):
+        pass
+    assert stops.takes(STOPPED)
+    assert not stops.takes(STOPPED)
+
+
+def test_or_the_one_that_comes_while_it_lasts(stops: OwnStops) -> None:
+    with stops.stopping("p"):
+        assert stops.takes(STOPPED)
+    assert not stops.takes(STOPPED)
+
+
+def test_not_one_that_comes_long_after(stops: OwnStops, clock: FakeClock) -> None:
+    with stops.stopping("p"):
+        pass
+    clock.time_s += LATEST_S
+    assert not stops.takes(STOPPED)
+
+
+def test_a_refresh_explains_a_stop_only_where_it_fails(stops: OwnStops) -> None:
+    with stops.refreshing("p"):
+        pass
+    assert not stops.takes(STOPPED)
+    with pytest.raises(ValueError, match="stale"), stops.refreshing("p"):
+        raise ValueError("stale")
+    assert stops.takes(STOPPED)
