@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import urllib.request
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from typing import TypeVar
 
 from scripts.embedded.host import EmbeddedHost
@@ -41,3 +42,19 @@ def virsh_answers(host: EmbeddedHost, *words: str) -> bool:
     except subprocess.TimeoutExpired:
         return False
     return True
+
+
+@contextlib.contextmanager
+def hanging_refreshes(host: EmbeddedHost, *pools: str) -> Iterator[None]:
+    """Somebody else has libvirt refresh pools whose share is silent; in the end libvirt has to have come back."""
+    argv = ["virsh", "-c", host.libvirtd.uri, "pool-refresh"]
+    silenced = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with contextlib.ExitStack() as ends:
+        begun = [ends.enter_context(subprocess.Popen([*argv, pool], **silenced)) for pool in pools]  # type: ignore[call-overload]
+        try:
+            yield
+            for refresh in begun:
+                refresh.wait(LIMIT_S)
+        finally:
+            for refresh in begun:
+                refresh.kill()

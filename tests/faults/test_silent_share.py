@@ -20,7 +20,7 @@ from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.nfs_server import NullNfsServer
 from scripts.embedded.silent_share import SilentShare
 from tests.raw_agent import eventually
-from tests.silent_host import LIMIT_S, at_once, libvirt_calls, metrics, virsh_answers
+from tests.silent_host import LIMIT_S, at_once, hanging_refreshes, libvirt_calls, metrics, virsh_answers
 
 PROBE_S = 15.0
 """Far longer than a server is waited for by a diagnosis."""
@@ -101,6 +101,7 @@ if os.geteuid() == 0:
     async def test_the_dead_pool_is_told_of_as_it_was_and_no_call_is_made_for_it(
         client: AgentClient, share: SilentShare, unused_tcp_port: int
     ) -> None:
+        await quiet(unused_tcp_port)
         await fall_silent(client, share)
         # One question of the probe for each of its two mounts in this namespace: the server's own, and the pool's.
         waiting = share.waiting_count()
@@ -210,12 +211,13 @@ if os.geteuid() == 0:
     ) -> None:
         share.silence()
         refresh = asyncio.create_task(client.pools.refresh("far"))
-        await fall_silent(client, share)
-        assert not virsh_answers(quick_host, "pool-list", "--all")
-        async with asyncio.timeout(LIMIT_S):
-            stopped = await client.pools.stop("far", force=True)
+        with hanging_refreshes(quick_host, "far"):
+            await fall_silent(client, share)
+            assert not await asyncio.to_thread(virsh_answers, quick_host, "pool-list", "--all")
+            async with asyncio.timeout(LIMIT_S):
+                stopped = await client.pools.stop("far", force=True)
         assert stopped.changed
-        assert virsh_answers(quick_host, "pool-list", "--all")
+        assert await asyncio.to_thread(virsh_answers, quick_host, "pool-list", "--all")
         with pytest.raises(PoolfleetError):
             await refresh
         far = await at_once(client.pools.get("far", max_staleness_s=0))
@@ -286,8 +288,7 @@ if os.geteuid() == 0:
     ) -> None:
         await client.pools.refresh("far")
         share.silence()
-        refresh = ["virsh", "-c", quick_host.libvirtd.uri, "pool-refresh", "far"]
-        with subprocess.Popen(refresh, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as hanging:
+        with hanging_refreshes(quick_host, "far"):
             await fall_silent(client, share)
             await asyncio.to_thread(quick_host.agent.kill9)
             await asyncio.to_thread(quick_host.agent.start)
@@ -300,4 +301,3 @@ if os.geteuid() == 0:
                 async with asyncio.timeout(LIMIT_S):
                     await anew.pools.stop("far", force=True)
             assert await asyncio.to_thread(virsh_answers, quick_host, "pool-list", "--all")
-            assert await asyncio.to_thread(hanging.wait, LIMIT_S)
