@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import stat
 import subprocess
 import tempfile
@@ -85,7 +86,7 @@ if os.geteuid() == 0:
             with contextlib.suppress(FailedPrecondition):
                 await client.pools.stop("far")
             for left in share.files.iterdir():
-                left.unlink()
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
 
     def volume(name: str = "v", **differing: Any) -> VolumeSpec:
         stated: dict[str, Any] = {"capacity_bytes": MIB, "allocation_bytes": 0, "format": "raw"}
@@ -120,6 +121,15 @@ if os.geteuid() == 0:
         opened = await client.pools.probe("far", write_test=True)
         assert opened.users is not None
         assert (opened.failure, opened.users.root_uid) == ("", 65534)
+
+    async def test_it_is_adopted_as_who_may_write_there(client: AgentClient, share: SquashedShare) -> None:
+        assert (await client.pools.adopt_storage("far")).changed
+        marker = share.files / ".poolfleet/storage-id"
+        assert (marker.stat().st_uid, marker.stat().st_gid) == (QEMU_UID, KVM_GID)
+        adopted = (await client.pools.get("far")).storage
+        assert adopted is not None
+        assert adopted.id == marker.read_text().strip()
+        assert not (await client.pools.adopt_storage("far")).changed
 
     @pytest.mark.parametrize("volume_format", ["raw", "qcow2"])
     async def test_what_virsh_cannot_create_and_delete_is_created_and_deleted(

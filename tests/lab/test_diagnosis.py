@@ -79,6 +79,18 @@ def test_a_directory_that_root_cannot_list_is_told_before_anybody_asks_libvirt(
 
 
 @pytest.mark.parametrize("version", ["3", "4.2"])
+def test_where_root_may_not_write_the_owner_of_the_directory_does(agent: AgentClient, version: str) -> None:
+    started(agent, "squashed", version)
+    found = found_to_fail(agent, "squashed", {})
+    assert found.users is not None
+    # Squashed, or the export read-only: only writing tells.
+    assert (found.users.root_squashed, found.users.libvirt_can_list) == (None, True)
+    found = found_to_fail(agent, "squashed", {}, write_test=True)
+    assert found.users is not None
+    assert (found.users.root_squashed, found.users.worker_uid) == (True, 64055)
+
+
+@pytest.mark.parametrize("version", ["3", "4.2"])
 def test_a_read_only_export_is_found_by_writing(agent: AgentClient, version: str) -> None:
     started(agent, "read_only", version)
     found_to_fail(agent, "read_only", {})

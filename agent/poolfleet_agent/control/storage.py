@@ -53,7 +53,11 @@ class AdoptStorage(Mutation):
             await self.host.quarantine.check(entry, Use.TAKE_SPACE)
             content = f"{uuid.uuid4()}\n".encode()
             temporary = f"storage-id.{report.operation_id}"
-            made = await self.host.files.make_whole(f"{target}/{MARKER}", content, temporary=temporary)
+            acting = await self.host.actors.acting(entry)
+            try:
+                made = await acting.files.make_whole(f"{target}/{MARKER}", content, temporary=temporary)
+            except ModelError as error:
+                raise self.host.actors.denied(entry, error) from error
             if not made:
                 await self._marker(target)  # another host was quicker; if what it made is none, that is said
             after = await self.host.looker.pool(self.pool)

@@ -45,7 +45,10 @@ NO_ADDRESS_HOLDS_S = 60.0
 """How soon a resolver that had no answer is asked again: it may take 2 s each time."""
 
 READING_SHARE = 0.01
-"""Of the time, that a changing directory is read for its fingerprint: one that takes 1 s, every 100 s."""
+"""Of the time, that a changing directory is read for its fingerprint: one that takes 2 s, every 200 s."""
+
+SHORT_READING_S = 1.0
+"""What takes no longer than that is read at every look that finds a change."""
 
 _MOST_ADDRESSES = 16
 
@@ -211,11 +214,12 @@ class Storages:
             return known
         fingerprint = await self._fingerprint(target, directory)
         ended_s = self.clock.monotonic_s()
+        took_s = ended_s - began_s
         return _Files(
             directory=signature,
             fingerprint=fingerprint,
             settled=known is not None and known.directory == signature,
-            due_s=ended_s + (ended_s - began_s) / READING_SHARE,
+            due_s=ended_s + (took_s / READING_SHARE if took_s > SHORT_READING_S else 0.0),
         )
 
     async def _read_marker(self, pool: str, path: str, facts: FileFacts | None) -> str:
