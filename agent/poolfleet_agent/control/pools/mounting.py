@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, stop_before_delay
 from tenacity.stop import stop_base
-from tenacity.wait import wait_exponential_jitter
+from tenacity.wait import wait_base, wait_exponential, wait_random
 
 from poolfleet_agent.control.acting import LISTING_ADVICE
 from poolfleet_agent.control.pools.attempt import MountAttempt
@@ -41,6 +41,13 @@ def mount_request(definition: PoolDefinition) -> MountRequest | None:
     )
 
 
+def wait_of(policy: RetryPolicy) -> wait_base:
+    """Delays that grow twofold from the first, with jitter, and are never longer than the longest."""
+    jitter_s = max(0.0, min(policy.first_delay_s, policy.longest_delay_s - policy.first_delay_s))
+    growing = wait_exponential(multiplier=policy.first_delay_s, max=policy.longest_delay_s - jitter_s)
+    return growing + wait_random(0, jitter_s)
+
+
 @dataclass(kw_only=True)
 class Mounting:
     """One pool's way to a mounted share. `told` hears of every attempt as it happens."""
@@ -58,11 +65,7 @@ class Mounting:
         retrying = AsyncRetrying(
             retry=self._worth_another,
             stop=self._stop(),
-            wait=wait_exponential_jitter(
-                initial=self.policy.first_delay_s,
-                max=self.policy.longest_delay_s,
-                jitter=self.policy.first_delay_s,
-            ),
+            wait=wait_of(self.policy),
             before_sleep=self._wait_announced,
             reraise=True,
         )
