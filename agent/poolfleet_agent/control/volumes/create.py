@@ -172,15 +172,19 @@ class CreateVolume(Mutation):
     async def _create_reserved(self, entry: PoolEntry, report: Report) -> Outcome:
         await self.host.quarantine.check(entry, Use.TAKE_SPACE)
         async with reserved(self.host, entry, self.definition.name, report) as held:
-            made_here = self._made_here(held.acting)
-            if made_here:
+            if self._made_here(held.acting):
                 check_owner(entry, self.definition.permissions, held.acting.user)
                 await make_volume(self.host, held.acting, entry, self.definition, report)
             else:
                 held.libvirt_was_asked = True
                 await self._have_created(entry)
-        if made_here:  # not before the reservation is gone, or libvirt would take that for a volume
-            await self.host.refreshes.ask(self.pool)
+                # As long as the name is reserved, an agent that dies tells the next one whose the volume is.
+                return await self._created()
+        # Not before the reservation is gone, or libvirt would take that for a volume.
+        await self.host.refreshes.ask(self.pool)
+        return await self._created()
+
+    async def _created(self) -> Outcome:
         record = await self.host.looker.volume(self.pool, self.definition.name)
         await self.host.looker.pool_facts(self.pool)
         return Outcome.of_volume(record, changed=True)
