@@ -103,8 +103,8 @@ if os.geteuid() == 0:
     ) -> None:
         await quiet(unused_tcp_port)
         await fall_silent(client, share)
-        # The probe's two questions, sizes and names, for each of its two mounts in this namespace: the server's own, and
-        # the pool's. Names are asked for where sizes were answered: silence may fall in between.
+        # The probe's two questions, sizes and names, for each of its two mounts in this namespace: the server's own,
+        # and the pool's. Names are asked for where sizes were answered: silence may fall in between.
         waiting = share.waiting_count()
         assert waiting <= 4
 

@@ -118,8 +118,11 @@ class Reader:
             before = self._dead_chains(entry)
             while not working.done():
                 changed = asyncio.ensure_future(watch.wait_for_change())
-                await asyncio.wait({working, changed}, return_when=asyncio.FIRST_COMPLETED)
-                changed.cancel()
+                try:
+                    await asyncio.wait({working, changed}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    changed.cancel()
+                    await asyncio.gather(changed, return_exceptions=True)
                 dead = {} if working.done() or not watch.unresponsive() else self._dead_chains(entry)
                 for volume in dead.keys() - before.keys():
                     raise chain_is_dead(entry.pool.name, volume, dead[volume])

@@ -16,7 +16,9 @@ from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.ports.mount_helpers import MountHelper
 from poolfleet_agent.mounts.namespace import listener
 
-HELPERS = frozenset({"mount", "mount.nfs", "mount.nfs4", "mount.cifs"})
+HELPERS = frozenset({"mount.nfs", "mount.nfs4", "mount.cifs"})
+"""Those that wait for a server. Not mount(8) itself, which may be replaying the journal of a disk."""
+
 DAEMONS = frozenset({"libvirtd", "virtstoraged"})
 
 _INIT_PID = 1

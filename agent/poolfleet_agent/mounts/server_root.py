@@ -25,7 +25,8 @@ NO_WAYS = frozenset({"lost+found", ".snapshot", ".zfs", ".poolfleet"})
 """Folders that only a real file system shows."""
 
 _NEW_MOUNTS = 0x00020000
-_PRIVATE_FROM_ROOT = 0x4000 | 0x40000
+_FOLLOWING_FROM_ROOT = 0x4000 | 0x80000
+"""MS_REC, MS_SLAVE: what the host unmounts goes here too, and is not kept busy; nothing of here is seen there."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -84,7 +85,7 @@ def _device(path: str) -> int | None:
 
 def main(folder: str, mount: Sequence[str]) -> int:
     """Mount, look, print."""
-    if _libc.unshare(_NEW_MOUNTS) != 0 or _libc.mount(b"none", b"/", None, _PRIVATE_FROM_ROOT, None) != 0:
+    if _libc.unshare(_NEW_MOUNTS) != 0 or _libc.mount(b"none", b"/", None, _FOLLOWING_FROM_ROOT, None) != 0:
         print(os.strerror(ctypes.get_errno()), file=sys.stderr)
         return NOT_PERMITTED
     mounted = subprocess.run(mount, check=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -217,3 +218,22 @@ async def test_volumes_that_did_not_change_are_not_encoded_again(host: Any) -> N
     after = (await host.looker.pool("p")).volumes
     assert after["a"] is before["a"]
     assert after["b"] is not before["b"]
+
+
+def asked_more_often(host: Any, call: str, than: int) -> bool:
+    return bool(host.hypervisor.called.count(call) > than)
+
+
+async def test_a_reader_who_leaves_leaves_no_task_behind(host: Any) -> None:
+    host.hypervisor.add(pool_facts("p"), "v")
+    host.watch.mount("/mnt/share", "nfs1:/export")
+    await host.looker.all_pools()
+    host.hypervisor.hold("read_volume p v")
+    before = asyncio.all_tasks()
+    for _ in range(3):
+        reading = asyncio.create_task(host.looker.volume("p", "v"))
+        reads = host.hypervisor.called.count("read_volume p v")
+        await until(partial(asked_more_often, host, "read_volume p v", reads))
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+    assert asyncio.all_tasks() <= before

@@ -76,6 +76,13 @@ async def test_the_helper_that_the_daemon_waits_for_is_found_and_ended_and_nobod
         assert other.poll() is None
 
 
+async def test_a_mount_that_waits_for_no_server_is_left_alone(folder: Path) -> None:
+    (folder / "mount").write_text(HELPER)
+    with daemon(folder, "libvirt", "mount") as libvirt:
+        assert not await LibvirtMountHelpers([folder / "libvirt"]).of_libvirt()
+        assert libvirt.poll() is None
+
+
 async def test_a_socket_on_which_nobody_listens_leads_to_no_process_of_others(folder: Path) -> None:
     with daemon(folder, "other", "mount.nfs"):
         assert not await LibvirtMountHelpers([folder / "missing"]).of_libvirt()
