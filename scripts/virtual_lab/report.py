@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -33,7 +33,7 @@ def write_report(file: Path, lab: Lab, junit: Path, *, title: str) -> None:
 
 
 def _report(lab: Lab, junit: Path, title: str) -> str:
-    tests = sorted(_finished(junit), key=lambda test: -test.seconds)
+    tests = sorted(_together(_finished(junit)), key=lambda test: -test.seconds)
     failed = sum(not test.passed for test in tests)
     verdict = f"{len(tests) - failed} tests passed" + (f", {failed} failed" if failed else "")
     lines = [
@@ -64,6 +64,15 @@ def _finished(junit: Path) -> Iterator[Finished]:
             passed=case.find("failure") is None and case.find("error") is None,
             figures="; ".join(figures),
         )
+
+
+def _together(cases: Iterable[Finished]) -> list[Finished]:
+    """One of each test: where what is done after a test fails, pytest lists it once more."""
+    found: dict[str, Finished] = {}
+    for case in cases:
+        first = found.get(case.name, case)
+        found[case.name] = replace(first, passed=first.passed and case.passed, seconds=max(first.seconds, case.seconds))
+    return list(found.values())
 
 
 def _versions(lab: Lab) -> str:
