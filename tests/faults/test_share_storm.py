@@ -151,7 +151,11 @@ if os.geteuid() == 0:
                 longest_s = max(await asyncio.gather(*storm))
             after = Size.of(pid)
             print(f"longest round of calls {longest_s:.2f} s; {before} → {after}; libvirt {stuck}; waiting {asked}")
-            assert libvirt_calls(unused_tcp_port)["in_flight"] <= MOST_STUCK
+
+            async def only_the_stuck_are_left() -> bool:
+                return libvirt_calls(unused_tcp_port)["in_flight"] <= MOST_STUCK
+
+            await eventually(only_the_stuck_are_left, limit_s=LIMIT_S, what="at most two calls to libvirt are stuck")
             assert stuck["in_flight"] <= MOST_STUCK + 1, "and one of the living pool's"
             assert shares.waiting_count() == asked, "no file-system call was made for them"
             assert (after.threads, after.children) == (before.threads, before.children)
