@@ -1,8 +1,10 @@
 """The host's mounts, as the model's port has them."""
 
+import asyncio
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_failure import MountError
 from poolfleet_agent.model.mount_table import MountTable
 from poolfleet_agent.model.ports.mounts import Account, Export, MountRequest, ServerProbe
@@ -12,6 +14,7 @@ from poolfleet_agent.mounts.fstab import in_fstab
 from poolfleet_agent.mounts.mount import Mounter
 from poolfleet_agent.mounts.mountinfo import read_mount_table
 from poolfleet_agent.mounts.namespace import shares_namespace_with_libvirt
+from poolfleet_agent.mounts.orphans import end_orphans
 from poolfleet_agent.mounts.probe import ProbeLimits, ServerProber
 from poolfleet_agent.mounts.resolve import Resolver
 from poolfleet_agent.mounts.squash import Accounts
@@ -81,6 +84,14 @@ class HostMounts:
     async def kept_by_host(self, target: str) -> bool:
         """Whether the host itself has something on a target: by fstab, by autofs, by a unit's automount."""
         return in_fstab(target) or any(entry.fs_type == "autofs" for entry in read_mount_table().all_on(target))
+
+    async def end_orphans(self, target: str) -> bool:
+        """End what an agent that is gone had begun to mount on a target; whether there was any."""
+        try:
+            return await asyncio.to_thread(end_orphans, target)
+        except PermissionError as error:
+            message = f"a mount on {target} that was left over may not be ended by the agent's user"
+            raise ModelError(Reason.AGENT_NOT_AUTHORIZED, message, metadata={"path": target}) from error
 
     async def unmount(self, target: str, *, timeout_s: float = 10.0) -> None:
         """Unmount as umount does: ModelError RESOURCE_BUSY, POOL_UNRESPONSIVE."""

@@ -30,6 +30,8 @@ class FakeMounts:
         self.mounting: Callable[[MountRequest], Awaitable[None]] = self.appear
         self.unmounting: Callable[[], Awaitable[None]] | None = None
         self.mount_calls = 0
+        self.orphans: dict[str, str] = {}
+        """What goes on to be mounted, by target, unless it is ended."""
         self._next_id = 100
 
     async def appear(self, request: MountRequest) -> None:
@@ -54,6 +56,9 @@ class FakeMounts:
 
     async def addresses(self, host: str) -> Sequence[str]:
         return self.resolved
+
+    async def end_orphans(self, target: str) -> bool:
+        return bool(self.orphans.pop(target, None))
 
     async def exports(self, host: str) -> tuple[Export, ...] | None:
         return None

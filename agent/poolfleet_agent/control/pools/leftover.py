@@ -54,6 +54,8 @@ class Leftovers:
             self.lanes.release(claim)
 
     async def _settle(self, target: str, entry: PoolEntry | None) -> None:
+        # What goes on by itself would mount when its server answers, long after anybody knew that it is ours.
+        await self.host.mounts.end_orphans(target)
         there = (await self.host.mounts.table()).on(target)
         request = mount_request(entry.pool.definition) if entry is not None else None
         if there is None:

@@ -111,6 +111,13 @@ class Mounts(Protocol):
         """Whether the host itself has something on a target: by fstab, by autofs, by a unit's automount."""
         ...
 
+    async def end_orphans(self, target: str) -> bool:
+        """End what an agent that is gone had begun to mount on a target, and goes on; whether there was any.
+
+        AGENT_NOT_AUTHORIZED.
+        """
+        ...
+
     async def unmount(self, target: str, *, timeout_s: float = 10.0) -> None:
         """Unmount as umount does: ModelError RESOURCE_BUSY, POOL_UNRESPONSIVE."""
         ...

@@ -65,6 +65,13 @@ async def test_it_is_undone_where_nobody_will_start_on_it(left: Left, name: str)
     assert (left.fake.mounts.on(target), left.fake.book.owner(target)) == ([], None)
 
 
+async def test_a_mount_that_went_on_by_itself_is_ended_before_it_is_forgotten(left: Left) -> None:
+    target = await left.leave("off", mounted=False)
+    left.fake.mounts.orphans[target] = SHOWN
+    await left.tidy()
+    assert (left.fake.mounts.orphans, left.fake.book.attempts()) == ({}, [])
+
+
 async def test_it_stays_for_a_start_that_is_to_come(left: Left) -> None:
     left.meant_to_start = True
     target = await left.leave("off")
