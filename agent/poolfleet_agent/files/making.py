@@ -55,6 +55,7 @@ def _make_exclusive(path: bytes, unless: bytes, content: bytes, device: bytes) -
             try:
                 if _is_there(unless, folder):
                     raise OSError(errno.EEXIST, "the other is there")
+                os.fchmod(file.fileno(), 0o644)
                 file.write(content)
                 os.fsync(file.fileno())
             except OSError:
@@ -102,7 +103,7 @@ def _clock(path: bytes) -> Fields:
     name = _CLOCK_PREFIX + os.urandom(8).hex().encode()
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        file = os.open(name, flags, 0o600, dir_fd=folder)
+        file = os.open(name, flags, 0o644, dir_fd=folder)
         try:
             return numbers(os.fstat(file).st_mtime_ns)
         finally:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Sequence
 
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.image import NewImage
 from poolfleet_agent.model.ports import FileFacts, FileKind, FileSystemFacts, JobListener, MadeFile, Rights
-from poolfleet_agent.model.share_user import ShareUser
+from poolfleet_agent.model.share_user import ROOT, ShareUser
 
 
 class FakeFiles:
     """A file system on which nothing is but what is `kept`, by path, and no path is a link but those below `links`.
 
     Links that lead onto a mount in `dead` are not followed. Whatever is made is dated `clock_now_s` and belongs to
-    `makes_as`, whoever makes it; `refusing` fails what is made.
+    `makes_as`, whoever makes it; `refusing` fails what is made. What is `private`, its owner only may read.
     """
 
     def __init__(self) -> None:
@@ -30,10 +31,14 @@ class FakeFiles:
         self.refusing: ModelError | None = None
         self.acted: list[ShareUser] = []
         self.given: dict[str, ShareUser] = {}
+        self.private: dict[str, ShareUser] = {}
+        self._user = ROOT
 
     def acting_as(self, user: ShareUser) -> FakeFiles:
         self.acted.append(user)
-        return self
+        same = copy.copy(self)
+        same._user = user
+        return same
 
     async def stat(self, path: str, *, timeout_s: float = 5.0) -> FileFacts | None:
         return await self.lstat(path)
@@ -66,6 +71,8 @@ class FakeFiles:
         return [other.rpartition("/")[2].encode() for other in self.kept if other.rpartition("/")[0] == path]
 
     async def head(self, path: str, length_bytes: int, *, timeout_s: float = 5.0) -> bytes | None:
+        if self.private.get(path, self._user) != self._user:
+            raise ModelError(Reason.PATH_NOT_USABLE, "Permission denied", metadata={"errno": "EACCES"})
         return self.kept.get(path)
 
     async def open_first(self, path: str, *, timeout_s: float) -> None:

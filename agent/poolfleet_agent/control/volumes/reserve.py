@@ -90,16 +90,23 @@ async def _give_back(files: Files, path: str, made: MadeFile) -> None:
 async def find_reservation(host: Host, entry: PoolEntry, volume: str) -> Reservation | None:
     """The reservation of a name, whoever holds it; None: none, or the pool is no directory of files."""
     path = path_in_pool(entry, reservation_name(volume))
-    facts = None if path is None else await host.files.lstat(path)
-    if path is None or facts is None:
+    return None if path is None else await read_reservation((await host.actors.acting(entry)).files, path)
+
+
+async def read_reservation(files: Files, path: str) -> Reservation | None:
+    """A reservation as it is there; None: it is not. `files` acts as who makes them there, who may read its own."""
+    if (facts := await files.lstat(path)) is None:
         return None
+    content, readable = b"", True
     try:
-        content = await host.files.head(path, LONGEST_CONTENT_BYTES) or b""
+        content = await files.head(path, LONGEST_CONTENT_BYTES) or b""
     except ModelError as error:
         if error.reason not in {Reason.PATH_NOT_USABLE, Reason.STALE}:
             raise
-        content = b""  # not ours to read, or gone and made anew meanwhile
-    return Reservation(inode=facts.inode, modified_at_s=facts.modified_at_s, holder=holder_of(content))
+        readable = False  # not ours to read, or gone and made anew meanwhile: its maker may be at work
+    return Reservation(
+        inode=facts.inode, modified_at_s=facts.modified_at_s, holder=holder_of(content), readable=readable
+    )
 
 
 async def check_not_being_created(host: Host, entry: PoolEntry, volume: str) -> None:

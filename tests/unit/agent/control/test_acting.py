@@ -17,6 +17,7 @@ from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationState
 from poolfleet_agent.model.pool import NetfsSource, Permissions
 from poolfleet_agent.model.ports import Rights
+from poolfleet_agent.model.reservation import Holder
 from poolfleet_agent.model.share_user import ROOT, ShareUser
 from poolfleet_agent.model.volume import VolumeDefinition
 from tests.unit.agent.fake_host import MIB, QEMU_USER, FakeHost, operations, pool_facts, until, use_case_host
@@ -105,6 +106,15 @@ async def test_a_share_that_root_cannot_list_is_not_started(fake: FakeHost, owne
     assert refused.value.reason == reason
     fake.files.root_may = SQUASHED
     await fake.actors.check_listable(definition)
+
+
+async def test_a_reservation_that_only_the_owner_may_read_is_known_for_our_own(fake: FakeHost) -> None:
+    path = "/pools/p/.poolfleet-reserve.v"
+    fake.files.root_may = SQUASHED
+    fake.files.kept[path] = Holder(agent_id="agent", operation_id="ours", host="here", created=1.0).content()
+    fake.files.private[path] = OWNER
+    assert (await create(fake)).changed
+    assert list(fake.files.kept) == ["/pools/p/v"]
 
 
 async def test_a_volume_is_made_as_the_owner_and_then_seen_by_one_refresh(fake: FakeHost) -> None:

@@ -14,6 +14,7 @@ from poolfleet_agent.control.volumes.space import Promises
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation
 from poolfleet_agent.model.reservation import Holder, reservation_name
+from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.model.volume import VolumeDefinition
 from tests.unit.agent.fake_host import MIB, FakeHost, operations, pool_facts, use_case_host, volume_facts
 
@@ -93,6 +94,14 @@ async def test_what_is_left_over_holds_nobody_up(fake: FakeHost, content: bytes,
     operation = await create(fake)
     assert operation.changed is passes
     assert (RESERVATION in fake.files.kept) is not passes
+
+
+@pytest.mark.parametrize(("age_s", "passes"), [(DAY_S - 60, False), (DAY_S + 60, True)])
+async def test_what_cannot_be_read_is_not_taken_for_never_written(fake: FakeHost, age_s: float, passes: bool) -> None:
+    fake.files.kept[RESERVATION] = ANOTHERS
+    fake.files.private[RESERVATION] = ShareUser(uid=1000, gid=100)
+    grow_old(fake, age_s=age_s)
+    assert (await create(fake)).changed is passes
 
 
 async def test_a_clock_that_is_wrong_by_days_makes_no_reservation_old(fake: FakeHost) -> None:
