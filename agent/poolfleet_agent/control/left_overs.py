@@ -79,5 +79,6 @@ class LeftOvers:
             return False
         holder = found.holder
         if holder is not None and holder.agent_id == self.host.looker.agent_id:
-            return not self.journal.of_this_life(holder.operation_id)
+            at_work = self.journal.of_this_life(holder.operation_id)
+            return not at_work or self.journal.left_reservation(holder.operation_id)
         return found.is_left_over(now_s)
