@@ -60,13 +60,14 @@ class LeftOvers:
         if not paths:
             return
         files = (await self.host.actors.acting(entry)).files
-        now_s = await files.clock_s(folder)
+        device = self.host.quarantine.device(entry, Use.WRITE)
+        now_s = await files.clock_s(folder, device=device)
         for path in paths:
             facts = await self.host.files.lstat(path)
             if (
                 facts is not None
                 and await self._is_left_over(files, path, facts, now_s)
-                and await files.unlink_if(path, inode=facts.inode)
+                and await files.unlink_if(path, inode=facts.inode, device=device)
             ):
                 log.info("a left-over is removed", pool=entry.pool.name, path=path)
 

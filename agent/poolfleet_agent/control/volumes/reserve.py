@@ -135,7 +135,8 @@ async def is_left_over(host: Host, entry: PoolEntry, reservation: Reservation) -
     if not reservation.is_left_over(host.clock.now_s()):
         return False
     files = (await host.actors.acting(entry)).files
-    return reservation.is_left_over(await files.clock_s(entry.pool.definition.target_path or ""))
+    folder, device = entry.pool.definition.target_path or "", host.quarantine.device(entry, Use.WRITE)
+    return reservation.is_left_over(await files.clock_s(folder, device=device))
 
 
 async def _reserve(host: Host, files: Files, entry: PoolEntry, volume: str, path: str, report: Report) -> MadeFile:
@@ -145,10 +146,7 @@ async def _reserve(host: Host, files: Files, entry: PoolEntry, volume: str, path
         host=os.uname().nodename,
         created=host.clock.now_s(),
     )
-    # Where the share is unmounted from here on, nothing must be written below it.
-    host.quarantine.proof(entry, Use.TAKE_SPACE)()
-    mount = host.quarantine.mounts.mount(entry.pool.definition)
-    device = mount.device if mount is not None else ""
+    device = host.quarantine.device(entry, Use.TAKE_SPACE)
     there: Reservation | None = None
     for _ in range(3):  # what was found may be gone, or left over and removed
         try:

@@ -225,3 +225,15 @@ async def test_what_libvirt_may_not_delete_who_acts_there_does(fake: FakeHost, r
     deletion = DeleteVolume(host=use_case_host(fake), pool="p", volume="v", allow_in_use=True)
     await operations().submit(deletion, Caller(name="unix", rpc="DeleteVolume"))
     assert fake.files.kept == {}
+
+
+async def test_nothing_is_removed_where_the_folder_is_on_another_device_than_the_share(fake: FakeHost) -> None:
+    assert (await create(fake)).changed
+    fake.files.kept["/pools/p/v"] = b"below the share"
+    fake.files.lies_on = "8:1"
+    fake.hypervisor.failing["delete_volume p v"] = ModelError(Reason.SQUASHED, "Permission denied")
+    deletion = DeleteVolume(host=use_case_host(fake), pool="p", volume="v", allow_in_use=True)
+    failure = (await operations().submit(deletion, Caller(name="unix", rpc="DeleteVolume"))).failure
+    assert failure is not None
+    assert failure.reason is Reason.UNMOUNTED
+    assert list(fake.files.kept) == ["/pools/p/v"]

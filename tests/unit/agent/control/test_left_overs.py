@@ -115,3 +115,13 @@ async def test_what_cannot_be_read_may_be_of_one_who_is_at_work_and_holds_up_not
     fake.files.clock_now_s += age_s
     await left_overs.sweep()
     assert list(fake.files.kept) == ([RESERVATION] if stays else [])
+
+
+async def test_nothing_is_removed_where_the_folder_is_on_another_device_than_the_share(
+    fake: FakeHost, left_overs: LeftOvers
+) -> None:
+    fake.files.kept[RESERVATION] = reserved_by("agent", "earlier")
+    fake.watch.mount("/pools/p", "server:/export")
+    fake.files.lies_on = "8:1"
+    await left_overs.sweep()
+    assert RESERVATION in fake.files.kept

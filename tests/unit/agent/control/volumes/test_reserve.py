@@ -264,3 +264,18 @@ async def test_a_reservation_stays_while_libvirt_may_yet_create_for_an_operation
     await running.submit(mutation(fake), Caller(name="unix", rpc="CreateVolume"))
     await LeftOvers(host=use_case_host(fake), journal=running.journal).sweep()
     assert list(fake.files.kept) == [RESERVATION]
+
+
+async def test_a_half_made_volume_stays_where_the_share_is_gone_and_the_failure_is_that_of_the_creation(
+    on_share: FakeHost,
+) -> None:
+    async def create_volume(pool: str, xml: str, **how: Any) -> Any:
+        on_share.files.kept["/pools/p/v"] = b"below the share"
+        on_share.files.lies_on = "8:1"
+        raise ModelError(Reason.INTERNAL, "qemu-img failed")
+
+    on_share.hypervisor.create_volume = create_volume
+    failure = (await create(on_share, format="qcow2")).failure
+    assert failure is not None
+    assert failure.reason is Reason.INTERNAL
+    assert on_share.files.kept["/pools/p/v"] == b"below the share"
