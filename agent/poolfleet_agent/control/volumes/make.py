@@ -68,10 +68,10 @@ async def make_volume(
             metadata = {"pool": entry.pool.name, "volume": definition.name}
             raise ModelError(Reason.VOLUME_EXISTS, f"volume {definition.name!r} is there by now", metadata=metadata)
     except ModelError as error:
-        await _remove(acting.files, path, device)
+        await _remove_or_log(acting.files, path, device)
         raise host.actors.denied(entry, error) from error
     except asyncio.CancelledError:
-        await _remove(acting.files, path, device)
+        await _remove_or_log(acting.files, path, device)
         raise
 
 
@@ -84,6 +84,14 @@ async def remove_new_file(host: Host, entry: PoolEntry, operation_id: str) -> No
     acting = await host.actors.acting(entry)
     path = posixpath.join(entry.pool.definition.target_path or "", new_file_name(operation_id))
     await _remove(acting.files, path, host.quarantine.device(entry, Use.WRITE))
+
+
+async def _remove_or_log(files: Files, path: str, device: str) -> None:
+    """Remove what was begun. What was to be told is how the creation ended: where this fails, a later sweep does it."""
+    try:
+        await _remove(files, path, device)
+    except ModelError as error:
+        log.warning("a file that was begun stays", path=path, reason=error.reason, error=error.message)
 
 
 async def _remove(files: Files, path: str, device: str) -> None:

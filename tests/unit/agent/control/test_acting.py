@@ -237,3 +237,24 @@ async def test_nothing_is_removed_where_the_folder_is_on_another_device_than_the
     assert failure is not None
     assert failure.reason is Reason.UNMOUNTED
     assert list(fake.files.kept) == ["/pools/p/v"]
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_how_a_creation_ended_is_told_where_what_it_began_cannot_be_removed(
+    fake: FakeHost, cancelled: bool
+) -> None:
+    async def unlink_if(path: str, **how: Any) -> bool:
+        raise ModelError(Reason.POOL_UNRESPONSIVE, "no answer")
+
+    fake.files.root_may, fake.files.unlink_if = SQUASHED, unlink_if
+    fake.images.held, fake.images.failing = asyncio.Event(), ModelError(Reason.FULL, "no space")
+    running = operations()
+    asked = asyncio.create_task(running.submit(creation(fake), Caller(name="unix", rpc="CreateVolume")))
+    await until(lambda: fake.images.made)
+    (operation,) = running.journal.newest_first()
+    if cancelled:
+        assert (await running.cancel(operation.id)).state is OperationState.CANCELLED
+    fake.images.held.set()
+    ended = await asked
+    assert ended.failure is not None
+    assert ended.failure.reason is (Reason.OPERATION_CANCELLED if cancelled else Reason.FULL)
