@@ -15,7 +15,7 @@ from poolfleet_agent.control.volumes.delete import DeleteVolume
 from poolfleet_agent.control.volumes.space import Promises
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationState
-from poolfleet_agent.model.pool import NetfsSource, Permissions
+from poolfleet_agent.model.pool import HealthStatus, NetfsSource, Permissions
 from poolfleet_agent.model.ports import Rights
 from poolfleet_agent.model.reservation import Holder
 from poolfleet_agent.model.share_user import ROOT, ShareUser
@@ -94,6 +94,20 @@ async def test_the_server_is_asked_once_for_a_mount_and_again_for_the_next(
     fake.watch.mount("/pools/p", "server:/export")
     await fake.actors.acting(entry(fake))
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize("known_first", [True, False])
+async def test_a_share_that_was_read_only_is_not_taken_for_squashed_afterwards(
+    fake: FakeHost, known_first: bool
+) -> None:
+    fake.files.root_may = SQUASHED
+    if not known_first:
+        await fake.actors.acting(entry(fake))
+    fake.watch.become("/pools/p", HealthStatus.FAULTY, Reason.READ_ONLY)
+    await fake.actors.acting(entry(fake))
+    fake.watch.become("/pools/p", HealthStatus.HEALTHY)
+    fake.files.root_may = Rights(read=True, write=True, search=True)
+    assert not (await fake.actors.acting(entry(fake))).squashed
 
 
 @pytest.mark.parametrize(("owner", "reason"), [(OWNER, "SQUASHED"), (ShareUser(uid=65534, gid=65534), "IDMAP")])
