@@ -1,6 +1,7 @@
 """Who we are on each share: whether its server takes root for nobody, and who touches a pool's files then.
 
-A server is asked once for each mounted folder, and again after something was denied there.
+A server is asked once for each mounted folder, and again after something was denied there. What it says while the
+mount is read-only is not kept: nobody may write then.
 """
 
 from collections.abc import Awaitable, Callable
@@ -55,12 +56,18 @@ class Actors:
     _seen: dict[_Key, _Seen] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Forget mounts as they go."""
-        self.watch.subscribe(self._forget_gone)
+        """Forget mounts as they go, or become read-only."""
+        self.watch.subscribe(self._forget)
 
-    def _forget_gone(self) -> None:
+    def _forget(self) -> None:
         mounted = {(mount.mount_id, mount.device) for mount in self.watch.table().network()}
-        self._seen = {key: seen for key, seen in self._seen.items() if key[:2] in mounted}
+        self._seen = {
+            key: seen for key, seen in self._seen.items() if key[:2] in mounted and not self._is_read_only(key)
+        }
+
+    def _is_read_only(self, key: _Key) -> bool:
+        health = self.watch.health(key[2])
+        return health is not None and health.reason == Reason.READ_ONLY
 
     async def acting(self, entry: PoolEntry) -> Acting:
         """Who touches the files of an active pool. POOL_UNRESPONSIVE, STALE."""
@@ -79,7 +86,7 @@ class Actors:
         self._seen.pop(key, None)  # a new mount may have the number of one that is gone
         if (seen := await self._see(key)) is None or seen.may_list:
             return
-        del self._seen[key]
+        self._seen.pop(key, None)
         if seen.owner.is_nobody:
             raise id_mapped(definition)
         owner = seen.owner
@@ -114,18 +121,21 @@ class Actors:
         return (mount.mount_id, mount.device, target) if self.may_switch and mount is not None else None
 
     async def _see(self, key: _Key) -> _Seen | None:
-        if key not in self._seen:
+        if (seen := self._seen.get(key)) is None:
+            was_read_only = self._is_read_only(key)
             folder = await self.files.stat(key[2])
             rights = await self.files.rights(key[2])
             if folder is None:
                 return None
-            seen = self._seen[key] = _Seen(
+            seen = _Seen(
                 owner=ShareUser(uid=folder.uid, gid=folder.gid),
                 may_list=rights.read and rights.search,
                 squashed=not (rights.write and rights.search),
             )
+            if not was_read_only and not self._is_read_only(key):
+                self._seen[key] = seen
             log.info("asked who root is on a share", path=key[2], squashed=seen.squashed, may_list=seen.may_list)
-        return self._seen.get(key)
+        return seen
 
 
 def id_mapped(definition: PoolDefinition) -> ModelError:

@@ -33,6 +33,7 @@ class Journal:
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _earlier: frozenset[str] = frozenset()
     """What was there when the agent started."""
+    _owing: set[str] = field(default_factory=set)
 
     async def load(self) -> list[Operation]:
         """Read the store; the answer is what had not ended."""
@@ -98,6 +99,14 @@ class Journal:
         """Whether it began since the agent started: libvirt may still be at its work, even where it has ended."""
         return operation_id in self._operations and operation_id not in self._earlier
 
+    def owes_reservation(self, operation_id: str) -> None:
+        """Note that an operation may leave its reservation behind, though libvirt is at no work for it."""
+        self._owing.add(operation_id)
+
+    def left_reservation(self, operation_id: str) -> bool:
+        """Whether it has ended, and may have left its reservation behind: nobody is at work for that."""
+        return operation_id in self._owing and not self.runs(operation_id)
+
     def of_earlier_life(self, operation_id: str) -> bool:
         """Whether it is kept from before the agent started."""
         return operation_id in self._operations and operation_id in self._earlier
@@ -148,3 +157,4 @@ class Journal:
         """Forget what ended earlier."""
         for operation_id in await self.store.remove_ended_before(ended_before_s):
             self._operations.pop(operation_id, None)
+            self._owing.discard(operation_id)

@@ -11,17 +11,15 @@ import structlog
 
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.journal import Journal
+from poolfleet_agent.control.volumes.reserve import read_reservation
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError
 from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES
-from poolfleet_agent.model.ports import FileFacts
+from poolfleet_agent.model.ports import FileFacts, Files
 from poolfleet_agent.model.quarantine import Use
 from poolfleet_agent.model.reservation import (
     ANYBODYS_AFTER_S,
-    LONGEST_CONTENT_BYTES,
     OWN_PREFIX,
-    Reservation,
-    holder_of,
     is_reservation_name,
     operation_of_new_file,
 )
@@ -62,23 +60,26 @@ class LeftOvers:
         if not paths:
             return
         files = (await self.host.actors.acting(entry)).files
-        now_s = await files.clock_s(folder)
+        device = self.host.quarantine.device(entry, Use.WRITE)
+        now_s = await files.clock_s(folder, device=device)
         for path in paths:
             facts = await self.host.files.lstat(path)
             if (
                 facts is not None
-                and await self._is_left_over(path, facts, now_s)
-                and await files.unlink_if(path, inode=facts.inode)
+                and await self._is_left_over(files, path, facts, now_s)
+                and await files.unlink_if(path, inode=facts.inode, device=device)
             ):
                 log.info("a left-over is removed", pool=entry.pool.name, path=path)
 
-    async def _is_left_over(self, path: str, facts: FileFacts, now_s: float) -> bool:
+    async def _is_left_over(self, files: Files, path: str, facts: FileFacts, now_s: float) -> bool:
         name = posixpath.basename(path)
         if not is_reservation_name(name):
             ours = self.journal.of_earlier_life(operation_of_new_file(name))
             return ours or now_s - facts.modified_at_s > ANYBODYS_AFTER_S
-        holder = holder_of(await self.host.files.head(path, LONGEST_CONTENT_BYTES) or b"")
+        if (found := await read_reservation(files, path)) is None:
+            return False
+        holder = found.holder
         if holder is not None and holder.agent_id == self.host.looker.agent_id:
-            return not self.journal.of_this_life(holder.operation_id)
-        found = Reservation(inode=facts.inode, modified_at_s=facts.modified_at_s, holder=holder)
+            at_work = self.journal.of_this_life(holder.operation_id)
+            return not at_work or self.journal.left_reservation(holder.operation_id)
         return found.is_left_over(now_s)

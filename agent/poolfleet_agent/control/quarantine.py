@@ -53,6 +53,15 @@ class Quarantine:
 
         return prove
 
+    def device(self, entry: PoolEntry, use: Use) -> str:
+        """Refuse as `check` does, at once; the device of the mount, for what is asked next to find there. Empty: local.
+
+        Between this and the asking the share may be unmounted: below it nothing must be written or removed.
+        """
+        self.proof(entry, use)()
+        mount = self.mounts.mount(entry.pool.definition)
+        return mount.device if mount is not None else ""
+
     async def check_known(self, pool: str, use: Use) -> None:
         """As check, for a pool that the snapshot may have; one that it lacks passes."""
         if (entry := self.registry.snapshot.pools.get(pool)) is not None:

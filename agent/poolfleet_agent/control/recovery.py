@@ -117,6 +117,8 @@ class Recovery:
         if made_here:
             await remove_new_file(self.host, entry, operation.id)
         reservation = await find_reservation(self.host, entry, operation.volume)
+        if reservation is not None and not reservation.readable:
+            return False  # it may be ours
         if reservation is None or reservation.holder is None or reservation.holder.operation_id != operation.id:
             return True  # libvirt was not asked yet, or the volume is whole
         # What we make ourselves has its name only when it is whole.

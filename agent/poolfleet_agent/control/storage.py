@@ -49,13 +49,14 @@ class AdoptStorage(Mutation):
         await self.host.quarantine.check(entry, Use.TAKE_SPACE)
 
         async def perform(report: Report) -> Outcome:
-            # Again: below a share that was unmounted meanwhile nothing is ever written.
             await self.host.quarantine.check(entry, Use.TAKE_SPACE)
             content = f"{uuid.uuid4()}\n".encode()
             temporary = f"storage-id.{report.operation_id}"
             acting = await self.host.actors.acting(entry)
+            # Again: below a share that was unmounted meanwhile nothing is ever written.
+            device = self.host.quarantine.device(entry, Use.TAKE_SPACE)
             try:
-                made = await acting.files.make_whole(f"{target}/{MARKER}", content, temporary=temporary)
+                made = await acting.files.make_whole(f"{target}/{MARKER}", content, temporary=temporary, device=device)
             except ModelError as error:
                 raise self.host.actors.denied(entry, error) from error
             if not made:

@@ -6,55 +6,61 @@ Whatever it is done to is looked at once more by whoever does it: names may have
 import contextlib
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from poolfleet_agent.files.frames import Fields, numbers
 
 _CLOCK_PREFIX = b".poolfleet-clock."
 
 
-def _unlink_if(path: bytes, inode: bytes) -> Fields:
-    folder_name, name = os.path.split(path)
-    folder = os.open(folder_name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+@contextlib.contextmanager
+def _folder(path: bytes, device: bytes = b"") -> Iterator[int]:
+    """A folder, held open. EXDEV where it does not lie on `device` (`major:minor`; empty: any).
+
+    Then what was mounted there is gone, and below it nothing is to be written or removed.
+    """
+    folder = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        found = os.fstat(folder).st_dev
+        if device not in {b"", b"%d:%d" % (os.major(found), os.minor(found))}:
+            raise OSError(errno.EXDEV, "another file system")
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def _unlink_if(path: bytes, inode: bytes, device: bytes = b"") -> Fields:
+    folder_name, name = os.path.split(path)
+    with _folder(folder_name, device) as folder:
         if os.lstat(name, dir_fd=folder).st_ino != int(inode):
             return numbers(0)
         os.unlink(name, dir_fd=folder)
-    finally:
-        os.close(folder)
     return numbers(1)
 
 
 def _give(path: bytes, inode: bytes, uid: bytes, gid: bytes) -> Fields:
     folder_name, name = os.path.split(path)
-    folder = os.open(folder_name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with _folder(folder_name) as folder:
         if os.lstat(name, dir_fd=folder).st_ino != int(inode):
             return numbers(0)
         os.chown(name, int(uid), int(gid), dir_fd=folder, follow_symlinks=False)
-    finally:
-        os.close(folder)
     return numbers(1)
 
 
 def _make_exclusive(path: bytes, unless: bytes, content: bytes, device: bytes) -> Fields:
     """Make a file where there is neither it nor its neighbour `unless`: EEXIST.
 
-    EXDEV where the folder does not lie on `device` (`major:minor`; empty: any): what was mounted there is gone, and
-    below it nothing is to be written. Made first and looked after then: on a network file system the look sees what is
-    really there only so. So what has its content was made where the other was not.
+    Made first and looked after then: on a network file system the look sees what is really there only so. So what has
+    its content was made where the other was not.
     """
     folder_name, name = os.path.split(path)
-    folder = os.open(folder_name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        found = os.fstat(folder).st_dev
-        if device not in {b"", b"%d:%d" % (os.major(found), os.minor(found))}:
-            raise OSError(errno.EXDEV, "another file system")
+    with _folder(folder_name, device) as folder:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with open(os.open(name, flags, 0o644, dir_fd=folder), "wb", buffering=0) as file:
             try:
                 if _is_there(unless, folder):
                     raise OSError(errno.EEXIST, "the other is there")
+                os.fchmod(file.fileno(), 0o644)
                 file.write(content)
                 os.fsync(file.fileno())
             except OSError:
@@ -62,8 +68,6 @@ def _make_exclusive(path: bytes, unless: bytes, content: bytes, device: bytes) -
                 raise
             made = os.fstat(file.fileno())
             return numbers(made.st_ino, made.st_uid)
-    finally:
-        os.close(folder)
 
 
 def _publish(path: bytes, name: bytes, size: bytes, mode: bytes) -> Fields:
@@ -73,8 +77,7 @@ def _publish(path: bytes, name: bytes, size: bytes, mode: bytes) -> Fields:
     read is gone before it has opened that as its owner.
     """
     folder_name, made = os.path.split(path)
-    folder = os.open(folder_name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with _folder(folder_name) as folder:
         file = os.open(made, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         try:
             if size:
@@ -91,37 +94,35 @@ def _publish(path: bytes, name: bytes, size: bytes, mode: bytes) -> Fields:
             os.fchmod(file, int(mode))
         finally:
             os.close(file)
-    finally:
-        os.close(folder)
     return numbers(inode)
 
 
-def _clock(path: bytes) -> Fields:
+def _clock(path: bytes, device: bytes = b"") -> Fields:
     """Read the clock of whoever keeps the files of a folder, by a file that is made there and removed."""
-    folder = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     name = _CLOCK_PREFIX + os.urandom(8).hex().encode()
-    try:
+    with _folder(path, device) as folder:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        file = os.open(name, flags, 0o600, dir_fd=folder)
+        file = os.open(name, flags, 0o644, dir_fd=folder)
         try:
             return numbers(os.fstat(file).st_mtime_ns)
         finally:
             os.close(file)
             os.unlink(name, dir_fd=folder)
-    finally:
-        os.close(folder)
 
 
-def _make_whole(path: bytes, content: bytes, temporary: bytes) -> Fields:
+def _make_whole(path: bytes, content: bytes, temporary: bytes, device: bytes = b"") -> Fields:
     """Make a file, readable to all, that is there whole or not at all, in a folder that is made for it: EEXIST.
 
     The name is given by link(), which a server decides, whatever this host believes to be there.
     """
     folder_name, name = os.path.split(path)
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(folder_name, 0o755)
-        os.chmod(folder_name, 0o755)  # noqa: S103  every agent of the share reads what is in it
-    folder = os.open(folder_name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    above_name, made_for_it = os.path.split(folder_name)
+    with _folder(above_name, device) as above:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(made_for_it, 0o755, dir_fd=above)
+            os.chmod(made_for_it, 0o755, dir_fd=above)  # noqa: S103  every agent of the share reads what is in it
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        folder = os.open(made_for_it, flags, dir_fd=above)
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with open(os.open(temporary, flags, 0o644, dir_fd=folder), "wb", buffering=0) as file:

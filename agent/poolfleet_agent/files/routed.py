@@ -110,9 +110,11 @@ class RoutedFiles:
         inode, uid = map(int, _needed(path, answer))
         return MadeFile(inode=inode, uid=uid)
 
-    async def make_whole(self, path: str, content: bytes, *, temporary: str, timeout_s: float = 30.0) -> bool:
+    async def make_whole(
+        self, path: str, content: bytes, *, temporary: str, device: str = "", timeout_s: float = 30.0
+    ) -> bool:
         """Make a file and its folder; False: one is there. READ_ONLY, FULL, QUOTA_EXCEEDED, PATH_NOT_USABLE."""
-        question = (b"make_whole", os.fsencode(path), content, os.fsencode(temporary))
+        question = (b"make_whole", os.fsencode(path), content, os.fsencode(temporary), device.encode())
         answer = await self._asker.ask_once(*question, timeout_s=timeout_s)
         if int(answer[0]) == errno.EEXIST:
             return False
@@ -132,9 +134,9 @@ class RoutedFiles:
             return None
         return [(name, int(inode)) for name, inode in zip(found[::2], found[1::2], strict=True)]
 
-    async def unlink_if(self, path: str, *, inode: int, timeout_s: float = 5.0) -> bool:
+    async def unlink_if(self, path: str, *, inode: int, device: str = "", timeout_s: float = 5.0) -> bool:
         """Remove a file only if it still is that inode; the answer says whether it did."""
-        question = (b"unlink_if", os.fsencode(path), b"%d" % inode)
+        question = (b"unlink_if", os.fsencode(path), b"%d" % inode, device.encode())
         found = _found(path, await self._asker.ask_once(*question, timeout_s=timeout_s))
         return found is not None and found[0] == b"1"
 
@@ -153,9 +155,9 @@ class RoutedFiles:
         found = _found(path, await self._asker.ask_once(*question, timeout_s=timeout_s))
         return found is not None and found[0] == b"1"
 
-    async def clock_s(self, path: str, *, timeout_s: float = 5.0) -> float:
+    async def clock_s(self, path: str, *, device: str = "", timeout_s: float = 5.0) -> float:
         """Seconds since the epoch by the clock that dates the files of a folder."""
-        answer = await self._asker.ask_once(b"clock", os.fsencode(path), timeout_s=timeout_s)
+        answer = await self._asker.ask_once(b"clock", os.fsencode(path), device.encode(), timeout_s=timeout_s)
         return int(_needed(path, answer)[0]) / 1_000_000_000
 
 

@@ -29,6 +29,9 @@ from poolfleet_agent.files.looking import PROBE
 
 THREADS = 4
 PING = b"ping"
+UMASK = 0o022
+"""All of the agents of a share, and a libvirt that is nobody there, read what is made: the agent's own may be stricter.
+"""
 OPERATIONS: dict[bytes, Callable[..., Fields]] = {**looking.OPERATIONS, **making.OPERATIONS}
 
 _STACK_BYTES = 256 * 1024
@@ -79,6 +82,7 @@ def _become(uid: int, gid: int) -> None:
 
 def main(arguments: Sequence[str] = ()) -> None:
     """Serve until the end of standard input; `arguments`: uid and gid, or none."""
+    os.umask(UMASK)
     if arguments:
         uid, gid = map(int, arguments)
         _become(uid, gid)

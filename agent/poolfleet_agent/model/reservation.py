@@ -38,15 +38,17 @@ class Holder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """A reservation as it was found; `holder` is None where its content does not tell."""
+    """A reservation as it was found; `holder` is None where its content does not tell, or is not `readable` to us."""
 
     inode: int
     modified_at_s: float
     holder: Holder | None
+    readable: bool = True
 
     def is_left_over(self, now_s: float) -> bool:
         """Whether nobody can be at work any more: after a day; after ten minutes if its maker died while writing it."""
-        limit_s = _UNFINISHED_AFTER_S if self.holder is None else ANYBODYS_AFTER_S
+        unfinished = self.readable and self.holder is None
+        limit_s = _UNFINISHED_AFTER_S if unfinished else ANYBODYS_AFTER_S
         return now_s - self.modified_at_s > limit_s
 
 

@@ -8,11 +8,15 @@ import os
 import sys
 from collections.abc import Sequence
 
+UMASK = 0o022
+"""A libvirt that is nobody on a share reads what the program fills there: the agent's own may be stricter."""
+
 NOT_THE_MOUNT = "is not what was mounted there"
 
 
 def main(device: str, folder: str, argv: Sequence[str]) -> None:
     """Become the program; end with words on standard error where the folder is not the right one."""
+    os.umask(UMASK)
     try:
         os.chdir(folder)
     except OSError as error:

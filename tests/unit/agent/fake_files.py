@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Sequence
 
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.image import NewImage
 from poolfleet_agent.model.ports import FileFacts, FileKind, FileSystemFacts, JobListener, MadeFile, Rights
-from poolfleet_agent.model.share_user import ShareUser
+from poolfleet_agent.model.share_user import ROOT, ShareUser
 
 
 class FakeFiles:
     """A file system on which nothing is but what is `kept`, by path, and no path is a link but those below `links`.
 
     Links that lead onto a mount in `dead` are not followed. Whatever is made is dated `clock_now_s` and belongs to
-    `makes_as`, whoever makes it; `refusing` fails what is made.
+    `makes_as`, whoever makes it; `refusing` fails what is made. What is `private`, its owner only may read.
+    `lies_on`: the device below all of it, where that is not what was mounted.
     """
 
     def __init__(self) -> None:
@@ -30,10 +32,15 @@ class FakeFiles:
         self.refusing: ModelError | None = None
         self.acted: list[ShareUser] = []
         self.given: dict[str, ShareUser] = {}
+        self.private: dict[str, ShareUser] = {}
+        self._user = ROOT
+        self.lies_on = ""
 
     def acting_as(self, user: ShareUser) -> FakeFiles:
         self.acted.append(user)
-        return self
+        same = copy.copy(self)
+        same._user = user
+        return same
 
     async def stat(self, path: str, *, timeout_s: float = 5.0) -> FileFacts | None:
         return await self.lstat(path)
@@ -66,6 +73,8 @@ class FakeFiles:
         return [other.rpartition("/")[2].encode() for other in self.kept if other.rpartition("/")[0] == path]
 
     async def head(self, path: str, length_bytes: int, *, timeout_s: float = 5.0) -> bytes | None:
+        if self.private.get(path, self._user) != self._user:
+            raise ModelError(Reason.PATH_NOT_USABLE, "Permission denied", metadata={"errno": "EACCES"})
         return self.kept.get(path)
 
     async def open_first(self, path: str, *, timeout_s: float) -> None:
@@ -74,6 +83,7 @@ class FakeFiles:
     async def make_exclusive(
         self, path: str, content: bytes, *, unless: str, device: str = "", timeout_s: float = 30.0
     ) -> MadeFile | None:
+        self._prove(device)
         if self.refusing is not None:
             raise self.refusing
         if path in self.kept or f"{path.rpartition('/')[0]}/{unless}" in self.kept:
@@ -81,7 +91,10 @@ class FakeFiles:
         self.kept[path], self.dates[path] = content, self.clock_now_s
         return MadeFile(inode=hash(path), uid=self.makes_as)
 
-    async def make_whole(self, path: str, content: bytes, *, temporary: str, timeout_s: float = 30.0) -> bool:
+    async def make_whole(
+        self, path: str, content: bytes, *, temporary: str, device: str = "", timeout_s: float = 30.0
+    ) -> bool:
+        self._prove(device)
         return self.kept.setdefault(path, content) is content
 
     async def lowest_inodes(
@@ -89,7 +102,8 @@ class FakeFiles:
     ) -> Sequence[tuple[bytes, int]] | None:
         return None
 
-    async def unlink_if(self, path: str, *, inode: int, timeout_s: float = 5.0) -> bool:
+    async def unlink_if(self, path: str, *, inode: int, device: str = "", timeout_s: float = 5.0) -> bool:
+        self._prove(device)
         return self.kept.pop(path, None) is not None
 
     async def publish(
@@ -108,8 +122,13 @@ class FakeFiles:
     async def rights(self, path: str, *, timeout_s: float = 5.0) -> Rights:
         return self.root_may
 
-    async def clock_s(self, path: str, *, timeout_s: float = 5.0) -> float:
+    async def clock_s(self, path: str, *, device: str = "", timeout_s: float = 5.0) -> float:
+        self._prove(device)
         return self.clock_now_s
+
+    def _prove(self, device: str) -> None:
+        if device and self.lies_on and device != self.lies_on:
+            raise ModelError(Reason.UNMOUNTED, "another file system", metadata={"errno": "EXDEV"})
 
 
 class FakeImages:

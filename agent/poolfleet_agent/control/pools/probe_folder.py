@@ -187,16 +187,17 @@ class FolderProbe:
         self._fail(Layer.WRITE, started_s, Reason.SQUASHED if denied and on_share else error.reason, error.message)
 
     async def _made_and_removed(self, files: Files, path: str) -> FileFacts | None:
+        device = self.host.quarantine.device(self.entry, Use.TAKE_SPACE)
         # Its name is new, and so is that of the neighbour that must not be there.
         file = await files.make_exclusive(
-            path, _CONTENT, unless=f"{posixpath.basename(path)}.other", timeout_s=WRITE_LIMIT_S
+            path, _CONTENT, unless=f"{posixpath.basename(path)}.other", device=device, timeout_s=WRITE_LIMIT_S
         )
         if file is None:
             raise ModelError(Reason.RESOURCE_BUSY, f"{path} is there already", metadata={"path": path})
         try:
             return await files.lstat(path, timeout_s=QUESTION_LIMIT_S)
         finally:
-            await files.unlink_if(path, inode=file.inode, timeout_s=WRITE_LIMIT_S)
+            await files.unlink_if(path, inode=file.inode, device=device, timeout_s=WRITE_LIMIT_S)
 
     def _skip(self, layer: Layer, why: str) -> None:
         self._reports[layer] = skipped(layer, why)

@@ -5,6 +5,8 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import structlog
+
 from poolfleet_agent.control.acting import Acting
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
@@ -23,8 +25,10 @@ from poolfleet_agent.model.image import can_be_made
 from poolfleet_agent.model.names import check_new_volume_name
 from poolfleet_agent.model.operation import OperationKind
 from poolfleet_agent.model.ports import FileFacts, FileKind
-from poolfleet_agent.model.quarantine import NOT_THE_SHARE, Use, refusal
+from poolfleet_agent.model.quarantine import NOT_THE_SHARE, Use
 from poolfleet_agent.model.volume import VolumeDefinition
+
+log = structlog.get_logger(__name__)
 
 _NOT_MADE_BY_US = frozenset({Reason.VOLUME_EXISTS, Reason.RESOURCE_BUSY}) | NOT_THE_SHARE
 
@@ -209,8 +213,12 @@ class CreateVolume(Mutation):
         path = path_in_pool(entry, self.definition.name)
         if path is None or (self.definition.format or "raw") == "raw" or error.reason in _NOT_MADE_BY_US | MAY_GO_ON:
             return
-        facts = await self.host.files.lstat(path)
-        # What is mounted there by now may be somebody else's.
-        health = self.host.quarantine.mounts.health(entry.pool.definition)
-        if facts is not None and facts.kind is FileKind.FILE and refusal(self.pool, health, Use.WRITE) is None:
-            await self.host.files.unlink_if(path, inode=facts.inode)
+        try:
+            # What is mounted there by now may be somebody else's.
+            device = self.host.quarantine.device(entry, Use.WRITE)
+            facts = await self.host.files.lstat(path)
+            if facts is not None and facts.kind is FileKind.FILE:
+                await self.host.files.unlink_if(path, inode=facts.inode, device=device)
+        except ModelError as left:
+            # What was to be told is why the volume was not made.
+            log.warning("a half-made volume stays", path=path, reason=left.reason, error=left.message)

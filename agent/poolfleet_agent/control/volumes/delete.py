@@ -93,11 +93,11 @@ class DeleteVolume(Mutation):
             if error.reason is not Reason.SQUASHED:
                 raise
             acting = await self.host.actors.acting(entry)
-            proven()
+            device = self.host.quarantine.device(entry, Use.WRITE)
             try:
                 facts = await acting.files.lstat(path)
                 if facts is not None:
-                    await acting.files.unlink_if(path, inode=facts.inode)
+                    await acting.files.unlink_if(path, inode=facts.inode, device=device)
             except ModelError as denied:
                 raise self.host.actors.denied(entry, denied) from denied
             await self.host.refreshes.ask(self.pool)

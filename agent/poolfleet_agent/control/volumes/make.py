@@ -21,6 +21,7 @@ from poolfleet_agent.model.image import image_of
 from poolfleet_agent.model.operation import Progress
 from poolfleet_agent.model.pool import Permissions
 from poolfleet_agent.model.ports import Files
+from poolfleet_agent.model.quarantine import Use
 from poolfleet_agent.model.reservation import new_file_name
 from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.model.volume import VolumeDefinition
@@ -52,8 +53,8 @@ async def make_volume(
     folder = entry.pool.definition.target_path or ""
     path = posixpath.join(folder, new_file_name(report.operation_id))
     # Its turn may come late: what is unmounted by then must not be written below.
-    mount = host.quarantine.mounts.mount(entry.pool.definition)
-    image = image_of(definition, path, device=mount.device if mount is not None else "")
+    device = host.quarantine.device(entry, Use.TAKE_SPACE)
+    image = image_of(definition, path, device=device)
     try:
         async with _progress(acting.files, path, bytes_at_once(definition), report):
             await host.images.create(image, user=acting.user, listener=report, timeout_s=host.rules.operation_timeout_s)
@@ -67,10 +68,10 @@ async def make_volume(
             metadata = {"pool": entry.pool.name, "volume": definition.name}
             raise ModelError(Reason.VOLUME_EXISTS, f"volume {definition.name!r} is there by now", metadata=metadata)
     except ModelError as error:
-        await _remove(acting.files, path)
+        await _remove_or_log(acting.files, path, device)
         raise host.actors.denied(entry, error) from error
     except asyncio.CancelledError:
-        await _remove(acting.files, path)
+        await _remove_or_log(acting.files, path, device)
         raise
 
 
@@ -81,12 +82,21 @@ def _mode(permissions: Permissions | None) -> int:
 async def remove_new_file(host: Host, entry: PoolEntry, operation_id: str) -> None:
     """Remove what an operation that was cut off had begun to fill."""
     acting = await host.actors.acting(entry)
-    await _remove(acting.files, posixpath.join(entry.pool.definition.target_path or "", new_file_name(operation_id)))
+    path = posixpath.join(entry.pool.definition.target_path or "", new_file_name(operation_id))
+    await _remove(acting.files, path, host.quarantine.device(entry, Use.WRITE))
 
 
-async def _remove(files: Files, path: str) -> None:
+async def _remove_or_log(files: Files, path: str, device: str) -> None:
+    """Remove what was begun. What was to be told is how the creation ended: where this fails, a later sweep does it."""
+    try:
+        await _remove(files, path, device)
+    except ModelError as error:
+        log.warning("a file that was begun stays", path=path, reason=error.reason, error=error.message)
+
+
+async def _remove(files: Files, path: str, device: str) -> None:
     if (left := await files.lstat(path)) is not None:
-        await files.unlink_if(path, inode=left.inode)
+        await files.unlink_if(path, inode=left.inode, device=device)
 
 
 @asynccontextmanager

@@ -50,6 +50,8 @@ class Held:
 async def reserved(host: Host, entry: PoolEntry, volume: str, report: Report) -> AsyncIterator[Held]:
     """Hold a name that is free within the block: NAME_RESERVED, VOLUME_EXISTS, and what a directory may refuse.
 
+    SERVER_IN_GRACE where a server lets no file be made for longer than its grace period may last.
+
     The reservation stays where libvirt may yet create the volume: then it is for the next creation here, for the next
     start of the agent, or after a day for anybody to remove. Pools that are no directory of files have none.
     """
@@ -58,6 +60,7 @@ async def reserved(host: Host, entry: PoolEntry, volume: str, report: Report) ->
     if path is None:
         yield Held(acting)
         return
+    await host.grace.passed(entry.pool.definition, report.warn)
     maker = acting.files
     made = await _reserve(host, maker, entry, volume, path, report)
     if acting.user.is_root:
@@ -70,36 +73,44 @@ async def reserved(host: Host, entry: PoolEntry, volume: str, report: Report) ->
         if error.reason in MAY_GO_ON and held.libvirt_was_asked:
             log.warning("the name stays reserved: libvirt may yet create the volume", path=path, reason=error.reason)
         else:
-            await _give_back(maker, path, made)
+            await _give_back(maker, path, made, report)
         raise
     except asyncio.CancelledError:
         if not held.libvirt_was_asked:
-            await _give_back(maker, path, made)
+            await _give_back(maker, path, made, report)
         raise
-    await _give_back(maker, path, made)
+    await _give_back(maker, path, made, report)
 
 
-async def _give_back(files: Files, path: str, made: MadeFile) -> None:
+async def _give_back(files: Files, path: str, made: MadeFile, report: Report) -> None:
     try:
         await files.unlink_if(path, inode=made.inode)
     except ModelError as error:
-        # What was to be told is how the creation went. The next one here removes it, or the next start.
+        # What was to be told is how the creation went. The next one here removes it, or the sweep.
+        report.owes_reservation()
         log.warning("a reservation stays", path=path, reason=error.reason, error=error.message)
 
 
 async def find_reservation(host: Host, entry: PoolEntry, volume: str) -> Reservation | None:
     """The reservation of a name, whoever holds it; None: none, or the pool is no directory of files."""
     path = path_in_pool(entry, reservation_name(volume))
-    facts = None if path is None else await host.files.lstat(path)
-    if path is None or facts is None:
+    return None if path is None else await read_reservation((await host.actors.acting(entry)).files, path)
+
+
+async def read_reservation(files: Files, path: str) -> Reservation | None:
+    """A reservation as it is there; None: it is not. `files` acts as who makes them there, who may read its own."""
+    if (facts := await files.lstat(path)) is None:
         return None
+    content, readable = b"", True
     try:
-        content = await host.files.head(path, LONGEST_CONTENT_BYTES) or b""
+        content = await files.head(path, LONGEST_CONTENT_BYTES) or b""
     except ModelError as error:
         if error.reason not in {Reason.PATH_NOT_USABLE, Reason.STALE}:
             raise
-        content = b""  # not ours to read, or gone and made anew meanwhile
-    return Reservation(inode=facts.inode, modified_at_s=facts.modified_at_s, holder=holder_of(content))
+        readable = False  # not ours to read, or gone and made anew meanwhile: its maker may be at work
+    return Reservation(
+        inode=facts.inode, modified_at_s=facts.modified_at_s, holder=holder_of(content), readable=readable
+    )
 
 
 async def check_not_being_created(host: Host, entry: PoolEntry, volume: str) -> None:
@@ -124,7 +135,8 @@ async def is_left_over(host: Host, entry: PoolEntry, reservation: Reservation) -
     if not reservation.is_left_over(host.clock.now_s()):
         return False
     files = (await host.actors.acting(entry)).files
-    return reservation.is_left_over(await files.clock_s(entry.pool.definition.target_path or ""))
+    folder, device = entry.pool.definition.target_path or "", host.quarantine.device(entry, Use.WRITE)
+    return reservation.is_left_over(await files.clock_s(folder, device=device))
 
 
 async def _reserve(host: Host, files: Files, entry: PoolEntry, volume: str, path: str, report: Report) -> MadeFile:
@@ -134,15 +146,20 @@ async def _reserve(host: Host, files: Files, entry: PoolEntry, volume: str, path
         host=os.uname().nodename,
         created=host.clock.now_s(),
     )
-    # Where the share is unmounted from here on, nothing must be written below it.
-    host.quarantine.proof(entry, Use.TAKE_SPACE)()
-    mount = host.quarantine.mounts.mount(entry.pool.definition)
-    device = mount.device if mount is not None else ""
+    device = host.quarantine.device(entry, Use.TAKE_SPACE)
     there: Reservation | None = None
     for _ in range(3):  # what was found may be gone, or left over and removed
         try:
-            made = await files.make_exclusive(path, holder.content(), unless=volume, device=device)
+            # The server may be in grace since we asked, or have had no file to tell that by.
+            making = files.make_exclusive(
+                path, holder.content(), unless=volume, device=device, timeout_s=host.grace.longest_s
+            )
+            made = await host.quarantine.mounts.while_answering(entry.pool.definition, making)
+        except asyncio.CancelledError:
+            report.owes_reservation()  # it may yet be made
+            raise
         except ModelError as error:
+            report.owes_reservation()
             raise host.actors.denied(entry, error) from error
         if made is not None:
             return made

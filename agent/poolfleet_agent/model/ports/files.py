@@ -61,7 +61,11 @@ class Rights:
 
 
 class Files(Protocol):
-    """Looks at paths, in a child process that may be lost. Missing paths are None; all else raises ModelError."""
+    """Looks at paths, in a child process that may be lost. Missing paths are None; all else raises ModelError.
+
+    `device`, where it is asked for: `major:minor` of the mount that the folder must lie on, else UNMOUNTED, and nothing
+    is made or removed; empty: any.
+    """
 
     def acting_as(self, user: ShareUser) -> Self:
         """The same files, those on network mounts touched as that user; local ones as before."""
@@ -108,15 +112,17 @@ class Files(Protocol):
     ) -> MadeFile | None:
         """Make a file where there is neither it nor its neighbour `unless`; None: one of them is there.
 
-        `device`: `major:minor` of the mount that its directory must lie on, else UNMOUNTED; empty: any.
         All of `content` is in it only if the neighbour was missing after it was made. After POOL_UNRESPONSIVE it may
         have been made all the same. A directory that is missing is PATH_NOT_USABLE.
         """
         ...
 
-    async def make_whole(self, path: str, content: bytes, *, temporary: str, timeout_s: float = 30.0) -> bool:
+    async def make_whole(
+        self, path: str, content: bytes, *, temporary: str, device: str = "", timeout_s: float = 30.0
+    ) -> bool:
         """Make a file, and the folder that it is in, so that nobody sees less than all of it; False: one is there.
 
+        `device` is that of the folder above.
         `temporary` is the name that it has in that folder meanwhile. After POOL_UNRESPONSIVE it may be made all the
         same. READ_ONLY, FULL, QUOTA_EXCEEDED, PATH_NOT_USABLE.
         """
@@ -131,7 +137,7 @@ class Files(Protocol):
         """
         ...
 
-    async def unlink_if(self, path: str, *, inode: int, timeout_s: float = 5.0) -> bool:
+    async def unlink_if(self, path: str, *, inode: int, device: str = "", timeout_s: float = 5.0) -> bool:
         """Remove a file only if it still is that inode; the answer says whether it did."""
         ...
 
@@ -149,7 +155,7 @@ class Files(Protocol):
         """Change the owner of a file only if it still is that inode; the answer says whether it did."""
         ...
 
-    async def clock_s(self, path: str, *, timeout_s: float = 5.0) -> float:
+    async def clock_s(self, path: str, *, device: str = "", timeout_s: float = 5.0) -> float:
         """Seconds since the epoch by the clock that dates the files of a folder; a file is made there and removed.
 
         PATH_NOT_USABLE where none may be made.

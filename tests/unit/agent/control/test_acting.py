@@ -15,8 +15,9 @@ from poolfleet_agent.control.volumes.delete import DeleteVolume
 from poolfleet_agent.control.volumes.space import Promises
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationState
-from poolfleet_agent.model.pool import NetfsSource, Permissions
+from poolfleet_agent.model.pool import HealthStatus, NetfsSource, Permissions
 from poolfleet_agent.model.ports import Rights
+from poolfleet_agent.model.reservation import Holder
 from poolfleet_agent.model.share_user import ROOT, ShareUser
 from poolfleet_agent.model.volume import VolumeDefinition
 from tests.unit.agent.fake_host import MIB, QEMU_USER, FakeHost, operations, pool_facts, until, use_case_host
@@ -95,6 +96,20 @@ async def test_the_server_is_asked_once_for_a_mount_and_again_for_the_next(
     assert len(asked) == 2
 
 
+@pytest.mark.parametrize("known_first", [True, False])
+async def test_a_share_that_was_read_only_is_not_taken_for_squashed_afterwards(
+    fake: FakeHost, known_first: bool
+) -> None:
+    fake.files.root_may = SQUASHED
+    if not known_first:
+        await fake.actors.acting(entry(fake))
+    fake.watch.become("/pools/p", HealthStatus.FAULTY, Reason.READ_ONLY)
+    await fake.actors.acting(entry(fake))
+    fake.watch.become("/pools/p", HealthStatus.HEALTHY)
+    fake.files.root_may = Rights(read=True, write=True, search=True)
+    assert not (await fake.actors.acting(entry(fake))).squashed
+
+
 @pytest.mark.parametrize(("owner", "reason"), [(OWNER, "SQUASHED"), (ShareUser(uid=65534, gid=65534), "IDMAP")])
 async def test_a_share_that_root_cannot_list_is_not_started(fake: FakeHost, owner: ShareUser, reason: str) -> None:
     definition = entry(fake).pool.definition
@@ -105,6 +120,15 @@ async def test_a_share_that_root_cannot_list_is_not_started(fake: FakeHost, owne
     assert refused.value.reason == reason
     fake.files.root_may = SQUASHED
     await fake.actors.check_listable(definition)
+
+
+async def test_a_reservation_that_only_the_owner_may_read_is_known_for_our_own(fake: FakeHost) -> None:
+    path = "/pools/p/.poolfleet-reserve.v"
+    fake.files.root_may = SQUASHED
+    fake.files.kept[path] = Holder(agent_id="agent", operation_id="ours", host="here", created=1.0).content()
+    fake.files.private[path] = OWNER
+    assert (await create(fake)).changed
+    assert list(fake.files.kept) == ["/pools/p/v"]
 
 
 async def test_a_volume_is_made_as_the_owner_and_then_seen_by_one_refresh(fake: FakeHost) -> None:
@@ -215,3 +239,36 @@ async def test_what_libvirt_may_not_delete_who_acts_there_does(fake: FakeHost, r
     deletion = DeleteVolume(host=use_case_host(fake), pool="p", volume="v", allow_in_use=True)
     await operations().submit(deletion, Caller(name="unix", rpc="DeleteVolume"))
     assert fake.files.kept == {}
+
+
+async def test_nothing_is_removed_where_the_folder_is_on_another_device_than_the_share(fake: FakeHost) -> None:
+    assert (await create(fake)).changed
+    fake.files.kept["/pools/p/v"] = b"below the share"
+    fake.files.lies_on = "8:1"
+    fake.hypervisor.failing["delete_volume p v"] = ModelError(Reason.SQUASHED, "Permission denied")
+    deletion = DeleteVolume(host=use_case_host(fake), pool="p", volume="v", allow_in_use=True)
+    failure = (await operations().submit(deletion, Caller(name="unix", rpc="DeleteVolume"))).failure
+    assert failure is not None
+    assert failure.reason is Reason.UNMOUNTED
+    assert list(fake.files.kept) == ["/pools/p/v"]
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_how_a_creation_ended_is_told_where_what_it_began_cannot_be_removed(
+    fake: FakeHost, cancelled: bool
+) -> None:
+    async def unlink_if(path: str, **how: Any) -> bool:
+        raise ModelError(Reason.POOL_UNRESPONSIVE, "no answer")
+
+    fake.files.root_may, fake.files.unlink_if = SQUASHED, unlink_if
+    fake.images.held, fake.images.failing = asyncio.Event(), ModelError(Reason.FULL, "no space")
+    running = operations()
+    asked = asyncio.create_task(running.submit(creation(fake), Caller(name="unix", rpc="CreateVolume")))
+    await until(lambda: fake.images.made)
+    (operation,) = running.journal.newest_first()
+    if cancelled:
+        assert (await running.cancel(operation.id)).state is OperationState.CANCELLED
+    fake.images.held.set()
+    ended = await asked
+    assert ended.failure is not None
+    assert ended.failure.reason is (Reason.OPERATION_CANCELLED if cancelled else Reason.FULL)

@@ -11,6 +11,7 @@ from poolfleet_agent.control.left_overs import LeftOvers
 from poolfleet_agent.model.operation import Operation, OperationKind, OperationState
 from poolfleet_agent.model.pool import HealthStatus
 from poolfleet_agent.model.reservation import Holder
+from poolfleet_agent.model.share_user import ShareUser
 from tests.unit.agent.fake_host import FakeHost, pool_facts, use_case_host
 from tests.unit.agent.memory_operations import MemoryOperations
 
@@ -103,3 +104,24 @@ async def test_an_agent_that_only_observes_removes_nothing(fake: FakeHost, left_
 async def test_nothing_is_decided_before_the_host_was_looked_at(fake: FakeHost, left_overs: LeftOvers) -> None:
     fake.registry.seen_since_start = False
     assert not await left_overs.sweep()
+
+
+@pytest.mark.parametrize(("age_s", "stays"), [(DAY_S - 60, True), (DAY_S + 60, False)])
+async def test_what_cannot_be_read_may_be_of_one_who_is_at_work_and_holds_up_nothing_else(
+    fake: FakeHost, left_overs: LeftOvers, age_s: float, stays: bool
+) -> None:
+    fake.files.kept = {RESERVATION: reserved_by("another", "theirs"), "/pools/p/.poolfleet-new.earlier": b""}
+    fake.files.private[RESERVATION] = ShareUser(uid=1000, gid=100)
+    fake.files.clock_now_s += age_s
+    await left_overs.sweep()
+    assert list(fake.files.kept) == ([RESERVATION] if stays else [])
+
+
+async def test_nothing_is_removed_where_the_folder_is_on_another_device_than_the_share(
+    fake: FakeHost, left_overs: LeftOvers
+) -> None:
+    fake.files.kept[RESERVATION] = reserved_by("agent", "earlier")
+    fake.watch.mount("/pools/p", "server:/export")
+    fake.files.lies_on = "8:1"
+    await left_overs.sweep()
+    assert RESERVATION in fake.files.kept

@@ -17,6 +17,7 @@ from poolfleet_agent.model.domain_disk import DiskRole, DomainReading, DomainRef
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationKind, OperationState
 from poolfleet_agent.model.reservation import Holder
+from poolfleet_agent.model.share_user import ShareUser
 from tests.unit.agent.fake_host import MIB, FakeHost, pool_facts, use_case_host, volume_facts
 from tests.unit.agent.memory_operations import MemoryOperations
 
@@ -146,3 +147,14 @@ async def test_a_new_creation_of_that_name_waits_for_the_cleaning(restarted: Any
         restarted.recovery.lanes.claim(kind=OperationKind.CREATE_VOLUME, pool="p", volume="v", fingerprint="new")
     assert held.value.reason is Reason.OPERATION_IN_PROGRESS
     restarted.recovery.lanes.release(claim)
+
+
+async def test_a_reservation_that_cannot_be_read_yet_does_not_end_the_search(restarted: Any) -> None:
+    restarted.fake.files.private[RESERVATION] = ShareUser(uid=1000, gid=100)
+    cleaning = asyncio.create_task(restarted.clean())
+    await asyncio.sleep(0.4)
+    assert not cleaning.done()
+    restarted.fake.files.private.clear()
+    await cleaning
+    assert restarted.fake.hypervisor.volumes["p"] == {}
+    assert restarted.fake.files.kept == {}

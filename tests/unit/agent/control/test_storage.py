@@ -98,6 +98,16 @@ async def test_nothing_is_written_where_the_share_is_unmounted_between_check_and
     assert MARKER not in fake.files.kept
 
 
+async def test_nothing_is_written_where_the_folder_is_on_another_device_than_the_share(fake: Any) -> None:
+    fake.watch.mount("/pools/p", "filer:/export")
+    await fake.looker.pool("p")
+    fake.files.lies_on = "8:1"
+    failure = (await adopted(fake)).failure
+    assert failure is not None
+    assert failure.reason is Reason.UNMOUNTED
+    assert MARKER not in fake.files.kept
+
+
 @pytest.mark.parametrize("reason", [Reason.READ_ONLY, Reason.STALE, Reason.FULL])
 async def test_a_share_that_takes_no_writes_is_not_adopted(fake: Any, reason: Any) -> None:
     fake.watch.mount("/pools/p", "filer:/export")

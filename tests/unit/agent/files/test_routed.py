@@ -7,7 +7,8 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -335,6 +336,26 @@ async def test_a_file_is_made_only_on_the_device_that_its_folder_is_to_lie_on(
     assert refused.value.reason is Reason.UNMOUNTED
     assert list(tmp_path.iterdir()) == []
     assert await files.make_exclusive(str(tmp_path / "new"), b"x", unless="other", device=device)
+
+
+@pytest.mark.parametrize("change", ["make_whole", "unlink_if", "clock_s"])
+async def test_nothing_is_made_or_removed_where_the_folder_is_on_another_device(
+    files: RoutedFiles, tmp_path: Path, change: str
+) -> None:
+    path, found = tmp_path / "there", tmp_path.stat().st_dev
+    path.touch()
+    changes: dict[str, Callable[..., Awaitable[object]]] = {
+        "make_whole": partial(files.make_whole, str(tmp_path / "made/file"), b"x", temporary="t"),
+        "unlink_if": partial(files.unlink_if, str(path), inode=path.stat().st_ino),
+        "clock_s": partial(files.clock_s, str(tmp_path)),
+    }
+    changing, dated = changes[change], tmp_path.stat().st_mtime_ns
+    with pytest.raises(ModelError) as refused:
+        await changing(device="0:99999")
+    assert refused.value.reason is Reason.UNMOUNTED
+    assert list(tmp_path.iterdir()) == [path]
+    assert tmp_path.stat().st_mtime_ns == dated
+    assert await changing(device=f"{os.major(found)}:{os.minor(found)}")
 
 
 async def test_opening_a_file_of_a_directory_opens_no_pipe_and_needs_no_file(

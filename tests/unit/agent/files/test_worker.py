@@ -93,3 +93,13 @@ def test_it_is_small(process: subprocess.Popen[bytes]) -> None:
     (pss_kib,) = [int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")]
     # Measured: 8 MiB where nothing is shared with another interpreter.
     assert pss_kib < 16 * 1024
+
+
+def test_what_it_makes_is_readable_to_all_however_strict_the_agent_s_umask_is(tmp_path: Path) -> None:
+    command = [sys.executable, "-I", "-S", str(SOURCE)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, umask=0o077) as strict:
+        assert ask(strict, b"1", b"make_exclusive", os.fsencode(tmp_path / "r"), b"v", b"mine", b"")[1] == b"0"
+        assert ask(strict, b"2", b"make_whole", os.fsencode(tmp_path / "f/m"), b"mine", b"t")[1] == b"0"
+        strict.kill()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
+    assert modes == {"r": 0o644, "f": 0o755, "m": 0o644}

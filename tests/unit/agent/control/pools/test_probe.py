@@ -89,7 +89,7 @@ class Folders(FakeFiles):
             message = f"{path}: Permission denied"
             raise ModelError(Reason.PATH_NOT_USABLE, message, metadata={"path": path, "errno": "EACCES"})
         self.written.append(path)
-        return await super().make_exclusive(path, content, unless=unless)
+        return await super().make_exclusive(path, content, unless=unless, device=device)
 
 
 class Servers:
@@ -199,6 +199,11 @@ async def test_a_dead_mount_is_not_touched(fake: Any) -> None:
     assert not fake.files.asked
     assert not fake.files.written
     assert found.verdict.startswith("tcp failed")
+
+
+async def test_nothing_is_written_where_the_folder_is_on_another_device_than_the_share(fake: Any) -> None:
+    fake.files.lies_on = "8:1"
+    assert outcomes(await probed(fake, "share", write_test=True))["write"] == "UNMOUNTED"
 
 
 @pytest.mark.parametrize("known", [HealthStatus.SUSPECT, None])
