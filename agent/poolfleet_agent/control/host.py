@@ -8,6 +8,7 @@ from poolfleet_agent.control.grace import ServerGrace
 from poolfleet_agent.control.maintenance import MaintenanceState
 from poolfleet_agent.control.mounted import MountBook
 from poolfleet_agent.control.quarantine import Quarantine
+from poolfleet_agent.control.refreshes import Refreshing
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.look import Looker
 from poolfleet_agent.inventory.observe import Observer
@@ -54,8 +55,9 @@ class Host:
     quarantine: Quarantine
     actors: Actors
     images: Images
+    refreshing: Refreshing
     refreshes: Turns[None]
-    """Refreshes of pools in libvirt, by name: several who ask share one."""
+    """The same, by name: several who ask share one."""
     grace: ServerGrace
     encoder: Encoder
     clock: Clock

@@ -176,7 +176,7 @@ class Recovery:
         if file is None or file.kind is not FileKind.FILE or file.modified_at_s < since_s:
             return True
         # libvirt was restarted too, and has not seen what its own child went on to write.
-        await self.host.hypervisor.refresh_pool(operation.pool, server=server)
+        await self.host.refreshes.ask(operation.pool)
         return False
 
 

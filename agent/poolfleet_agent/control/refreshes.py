@@ -1,17 +1,53 @@
-"""Having libvirt see what it did not make itself: one refresh for all who wait for one."""
+"""Having libvirt see what it did not make itself: the one way to a refresh, and one refresh for all who wait for one.
 
+A refresh opens every file of the pool, and where it fails libvirt stops the pool: so the share has to answer and to let
+files be opened, and the stop is known for nobody's wish.
+"""
+
+from dataclasses import dataclass
+
+import structlog
+
+from poolfleet_agent.control.grace import Say, ServerGrace
 from poolfleet_agent.control.quarantine import Quarantine
+from poolfleet_agent.inventory.own_stops import OwnStops
 from poolfleet_agent.inventory.registry import Registry
+from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.inventory.turns import Turns
 from poolfleet_agent.model.ports import Hypervisor
 
+log = structlog.get_logger(__name__)
 
-def pool_refreshes(hypervisor: Hypervisor, registry: Registry, quarantine: Quarantine) -> Turns[None]:
-    """Refreshes by pool: who asks gets one that began after it asked, or what the quarantine or libvirt refuses."""
+
+@dataclass(frozen=True, kw_only=True)
+class Refreshing:
+    """Refreshes one pool."""
+
+    hypervisor: Hypervisor
+    quarantine: Quarantine
+    grace: ServerGrace
+    own_stops: OwnStops
+
+    async def refresh(self, entry: PoolEntry, say: Say) -> None:
+        """Once libvirt may open the pool's files: SERVER_IN_GRACE, and what the quarantine or libvirt refuses."""
+        await self.grace.passed(entry.pool.definition, say)
+        await self.quarantine.check_refresh(entry)
+        await self.refresh_proven(entry)
+
+    async def refresh_proven(self, entry: PoolEntry) -> None:
+        """The same at once, for who has just seen that libvirt may."""
+        server = entry.pool.server or self.quarantine.mounts.server_below(entry.volumes.values())
+        with self.own_stops.refreshing(entry.pool.name):
+            await self.hypervisor.refresh_pool(entry.pool.name, server=server)
+
+
+def shared_refreshes(refreshing: Refreshing, registry: Registry) -> Turns[None]:
+    """Refreshes by pool: who asks gets one that began after it asked, or what `refresh` raises."""
 
     async def refresh(pool: str) -> None:
-        entry = registry.snapshot.entry(pool)
-        await quarantine.check_refresh(entry)
-        await hypervisor.refresh_pool(pool, server=entry.pool.server)
+        async def say(message: str) -> None:
+            log.info("a refresh waits", pool=pool, why=message)
+
+        await refreshing.refresh(registry.snapshot.entry(pool), say)
 
     return Turns("refresh pool", refresh)

@@ -51,6 +51,7 @@ class Observer:
     store: SnapshotStore
     clock: Clock
     staleness_s: float
+    own_stops: OwnStops
     server_answers: Callable[[PoolDefinition], Awaitable[bool]]
     """Whether the server of a network pool answers a probe."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -62,7 +63,6 @@ class Observer:
 
     def __post_init__(self) -> None:
         """Nothing is looked at yet."""
-        self.own_stops = OwnStops(clock=self.clock)
         self._disks: Turns[DomainDisks] = Turns("look at domains", self._look_at_domains)
 
     def hear(self, event: HypervisorEvent) -> None:

@@ -29,6 +29,11 @@ class MountEntry:
     options: tuple[str, ...]
     super_options: tuple[str, ...]
 
+    @property
+    def identity(self) -> tuple[int, str]:
+        """What tells this mount from all others, of one source on one target too."""
+        return self.mount_id, self.device
+
     def option(self, name: str) -> str | None:
         """The value of `name=value`; empty for a bare word; None: not there."""
         for option in (*self.super_options, *self.options):
@@ -82,8 +87,8 @@ class MountTable:
 
     def new_on(self, target: str, before: "MountTable") -> tuple[MountEntry, ...]:
         """What is mounted on exactly this target and was not in a table that is older."""
-        known = {(entry.mount_id, entry.device) for entry in before.all_on(target)}
-        return tuple(entry for entry in self.all_on(target) if (entry.mount_id, entry.device) not in known)
+        known = {entry.identity for entry in before.all_on(target)}
+        return tuple(entry for entry in self.all_on(target) if entry.identity not in known)
 
     def holding(self, path: str) -> MountEntry | None:
         """The mount that a path lies on, found as the kernel walks: what another mount hides is not met."""

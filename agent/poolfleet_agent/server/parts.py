@@ -19,13 +19,14 @@ from poolfleet_agent.control.operations import Operations
 from poolfleet_agent.control.pools.mounting import mount_request
 from poolfleet_agent.control.quarantine import Quarantine
 from poolfleet_agent.control.recovery import Recovery
-from poolfleet_agent.control.refreshes import pool_refreshes
+from poolfleet_agent.control.refreshes import Refreshing, shared_refreshes
 from poolfleet_agent.control.rescue import Rescue
 from poolfleet_agent.control.supervisor import Supervisor
 from poolfleet_agent.hypervisor import HypervisorSettings, Libvirt
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.look import Looker
 from poolfleet_agent.inventory.observe import Observer
+from poolfleet_agent.inventory.own_stops import OwnStops
 from poolfleet_agent.inventory.pool_mounts import PoolMounts
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.restore import restore_snapshot
@@ -196,6 +197,7 @@ async def _host(
             ConfiguredStorage(id=entry.id, path=entry.path, source=entry.source) for entry in settings.storages
         ],
     )
+    own_stops = OwnStops(clock=clock)
     observer = Observer(
         looker=looker,
         hypervisor=hypervisor,
@@ -205,9 +207,12 @@ async def _host(
         store=snapshots,
         clock=clock,
         staleness_s=settings.staleness_s,
+        own_stops=own_stops,
         server_answers=server_answers,
     )
     quarantine = Quarantine(mounts=pool_mounts, registry=registry, pool_hangs=hypervisor.pool_hangs)
+    grace = ServerGrace(files=shares.files, mounts=pool_mounts)
+    refreshing = Refreshing(hypervisor=hypervisor, quarantine=quarantine, grace=grace, own_stops=own_stops)
     return Host(
         hypervisor=hypervisor,
         files=shares.files,
@@ -219,7 +224,7 @@ async def _host(
         book=book,
         maintenance=maintenance,
         quarantine=quarantine,
-        grace=ServerGrace(files=shares.files, mounts=pool_mounts),
+        grace=grace,
         actors=Actors(
             files=shares.files,
             watch=shares.watch,
@@ -228,7 +233,8 @@ async def _host(
             may_switch=os.geteuid() == 0,
         ),
         images=QemuImg(Jobs(children, most=settings.limits.max_jobs)),
-        refreshes=pool_refreshes(hypervisor, registry, quarantine),
+        refreshing=refreshing,
+        refreshes=shared_refreshes(refreshing, registry),
         encoder=encoder,
         clock=clock,
         rules=HostRules(

@@ -16,11 +16,12 @@ from poolfleet_agent.control.lanes import Lanes
 from poolfleet_agent.control.mounted import MountBook
 from poolfleet_agent.control.operations import Operations
 from poolfleet_agent.control.quarantine import Quarantine
-from poolfleet_agent.control.refreshes import pool_refreshes
+from poolfleet_agent.control.refreshes import Refreshing, shared_refreshes
 from poolfleet_agent.hypervisor.documents import LibvirtDocuments
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.look import Looker
 from poolfleet_agent.inventory.observe import Observer
+from poolfleet_agent.inventory.own_stops import OwnStops
 from poolfleet_agent.inventory.pool_mounts import PoolMounts
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.model.domain_disk import DomainReading
@@ -153,6 +154,7 @@ class FakeHypervisor:
 
     async def refresh_pool(self, pool: str, *, server: str | None) -> None:
         """Volumes are files of FakeFiles, where those are told to it."""
+        self.servers[f"refresh_pool {pool}"] = server
         await self._answer(f"refresh_pool {pool}", None)
         for path in self.files.kept if self.files else ():
             folder, _, name = path.rpartition("/")
@@ -331,7 +333,11 @@ class FakeHost:
             mounts=self.pool_mounts, registry=self.registry, pool_hangs=self.hypervisor.pool_hangs
         )
         self.images = FakeImages(self.files)
-        self.refreshes = pool_refreshes(self.hypervisor, self.registry, self.quarantine)
+        self.own_stops = OwnStops(clock=self.clock)
+        self.refreshing = Refreshing(
+            hypervisor=self.hypervisor, quarantine=self.quarantine, grace=self.grace, own_stops=self.own_stops
+        )
+        self.refreshes = shared_refreshes(self.refreshing, self.registry)
         self.actors = Actors(
             files=self.files,
             watch=self.watch,

@@ -34,6 +34,9 @@ AUTOMOUNT_LIMIT_S = 10.0
 DENIED = frozenset({MountFailure.ACCESS_DENIED, MountFailure.NO_SUCH_EXPORT, MountFailure.UNKNOWN})
 """What mount says of an export that is not there."""
 
+MAY_BE_MOUNTED = frozenset({MountFailure.TIMED_OUT, MountFailure.UNKNOWN, MountFailure.WRONG_SHARE})
+"""After these what we asked for may be mounted: mount was killed, or said nothing that we know, or was wrong."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -53,23 +56,19 @@ class MountAttempt:
 
         A share whose server is in its grace period stays mounted, known as tried: it could not be unmounted yet.
         """
-        before = await self._table()
-        there = before.on(self.request.target)
-        if there is not None and await self._is_right(before, there):
-            ours = self.book.is_attempt(self.request.target)
-            await self._start_on(start, say, _without(before, there) if ours else before, ours=ours)
-            return
-        if there is not None:
-            await self._undo_leftover(there)
-            before = await self._table()
-        doubt, addresses = await self._probe()
-        try:
-            await self.book.attempting(self.request)
-            await self._mount(before, doubt, addresses)
-        except BaseException:
-            await to_its_end(self._undo(before))
-            raise
-        await self._start_on(start, say, before, ours=True)
+        if self.book.is_attempt(self.request.target):  # of an agent that was cut off: its mount may go on by itself
+            await self.mounts.end_orphans(self.request.target)
+        there = await self._found() or await self._mount()
+        await self._start_on(start, say, there if self.book.is_attempt(self.request.target) else None)
+
+    async def _found(self) -> MountEntry | None:
+        """The share, where it is on the target already; what else of ours is there is undone. TARGET_BUSY: not ours."""
+        table = await self._table()
+        there = table.on(self.request.target)
+        if there is None or await self._is_right(table, there):
+            return there
+        await self._undo_leftover(there)
+        return None
 
     async def _table(self) -> MountTable:
         """The mounts as they are, once autofs has mounted what it may have for the target."""
@@ -115,18 +114,38 @@ class MountAttempt:
             raise MountError(MountFailure(failed.failure), failed.message, layer=failed.layer)
         return probe.doubt, probe.addresses
 
-    async def _mount(self, before: MountTable, doubt: LayerResult | None, addresses: Sequence[str]) -> None:
-        request = self.request
+    async def _mount(self) -> MountEntry:
+        """Mount the share, an attempt of ours from then on; where somebody was quicker, theirs is found."""
+        doubt, addresses = await self._probe()
+        # That took its time, and mount takes some: what comes meanwhile is not ours.
+        if (there := await self._found()) is not None:
+            return there
         try:
-            await self.mounts.mount(request, timeout_s=ATTEMPT_LIMIT_S)
+            return await self._mount_proven(await self.mounts.table(), addresses)
         except MountError as error:
+            if error.failure is MountFailure.TARGET_BUSY and (there := await self._found()) is not None:
+                return there
             if doubt is not None and error.failure in DENIED:
                 message = f"{doubt.message}; {error.message}"
                 raise MountError(MountFailure(doubt.failure), message, layer=doubt.layer) from error
             raise
+
+    async def _mount_proven(self, before: MountTable, addresses: Sequence[str]) -> MountEntry:
+        request = self.request
+        try:
+            await self.book.attempting(request)
+            await self.mounts.mount(request, timeout_s=ATTEMPT_LIMIT_S)
+            return await self._prove_made(before, await self.mounts.table(), addresses)
+        except BaseException as error:
+            nothing = isinstance(error, MountError) and error.failure not in MAY_BE_MOUNTED
+            await to_its_end(self.book.gone(request.target) if nothing else self._undo_new(before))
+            raise
+
+    async def _prove_made(self, before: MountTable, after: MountTable, addresses: Sequence[str]) -> MountEntry:
+        request, there = self.request, after.on(self.request.target)
         known = (*addresses, *self.book.addresses(request.source.host))
-        proof = prove_made(before, await self.mounts.table(), request.target, request.source, known)
-        if proof is Proof.UNMOUNTED:
+        proof = prove_made(before, after, request.target, request.source, known)
+        if there is None or proof is Proof.UNMOUNTED:
             message = f"mount succeeded, and nothing is mounted on {request.target}: somebody unmounted it"
             raise MountError(MountFailure.SYSTEM_CALL_FAILED, message, layer="proof")
         if proof is not Proof.RIGHT:
@@ -136,11 +155,12 @@ class MountAttempt:
                 f" {request.source.host}: another export of the same file system was mounted here before",
                 layer="proof",
             )
+        if len(after.new_on(request.target, before)) != 1:  # nobody can tell which is ours
+            await self.book.mounted(request, MountOwner.FOREIGN, address=there.address)
+        return there
 
-    async def _start_on(
-        self, start: Callable[[], Awaitable[None]], say: Say, before: MountTable, *, ours: bool
-    ) -> None:
-        """Have libvirt start on the mount. Where it may do so later, the mount stays, and stays an attempt."""
+    async def _start_on(self, start: Callable[[], Awaitable[None]], say: Say, made: MountEntry | None) -> None:
+        """Have libvirt start on the mount, `made` if it is ours. Where it may do so later, it stays, and an attempt."""
         target = self.request.target
         try:
             await self.ready(say)
@@ -149,12 +169,12 @@ class MountAttempt:
                 raise MountError(MountFailure.SYSTEM_CALL_FAILED, message, layer="proof")
             await start()
         except MountError:
-            if ours:
-                await to_its_end(self._undo(before))
+            if made is not None:
+                await to_its_end(self._undo(made))
             raise
         except ModelError as error:
-            if ours and error.reason not in MAY_GO_ON | {Reason.SERVER_IN_GRACE}:
-                await to_its_end(self._undo(before))
+            if made is not None and error.reason not in MAY_GO_ON | {Reason.SERVER_IN_GRACE}:
+                await to_its_end(self._undo(made))
             raise
         entry = (await self.mounts.table()).on(target)
         if entry is None:
@@ -164,23 +184,28 @@ class MountAttempt:
                 metadata={"path": target},
                 retry_delay_s=1.0,
             )
-        if ours:
-            await self.book.mounted(self.request, MountOwner.AGENT, address=entry.address)
+        if made is not None:
+            owner = MountOwner.AGENT if entry.identity == made.identity else MountOwner.FOREIGN
+            await self.book.mounted(self.request, owner, address=entry.address)
 
-    async def _undo(self, before: MountTable) -> None:
-        """Unmount what is new on the target; what cannot be is still known as ours."""
+    async def _undo_new(self, before: MountTable) -> None:
+        """Undo the one mount that is new on the target; of several nobody can tell which is ours."""
+        new = (await self.mounts.table()).new_on(self.request.target, before)
+        await self._undo(new[0] if len(new) == 1 else None)
+
+    async def _undo(self, made: MountEntry | None) -> None:
+        """Unmount what is ours while it is on top; what cannot be unmounted is still known as ours."""
         target = self.request.target
         try:
             async with asyncio.timeout(UNDO_LIMIT_S):
-                for _ in (await self.mounts.table()).new_on(target, before):
+                there = (await self.mounts.table()).on(target)
+                if there is not None and made is not None and there.identity == made.identity:
                     await unmount_soon(self.mounts, target)
+                elif there is not None:
+                    log.warning("what is on a target by now is not ours; it stays", target=target, there=there.source)
                 await self.book.gone(target)
         except (ModelError, TimeoutError) as error:
             log.exception("a mount could not be undone", target=target, error=str(error))
-
-
-def _without(table: MountTable, entry: MountEntry) -> MountTable:
-    return MountTable([other for other in table.entries if other != entry])
 
 
 async def unmount_soon(mounts: Mounts, target: str) -> None:

@@ -33,17 +33,12 @@ class RefreshPool(Mutation):
         require_active(entry)
         await self.host.quarantine.check_refresh(entry)
 
-        server = entry.pool.server or self.host.quarantine.mounts.server_below(entry.volumes.values())
-
         async def perform(report: Report) -> Outcome:
-            await self.host.grace.passed(entry.pool.definition, report.warn)
-            await self.host.quarantine.check_refresh(entry)
-            with self.host.observer.own_stops.refreshing(self.pool):
-                try:
-                    await self.host.hypervisor.refresh_pool(self.pool, server=server)
-                finally:
-                    # A refresh that fails makes libvirt stop the pool: what is there now must be seen in either case.
-                    after = await self.host.looker.pool(self.pool)
+            try:
+                await self.host.refreshing.refresh(entry, report.warn)
+            finally:
+                # A refresh that fails makes libvirt stop the pool: what is there now must be seen in either case.
+                after = await self.host.looker.pool(self.pool)
             return Outcome.of_pool(after, changed=True)
 
         return Work(

@@ -120,6 +120,5 @@ class StartPool(Mutation):
             return True
         if not entry.pool.active:
             return False  # somebody was quicker
-        with self.host.observer.own_stops.refreshing(self.pool):
-            await self.host.hypervisor.refresh_pool(self.pool, server=entry.pool.server)
+        await self.host.refreshing.refresh_proven(entry)
         return True

@@ -16,9 +16,10 @@ from poolfleet_agent.control.recovery import Recovery
 from poolfleet_agent.model.domain_disk import DiskRole, DomainReading, DomainReference, DomainState
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationKind, OperationState
+from poolfleet_agent.model.ports import PoolEvent, PoolEventKind
 from poolfleet_agent.model.reservation import Holder
 from poolfleet_agent.model.share_user import ShareUser
-from tests.unit.agent.fake_host import MIB, FakeHost, pool_facts, use_case_host, volume_facts
+from tests.unit.agent.fake_host import MIB, FakeHost, pool_facts, until, use_case_host, volume_facts
 from tests.unit.agent.memory_operations import MemoryOperations
 
 RESERVATION = "/pools/p/.poolfleet-reserve.v"
@@ -138,6 +139,21 @@ async def test_nothing_is_removed_while_it_cannot_be_told_whether_it_is_used(
     assert "v" in restarted.fake.hypervisor.volumes["p"]
     cleaning.cancel()
     await asyncio.gather(cleaning, return_exceptions=True)
+
+
+async def test_what_libvirt_has_yet_to_see_is_refreshed_and_a_stop_by_that_is_not_taken_for_a_persons(
+    restarted: Any,
+) -> None:
+    fake = restarted.fake
+    fake.hypervisor.volumes["p"].clear()
+    fake.files.kept["/pools/p/v"] = b""
+    fake.hypervisor.failing["refresh_pool p"] = ModelError(Reason.INTERNAL, "cannot open volume")
+    cleaning = asyncio.create_task(restarted.clean())
+    await until(lambda: "refresh_pool p" in fake.hypervisor.called)
+    await until(lambda: fake.own_stops.takes(PoolEvent(kind=PoolEventKind.STOPPED, pool="p")))
+    del fake.hypervisor.failing["refresh_pool p"]
+    await cleaning
+    assert fake.hypervisor.volumes["p"] == {}
 
 
 async def test_a_new_creation_of_that_name_waits_for_the_cleaning(restarted: Any) -> None:

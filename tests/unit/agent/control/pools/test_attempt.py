@@ -14,7 +14,7 @@ from poolfleet_agent.control.pools.attempt import MountAttempt
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_failure import MountError, MountFailure
 from poolfleet_agent.model.pool import MountOwner, NetfsSource
-from poolfleet_agent.model.ports import LayerResult, MountRequest
+from poolfleet_agent.model.ports import LayerResult, MountRequest, ServerProbe
 from tests.unit.agent.fake_mounts import FakeMounts, MemoryMountStore
 
 TARGET = "/pools/vm"
@@ -189,6 +189,21 @@ async def test_what_an_agent_that_was_killed_left_is_undone_with_the_attempt_tha
     assert (host.mounts.on(TARGET), host.store.kept) == ([], {})
 
 
+async def test_a_mount_that_went_on_without_its_agent_is_ended_before_another_begins(host: Host) -> None:
+    going_on: list[dict[str, str]] = []
+
+    async def look(request: MountRequest) -> None:
+        going_on.append(dict(host.mounts.orphans))
+        await host.mounts.appear(request)
+
+    await host.book.attempting(REQUEST)
+    host.mounts.orphans[TARGET] = SHARE
+    await host.begin_anew()
+    host.mounts.mounting = look
+    await host.attempt()
+    assert going_on == [{}]
+
+
 async def test_a_wrong_share_that_an_agent_left_that_was_killed_before_its_proof_is_replaced(host: Host) -> None:
     await host.book.attempting(REQUEST)
     host.mounts.put(TARGET, "nfs1:/srv/other")
@@ -255,6 +270,65 @@ async def test_two_new_mounts_on_the_target_are_not_trusted_by_their_export_alon
 
     host.mounts.mounting = with_anothers
     assert (await host.failure()).failure is MountFailure.WRONG_SHARE
+
+
+async def test_what_somebody_mounts_while_the_server_is_probed_is_used_and_not_undone(host: Host) -> None:
+    probe = host.mounts.probe_server
+
+    async def slowly(request: MountRequest) -> ServerProbe:
+        host.mounts.put(TARGET, SHARE)
+        return await probe(request)
+
+    host.mounts.probe_server = slowly  # type: ignore[method-assign]
+    host.starting = fail
+    with pytest.raises(ModelError):
+        await host.attempt()
+    assert (host.mounts.on(TARGET), host.mounts.mount_calls) == ([SHARE], 0)
+    assert host.book.owner(TARGET) is MountOwner.FOREIGN
+
+
+def quicker(host: Host, source: str, failure: MountFailure) -> None:
+    """Have somebody else mount while mount runs, which fails then."""
+
+    async def mount(request: MountRequest) -> None:
+        host.mounts.put(TARGET, source)
+        raise MountError(failure, "mount.nfs: no")
+
+    host.mounts.mounting = mount
+
+
+async def test_the_share_that_somebody_mounts_quicker_than_mount_is_used_and_not_undone(host: Host) -> None:
+    quicker(host, SHARE, MountFailure.TARGET_BUSY)
+    await host.attempt()
+    assert (host.mounts.on(TARGET), host.started) == ([SHARE], 1)
+    assert host.book.owner(TARGET) is MountOwner.FOREIGN
+
+
+@pytest.mark.parametrize("failure", [MountFailure.TARGET_BUSY, MountFailure.ACCESS_DENIED])
+async def test_what_else_comes_while_mount_runs_and_mounts_nothing_is_left_alone(
+    host: Host, failure: MountFailure
+) -> None:
+    quicker(host, "nfs1:/srv/other", failure)
+    assert (await host.failure()).failure is failure
+    assert (host.mounts.on(TARGET), host.store.kept) == (["nfs1:/srv/other"], {})
+
+
+async def test_what_somebody_mounts_over_or_instead_of_ours_is_not_undone(host: Host) -> None:
+    async def replaced() -> None:
+        await host.mounts.unmount(TARGET)
+        host.mounts.put(TARGET, SHARE)
+        await fail()
+
+    async def covered() -> None:
+        host.mounts.put(TARGET, "nfs1:/srv/other")
+        await fail()
+
+    for starting, there in ((replaced, [SHARE]), (covered, [SHARE, "nfs1:/srv/other"])):
+        host.mounts.entries[1:] = []
+        host.starting = starting
+        with pytest.raises(ModelError):
+            await host.attempt()
+        assert (host.mounts.on(TARGET), host.store.kept) == (there, {})
 
 
 async def test_a_mount_cannot_be_told_to_be_anothers_while_the_resolver_is_silent(host: Host) -> None:

@@ -1,0 +1,118 @@
+"""Every refresh of ours waits until files can be opened, and the stop that a failed one causes is nobody's wish."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from poolfleet_agent.control.host import Host
+from poolfleet_agent.control.mutation import Caller
+from poolfleet_agent.control.pools.refresh import RefreshPool
+from poolfleet_agent.control.volumes.create import CreateVolume
+from poolfleet_agent.control.volumes.delete import DeleteVolume
+from poolfleet_agent.control.volumes.space import Promises
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.pool import NetfsSource
+from poolfleet_agent.model.ports import PoolEvent, PoolEventKind, Rights
+from poolfleet_agent.model.share_user import ShareUser
+from poolfleet_agent.model.volume import VolumeDefinition
+from tests.unit.agent.fake_files import FakeFiles
+from tests.unit.agent.fake_host import MIB, FakeHost, operations, pool_facts, until, use_case_host
+
+STOPPED = PoolEvent(kind=PoolEventKind.STOPPED, pool="p")
+CALLER = Caller(name="unix", rpc="")
+FAILED = ModelError(Reason.INTERNAL, "cannot open volume")
+
+
+class GraceFiles(FakeFiles):
+    """`may_open`: no file can be opened before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_open = asyncio.Event()
+        self.may_open.set()
+        self.opens = 0
+
+    async def open_first(self, path: str, *, timeout_s: float) -> None:
+        self.opens += 1
+        await self.may_open.wait()
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeHost]:
+    """A host with the pool `p` on a share that squashes root."""
+    fake = FakeHost(files=GraceFiles())
+    facts = pool_facts("p")
+    definition = replace(facts.definition, type="netfs", source=NetfsSource(host="server", path="/export"))
+    fake.watch.mount("/pools/p", "server:/export")
+    fake.hypervisor.add(replace(facts, definition=definition, stored_definition=definition), "old")
+    fake.files.folders["/pools/p"] = ShareUser(uid=1000, gid=100)
+    fake.files.root_may = Rights(read=True, write=False, search=True)
+    fake.hypervisor.failing["delete_volume p old"] = ModelError(Reason.SQUASHED, "libvirt is nobody there")
+    await fake.looker.all_pools()
+    yield fake
+    await fake.refreshes.close()
+    await fake.grace.close()
+    await fake.looker.close()
+
+
+async def create(host: Host) -> Any:
+    asked = VolumeDefinition(name="v", format="raw", capacity_bytes=MIB, allocation_bytes=0)
+    mutation = CreateVolume(host=host, promises=Promises(), pool="p", definition=asked)
+    return await operations().submit(mutation, CALLER)
+
+
+async def delete(host: Host) -> Any:
+    return await operations().submit(DeleteVolume(host=host, pool="p", volume="old"), CALLER)
+
+
+async def refresh(host: Host) -> Any:
+    return await operations().submit(RefreshPool(host=host, pool="p"), CALLER)
+
+
+Asking = Callable[[Host], Awaitable[Any]]
+ALL = pytest.mark.parametrize("ask", [create, delete, refresh])
+
+
+@ALL
+async def test_a_stop_by_a_failed_refresh_is_not_taken_for_a_persons(fake: FakeHost, ask: Asking) -> None:
+    fake.hypervisor.failing["refresh_pool p"] = FAILED
+    operation = await ask(use_case_host(fake))
+    assert operation.failure.reason == FAILED.reason
+    assert fake.own_stops.takes(STOPPED)
+    assert not fake.own_stops.takes(STOPPED)
+
+
+@ALL
+async def test_libvirt_is_asked_once_files_can_be_opened(fake: FakeHost, ask: Asking) -> None:
+    fake.files.may_open.clear()
+    asking = asyncio.ensure_future(ask(use_case_host(fake)))
+    await until(lambda: fake.files.opens)
+    assert "refresh_pool p" not in fake.hypervisor.called
+    fake.files.may_open.set()
+    async with asyncio.timeout(10):
+        operation = await asking
+    assert operation.failure is None
+    assert fake.hypervisor.called.count("refresh_pool p") == 1
+
+
+async def test_a_pool_whose_share_is_not_mounted_any_more_is_not_refreshed(fake: FakeHost) -> None:
+    fake.watch.unmount("/pools/p")
+    with pytest.raises(ModelError) as refused:
+        await fake.refreshes.ask("p")
+    assert refused.value.reason is Reason.UNMOUNTED
+    assert "refresh_pool p" not in fake.hypervisor.called
+
+
+async def test_a_local_pool_is_refreshed_under_the_cap_of_the_server_that_its_backing_files_are_on(
+    fake: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.hypervisor.add(pool_facts("local"), "image")
+    await fake.looker.pool("local")
+    monkeypatch.setattr(fake.pool_mounts, "server_below", lambda volumes: "server")
+    await fake.refreshes.ask("local")
+    assert fake.hypervisor.servers["refresh_pool local"] == "server"
