@@ -1,0 +1,87 @@
+"""The agent is killed, or restarted, in the midst of its work: what it was at is done again, and nothing is left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from poolfleet import AgentClient, PoolfleetError, VolumeSpec
+from poolfleet.types.operation import OperationState
+from poolfleet.types.pool import HealthStatus, PoolState
+from scripts.embedded.process import wait_until
+from scripts.virtual_lab.host import Host
+from scripts.virtual_lab.lab import Lab
+from tests.lab.shares import ASKED_EVERY_S, MIB, NOTICED_LIMIT_S, SLOWER, share, wait_for
+
+pytestmark = pytest.mark.full
+
+BACK_WITHIN_S = 20.0 * SLOWER
+SEEN_LIMIT_S = 60.0
+# Takes the lab's server some seconds to fill.
+LARGE_BYTES = 192 * MIB
+
+
+@pytest.fixture
+def host(healthy: Lab) -> Host:
+    return healthy.hosts[0]
+
+
+@pytest.fixture
+def agent(host: Host) -> Iterator[AgentClient]:
+    with host.agent(timeout_s=240) as client:
+        yield client
+
+
+def kill(host: Host) -> None:
+    """As a crash: systemd starts it again."""
+    host.ssh("systemctl kill --kill-whom main --signal KILL poolfleet-agent")
+    host.wait_agent()
+
+
+@pytest.mark.parametrize("volume_format", ["raw", "qcow2"])
+def test_killed_at_a_create_the_next_one_succeeds_and_nothing_is_left(
+    healthy: Lab, host: Host, agent: AgentClient, volume_format: str
+) -> None:
+    agent.pools.ensure(share())
+    spec = VolumeSpec("large", capacity_bytes=LARGE_BYTES, allocation_bytes=LARGE_BYTES, format=volume_format)
+    made = agent.volumes.create("vm_data", spec, wait=False)
+    wait_until(lambda: files(healthy) != [], limit_s=SEEN_LIMIT_S, what="the create has begun")
+    kill(host)
+    ended = agent.operations.get(made.id)
+    assert ended.state in (OperationState.FAILED, OperationState.SUCCEEDED)
+    agent.volumes.create("vm_data", spec)
+    assert files(healthy) == ["large"]
+    assert agent.volumes.get("vm_data", "large").capacity_bytes == LARGE_BYTES
+
+
+def files(lab: Lab) -> list[str]:
+    return lab.server.ssh("ls -A /srv/nfs/vm_data").split()
+
+
+def test_restarted_beside_a_silent_share_it_is_back_in_time_and_the_mounts_live(
+    healthy: Lab, host: Host, agent: AgentClient, record_property: Callable[[str, object], None]
+) -> None:
+    agent.pools.ensure(share())
+    agent.volumes.create("vm_data", VolumeSpec("seen.raw", capacity_bytes=MIB, allocation_bytes=0))
+    healthy.server.silent()
+    wait_for(agent, HealthStatus.UNRESPONSIVE, limit_s=NOTICED_LIMIT_S)
+    began = time.monotonic()
+    host.ssh("systemctl restart poolfleet-agent", timeout_s=180)
+    wait_until(lambda: answers(agent), limit_s=BACK_WITHIN_S, what="it answers again", every_s=ASKED_EVERY_S)
+    taken_s = time.monotonic() - began
+    record_property("answers again after", f"{taken_s:.0f} s")
+    assert taken_s < BACK_WITHIN_S
+    assert host.mounts() == ["/srv/pools/vm_data"]
+    assert [volume.name for volume in agent.volumes.list("vm_data")] == ["seen.raw"]
+    healthy.server.heal()
+    wait_for(agent, HealthStatus.HEALTHY, limit_s=NOTICED_LIMIT_S)
+    assert agent.pools.get("vm_data").state is PoolState.RUNNING
+
+
+def answers(agent: AgentClient) -> bool:
+    try:
+        return "vm_data" in {pool.name for pool in agent.pools.list()}
+    except PoolfleetError:
+        return False
