@@ -10,6 +10,7 @@ import pytest
 from poolfleet import AgentClient, PoolfleetError, VolumeSpec
 from poolfleet.types.operation import OperationState
 from poolfleet.types.pool import HealthStatus, PoolState
+from poolfleet.types.retry import RetryPolicy
 from scripts.embedded.process import wait_until
 from scripts.virtual_lab.host import Host
 from scripts.virtual_lab.lab import Lab
@@ -38,6 +39,32 @@ def kill(host: Host) -> None:
     """As a crash: systemd starts it again."""
     host.ssh("systemctl kill --kill-whom main --signal KILL poolfleet-agent")
     host.wait_agent()
+
+
+def test_killed_at_a_mount_the_next_start_succeeds_and_nothing_is_left(
+    healthy: Lab, host: Host, agent: AgentClient
+) -> None:
+    agent.pools.define(share(version="4.2"))
+    agent.pools.build("vm_data")
+    # A server that answers the probe, and to what mount.nfs says is silent.
+    healthy.server.silent_to_mounts()
+    started = agent.pools.start("vm_data", retry=RetryPolicy(deadline_s=120), wait=False)
+    wait_until(lambda: mount_helpers(host) > 0, limit_s=SEEN_LIMIT_S, what="mount.nfs runs", every_s=ASKED_EVERY_S)
+    kill(host)
+    failed = agent.operations.get(started.id)
+    assert failed.state is OperationState.FAILED
+    assert failed.error
+    assert failed.error.reason == "AGENT_RESTARTED"
+    healthy.server.heal()
+    agent.pools.start("vm_data")
+    assert host.mounts() == ["/srv/pools/vm_data"]
+    wait_until(lambda: mount_helpers(host) == 0, limit_s=SEEN_LIMIT_S, what="no mount.nfs is left", every_s=1)
+    agent.pools.stop("vm_data")
+    assert host.mounts() == []
+
+
+def mount_helpers(host: Host) -> int:
+    return int(host.ssh("pgrep -c -x mount.nfs || true"))
 
 
 @pytest.mark.parametrize("volume_format", ["raw", "qcow2"])

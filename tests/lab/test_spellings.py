@@ -69,7 +69,7 @@ def test_two_hosts_that_spell_a_server_differently_have_one_storage(healthy: Lab
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("spelling", ["10.77.0.1", "NFS.lab"])
+@pytest.mark.parametrize("spelling", ["10.77.0.1", "NFS.lab", "nfs-second.lab", "[fd77::1]"])
 def test_a_share_that_is_mounted_elsewhere_in_another_spelling_leaves_what_it_should(
     host: Host, agent: AgentClient, spelling: str
 ) -> None:
