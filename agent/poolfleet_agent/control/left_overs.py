@@ -78,6 +78,8 @@ class LeftOvers:
             ours = self.journal.of_earlier_life(operation_of_new_file(name))
             return ours or now_s - facts.modified_at_s > ANYBODYS_AFTER_S
         holder = holder_of(await self.host.files.head(path, LONGEST_CONTENT_BYTES) or b"")
+        if holder is not None and self.journal.owes(holder.operation_id):
+            return False  # control/recovery removes it, after the volume
         if holder is not None and holder.agent_id == self.host.looker.agent_id:
             return not self.journal.of_this_life(holder.operation_id)
         found = Reservation(inode=facts.inode, modified_at_s=facts.modified_at_s, holder=holder)

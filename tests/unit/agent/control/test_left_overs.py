@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -103,3 +104,17 @@ async def test_an_agent_that_only_observes_removes_nothing(fake: FakeHost, left_
 async def test_nothing_is_decided_before_the_host_was_looked_at(fake: FakeHost, left_overs: LeftOvers) -> None:
     fake.registry.seen_since_start = False
     assert not await left_overs.sweep()
+
+
+async def test_a_reservation_stays_while_the_volume_is_owed_that_it_tells_of(fake: FakeHost) -> None:
+    store = MemoryOperations()
+    await store.save(replace(operation("owed"), debris="{}"))
+    journal = Journal(store=store)
+    await journal.load()
+    fake.files.kept[RESERVATION] = reserved_by("agent", "owed")
+    left_overs = LeftOvers(host=use_case_host(fake), journal=journal)
+    await left_overs.sweep()
+    assert list(fake.files.kept) == [RESERVATION]
+    await journal.settle("owed")
+    await left_overs.sweep()
+    assert fake.files.kept == {}
