@@ -1,7 +1,7 @@
 """The record of all operations: in memory for readers and watchers, in the store before anything happens."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -49,12 +49,15 @@ class Journal:
     async def change(
         self, operation_id: str, change: Callable[[Operation], Operation], request: RequestRecord | None = None
     ) -> Operation:
-        """Change an operation, store and show it. Changes are serial: none is lost to another, and what ended stays."""
+        """Change an operation, store and show it. Changes are serial: none is lost to another, and what ended stays.
+
+        Of that only request ids may come, and debris may be settled.
+        """
         async with self._changing:
             operation = self.get(operation_id)
             changed = change(operation)
             if operation.state.ended:
-                changed = replace(operation, request_ids=changed.request_ids)
+                changed = replace(operation, request_ids=changed.request_ids, debris=changed.debris)
             try:
                 await self.store.save(changed, request)
             except ModelError as error:
@@ -110,6 +113,19 @@ class Journal:
     def of_earlier_life(self, operation_id: str) -> bool:
         """Whether it is kept from before the agent started."""
         return operation_id in self._operations and operation_id in self._earlier
+
+    def owed(self) -> Sequence[Operation]:
+        """What was cut off by a restart, and may have left debris that was not removed yet."""
+        return [known for known in self._operations.values() if known.state.ended and known.debris]
+
+    def owes(self, operation_id: str) -> bool:
+        """Whether an operation is one of those: its reservation is needed to tell what it left."""
+        return any(operation.id == operation_id for operation in self.owed())
+
+    async def settle(self, operation_id: str) -> None:
+        """Note that what an operation left was removed, or that there is nothing."""
+        if operation_id in self._operations:
+            await self.change(operation_id, lambda known: replace(known, debris=""))
 
     def newest_first(self) -> Iterable[Operation]:
         """All of them."""

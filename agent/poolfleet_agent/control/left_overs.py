@@ -79,6 +79,8 @@ class LeftOvers:
         if (found := await read_reservation(files, path)) is None:
             return False
         holder = found.holder
+        if holder is not None and self.journal.owes(holder.operation_id):
+            return False  # control/recovery removes it, after the volume
         if holder is not None and holder.agent_id == self.host.looker.agent_id:
             at_work = self.journal.of_this_life(holder.operation_id)
             return not at_work or self.journal.left_reservation(holder.operation_id)

@@ -3,12 +3,13 @@
 libvirt finishes what it was asked even if the asker died, and may begin with it only after the agent is back. So the
 volume of an unfinished creation is looked for during a settling time, under its lane: a new creation of the same name
 waits for that. In a directory of files the reservation of its name (volumes/reserve) tells whether the volume is the
-dead agent's: without it nothing is removed, and it is removed last.
+dead agent's: without it nothing is removed, and it is removed last. So where the share does not answer or is not
+mounted, the volume can be removed much later too: until then it is owed.
 """
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -87,15 +88,41 @@ class Recovery:
             for operation, claim in held:
                 group.create_task(self._clean_one(operation, claim))
 
-    async def _clean_one(self, operation: Operation, claim: Claim) -> None:
+    async def clean_owed(self) -> bool:
+        """Remove what could not be removed before, where that can be done now. True: something is still owed."""
+        if self.host.rules.observe_only or not self.host.registry.seen_since_start:
+            return True
+        held = []
+        for operation in self._owed():
+            try:
+                held.append((operation, self.claim(operation)))
+            except ModelError as error:
+                log.info("debris stays for now", operation=operation.id, reason=error.reason, error=error.message)
+        async with asyncio.TaskGroup() as group:
+            for operation, claim in held:
+                group.create_task(self._clean_one(operation, claim, again=True))
+        return bool(self._owed())
+
+    def _owed(self) -> Sequence[Operation]:
+        """What can be told by its reservation: all else may have been made anew by somebody meanwhile."""
+        pools = self.host.registry.snapshot.pools
+        owed = [(operation, pools.get(operation.pool)) for operation in self.journal.owed()]
+        return [operation for operation, entry in owed if entry and path_in_pool(entry, operation.volume) is not None]
+
+    async def _clean_one(self, operation: Operation, claim: Claim, *, again: bool = False) -> None:
+        """Clean up, at first with patience; `again`: only if nothing keeps us, for others need the lane."""
         settled = _Settling(self.host)
+        not_done = retry_if_result(lambda done: not done)
         retrying = AsyncRetrying(
             stop=stop_after_delay(LONGEST_WAIT_S),
             wait=wait_fixed(0.25),
-            retry=retry_if_exception_type(ModelError) | retry_if_result(lambda done: not done),
+            retry=not_done if again else not_done | retry_if_exception_type(ModelError),
         )
         try:
             await retrying(self._step, operation, settled)
+            await self.journal.settle(operation.id)
+        except ModelError as error:
+            log.info("debris stays for now", operation=operation.id, reason=error.reason, error=error.message)
         except RetryError:
             log.exception(
                 "debris could not be looked for", operation=operation.id, pool=claim.pool, volume=claim.volume
@@ -111,8 +138,7 @@ class Recovery:
         await self.host.quarantine.check_known(operation.pool, Use.WRITE)
         if entry is None or path_in_pool(entry, operation.volume) is None:
             return await self._remove_made(operation, settled, entry, since_s=operation.created_at_s - CLOCK_SLACK_S)
-        if not entry.pool.active and entry.pool.definition.server is not None:
-            return False  # the reservation is on the share, which is not mounted
+        self._require_share(entry)
         made_here = json.loads(operation.debris).get("made_here", False)
         if made_here:
             await remove_new_file(self.host, entry, operation.id)
@@ -126,6 +152,14 @@ class Recovery:
         if done:
             await remove_reservation(self.host, entry, operation.volume, reservation)
         return done
+
+    def _require_share(self, entry: PoolEntry) -> None:
+        """Refuse to take the bare folder below a share for the share: UNMOUNTED."""
+        pool = entry.pool
+        if error := self.host.quarantine.mounts.unmounted(pool.definition):
+            raise error
+        if not pool.active and pool.definition.server is not None:
+            raise ModelError(Reason.UNMOUNTED, f"pool {pool.name!r} is not active: its share may not be mounted")
 
     async def _remove_made(
         self, operation: Operation, settled: "_Settling", entry: PoolEntry | None, *, since_s: float

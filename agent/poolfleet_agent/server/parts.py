@@ -99,7 +99,7 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
         background.start("watch mounts", shares.watch.run())
         background.start("observe", host.observer.run())
         left_overs = LeftOvers(host=host, journal=journal)
-        background.start("remove debris", sweep_left_overs(left_overs, after=recovery.clean(held)))
+        background.start("remove debris", sweep_left_overs(left_overs, recovery, after=recovery.clean(held)))
         retention_s = settings.limits.request_id_retention_s
         background.start("forget", forget_old_operations(journal, clock, retention_s=retention_s))
         await hypervisor.start()

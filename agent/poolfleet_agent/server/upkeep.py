@@ -8,6 +8,7 @@ import structlog
 
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.left_overs import LeftOvers
+from poolfleet_agent.control.recovery import Recovery
 from poolfleet_agent.model.errors import ModelError
 from poolfleet_agent.model.ports import Clock
 
@@ -16,6 +17,8 @@ _log = structlog.stdlib.get_logger(__name__)
 _LONGEST_INTERVAL_S = 600.0
 _SWEEP_INTERVAL_S = 3600.0
 _FIRST_SWEEP_INTERVAL_S = 1.0
+_OWED_INTERVAL_S = 15.0
+"""How soon a share is looked at again that kept us from removing what we left on it."""
 
 
 async def forget_old_operations(journal: Journal, clock: Clock, *, retention_s: float) -> None:
@@ -28,12 +31,14 @@ async def forget_old_operations(journal: Journal, clock: Clock, *, retention_s: 
         await asyncio.sleep(min(_LONGEST_INTERVAL_S, retention_s))
 
 
-async def sweep_left_overs(left_overs: LeftOvers, *, after: Coroutine[Any, Any, None]) -> None:
+async def sweep_left_overs(left_overs: LeftOvers, recovery: Recovery, *, after: Coroutine[Any, Any, None]) -> None:
     """Remove what agents that died left in the folders of pools, once `after` is done; ends by cancellation."""
     await after
     while True:
+        owed = await recovery.clean_owed()
         swept = await left_overs.sweep()
-        await asyncio.sleep(_SWEEP_INTERVAL_S if swept else _FIRST_SWEEP_INTERVAL_S)
+        interval_s = _OWED_INTERVAL_S if owed else _SWEEP_INTERVAL_S
+        await asyncio.sleep(interval_s if swept else _FIRST_SWEEP_INTERVAL_S)
 
 
 class Background:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -125,3 +126,17 @@ async def test_nothing_is_removed_where_the_folder_is_on_another_device_than_the
     fake.files.lies_on = "8:1"
     await left_overs.sweep()
     assert RESERVATION in fake.files.kept
+
+
+async def test_a_reservation_stays_while_the_volume_is_owed_that_it_tells_of(fake: FakeHost) -> None:
+    store = MemoryOperations()
+    await store.save(replace(operation("owed"), debris="{}"))
+    journal = Journal(store=store)
+    await journal.load()
+    fake.files.kept[RESERVATION] = reserved_by("agent", "owed")
+    left_overs = LeftOvers(host=use_case_host(fake), journal=journal)
+    await left_overs.sweep()
+    assert list(fake.files.kept) == [RESERVATION]
+    await journal.settle("owed")
+    await left_overs.sweep()
+    assert fake.files.kept == {}

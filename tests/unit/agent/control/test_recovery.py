@@ -16,6 +16,7 @@ from poolfleet_agent.control.recovery import Recovery
 from poolfleet_agent.model.domain_disk import DiskRole, DomainReading, DomainReference, DomainState
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationKind, OperationState
+from poolfleet_agent.model.pool import HealthStatus
 from poolfleet_agent.model.ports import PoolEvent, PoolEventKind
 from poolfleet_agent.model.reservation import Holder
 from poolfleet_agent.model.share_user import ShareUser
@@ -154,6 +155,65 @@ async def test_what_libvirt_has_yet_to_see_is_refreshed_and_a_stop_by_that_is_no
     del fake.hypervisor.failing["refresh_pool p"]
     await cleaning
     assert fake.hypervisor.volumes["p"] == {}
+
+
+async def put_on_share(fake: Any, *, active: bool = True) -> None:
+    """Let the folder of `p` be one of a share that somebody mounted on the host, which the agent has seen."""
+    fake.watch.mount("/pools/p", "server:/export")
+    await fake.looker.all_pools()
+    fake.hypervisor.add(pool_facts("p", active=active), "v")
+    await fake.looker.all_pools()
+
+
+@pytest.mark.parametrize("kept_by", ["silence", "unmounted", "unmounted, and the pool stopped"])
+async def test_what_could_not_be_removed_is_owed_over_restarts_until_its_share_is_back(
+    restarted: Any, monkeypatch: pytest.MonkeyPatch, kept_by: str
+) -> None:
+    monkeypatch.setattr("poolfleet_agent.control.recovery.LONGEST_WAIT_S", 0.0)
+    monkeypatch.setattr("poolfleet_agent.control.recovery.SETTLE_S", 0.0)
+    fake, volumes = restarted.fake, restarted.fake.hypervisor.volumes
+    on_share, fake.files.kept = fake.files.kept, {}
+    await put_on_share(fake, active=not kept_by.endswith("stopped"))
+    if kept_by == "silence":
+        fake.files.kept = on_share
+        fake.watch.become("/pools/p", HealthStatus.UNRESPONSIVE)
+    else:
+        fake.watch.unmount("/pools/p")
+    await restarted.clean()
+    assert restarted.journal.owes("o")
+
+    journal = Journal(store=restarted.journal.store)
+    assert await journal.load() == []
+    recovery = Recovery(host=restarted.recovery.host, journal=journal, lanes=Lanes())
+    assert await recovery.clean_owed()
+    recovery.lanes.release(recovery.claim(CUT_OFF))  # meanwhile others may work there
+    assert "v" in volumes["p"]
+
+    fake.watch.entries = []
+    fake.files.kept = on_share
+    await put_on_share(fake)
+    monkeypatch.setattr("poolfleet_agent.control.recovery.LONGEST_WAIT_S", 5.0)
+    assert not await recovery.clean_owed()
+    assert (volumes["p"], fake.files.kept) == ({}, {})
+    assert not journal.owes("o")
+
+
+async def test_nothing_is_owed_any_more_of_what_was_cleaned_up(restarted: Any) -> None:
+    await restarted.clean()
+    assert restarted.journal.owed() == []
+    assert restarted.journal.get("o").state is OperationState.FAILED
+
+
+async def test_what_no_reservation_tells_from_a_volume_that_was_made_anew_is_never_removed_later(
+    restarted: Any,
+) -> None:
+    fake = restarted.fake
+    facts = fake.hypervisor.pools["p"]
+    fake.hypervisor.pools["p"] = replace(facts, definition=replace(facts.definition, type="logical"))
+    await fake.looker.all_pools()
+    await restarted.recovery.fail_unfinished(await restarted.journal.load())
+    await restarted.recovery.clean_owed()
+    assert "v" in fake.hypervisor.volumes["p"]
 
 
 async def test_a_new_creation_of_that_name_waits_for_the_cleaning(restarted: Any) -> None:
