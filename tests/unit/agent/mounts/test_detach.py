@@ -159,7 +159,11 @@ if os.geteuid() == 0:
                 await inside.unmounter.force_unmount(inside.target)
             process.kill()
         assert inside.proof() is Proof.UNMOUNTED
-        assert [log["steps"] for log in logs] == ["force 16, force 16, force 16, force 16, detach 0"]
+        (log,) = logs
+        *forced, last = log["steps"].split(", ")
+        assert set(forced) == {"force 16"}
+        assert len(forced) > 2
+        assert last == "detach 0"
 
     async def test_of_two_on_one_target_the_top_one_goes(inside: Inside) -> None:
         other = NetfsSource(host="nfs1", path="/other")
