@@ -32,12 +32,13 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def reached(point: str) -> None:
     """Do what is to be done at this point, if anything is."""
     file = Path(os.environ[CUT_FILE])
-    if not file.exists():
+    try:
+        wanted, action, *whom = file.read_text().split()
+        if wanted != point:
+            return
+        file.unlink()
+    except FileNotFoundError:
         return
-    wanted, action, *whom = file.read_text().split()
-    if wanted != point:
-        return
-    file.unlink()
     if action == "kill":
         os.kill(int(whom[0]) if whom else os.getpid(), signal.SIGKILL)
     else:

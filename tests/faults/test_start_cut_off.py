@@ -49,6 +49,12 @@ if os.geteuid() == 0:
             options = [f"port={server.port}"]
             self.spec = PoolSpec.netfs("vm", host=share.host, path=share.path, target=str(self.target), options=options)
 
+        def arm(self, words: str) -> None:
+            """Say what is to happen, all at once: the agent looks at any time."""
+            new = self.file.with_suffix(".new")
+            new.write_text(words)
+            new.replace(self.file)
+
         def layers(self) -> int:
             lines = Path(f"/proc/{self.host.libvirtd.pid}/mountinfo").read_text().splitlines()
             return sum(f" {self.target} " in line for line in lines)
@@ -134,7 +140,7 @@ if os.geteuid() == 0:
 
     @pytest.mark.parametrize("point", POINTS)
     def test_the_agent_is_killed(cut: Cut, point: str) -> None:
-        cut.file.write_text(f"{point} kill")
+        cut.arm(f"{point} kill")
         with contextlib.suppress(poolfleet.PoolfleetError):
             cut.client.pools.start("vm", wait=False, timeout_s=5)
         wait_until(lambda: cut.host.agent.pid is None, limit_s=LIMIT_S, what=f"the agent is killed at {point}")
@@ -148,7 +154,7 @@ if os.geteuid() == 0:
 
     @pytest.mark.parametrize("point", POINTS)
     def test_the_share_is_unmounted(cut: Cut, point: str) -> None:
-        cut.file.write_text(f"{point} unmount {cut.target}")
+        cut.arm(f"{point} unmount {cut.target}")
         assert cut.reason_of_start() in TOLD.get(point, {""})
         assert not cut.file.exists(), "the point was reached"
         assert list(cut.target.iterdir()) == []
@@ -157,7 +163,7 @@ if os.geteuid() == 0:
 
     @pytest.mark.parametrize("point", ["child", "mount", "proof", "create"])
     def test_libvirtd_is_killed(cut: Cut, point: str) -> None:
-        cut.file.write_text(f"{point} kill {cut.host.libvirtd.pid}")
+        cut.arm(f"{point} kill {cut.host.libvirtd.pid}")
         cut.client.pools.start("vm", wait=False)
         wait_until(lambda: cut.host.libvirtd.pid is None, limit_s=LIMIT_S, what=f"libvirtd is killed at {point}")
         cut.host.libvirtd.restart()
