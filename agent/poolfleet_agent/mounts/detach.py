@@ -31,7 +31,7 @@ class Unmounter:
         table: Callable[[], MountTable],
         *,
         program: Sequence[str] = UMOUNT,
-        force_timeout_s: float = 25.0,
+        force_timeout_s: float = 20.0,
     ) -> None:
         self._children = children
         self._table = table
@@ -56,7 +56,7 @@ class Unmounter:
     async def force_unmount(self, target: str) -> None:
         """Get rid of the top mount of a target, whatever hangs on it: POOL_UNRESPONSIVE where it is there still.
 
-        It takes up to 25 s; what has hung on the server until then has failed, what was open is lost.
+        It takes up to 10 s; what has hung on the server until then has failed, what was open is lost.
         """
         top = self._table().on(target)
         if top is None:

@@ -14,9 +14,8 @@ MNT_FORCE = 1
 MNT_DETACH = 2
 UMOUNT_NOFOLLOW = 8
 
-FORCED_FOR_S = 15.0
-"""Most mounts are free after two tries; on a busy host libvirt comes to its next call on the share seconds later, and
-for 8 s it was not always free."""
+FORCED_FOR_S = 8.0
+"""Most mounts are free after two tries; on a busy host libvirt comes to its next call on the share seconds later."""
 PAUSE_S = 1.0
 
 # Nothing is mounted there any more.
