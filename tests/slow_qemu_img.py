@@ -50,9 +50,14 @@ class SlowQemuImg:
         """Let the next ones stand still `before` or `after` their work."""
         (self._gate / where).touch()
 
+    @property
+    def standing(self) -> bool:
+        """Whether one stands still."""
+        return (self._gate / "standing").exists()
+
     def wait_standing(self) -> None:
         """Return when one stands still."""
-        wait_until((self._gate / "standing").exists, limit_s=LIMIT_S, what="qemu-img stands still")
+        wait_until(lambda: self.standing, limit_s=LIMIT_S, what="qemu-img stands still")
 
     def let_go(self) -> None:
         """Let all go on."""

@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from poolfleet import PoolSpec, VolumeSpec
+from poolfleet import VolumeSpec
 from poolfleet.aio import AgentClient
 from poolfleet.types.pool import HealthStatus
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.nfs_server import NullNfsServer
 from scripts.embedded.silent_share import SilentShare
+from tests.netfs_pool import mount_ids, netfs_pool
 from tests.raw_agent import eventually
 
 LIMIT_S = 60.0
@@ -30,8 +31,7 @@ class FarPool:
 
     def mount_ids(self) -> list[str]:
         """What is mounted on its target."""
-        lines = Path(f"/proc/{self.host.libvirtd.pid}/mountinfo").read_text().splitlines()
-        return [line.split()[0] for line in lines if f" {self.host.pools_dir}/far " in line]
+        return mount_ids(self.host, "far")
 
     async def until(self, status: HealthStatus, reason: str = "") -> None:
         """Wait until it is found in this health."""
@@ -48,19 +48,19 @@ class FarPool:
 
 
 @asynccontextmanager
-async def far_pool(short_dir: Path) -> AsyncIterator[FarPool]:
+async def far_pool(short_dir: Path, *, metrics_port: int | None = None) -> AsyncIterator[FarPool]:
     """It, on a fresh host, for as long as the block lasts."""
+    settings: dict[str, dict[str, float | str]] = {"mount": {"probe_interval_s": 1.0}}
+    if metrics_port is not None:
+        settings["metrics"] = {"listen": f"127.0.0.1:{metrics_port}"}
     with (
         tempfile.TemporaryDirectory(dir=short_dir, prefix="r") as made,
         NullNfsServer() as server,
         SilentShare(Path(made) / "share", host="127.0.0.1") as share,
-        EmbeddedHost("h", Path(made), share=share, settings={"mount": {"probe_interval_s": 1.0}}) as host,
+        EmbeddedHost("h", Path(made), share=share, settings=settings) as host,
     ):
-        target, options = str(host.pools_dir / "far"), [f"port={server.port}"]
         async with AgentClient(host.agent.target) as client:
-            await client.pools.ensure(
-                PoolSpec.netfs("far", host=share.host, path=share.path, target=target, options=options)
-            )
+            await client.pools.ensure(netfs_pool("far", host, share, server))
             await client.volumes.create("far", VolumeSpec("v", capacity_bytes=MIB, allocation_bytes=0))
             yield FarPool(host=host, share=share, client=client)
             share.let_open()

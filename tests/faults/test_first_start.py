@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,17 +44,15 @@ LOADED_LIMIT_S = 20.0
 
 
 @pytest.fixture
-def bare_host(short_dir: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[EmbeddedHost]:
+def bare_host(host_folder: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[EmbeddedHost]:
     """A host whose libvirtd runs, and whose agent was never started."""
-    with tempfile.TemporaryDirectory(dir=short_dir, prefix="h") as path:
-        Path(path).chmod(0o755)
-        host = EmbeddedHost("h", Path(path))
-        host.libvirtd.learn_emulators_from(libvirtd)
-        host.start_libvirtd()
-        try:
-            yield host
-        finally:
-            host.stop()
+    host = EmbeddedHost("h", host_folder)
+    host.libvirtd.learn_emulators_from(libvirtd)
+    host.start_libvirtd()
+    try:
+        yield host
+    finally:
+        host.stop()
 
 
 def everything_about_pools(host: EmbeddedHost) -> list[Message]:

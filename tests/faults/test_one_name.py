@@ -19,6 +19,8 @@ from scripts.embedded.agent import EmbeddedAgent
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.nfs_server import NullNfsServer
 from scripts.embedded.standin import NetfsStandIn
+from tests.netfs_pool import netfs_pool
+from tests.raw_agent import eventually
 from tests.slow_qemu_img import SlowQemuImg
 
 HOSTS = 4
@@ -31,12 +33,12 @@ if os.geteuid() == 0:
     class Share:
         """Hosts with a netfs pool `far` on one share, each with several agents, which know nothing of each other."""
 
-        def __init__(self, folder: Path, share: NetfsStandIn, hosts: list[EmbeddedHost], port: int) -> None:
+        def __init__(self, share: NetfsStandIn, server: NullNfsServer, hosts: list[EmbeddedHost]) -> None:
             self.share = share
             self.hosts = hosts
             self.agents = [host.agent for host in hosts]
             self.slow = [SlowQemuImg(host) for host in hosts]
-            self._options = [f"port={port}"]
+            self.server = server
             for host in hosts:
                 for number in range(1, AGENTS_OF_EACH):
                     self.agents.append(
@@ -44,13 +46,7 @@ if os.geteuid() == 0:
                     )
 
         def spec(self, host: EmbeddedHost) -> PoolSpec:
-            return PoolSpec.netfs(
-                "far",
-                host=self.share.host,
-                path=self.share.path,
-                target=str(host.pools_dir / "far"),
-                options=self._options,
-            )
+            return netfs_pool("far", host, self.share, self.server)
 
         def names(self) -> list[str]:
             """What is on the share."""
@@ -72,7 +68,7 @@ if os.geteuid() == 0:
             folder = Path(made)
             folder.chmod(0o755)
             hosts = [EmbeddedHost(f"h{number}", folder, share=standin) for number in range(HOSTS)]
-            made_share = Share(folder, standin, hosts, server.port)
+            made_share = Share(standin, server, hosts)
             for host in hosts:
                 ends.enter_context(host)
             for agent in made_share.agents[HOSTS:]:
@@ -127,7 +123,7 @@ if os.geteuid() == 0:
             async with asyncio.timeout(LIMIT_S):
                 while await reserved_for(clients) < len(clients) // 2:
                     await asyncio.sleep(0.1)
-        standing = [host for host in share.hosts if (host.root / "gate/standing").exists()]
+        standing = [slow for slow in share.slow if slow.standing]
         for slow in share.slow:
             slow.let_go()
         answers = await racing
@@ -187,6 +183,8 @@ if os.geteuid() == 0:
         assert share.names() == [reservation]
         share.slow[0].let_go()
         await asyncio.to_thread(share.hosts[0].agent.start)
-        async with asyncio.timeout(LIMIT_S):
-            while share.names():
-                await asyncio.sleep(0.1)
+
+        async def nothing_is_left() -> bool:
+            return share.names() == []
+
+        await eventually(nothing_is_left, limit_s=LIMIT_S, what="what was left is removed")

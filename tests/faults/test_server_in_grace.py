@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
-import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,42 +13,22 @@ from poolfleet import Operation, PoolSpec, VolumeSpec
 from poolfleet.aio import AgentClient
 from poolfleet.types.operation import OperationState
 from poolfleet.types.pool import HealthStatus, PoolState
-from scripts.embedded.host import EmbeddedHost
-from scripts.embedded.nfs_server import NullNfsServer
 from scripts.embedded.silent_share import SilentShare
+from tests.faults.far_pool import MIB, far_pool
 from tests.raw_agent import eventually
+from tests.silent_host import AT_ONCE_S, libvirt_calls
 
 LIMIT_S = 30.0
-AT_ONCE_S = 5.0
-MIB = 1 << 20
 
 if os.geteuid() == 0:
 
     @pytest.fixture
     async def running(short_dir: Path, unused_tcp_port: int) -> AsyncIterator[tuple[AgentClient, SilentShare]]:
         """The agent of a host with the pools `far`, on the share, and `near`, each with a volume; and the share."""
-        settings = {"mount": {"probe_interval_s": 1.0}, "metrics": {"listen": f"127.0.0.1:{unused_tcp_port}"}}
-        with (
-            tempfile.TemporaryDirectory(dir=short_dir, prefix="g") as made,
-            NullNfsServer() as server,
-            SilentShare(Path(made) / "share", host="127.0.0.1") as share,
-            EmbeddedHost("h", Path(made), share=share, settings=settings) as host,
-        ):
-            target, options = str(host.pools_dir / "far"), [f"port={server.port}"]
-            far = PoolSpec.netfs("far", host=share.host, path=share.path, target=target, options=options)
-            async with AgentClient(host.agent.target) as client:
-                for spec in (far, PoolSpec.dir("near", target=str(host.pools_dir / "near"))):
-                    await client.pools.ensure(spec)
-                    await client.volumes.create(spec.name, VolumeSpec("v", capacity_bytes=MIB, allocation_bytes=0))
-                yield client, share
-                share.let_open()
-
-    def libvirt_calls(port: int) -> set[str]:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=LIMIT_S) as answer:
-            lines = answer.read().decode().splitlines()
-        return {line for line in lines if line.startswith("poolfleet_libvirt_calls{")}
-
-    NONE = {'poolfleet_libvirt_calls{state="in_flight"} 0.0', 'poolfleet_libvirt_calls{state="hung"} 0.0'}
+        async with far_pool(short_dir, metrics_port=unused_tcp_port) as far:
+            await far.client.pools.ensure(PoolSpec.dir("near", target=str(far.host.pools_dir / "near")))
+            await far.client.volumes.create("near", VolumeSpec("v", capacity_bytes=MIB, allocation_bytes=0))
+            yield far.client, far.share
 
     async def said(client: AgentClient, operation: Operation) -> str:
         now = await client.operations.get(operation.id)
@@ -68,7 +46,7 @@ if os.geteuid() == 0:
             await client.pools.refresh("near")
 
         async def none_is_open() -> bool:
-            return libvirt_calls(port) == NONE
+            return libvirt_calls(port) == {"in_flight": 0, "hung": 0}
 
         await eventually(none_is_open, limit_s=LIMIT_S, what="no call to libvirt waits")
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -65,26 +64,15 @@ class Size:
 if os.geteuid() == 0:
 
     @pytest.fixture
-    def server() -> Iterator[NullNfsServer]:
-        with NullNfsServer() as running:
-            yield running
-
-    @pytest.fixture
-    def folder(short_dir: Path) -> Iterator[Path]:
-        with tempfile.TemporaryDirectory(dir=short_dir, prefix="s") as made:
-            Path(made).chmod(0o755)
-            yield Path(made)
-
-    @pytest.fixture
-    def shares(folder: Path) -> Iterator[SilentShare]:
+    def shares(host_folder: Path) -> Iterator[SilentShare]:
         host, _, path = SOURCES[0].partition(":")
-        with SilentShare(folder / "share", host=host, path=path, more=SOURCES[1:]) as running:
+        with SilentShare(host_folder / "share", host=host, path=path, more=SOURCES[1:]) as running:
             yield running
 
     @pytest.fixture
-    def crowded(folder: Path, shares: SilentShare, unused_tcp_port: int) -> Iterator[EmbeddedHost]:
+    def crowded(host_folder: Path, shares: SilentShare, unused_tcp_port: int) -> Iterator[EmbeddedHost]:
         settings = {"mount": {"probe_interval_s": 1.0}, "metrics": {"listen": f"127.0.0.1:{unused_tcp_port}"}}
-        with EmbeddedHost("h", folder, share=shares, settings=settings) as running:
+        with EmbeddedHost("h", host_folder, share=shares, settings=settings) as running:
             yield running
             shares.heal()
 

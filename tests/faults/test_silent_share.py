@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from poolfleet.types.volume import BackingStore
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.nfs_server import NullNfsServer
 from scripts.embedded.silent_share import SilentShare
+from tests.netfs_pool import netfs_pool
 from tests.raw_agent import eventually
 from tests.silent_host import LIMIT_S, at_once, hanging_refreshes, libvirt_calls, metrics, virsh_answers
 
@@ -31,28 +31,17 @@ MIB = 1 << 20
 if os.geteuid() == 0:
 
     @pytest.fixture
-    def server() -> Iterator[NullNfsServer]:
-        with NullNfsServer() as running:
+    def share(host_folder: Path) -> Iterator[SilentShare]:
+        with SilentShare(host_folder / "share", host="127.0.0.1") as running:
             yield running
 
     @pytest.fixture
-    def folder(short_dir: Path) -> Iterator[Path]:
-        with tempfile.TemporaryDirectory(dir=short_dir, prefix="s") as made:
-            Path(made).chmod(0o755)
-            yield Path(made)
-
-    @pytest.fixture
-    def share(folder: Path) -> Iterator[SilentShare]:
-        with SilentShare(folder / "share", host="127.0.0.1") as running:
-            yield running
-
-    @pytest.fixture
-    def quick_host(folder: Path, share: SilentShare, unused_tcp_port: int) -> Iterator[EmbeddedHost]:
+    def quick_host(host_folder: Path, share: SilentShare, unused_tcp_port: int) -> Iterator[EmbeddedHost]:
         settings = {
             "mount": {"probe_interval_s": 1.0},
             "metrics": {"listen": f"127.0.0.1:{unused_tcp_port}"},
         }
-        with EmbeddedHost("h", folder, share=share, settings=settings) as running:
+        with EmbeddedHost("h", host_folder, share=share, settings=settings) as running:
             yield running
             share.heal()
 
@@ -60,9 +49,8 @@ if os.geteuid() == 0:
     async def client(quick_host: EmbeddedHost, share: SilentShare, server: NullNfsServer) -> AsyncIterator[AgentClient]:
         """The agent of a host with two pools that are started: `far` on the share, `near` on the host's own disk."""
         folder = quick_host.pools_dir
-        options = [f"port={server.port}"]
         async with AgentClient(quick_host.agent.target) as client:
-            far = PoolSpec.netfs("far", host=share.host, path=share.path, target=str(folder / "far"), options=options)
+            far = netfs_pool("far", quick_host, share, server)
             for spec in (far, PoolSpec.dir("near", target=str(folder / "near"))):
                 await client.pools.ensure(spec)
                 await client.volumes.create(spec.name, VolumeSpec("there", capacity_bytes=MIB, allocation_bytes=0))

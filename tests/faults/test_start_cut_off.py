@@ -16,13 +16,14 @@ from pathlib import Path
 import pytest
 
 import poolfleet
-from poolfleet import PoolSpec, VolumeSpec
+from poolfleet import VolumeSpec
 from poolfleet.types.pool import HealthStatus, MountOwner, PoolState
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.nfs_server import NullNfsServer
 from scripts.embedded.process import wait_until
 from scripts.embedded.standin import NetfsStandIn
 from tests.faults.cut_agent import CUT_FILE
+from tests.netfs_pool import mount_ids, netfs_pool
 
 LIMIT_S = 60.0
 MIB = 1 << 20
@@ -46,8 +47,7 @@ if os.geteuid() == 0:
             self.target = host.pools_dir / "vm"
             self.file = host.root / "cut"
             self.client = poolfleet.AgentClient(host.agent.target)
-            options = [f"port={server.port}"]
-            self.spec = PoolSpec.netfs("vm", host=share.host, path=share.path, target=str(self.target), options=options)
+            self.spec = netfs_pool("vm", host, share, server)
 
         def arm(self, words: str) -> None:
             """Say what is to happen, all at once: the agent looks at any time."""
@@ -56,8 +56,7 @@ if os.geteuid() == 0:
             new.replace(self.file)
 
         def layers(self) -> int:
-            lines = Path(f"/proc/{self.host.libvirtd.pid}/mountinfo").read_text().splitlines()
-            return sum(f" {self.target} " in line for line in lines)
+            return len(mount_ids(self.host, "vm"))
 
         def strays(self) -> list[str]:
             """Processes of the host that are neither libvirtd's nor the agent's; emulators are libvirtd's."""

@@ -11,6 +11,7 @@ import pytest
 
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.libvirtd import EmbeddedLibvirtd
+from scripts.embedded.nfs_server import NullNfsServer
 from tests.raw_agent import RawAgent, raw_agent
 from tests.slow_qemu_img import SlowQemuImg
 
@@ -34,14 +35,27 @@ def libvirtd(short_dir: Path) -> Iterator[EmbeddedLibvirtd]:
 
 
 @pytest.fixture
-def host(short_dir: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[EmbeddedHost]:
+def host_folder(short_dir: Path) -> Iterator[Path]:
+    """A folder for one test, in which hosts may have their sockets, and which other users reach."""
+    with tempfile.TemporaryDirectory(dir=short_dir, prefix="h") as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+
+
+@pytest.fixture
+def host(host_folder: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[EmbeddedHost]:
     """A fresh host with its agent, for one test, which may do anything to it."""
-    with tempfile.TemporaryDirectory(dir=short_dir, prefix="h") as folder:
-        Path(folder).chmod(0o755)
-        new = EmbeddedHost("h", Path(folder), shared=Path(folder) / "shared")
-        new.libvirtd.learn_emulators_from(libvirtd)
-        with new:
-            yield new
+    new = EmbeddedHost("h", host_folder, shared=host_folder / "shared")
+    new.libvirtd.learn_emulators_from(libvirtd)
+    with new:
+        yield new
+
+
+@pytest.fixture
+def server() -> Iterator[NullNfsServer]:
+    """A server that answers NFS, and holds nothing: what is mounted from it is a stand-in's."""
+    with NullNfsServer() as running:
+        yield running
 
 
 @pytest.fixture
@@ -52,13 +66,11 @@ async def agent(host: EmbeddedHost) -> AsyncIterator[RawAgent]:
 
 
 @pytest.fixture
-def slow_host(short_dir: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[tuple[EmbeddedHost, SlowQemuImg]]:
+def slow_host(host_folder: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[tuple[EmbeddedHost, SlowQemuImg]]:
     """A fresh host whose libvirt creates qcow2 volumes as slowly as a test wants; its agent drains for two seconds."""
-    with tempfile.TemporaryDirectory(dir=short_dir, prefix="h") as folder:
-        Path(folder).chmod(0o755)
-        new = EmbeddedHost("h", Path(folder), settings={"limits": {"drain_s": 2}})
-        new.libvirtd.learn_emulators_from(libvirtd)
-        slow = SlowQemuImg(new)
-        with new:
-            yield new, slow
-            slow.let_go()
+    new = EmbeddedHost("h", host_folder, settings={"limits": {"drain_s": 2}})
+    new.libvirtd.learn_emulators_from(libvirtd)
+    slow = SlowQemuImg(new)
+    with new:
+        yield new, slow
+        slow.let_go()

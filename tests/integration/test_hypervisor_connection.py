@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,11 +21,9 @@ POOL = "<pool type='dir'><name>p</name><target><path>/nowhere</path></target></p
 
 
 @pytest.fixture
-def daemon(short_dir: Path) -> Iterator[EmbeddedLibvirtd]:
-    with tempfile.TemporaryDirectory(dir=short_dir, prefix="d") as folder:
-        Path(folder).chmod(0o755)
-        with EmbeddedLibvirtd(Path(folder) / "l") as started:
-            yield started
+def daemon(host_folder: Path) -> Iterator[EmbeddedLibvirtd]:
+    with EmbeddedLibvirtd(host_folder / "l") as started:
+        yield started
 
 
 @asynccontextmanager

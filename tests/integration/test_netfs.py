@@ -24,11 +24,6 @@ LIMIT_S = 30.0
 if os.geteuid() == 0:
 
     @pytest.fixture
-    def server() -> Iterator[NullNfsServer]:
-        with NullNfsServer() as running:
-            yield running
-
-    @pytest.fixture
     def share(short_dir: Path) -> Iterator[NetfsStandIn]:
         with NetfsStandIn(short_dir / "nfs", host="127.0.0.1") as running:
             yield running

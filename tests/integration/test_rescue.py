@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from poolfleet import PoolSpec
 from poolfleet.aio import AgentClient
 from poolfleet.types.pool import PoolState
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.nfs_server import NullNfsServer
 from scripts.embedded.standin import NetfsStandIn
+from tests.netfs_pool import netfs_pool
 from tests.raw_agent import eventually
 
 LIMIT_S = 60.0
@@ -28,25 +27,14 @@ FREED_WITHIN_S = 30.0
 if os.geteuid() == 0:
 
     @pytest.fixture
-    def server() -> Iterator[NullNfsServer]:
-        with NullNfsServer() as running:
+    def share(host_folder: Path) -> Iterator[NetfsStandIn]:
+        with NetfsStandIn(host_folder / "share", host="127.0.0.1") as running:
             yield running
 
     @pytest.fixture
-    def folder(short_dir: Path) -> Iterator[Path]:
-        with tempfile.TemporaryDirectory(dir=short_dir, prefix="r") as made:
-            Path(made).chmod(0o755)
-            yield Path(made)
-
-    @pytest.fixture
-    def share(folder: Path) -> Iterator[NetfsStandIn]:
-        with NetfsStandIn(folder / "share", host="127.0.0.1") as running:
-            yield running
-
-    @pytest.fixture
-    def autostarting(folder: Path, share: NetfsStandIn, server: NullNfsServer) -> Iterator[EmbeddedHost]:
+    def autostarting(host_folder: Path, share: NetfsStandIn, server: NullNfsServer) -> Iterator[EmbeddedHost]:
         """A host that is down, with a pool on the share that starts with it."""
-        host = EmbeddedHost("h", folder, share=share)
+        host = EmbeddedHost("h", host_folder, share=share)
         host.start()
         try:
             asyncio.run(define_pools(host, share, server))
@@ -57,9 +45,7 @@ if os.geteuid() == 0:
 
     async def define_pools(host: EmbeddedHost, share: NetfsStandIn, server: NullNfsServer) -> None:
         async with AgentClient(host.agent.target) as client:
-            target, options = str(host.pools_dir / "far"), [f"port={server.port}"]
-            spec = PoolSpec.netfs("far", host=share.host, path=share.path, target=target, options=options)
-            await client.pools.ensure(spec, autostart=True)
+            await client.pools.ensure(netfs_pool("far", host, share, server), autostart=True)
 
     def virsh(host: EmbeddedHost) -> bool:
         argv = ["virsh", "--connect", host.libvirtd.uri, "list", "--all"]

@@ -24,6 +24,8 @@ from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.libvirtd import EmbeddedLibvirtd
 from scripts.embedded.nfs_server import NullNfsServer
 from scripts.embedded.squashed_share import SquashedShare
+from tests.netfs_pool import netfs_pool
+from tests.raw_agent import eventually
 from tests.slow_qemu_img import SlowQemuImg
 
 QEMU_UID, KVM_GID = 64055, 107
@@ -68,8 +70,7 @@ if os.geteuid() == 0:
 
     @pytest.fixture
     def spec(host: EmbeddedHost, share: SquashedShare, server: NullNfsServer) -> PoolSpec:
-        target, options = str(host.pools_dir / "far"), [f"port={server.port}"]
-        return PoolSpec.netfs("far", host=share.host, path=share.path, target=target, options=options)
+        return netfs_pool("far", host, share, server)
 
     @pytest.fixture
     async def client(
@@ -260,7 +261,9 @@ if os.geteuid() == 0:
         await asyncio.to_thread(host.agent.kill9)
         slow.let_go()
         await asyncio.to_thread(host.agent.start)
-        async with asyncio.timeout(LIMIT_S):
-            while names(share):
-                await asyncio.sleep(0.1)
+
+        async def nothing_is_left() -> bool:
+            return names(share) == []
+
+        await eventually(nothing_is_left, limit_s=LIMIT_S, what="what was left is removed")
         assert (await client.volumes.create("far", volume(format="qcow2"))).changed

@@ -18,6 +18,7 @@ from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.nfs_server import NullNfsServer
 from scripts.embedded.process import wait_until
 from scripts.embedded.standin import NetfsStandIn
+from tests.netfs_pool import netfs_pool
 
 LIMIT_S = 60.0
 MIB = 1024**2
@@ -27,11 +28,6 @@ if os.geteuid() == 0:
     @pytest.fixture
     def share(tmp_path: Path, short_dir: Path) -> Iterator[NetfsStandIn]:
         with NetfsStandIn(short_dir / f"nfs-{tmp_path.name[-12:]}", host="127.0.0.1") as running:
-            yield running
-
-    @pytest.fixture
-    def server() -> Iterator[NullNfsServer]:
-        with NullNfsServer() as running:
             yield running
 
     @pytest.fixture
@@ -58,12 +54,8 @@ if os.geteuid() == 0:
                 agent.pools.undefine(pool.name)
 
     def start_netfs(host: EmbeddedHost, share: NetfsStandIn, server: NullNfsServer) -> None:
-        target = str(host.pools_dir / "vm_data")
-        options = [f"port={server.port}"]
         with AgentClient(host.agent.target) as agent:
-            agent.pools.ensure(
-                PoolSpec.netfs("vm_data", host=share.host, path=share.path, target=target, options=options)
-            )
+            agent.pools.ensure(netfs_pool("vm_data", host, share, server))
 
     def mount_by_hand(host: EmbeddedHost, share: NetfsStandIn, name: str) -> Path:
         target = host.pools_dir / name

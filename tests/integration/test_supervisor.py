@@ -19,6 +19,7 @@ from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.nfs_server import NullNfsServer
 from scripts.embedded.process import wait_until
 from scripts.embedded.standin import NetfsStandIn
+from tests.netfs_pool import mount_ids, netfs_pool
 
 LIMIT_S = 60.0
 
@@ -102,10 +103,7 @@ if os.geteuid() == 0:
             EmbeddedHost("s", short_dir, share=share) as host,
             poolfleet.AgentClient(host.agent.target) as agent,
         ):
-            target = str(host.pools_dir / "vm_data")
-            options = [f"port={server.port}"]
-            spec = PoolSpec.netfs("vm_data", host=share.host, path=share.path, target=target, options=options)
-            agent.pools.define(spec)
+            agent.pools.define(netfs_pool("vm_data", host, share, server))
             agent.pools.build("vm_data")
             server.close()
             with contextlib.suppress(poolfleet.DeadlineExceeded):
@@ -127,11 +125,7 @@ if os.geteuid() == 0:
             EmbeddedHost("u", Path(folder), share=share, settings={"mount": {"probe_interval_s": 1.0}}) as host,
             poolfleet.AgentClient(host.agent.target) as agent,
         ):
-            target = str(host.pools_dir / "vm_data")
-            options = [f"port={server.port}"]
-            agent.pools.ensure(
-                PoolSpec.netfs("vm_data", host=share.host, path=share.path, target=target, options=options)
-            )
+            agent.pools.ensure(netfs_pool("vm_data", host, share, server))
             agent.volumes.create("vm_data", VolumeSpec("v", capacity_bytes=1 << 20, allocation_bytes=0))
             yield host, agent
 
@@ -139,8 +133,7 @@ if os.geteuid() == 0:
         subprocess.run(host.libvirtd.surroundings.command(list(words)), check=True, timeout=LIMIT_S)
 
     def layers(host: EmbeddedHost) -> int:
-        lines = Path(f"/proc/{host.libvirtd.pid}/mountinfo").read_text().splitlines()
-        return sum(f" {host.pools_dir}/vm_data " in line for line in lines)
+        return len(mount_ids(host, "vm_data"))
 
     def health(agent: poolfleet.AgentClient) -> tuple[HealthStatus | None, str]:
         found = agent.pools.get("vm_data").health

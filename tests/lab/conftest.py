@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from poolfleet import AgentClient
+from scripts.virtual_lab.host import Host
 from scripts.virtual_lab.lab import Lab
 
 FOLDER = os.environ.get("POOLFLEET_LAB")
@@ -34,3 +36,16 @@ def healthy(lab: Lab) -> Iterator[Lab]:
         host.wait_agent()
         host.clear()
     lab.server.clear()
+
+
+@pytest.fixture
+def host(healthy: Lab) -> Host:
+    """One of its hosts."""
+    return healthy.hosts[0]
+
+
+@pytest.fixture
+def agent(host: Host) -> Iterator[AgentClient]:
+    """The agent of that host, whose pools are gone after the test."""
+    with host.agent(timeout_s=240) as client:
+        yield client

@@ -44,6 +44,14 @@ def health(agent: AgentClient, pool: str = "vm_data") -> HealthStatus | None:
     return None if found is None else found.status
 
 
+def answers(agent: AgentClient, *pools: str) -> bool:
+    """Whether the agent answers, and has these pools."""
+    try:
+        return {pool.name for pool in agent.pools.list()} >= set(pools)
+    except PoolfleetError:
+        return False
+
+
 def wait_for(agent: AgentClient, status: HealthStatus, pool: str = "vm_data", *, limit_s: float) -> None:
     """Return when the agent says this of the pool; raises NotReadyError."""
     wait_until(

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from poolfleet import AgentClient, PoolfleetError, VolumeSpec
+from poolfleet import AgentClient, VolumeSpec
 from poolfleet.types.operation import OperationState
 from poolfleet.types.pool import HealthStatus, PoolState
 from poolfleet.types.retry import RetryPolicy
 from scripts.embedded.process import wait_until
 from scripts.virtual_lab.host import Host
 from scripts.virtual_lab.lab import Lab
-from tests.lab.shares import ASKED_EVERY_S, MIB, NOTICED_LIMIT_S, SLOWER, share, wait_for
+from tests.lab.shares import ASKED_EVERY_S, MIB, NOTICED_LIMIT_S, SLOWER, answers, share, wait_for
 
 pytestmark = pytest.mark.full
 
@@ -22,17 +22,6 @@ BACK_WITHIN_S = 20.0 * SLOWER
 SEEN_LIMIT_S = 60.0
 # Takes the lab's server some seconds to fill.
 LARGE_BYTES = 192 * MIB
-
-
-@pytest.fixture
-def host(healthy: Lab) -> Host:
-    return healthy.hosts[0]
-
-
-@pytest.fixture
-def agent(host: Host) -> Iterator[AgentClient]:
-    with host.agent(timeout_s=240) as client:
-        yield client
 
 
 def kill(host: Host) -> None:
@@ -96,7 +85,7 @@ def test_restarted_beside_a_silent_share_it_is_back_in_time_and_the_mounts_live(
     wait_for(agent, HealthStatus.UNRESPONSIVE, limit_s=NOTICED_LIMIT_S)
     began = time.monotonic()
     host.ssh("systemctl restart poolfleet-agent", timeout_s=180)
-    wait_until(lambda: answers(agent), limit_s=BACK_WITHIN_S, what="it answers again", every_s=ASKED_EVERY_S)
+    wait_until(lambda: answers(agent, "vm_data"), limit_s=BACK_WITHIN_S, what="it answers again", every_s=ASKED_EVERY_S)
     taken_s = time.monotonic() - began
     record_property("answers again after", f"{taken_s:.0f} s")
     assert taken_s < BACK_WITHIN_S
@@ -105,10 +94,3 @@ def test_restarted_beside_a_silent_share_it_is_back_in_time_and_the_mounts_live(
     healthy.server.heal()
     wait_for(agent, HealthStatus.HEALTHY, limit_s=NOTICED_LIMIT_S)
     assert agent.pools.get("vm_data").state is PoolState.RUNNING
-
-
-def answers(agent: AgentClient) -> bool:
-    try:
-        return "vm_data" in {pool.name for pool in agent.pools.list()}
-    except PoolfleetError:
-        return False

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from poolfleet import AgentClient, PoolfleetError, VolumeSpec
+from poolfleet import VolumeSpec
 from poolfleet.types.pool import HealthStatus, PoolState
 from scripts.embedded.process import wait_until
 from scripts.virtual_lab.lab import Lab
-from tests.lab.shares import ASKED_EVERY_S, MIB, SLOWER, local, share, wait_for
+from tests.lab.shares import ASKED_EVERY_S, MIB, SLOWER, answers, local, share, wait_for
 
 AT_ONCE_S = 120.0
 """For the machine to load the agent's code; the agent itself waits for nothing."""
 LIBVIRT_WITHIN_S = 15.0 * SLOWER
 BACK_LIMIT_S = 180.0
-
-
-def answers(agent: AgentClient) -> bool:
-    try:
-        return {pool.name for pool in agent.pools.list()} >= {"vm_data", "local"}
-    except PoolfleetError:
-        return False
 
 
 def test_beside_a_silent_share_the_agent_answers_and_libvirt_is_freed_and_the_pool_comes_up_after_its_server(
@@ -37,7 +30,12 @@ def test_beside_a_silent_share_the_agent_answers_and_libvirt_is_freed_and_the_po
     host.wait_booted()
     # Not wait_agent, which waits until libvirt has been seen: what it knew before the boot it tells at once.
     with host.agent() as agent:
-        wait_until(lambda: answers(agent), limit_s=AT_ONCE_S, what="the agent answers", every_s=ASKED_EVERY_S)
+        wait_until(
+            lambda: answers(agent, "vm_data", "local"),
+            limit_s=AT_ONCE_S,
+            what="the agent answers",
+            every_s=ASKED_EVERY_S,
+        )
         done = host.virsh_within(LIBVIRT_WITHIN_S, "list")
         assert done is not None, "virsh list hangs"
         assert done.status == 0

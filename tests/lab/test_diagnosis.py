@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -20,13 +19,6 @@ LIMIT_S = 90.0
 RPCBIND_PORT = 111
 # A silent server's layers, and a mount's that is dead.
 PROBE_S = 5.0
-
-
-@pytest.fixture
-def agent(healthy: Lab) -> Iterator[AgentClient]:
-    """The agent of one host, whose pools are gone after the test."""
-    with healthy.hosts[0].agent(timeout_s=240) as client:
-        yield client
 
 
 def started(agent: AgentClient, export: str, version: str) -> None:

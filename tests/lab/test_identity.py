@@ -55,13 +55,6 @@ def filled(healthy: Lab) -> Lab:
     return healthy
 
 
-@pytest.fixture(autouse=True)
-def empty(healthy: Lab) -> Iterator[None]:
-    """Leave nothing on the share, a marker least of all."""
-    yield
-    healthy.server.ssh("find /srv/nfs/vm_data -mindepth 1 -delete")
-
-
 @pytest.mark.full
 def test_two_addresses_and_three_names_are_one_storage_where_a_host_has_the_share_by_all(filled: Lab) -> None:
     one, other = filled.hosts

@@ -28,12 +28,7 @@ Record = Callable[[str, object], None]
 
 
 @pytest.fixture
-def host(healthy: Lab) -> Host:
-    return healthy.hosts[0]
-
-
-@pytest.fixture
-def agent(healthy: Lab, host: Host) -> Iterator[AgentClient]:
+def agent(host: Host) -> Iterator[AgentClient]:
     """The agent of one host, whose pool `vm_data` is started and has the volume `seen.raw`."""
     with host.agent(timeout_s=240) as client:
         client.pools.ensure(share())

@@ -26,12 +26,6 @@ def host(healthy: Lab) -> Iterator[Host]:
     host.ssh("umount /mnt/admin; true")
 
 
-@pytest.fixture
-def agent(host: Host) -> Iterator[AgentClient]:
-    with host.agent(timeout_s=240) as client:
-        yield client
-
-
 def started_with(lab: Lab, spellings: tuple[str, str]) -> None:
     """Both hosts have the share as a pool, each in its own spelling, and have seen its one volume."""
     with ExitStack() as stack:

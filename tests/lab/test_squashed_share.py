@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -12,16 +11,7 @@ from scripts.virtual_lab.lab import Lab
 from tests.lab.shares import MIB, SLOWER, share
 
 FOLDER = "/srv/nfs/squashed"
-CREATE_LIMIT_S = 240.0
 TOLD_S = 3.0
-
-
-@pytest.fixture
-def agent(healthy: Lab) -> Iterator[AgentClient]:
-    """The agent of one host; no volume is left on the share."""
-    with healthy.hosts[0].agent(timeout_s=CREATE_LIMIT_S) as client:
-        yield client
-        healthy.server.ssh(f"find {FOLDER} -mindepth 1 -delete")
 
 
 def files(lab: Lab) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -16,13 +15,6 @@ from tests.lab.shares import SLOWER, share
 
 BRIEFLY = RetryPolicy(deadline_s=20)
 FIRST_FAILURE_S = 3.0 * SLOWER
-
-
-@pytest.fixture
-def agent(healthy: Lab) -> Iterator[AgentClient]:
-    """The agent of one host, whose pools are gone after the test."""
-    with healthy.hosts[0].agent(timeout_s=240) as client:
-        yield client
 
 
 def define(agent: AgentClient, export: str = "vm_data", *, host: str = "nfs.lab") -> None:

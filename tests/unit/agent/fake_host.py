@@ -329,9 +329,7 @@ class FakeHost:
             intents=self.intents, clock=self.clock, agent_id="agent", pool_mounts=self.pool_mounts,
         )  # fmt: skip
         self.grace = ServerGrace(files=self.files, mounts=self.pool_mounts)
-        self.quarantine = Quarantine(
-            mounts=self.pool_mounts, registry=self.registry, pool_hangs=self.hypervisor.pool_hangs
-        )
+        self.quarantine = Quarantine(mounts=self.pool_mounts, registry=self.registry, chains=self.looker.chains)
         self.images = FakeImages(self.files)
         self.own_stops = OwnStops(clock=self.clock)
         self.refreshing = Refreshing(

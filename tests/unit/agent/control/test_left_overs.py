@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -13,7 +12,7 @@ from poolfleet_agent.model.operation import Operation, OperationKind, OperationS
 from poolfleet_agent.model.pool import HealthStatus
 from poolfleet_agent.model.reservation import Holder
 from poolfleet_agent.model.share_user import ShareUser
-from tests.unit.agent.fake_host import FakeHost, pool_facts, use_case_host
+from tests.unit.agent.fake_host import FakeHost, use_case_host
 from tests.unit.agent.memory_operations import MemoryOperations
 
 DAY_S = 24 * 3600.0
@@ -28,15 +27,6 @@ def operation(operation_id: str) -> Operation:
     return Operation(
         id=operation_id, kind=OperationKind.CREATE_VOLUME, pool="p", volume="v", state=OperationState.FAILED
     )
-
-
-@pytest.fixture
-async def fake() -> AsyncIterator[FakeHost]:
-    fake = FakeHost()
-    fake.hypervisor.add(pool_facts("p"))
-    await fake.looker.all_pools()
-    yield fake
-    await fake.looker.close()
 
 
 @pytest.fixture

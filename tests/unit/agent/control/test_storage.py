@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -19,15 +18,6 @@ from tests.unit.agent.fake_host import FakeHost, operations, pool_facts, use_cas
 
 CALLER = Caller(name="unix", rpc="AdoptStorage")
 MARKER = "/pools/p/.poolfleet/storage-id"
-
-
-@pytest.fixture
-async def fake() -> AsyncIterator[FakeHost]:
-    fake = FakeHost()
-    fake.hypervisor.add(pool_facts("p"))
-    await fake.looker.all_pools()
-    yield fake
-    await fake.looker.close()
 
 
 async def adopted(fake: FakeHost, running: Operations | None = None) -> Operation:

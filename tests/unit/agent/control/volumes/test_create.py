@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,18 +12,9 @@ from poolfleet_agent.control.volumes.create import CreateVolume
 from poolfleet_agent.control.volumes.space import Promises
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.volume import VolumeDefinition
-from tests.unit.agent.fake_host import MIB, FakeHost, operations, pool_facts, until, use_case_host
+from tests.unit.agent.fake_host import MIB, FakeHost, operations, until, use_case_host
 
 CALLER = Caller(name="unix", rpc="CreateVolume")
-
-
-@pytest.fixture
-async def fake() -> AsyncIterator[FakeHost]:
-    fake = FakeHost()
-    fake.hypervisor.add(pool_facts("p"))
-    await fake.looker.all_pools()
-    yield fake
-    await fake.looker.close()
 
 
 def creation(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +22,7 @@ from poolfleet_agent.model.operation import Operation, OperationKind, OperationS
 from poolfleet_agent.model.reservation import Holder, reservation_name
 from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.model.volume import VolumeDefinition
-from tests.unit.agent.fake_host import MIB, FakeHost, operations, pool_facts, until, use_case_host, volume_facts
+from tests.unit.agent.fake_host import MIB, FakeHost, operations, until, use_case_host, volume_facts
 from tests.unit.agent.memory_operations import MemoryOperations
 
 DAY_S = 24 * 3600.0
@@ -31,15 +30,6 @@ RESERVATION = "/pools/p/.poolfleet-reserve.v"
 ANOTHERS = Holder(agent_id="another", operation_id="theirs", host="far", created=1.0).content()
 OPERATION = Operation(id="now", kind=OperationKind.CREATE_VOLUME, pool="p", volume="v", state=OperationState.RUNNING)
 OUR_EARLIER = Holder(agent_id="agent", operation_id="ours", host="here", created=1.0).content()
-
-
-@pytest.fixture
-async def fake() -> AsyncIterator[FakeHost]:
-    fake = FakeHost()
-    fake.hypervisor.add(pool_facts("p"))
-    await fake.looker.all_pools()
-    yield fake
-    await fake.looker.close()
 
 
 @pytest.fixture
