@@ -75,7 +75,10 @@ class Actors:
         definition = entry.pool.definition
         if (key := self._key(definition)) is None or (seen := await self._see(key)) is None or not seen.squashed:
             return plain
-        user = share_user(entry.pool.stored.target_permissions, seen.owner, await self.qemu_user())
+        permissions = entry.pool.stored.target_permissions
+        user = share_user(permissions, seen.owner, None)
+        if user.is_root:  # only then does qemu's count, which may have to be looked up
+            user = share_user(permissions, seen.owner, await self.qemu_user())
         return replace(plain, user=user, files=self.files.acting_as(user), squashed=True)
 
     async def check_listable(self, definition: PoolDefinition) -> None:

@@ -1,10 +1,10 @@
 """Who uses a pool or a volume on this host, and what to say of it."""
 
-import posixpath
 from collections.abc import Iterable
 
 from poolfleet_agent.control.host import Host, require_complete
 from poolfleet_agent.inventory.disks import resolve_disks
+from poolfleet_agent.inventory.links import backing_path
 from poolfleet_agent.inventory.places import Place, Places
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
 from poolfleet_agent.model.compare import clean_path
@@ -87,8 +87,7 @@ async def _lying_on(host: Host, base: Place) -> list[str]:
     upper: dict[str, list[str]] = {}
     for entry in pools.values():
         for record in entry.volumes.values():
-            if (backing := record.facts.backing_store) is not None:
-                path = posixpath.join(posixpath.dirname(record.facts.path), backing.path)
+            if path := backing_path(record):
                 upper.setdefault(path, []).append(f"volume {entry.pool.name}/{record.facts.name} (backing)")
     places = Places(pools, host.files)
     missing = await places.look() if upper else []

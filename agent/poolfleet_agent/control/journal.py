@@ -116,11 +116,12 @@ class Journal:
 
     def owed(self) -> Sequence[Operation]:
         """What was cut off by a restart, and may have left debris that was not removed yet."""
-        return [known for known in self._operations.values() if known.state.ended and known.debris]
+        return [known for known in self._operations.values() if _is_owed(known)]
 
     def owes(self, operation_id: str) -> bool:
         """Whether an operation is one of those: its reservation is needed to tell what it left."""
-        return any(operation.id == operation_id for operation in self.owed())
+        known = self._operations.get(operation_id)
+        return known is not None and _is_owed(known)
 
     async def settle(self, operation_id: str) -> None:
         """Note that what an operation left was removed, or that there is nothing."""
@@ -174,3 +175,7 @@ class Journal:
         for operation_id in await self.store.remove_ended_before(ended_before_s):
             self._operations.pop(operation_id, None)
             self._owing.discard(operation_id)
+
+
+def _is_owed(operation: Operation) -> bool:
+    return operation.state.ended and bool(operation.debris)

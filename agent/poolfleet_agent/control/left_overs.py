@@ -1,7 +1,7 @@
 """Left-overs: files of agents that died while they created a volume, removed when nobody can be at work for them.
 
-An agent removes its own, whose operations it knows; anybody's it removes after a day. How old a file is, only the clock
-tells that dated it: that of the file server.
+An agent removes its own, unless it is at work for them; anybody's it removes after a day. How old a file is, only
+the clock tells that dated it: that of the file server.
 """
 
 import posixpath

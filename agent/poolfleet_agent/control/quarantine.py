@@ -5,11 +5,11 @@ What is checked is what is known now of the host's mounts, not what the snapshot
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from poolfleet_agent.inventory.dead_chains import chain_is_dead, dead_chains
-from poolfleet_agent.inventory.pool_mounts import PROBES_TO_BE_DEAD, SUSPECT_WAIT_S, PoolMounts
+from poolfleet_agent.inventory.dead_chains import DeadChains
+from poolfleet_agent.inventory.pool_mounts import SUSPECT_WAIT_S, PoolMounts
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -27,25 +27,24 @@ class Quarantine:
 
     mounts: PoolMounts
     registry: Registry
-    pool_hangs: Callable[[str], bool]
-    """Whether libvirt hangs in a call about a pool."""
+    chains: DeadChains
 
     async def check(self, entry: PoolEntry, use: Use) -> None:
         """Refuse by the health of the pool's mount: POOL_UNRESPONSIVE, UNMOUNTED, STALE, WRONG_SHARE, READ_ONLY, FULL.
 
-        An inactive pool has no health: only a mount at its target that does not answer counts.
+        An inactive pool has no health: only a mount at its target that does not answer counts. POOL_UNRESPONSIVE too
+        where libvirt hangs already on a backing file of one of its volumes.
         """
         health = await self.mounts.settled(entry.pool.definition)
         if not entry.pool.active and health is not None and health.status is HealthStatus.FAULTY:
             return
         if error := refusal(entry.pool.name, health, use):
             raise error
-        if self.pool_hangs(entry.pool.name):
-            for volume, path in self._dead_chains(entry).items():
-                raise chain_is_dead(entry.pool.name, volume, path)
+        if stuck := self.chains.stuck(entry):
+            raise stuck
 
     def proof(self, entry: PoolEntry, use: Use) -> Callable[[], None]:
-        """What refuses as `check` does, at once: for the moment in which libvirt is asked."""
+        """What refuses by the health of the mount alone, at once: for the moment in which libvirt is asked."""
 
         def prove() -> None:
             if error := refusal(entry.pool.name, self.mounts.health(entry.pool.definition), use):
@@ -54,7 +53,7 @@ class Quarantine:
         return prove
 
     def device(self, entry: PoolEntry, use: Use) -> str:
-        """Refuse as `check` does, at once; the device of the mount, for what is asked next to find there. Empty: local.
+        """Refuse as `proof` does; the device of the mount, for what is asked next to find there. Empty: local.
 
         Between this and the asking the share may be unmounted: below it nothing must be written or removed.
         """
@@ -70,14 +69,14 @@ class Quarantine:
     async def check_refresh(self, entry: PoolEntry) -> None:
         """Refuse to have all volumes looked at: as check, and where one of them lies on a dead share."""
         await self.check(entry, Use.READ)
-        for volume, path in self._dead_chains(entry).items():
-            raise chain_is_dead(entry.pool.name, volume, path)
+        if error := self.chains.any_of(entry):
+            raise error
 
     async def check_volume(self, entry: PoolEntry, volume: str, use: Use) -> None:
         """Refuse what is to be done with one volume: as check, and where it lies on a dead share."""
         await self.check(entry, use)
-        if path := self._dead_chains(entry).get(volume):
-            raise chain_is_dead(entry.pool.name, volume, path)
+        if error := self.chains.of_volume(entry, volume):
+            raise error
 
     async def check_start(self, definition: PoolDefinition) -> None:
         """Refuse a start that would hang, or open the bare folder below a share: HOST_MOUNT_UNRESPONSIVE, UNMOUNTED."""
@@ -90,7 +89,7 @@ class Quarantine:
         for entry in (*watch.unresponsive(), *watch.suspect()):
             raise hangs_libvirt(definition.name, entry)
         # What was healthy at its last probe may have died since, and libvirt must not be who finds out.
-        for entry in await self._silent(watch.table().network()):
+        for entry in await self.mounts.silent(watch.table().network()):
             raise hangs_libvirt(definition.name, entry)
 
     async def check_stop(self, definition: PoolDefinition) -> None:
@@ -104,7 +103,7 @@ class Quarantine:
         target, _ = self.mounts.place(definition)
         own = table.on(target)
         before = itertools.takewhile(lambda entry: entry != own, table.entries)
-        for entry in await self._silent([entry for entry in before if entry.network]):
+        for entry in await self.mounts.silent([entry for entry in before if entry.network]):
             raise hangs_libvirt(definition.name, entry)
 
     async def until_unresponsive(self, entry: PoolEntry) -> ModelError:
@@ -113,16 +112,8 @@ class Quarantine:
 
     async def until_refresh_hangs(self, entry: PoolEntry) -> ModelError:
         """As until_unresponsive, or until a share dies on which one of its volumes lies."""
-        before = self._dead_chains(entry)
-
-        def died() -> ModelError | None:
-            if (error := self._share_is_dead(entry)) is not None:
-                return error
-            dead = self._dead_chains(entry) if self.mounts.watch.unresponsive() else {}
-            found = (chain_is_dead(entry.pool.name, name, dead[name]) for name in dead.keys() - before.keys())
-            return next(found, None)
-
-        return await self._until(died)
+        chain_died = self.chains.died_since_now(entry)
+        return await self._until(lambda: self._share_is_dead(entry) or chain_died())
 
     async def _until(self, error: Callable[[], ModelError | None]) -> ModelError:
         while (found := error()) is None:
@@ -134,24 +125,10 @@ class Quarantine:
         dead = health is not None and health.status is HealthStatus.UNRESPONSIVE
         return refusal(entry.pool.name, health, Use.START_OR_STOP) if dead else None
 
-    async def silent_mount(self, definition: PoolDefinition) -> MountEntry | None:
-        """The mount that a pool lies on, if that does not answer, asked now if need be."""
-        return await self.mounts.silent_mount(definition)
-
-    async def _silent(self, entries: Iterable[MountEntry]) -> tuple[MountEntry, ...]:
-        silent = tuple(entries)
-        for _ in range(PROBES_TO_BE_DEAD):
-            silent = await self.mounts.watch.silent_now(silent) if silent else ()
-        return silent
-
     def check_build(self, definition: PoolDefinition) -> None:
         """Refuse to make or fill the bare folder below a share: UNMOUNTED."""
         if error := self.mounts.unmounted(definition):
             raise error
-
-    def _dead_chains(self, entry: PoolEntry) -> dict[str, str]:
-        pools, targets = self.registry.snapshot.pools, self.mounts.unusable_targets()
-        return dead_chains(entry, pools, targets, self.mounts.links)
 
 
 def hangs_libvirt(pool: str, entry: MountEntry) -> ModelError:

@@ -5,9 +5,7 @@ of an operation, a path, and further arguments (worker.py).
 """
 
 import asyncio
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Self
 
 import structlog
@@ -17,9 +15,9 @@ from poolfleet_agent.files import worker
 from poolfleet_agent.files.running import RunningWorker, WorkerLostError
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.share_user import ROOT, ShareUser
-from poolfleet_agent.processes.child import Children
+from poolfleet_agent.processes.child import Children, own_program
 
-_PROGRAM = (sys.executable, "-I", "-S", str(Path(worker.__file__).resolve()))
+_PROGRAM = own_program(worker)
 _LONGEST_DELAY_S = 30.0
 
 _log = structlog.get_logger(__name__)

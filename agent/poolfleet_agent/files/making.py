@@ -7,10 +7,12 @@ import contextlib
 import errno
 import os
 from collections.abc import Callable, Iterator
+from io import FileIO
 
 from poolfleet_agent.files.frames import Fields, numbers
 
 _CLOCK_PREFIX = b".poolfleet-clock."
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @contextlib.contextmanager
@@ -54,20 +56,19 @@ def _make_exclusive(path: bytes, unless: bytes, content: bytes, device: bytes) -
     its content was made where the other was not.
     """
     folder_name, name = os.path.split(path)
-    with _folder(folder_name, device) as folder:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(os.open(name, flags, 0o644, dir_fd=folder), "wb", buffering=0) as file:
-            try:
-                if _is_there(unless, folder):
-                    raise OSError(errno.EEXIST, "the other is there")
-                os.fchmod(file.fileno(), 0o644)
-                file.write(content)
-                os.fsync(file.fileno())
-            except OSError:
-                os.unlink(name, dir_fd=folder)
-                raise
-            made = os.fstat(file.fileno())
-            return numbers(made.st_ino, made.st_uid)
+    with (
+        _folder(folder_name, device) as folder,
+        open(os.open(name, _NEW, 0o644, dir_fd=folder), "wb", buffering=0) as file,
+    ):
+        try:
+            if _is_there(unless, folder):
+                raise OSError(errno.EEXIST, "the other is there")
+            _fill(file, content)
+        except OSError:
+            os.unlink(name, dir_fd=folder)
+            raise
+        made = os.fstat(file.fileno())
+        return numbers(made.st_ino, made.st_uid)
 
 
 def _publish(path: bytes, name: bytes, size: bytes, mode: bytes) -> Fields:
@@ -101,8 +102,7 @@ def _clock(path: bytes, device: bytes = b"") -> Fields:
     """Read the clock of whoever keeps the files of a folder, by a file that is made there and removed."""
     name = _CLOCK_PREFIX + os.urandom(8).hex().encode()
     with _folder(path, device) as folder:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        file = os.open(name, flags, 0o644, dir_fd=folder)
+        file = os.open(name, _NEW, 0o644, dir_fd=folder)
         try:
             return numbers(os.fstat(file).st_mtime_ns)
         finally:
@@ -124,12 +124,9 @@ def _make_whole(path: bytes, content: bytes, temporary: bytes, device: bytes = b
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         folder = os.open(made_for_it, flags, dir_fd=above)
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(os.open(temporary, flags, 0o644, dir_fd=folder), "wb", buffering=0) as file:
+        with open(os.open(temporary, _NEW, 0o644, dir_fd=folder), "wb", buffering=0) as file:
             try:
-                os.fchmod(file.fileno(), 0o644)
-                file.write(content)
-                os.fsync(file.fileno())
+                _fill(file, content)
                 os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
             finally:
                 os.unlink(temporary, dir_fd=folder)
@@ -137,6 +134,13 @@ def _make_whole(path: bytes, content: bytes, temporary: bytes, device: bytes = b
     finally:
         os.close(folder)
     return []
+
+
+def _fill(file: FileIO, content: bytes) -> None:
+    """Write what a file holds, safely, and make it readable to all, whatever its folder makes of a new file's mode."""
+    os.fchmod(file.fileno(), 0o644)
+    file.write(content)
+    os.fsync(file.fileno())
 
 
 def _is_there(name: bytes, folder: int) -> bool:

@@ -80,7 +80,7 @@ class RoutedFiles:
         return found[0] if found else None
 
     async def rights(self, path: str, *, timeout_s: float = 5.0) -> Rights:
-        """What the worker's user, root, may do there; nothing where the path is missing."""
+        """What who is asked acts as may do there; nothing where the path is missing."""
         found = _found(path, await self._asker.ask(b"rights", os.fsencode(path), timeout_s=timeout_s)) or (b"0",) * 3
         read, write, search = (field == b"1" for field in found)
         return Rights(read=read, write=write, search=search)
@@ -104,10 +104,10 @@ class RoutedFiles:
         where the directory is missing or may not be written in.
         """
         question = (b"make_exclusive", os.fsencode(path), os.fsencode(unless), content, device.encode())
-        answer = await self._asker.ask_once(*question, timeout_s=timeout_s)
-        if int(answer[0]) == errno.EEXIST:
+        made = _made(path, await self._asker.ask_once(*question, timeout_s=timeout_s))
+        if made is None:
             return None
-        inode, uid = map(int, _needed(path, answer))
+        inode, uid = map(int, made)
         return MadeFile(inode=inode, uid=uid)
 
     async def make_whole(
@@ -115,13 +115,7 @@ class RoutedFiles:
     ) -> bool:
         """Make a file and its folder; False: one is there. READ_ONLY, FULL, QUOTA_EXCEEDED, PATH_NOT_USABLE."""
         question = (b"make_whole", os.fsencode(path), content, os.fsencode(temporary), device.encode())
-        answer = await self._asker.ask_once(*question, timeout_s=timeout_s)
-        if int(answer[0]) == errno.EEXIST:
-            return False
-        if _found(path, answer) is None:
-            name = shown(os.fsencode(path))
-            raise ModelError(Reason.PATH_NOT_USABLE, f"{name}: its directory is missing", metadata={"path": name})
-        return True
+        return _made(path, await self._asker.ask_once(*question, timeout_s=timeout_s)) is not None
 
     async def lowest_inodes(
         self, path: str, *, count: int, most_names: int, omitted: Sequence[str], timeout_s: float = 20.0
@@ -146,8 +140,8 @@ class RoutedFiles:
         """Give a file that is complete the name `name` beside it, where nothing has it yet; its inode, or None."""
         size = b"" if size_bytes is None else b"%d" % size_bytes
         question = (b"publish", os.fsencode(path), os.fsencode(name), size, b"%d" % mode)
-        answer = await self._asker.ask_once(*question, timeout_s=timeout_s)
-        return None if int(answer[0]) == errno.EEXIST else int(_needed(path, answer)[0])
+        made = _made(path, await self._asker.ask_once(*question, timeout_s=timeout_s))
+        return None if made is None else int(made[0])
 
     async def give(self, path: str, *, inode: int, user: ShareUser, timeout_s: float = 5.0) -> bool:
         """Change the owner of a file only if it still is that inode; the answer says whether it did."""
@@ -159,6 +153,11 @@ class RoutedFiles:
         """Seconds since the epoch by the clock that dates the files of a folder."""
         answer = await self._asker.ask_once(b"clock", os.fsencode(path), device.encode(), timeout_s=timeout_s)
         return int(_needed(path, answer)[0]) / 1_000_000_000
+
+
+def _made(path: str, answer: Sequence[bytes]) -> Sequence[bytes] | None:
+    """As _needed; None: there is one already."""
+    return None if int(answer[0]) == errno.EEXIST else _needed(path, answer)
 
 
 def _needed(path: str, answer: Sequence[bytes]) -> Sequence[bytes]:

@@ -60,10 +60,10 @@ class Links:
         return known.real if known is not None else clean_path(path)
 
     def _worth_asking(self, path: str) -> bool:
-        if self.watch.holding(clean_path(path)) is not None:
-            return False
         known = self._known.get(path)
-        return known is None or self.clock.monotonic_s() - known.asked_at_s >= AGAIN_AFTER_S
+        if known is not None and self.clock.monotonic_s() - known.asked_at_s < AGAIN_AFTER_S:
+            return False
+        return self.watch.holding(clean_path(path)) is None
 
     async def _ask(self, path: str) -> None:
         try:

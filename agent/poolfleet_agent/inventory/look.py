@@ -17,6 +17,7 @@ from poolfleet_agent.inventory.build import (
     pool_entry,
     volume_record,
 )
+from poolfleet_agent.inventory.dead_chains import DeadChains
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.locks import Locks
 from poolfleet_agent.inventory.pool_mounts import PoolMounts
@@ -56,11 +57,13 @@ class Looker:
 
     def __post_init__(self) -> None:
         """Nothing is looked at yet."""
+        self.chains = DeadChains(mounts=self.pool_mounts, registry=self.registry, pool_hangs=self.hypervisor.pool_hangs)
         self._reader = Reader(
             hypervisor=self.hypervisor,
             files=self.files,
             registry=self.registry,
             mounts=self.pool_mounts,
+            chains=self.chains,
             encoder=self.encoder,
             clock=self.clock,
         )
@@ -143,7 +146,7 @@ class Looker:
             if error.reason is not Reason.POOL_UNRESPONSIVE or previous is None:
                 raise
             if health is None:
-                if self._reader.stuck_by_chain(previous) is None:
+                if self.chains.stuck(previous) is None:
                     raise
                 return previous
             # Its share does not answer: what was seen before is what there is to say, with its age.

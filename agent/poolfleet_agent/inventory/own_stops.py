@@ -15,7 +15,7 @@ LATEST_S = 30.0
 
 @dataclass(kw_only=True)
 class OwnStops:
-    """Refreshes of ours that are under way, and stops that failed ones still owe."""
+    """Refreshes and stops of ours that are under way, and stops that failed refreshes still owe."""
 
     clock: Clock
     _refreshing: Counter[str] = field(default_factory=Counter)
@@ -47,7 +47,7 @@ class OwnStops:
                 self._owed_until_s[pool] = self.clock.monotonic_s() + LATEST_S
 
     def takes(self, event: PoolEvent) -> bool:
-        """Whether an event is explained by a refresh of ours; a stop that was owed is explained once."""
+        """Whether an event is explained by a refresh or a stop of ours; a stop that was owed is explained once."""
         if event.kind is PoolEventKind.STARTED:
             self._owed_until_s.pop(event.pool, None)
         if event.kind is not PoolEventKind.STOPPED:

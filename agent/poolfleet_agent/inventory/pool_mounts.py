@@ -1,7 +1,6 @@
 """What the host's mounts say of its pools: on which server they depend, and the health of what lies at their targets.
 
-All but `learn`, `settled` and `silent_mount` answers from memory, so that everything about a dead share is answered at
-once.
+All but what is a coroutine answers from memory, so that everything about a dead share is answered at once.
 """
 
 import asyncio
@@ -175,10 +174,14 @@ class PoolMounts:
         health = await self.settled(definition)
         if health is not None and health.status is HealthStatus.UNRESPONSIVE:
             return mount
+        return mount if await self.silent([mount]) else None
+
+    async def silent(self, entries: Iterable[MountEntry]) -> tuple[MountEntry, ...]:
+        """Those network mounts that do not answer, however often they are asked now as makes one dead."""
+        silent = tuple(entries)
         for _ in range(PROBES_TO_BE_DEAD):
-            if not await self.watch.silent_now([mount]):
-                return None
-        return mount
+            silent = await self.watch.silent_now(silent) if silent else ()
+        return silent
 
     async def while_answering(self, definition: PoolDefinition | None, work: Coroutine[Any, Any, T]) -> T:
         """Wait for work on a pool; it is given up as soon as the pool's share does not answer: POOL_UNRESPONSIVE."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from poolfleet_agent.inventory.build import VolumesSeen, unaddressable, volume_records
-from poolfleet_agent.inventory.dead_chains import chain_is_dead, dead_chains
+from poolfleet_agent.inventory.dead_chains import DeadChains
 from poolfleet_agent.inventory.pool_mounts import PoolMounts
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.snapshot import PoolEntry
@@ -34,6 +34,7 @@ class Reader:
     files: Files
     registry: Registry
     mounts: PoolMounts
+    chains: DeadChains
     encoder: Encoder
     clock: Clock
 
@@ -48,7 +49,7 @@ class Reader:
         definition = previous.pool.definition if previous and previous.pool.active else None
         if previous is not None and definition is not None:
             await self._check(previous, Use.START_OR_STOP)
-            if error := self.stuck_by_chain(previous):
+            if error := self.chains.stuck(previous):
                 raise error
         server = previous.pool.server if previous else None
         if previous is None and self.mounts.unusable_targets():
@@ -66,8 +67,8 @@ class Reader:
         pool = entry.pool
         if pool.active:
             await self._check(entry, Use.READ)
-        if path := self._dead_chains(entry).get(name):
-            raise chain_is_dead(pool.name, name, path)
+        if error := self.chains.of_volume(entry, name):
+            raise error
         record = entry.volumes.get(name)
         server = pool.server or self.mounts.server_below([record] if record is not None else [])
         reading = self.hypervisor.read_volume(pool.name, name, server=server)
@@ -80,8 +81,8 @@ class Reader:
             await self._check(entry, Use.READ)
             # After a start of the agent nothing is known of the volumes of the last snapshot.
             await self.mounts.links.learn(entry.volumes.values())
-            for volume, path in self._dead_chains(entry).items():
-                raise chain_is_dead(pool.name, volume, path)
+            if dead := self.chains.any_of(entry):
+                raise dead
             server = pool.server or self.mounts.server_below(entry.volumes.values())
             reading = self.hypervisor.list_volumes(pool.name, server=server)
             listing = await self._while_chains_live(entry, self.mounts.while_answering(pool.definition, reading))
@@ -102,12 +103,6 @@ class Reader:
             unaddressable_names=names,
         )
 
-    def stuck_by_chain(self, entry: PoolEntry) -> ModelError | None:
-        """Why libvirt cannot be asked about a pool at all: it hangs already, on a backing file; None: it can."""
-        if not self.hypervisor.pool_hangs(entry.pool.name):
-            return None
-        return next((chain_is_dead(entry.pool.name, *dead) for dead in self._dead_chains(entry).items()), None)
-
     async def _while_chains_live(self, entry: PoolEntry, work: Coroutine[Any, Any, T]) -> T:
         """Wait for work on a pool; it is given up when a share dies that a volume lies on: POOL_UNRESPONSIVE."""
         watch = self.mounts.watch
@@ -115,7 +110,7 @@ class Reader:
             return await work
         working = asyncio.ensure_future(work)
         try:
-            before = self._dead_chains(entry)
+            died = self.chains.died_since_now(entry)
             while not working.done():
                 changed = asyncio.ensure_future(watch.wait_for_change())
                 try:
@@ -123,9 +118,8 @@ class Reader:
                 finally:
                     changed.cancel()
                     await asyncio.gather(changed, return_exceptions=True)
-                dead = {} if working.done() or not watch.unresponsive() else self._dead_chains(entry)
-                for volume in dead.keys() - before.keys():
-                    raise chain_is_dead(entry.pool.name, volume, dead[volume])
+                if not working.done() and (error := died()):
+                    raise error
             return await working
         finally:
             working.cancel()
@@ -135,10 +129,6 @@ class Reader:
         health = await self.mounts.settled(entry.pool.definition)
         if error := refusal(entry.pool.name, health, use):
             raise error
-
-    def _dead_chains(self, entry: PoolEntry) -> dict[str, str]:
-        pools, targets = self.registry.snapshot.pools, self.mounts.unusable_targets()
-        return dead_chains(entry, pools, targets, self.mounts.links)
 
 
 def seen_before(previous: PoolEntry | None) -> VolumesSeen:

@@ -1,4 +1,5 @@
-"""Finds out which storage lies behind a pool, without ever waiting for a share that does not answer.
+"""Finds out which storage lies behind a pool, without waiting for a share that does not answer: at most for the first
+probe of a new one.
 
 The directory itself is asked for its marker and its fingerprint. Both are read again only when the directory, or the
 marker, has changed: a look at what stays as it is costs two questions.

@@ -1,5 +1,6 @@
 """What a look at a pool, layer by layer, found out."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -42,6 +43,11 @@ class LayerReport:
     message: str = ""
 
 
+def first_failed(reports: Iterable[LayerReport]) -> LayerReport | None:
+    """The first of them that failed; None: none did."""
+    return next((report for report in reports if report.outcome is Outcome.FAILED), None)
+
+
 def skipped(layer: Layer, why: str) -> LayerReport:
     """The report of a layer that is not looked at."""
     return LayerReport(layer=layer, outcome=Outcome.SKIPPED, message=why)
@@ -59,4 +65,4 @@ class Diagnosis:
     @property
     def failed(self) -> LayerReport | None:
         """The first layer that failed; None: none did."""
-        return next((report for report in self.layers if report.outcome is Outcome.FAILED), None)
+        return first_failed(self.layers)

@@ -2,21 +2,19 @@
 
 import errno
 import os
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import structlog
 
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_table import MountTable
 from poolfleet_agent.mounts import umount
-from poolfleet_agent.processes.child import Children
+from poolfleet_agent.processes.child import Children, own_program
 from poolfleet_agent.processes.run import Finished, run
 
 _log = structlog.get_logger(__name__)
 
-UMOUNT = (sys.executable, "-I", "-S", str(Path(umount.__file__).resolve()))
+UMOUNT = own_program(umount)
 """The command that unmounts; how and what come after it."""
 
 _NOT_MOUNTED = {0, errno.EINVAL, errno.ENOENT, errno.ENOTDIR}

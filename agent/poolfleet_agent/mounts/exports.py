@@ -2,29 +2,26 @@
 
 import asyncio
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from poolfleet_agent.model.errors import ModelError
 from poolfleet_agent.model.mount_failure import MountError, MountFailure
-from poolfleet_agent.model.mount_texts import mount_failure
 from poolfleet_agent.model.pool import NetfsSource
 from poolfleet_agent.model.ports.mounts import Export, MountRequest
 from poolfleet_agent.mounts import nfs_rpc, server_root
-from poolfleet_agent.mounts.mount import mount_arguments
+from poolfleet_agent.mounts.mount import mount_arguments, mount_error
 from poolfleet_agent.mounts.resolve import Resolver
 from poolfleet_agent.mounts.rpc import RpcError
-from poolfleet_agent.processes.child import Children
+from poolfleet_agent.processes.child import Children, own_program
 from poolfleet_agent.processes.run import run
 
-LOOK = (sys.executable, "-I", "-S", str(Path(server_root.__file__).resolve()))
+LOOK = own_program(server_root)
 """The command that looks at a root; a folder and the command that mounts come after it."""
 
 # Soft: nothing but a look depends on it. A superblock of its own: what is mounted from that server stays as it is.
 _OPTIONS = ("ro", "nosharecache", "soft", "timeo=20", "retrans=1")
 _MOST_OUTPUT_BYTES = 1 << 20
-_LONGEST_MESSAGE = 1000
 
 
 class ExportLister:
@@ -75,10 +72,10 @@ class ExportLister:
             raise MountError(MountFailure.HELPER_MISSING, error.message) from error
         if finished.status is None:
             raise MountError(MountFailure.TIMED_OUT, f"the root of {host} was not read in {self._look_timeout_s:g} s")
-        words = finished.words[:_LONGEST_MESSAGE]
         if finished.status == server_root.NOT_PERMITTED:
-            raise MountError(MountFailure.NOT_PRIVILEGED, f"the agent may not have a mount namespace: {words}")
+            message = f"the agent may not have a mount namespace: {mount_error(finished).message}"
+            raise MountError(MountFailure.NOT_PRIVILEGED, message)
         if finished.status != 0:
-            raise MountError(mount_failure(finished.words), words or f"mount ended with status {finished.status}")
+            raise mount_error(finished)
         # What was cut off for its length has no end.
         return tuple(os.fsdecode(path) for path in finished.stdout.split(b"\0")[:-1])

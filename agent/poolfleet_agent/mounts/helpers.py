@@ -12,7 +12,7 @@ from pathlib import Path
 
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.ports.mount_helpers import MountHelper
-from poolfleet_agent.mounts.namespace import listener
+from poolfleet_agent.mounts.namespace import in_our_namespace, listener
 from poolfleet_agent.mounts.process_table import HELPERS, INIT_PID, HostProcess, ancestors, end, processes
 
 DAEMONS = frozenset({"libvirtd", "virtstoraged"})
@@ -40,11 +40,13 @@ class LibvirtMountHelpers:
 
     def _look(self) -> Sequence[MountHelper]:
         all_of_them = dict(processes())
-        daemons = self._daemons(all_of_them)
+        helpers = {pid: process for pid, process in all_of_them.items() if process.name in HELPERS}
+        # Nobody is connected to, which may wake a daemon, where nothing runs that could be its.
+        daemons = self._daemons(all_of_them) if helpers else set()
         of_libvirt = {
             pid: process
-            for pid, process in all_of_them.items()
-            if process.name in HELPERS and any(ancestor in daemons for ancestor in ancestors(pid, all_of_them))
+            for pid, process in helpers.items()
+            if any(ancestor in daemons for ancestor in ancestors(pid, all_of_them))
         }
         waiting = {process.parent for process in of_libvirt.values()}
         now_s = time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -66,12 +68,5 @@ class LibvirtMountHelpers:
         return {
             pid
             for pid, process in all_of_them.items()
-            if process.name in DAEMONS and process.parent == INIT_PID and _in_our_namespace(pid)
+            if process.name in DAEMONS and process.parent == INIT_PID and in_our_namespace(pid)
         }
-
-
-def _in_our_namespace(pid: int) -> bool:
-    try:
-        return os.readlink(f"/proc/{pid}/ns/mnt") == os.readlink("/proc/self/ns/mnt")
-    except OSError:
-        return False

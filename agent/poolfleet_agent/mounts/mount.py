@@ -10,7 +10,7 @@ from poolfleet_agent.model.mount_options import harmful_options, option_value, s
 from poolfleet_agent.model.mount_texts import mount_failure
 from poolfleet_agent.model.ports.mounts import MountRequest
 from poolfleet_agent.processes.child import Children
-from poolfleet_agent.processes.run import run
+from poolfleet_agent.processes.run import Finished, run
 
 _log = structlog.get_logger(__name__)
 
@@ -42,11 +42,16 @@ class Mounter:
         if finished.status is None:
             raise MountError(MountFailure.TIMED_OUT, f"mount did not end within {timeout_s:g} s, and was killed")
         if finished.status != 0:
-            failure = mount_failure(finished.words)
-            if failure is MountFailure.UNKNOWN:
+            failed = mount_error(finished)
+            if failed.failure is MountFailure.UNKNOWN:
                 _log.warning("mount failed with words not known", status=finished.status, words=finished.words)
-            words = finished.words[:_LONGEST_MESSAGE] or f"mount ended with status {finished.status}"
-            raise MountError(failure, words)
+            raise failed
+
+
+def mount_error(finished: Finished) -> MountError:
+    """What a mount(8) that failed says."""
+    words = finished.words[:_LONGEST_MESSAGE] or f"mount ended with status {finished.status}"
+    return MountError(mount_failure(finished.words), words)
 
 
 def mount_arguments(request: MountRequest, allowed_options: Collection[str] = ()) -> list[str]:

@@ -34,11 +34,11 @@ def _entry(line: bytes) -> MountEntry:
         return MountEntry(
             mount_id=int(mount_id),
             parent_id=int(parent_id),
-            device=_text(device),
-            root=_text(root),
-            target=_text(target),
-            fs_type=_text(fs_type),
-            source=_text(source),
+            device=unescaped(device),
+            root=unescaped(root),
+            target=unescaped(target),
+            fs_type=unescaped(fs_type),
+            source=unescaped(source),
             options=_options(options),
             super_options=_options(super_options),
         )
@@ -47,9 +47,10 @@ def _entry(line: bytes) -> MountEntry:
 
 
 def _options(field: bytes) -> tuple[str, ...]:
-    return tuple(_text(option) for option in field.split(b",") if option)
+    return tuple(unescaped(option) for option in field.split(b",") if option)
 
 
-def _text(field: bytes) -> str:
+def unescaped(field: bytes) -> str:
+    """A field as it is meant: the kernel writes blanks and the like as octal numbers, and fstab(5) has them so too."""
     # As os.fsdecode has paths: bytes that are not UTF-8 are surrogates.
     return _ESCAPED.sub(lambda found: bytes([int(found[1], 8) & 0xFF]), field).decode(errors="surrogateescape")

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-_INIT_PID = 1
+from poolfleet_agent.mounts.process_table import INIT_PID
+
 _PEER = struct.Struct("3i")
 
 
@@ -22,9 +23,14 @@ def shares_namespace_with_libvirt(sockets: Sequence[Path]) -> bool:
     systemd, which may listen in libvirt's stead, is process 1. False also where it can not be known, as for an
     ordinary user, who can not mount either.
     """
-    peer = next((pid for path in sockets if (pid := listener(path)) is not None), _INIT_PID)
+    peer = next((pid for path in sockets if (pid := listener(path)) is not None), INIT_PID)
+    return in_our_namespace(peer)
+
+
+def in_our_namespace(pid: int) -> bool:
+    """Whether a process has the agent's mount namespace; False also where it can not be known."""
     try:
-        return os.readlink("/proc/self/ns/mnt") == os.readlink(f"/proc/{peer}/ns/mnt")
+        return os.readlink("/proc/self/ns/mnt") == os.readlink(f"/proc/{pid}/ns/mnt")
     except OSError:
         return False
 

@@ -1,17 +1,15 @@
 """What a server's name means: the host's resolver is asked in a child, which is killed when it does not answer."""
 
 import ipaddress
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from poolfleet_agent.model.errors import ModelError
 from poolfleet_agent.model.mount_failure import MountError, MountFailure
 from poolfleet_agent.mounts import lookup
-from poolfleet_agent.processes.child import Children
+from poolfleet_agent.processes.child import Children, own_program
 from poolfleet_agent.processes.run import run
 
-LOOKUP = (sys.executable, "-I", "-S", str(Path(lookup.__file__).resolve()))
+LOOKUP = own_program(lookup)
 """The command that asks; a name comes after it."""
 
 _FAILURES = {"unknown": MountFailure.NAME_UNKNOWN, "temporary": MountFailure.NAME_TEMPORARY}

@@ -1,16 +1,14 @@
 """Who qemu is on this host, so that it can be told what guests may do on a share."""
 
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from poolfleet_agent.model.errors import ModelError
 from poolfleet_agent.model.ports.mounts import Account
 from poolfleet_agent.mounts import account
-from poolfleet_agent.processes.child import Children
+from poolfleet_agent.processes.child import Children, own_program
 from poolfleet_agent.processes.run import run
 
-PROGRAM = (sys.executable, "-I", "-S", str(Path(account.__file__).resolve()))
+PROGRAM = own_program(account)
 """The command that asks; names come after it."""
 
 QEMU_USERS = ("libvirt-qemu", "qemu")

@@ -250,8 +250,6 @@ class Watch:
         watched.health = after
         watched.probed.set()
         watched.probed = asyncio.Event()
-        if before is None:
-            self._wake()
         if before is not None and (before.status, before.reason) == (after.status, after.reason):
             return
         if before is not None or after.status is not HealthStatus.HEALTHY:
@@ -287,12 +285,9 @@ class Watch:
             watched.entry for watched in self._watched.values() if watched.health and watched.health.status is status
         )
 
-    def _wake(self) -> None:
+    def _tell(self) -> None:
         self._told.set()
         self._told = asyncio.Event()
-
-    def _tell(self) -> None:
-        self._wake()
         for listener in self._listeners:
             listener()
 

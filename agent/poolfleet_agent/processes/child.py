@@ -9,8 +9,11 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 from asyncio.subprocess import PIPE, Process, SubprocessStreamProtocol
 from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
 
 import structlog
 from tenacity import AsyncRetrying, RetryError, retry_if_result, stop_after_delay, wait_fixed
@@ -33,6 +36,11 @@ class _Protocol(SubprocessStreamProtocol):
     def process_exited(self) -> None:
         super().process_exited()
         self.ended.set()
+
+
+def own_program(module: ModuleType) -> tuple[str, ...]:
+    """The command that runs one of our modules as a program, which has the standard library only."""
+    return (sys.executable, "-I", "-S", str(Path(module.__file__ or "").resolve()))
 
 
 class Child:

@@ -1,19 +1,17 @@
 """Long work in programs of our own: so many at once, the others wait their turn."""
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.ports.images import JobListener
 from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.processes import in_folder
-from poolfleet_agent.processes.child import Children
+from poolfleet_agent.processes.child import Children, own_program
 from poolfleet_agent.processes.run import Finished, run
 
-_IN_FOLDER = (sys.executable, "-I", "-S", str(Path(in_folder.__file__).resolve()))
+_IN_FOLDER = own_program(in_folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +36,11 @@ class Jobs:
 
         The limit is for the program; the wait for its turn ends with the caller.
         """
-        if self._turns.locked():
+        if waits := self._turns.locked():
             await listener.waits()
-            async with self._turns:
-                await listener.begins()
-                return await self._run(argv, place, timeout_s)
         async with self._turns:
+            if waits:
+                await listener.begins()
             return await self._run(argv, place, timeout_s)
 
     async def _run(self, argv: Sequence[str], place: Workplace, timeout_s: float) -> Finished:

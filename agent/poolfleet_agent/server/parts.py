@@ -210,7 +210,7 @@ async def _host(
         own_stops=own_stops,
         server_answers=server_answers,
     )
-    quarantine = Quarantine(mounts=pool_mounts, registry=registry, pool_hangs=hypervisor.pool_hangs)
+    quarantine = Quarantine(mounts=pool_mounts, registry=registry, chains=looker.chains)
     grace = ServerGrace(files=shares.files, mounts=pool_mounts)
     refreshing = Refreshing(hypervisor=hypervisor, quarantine=quarantine, grace=grace, own_stops=own_stops)
     return Host(

@@ -7,7 +7,7 @@ from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.pools.mounting import ADVICE
 from poolfleet_agent.control.pools.probe_folder import FolderProbe
 from poolfleet_agent.inventory.snapshot import PoolEntry
-from poolfleet_agent.model.diagnosis import SERVER_LAYERS, Diagnosis, Layer, LayerReport, Outcome, skipped
+from poolfleet_agent.model.diagnosis import SERVER_LAYERS, Diagnosis, Layer, LayerReport, Outcome, first_failed, skipped
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_table import MountEntry
 from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES, NetfsSource
@@ -42,7 +42,7 @@ class ProbePool:
             of_server = group.create_task(self._server_layers(entry))
             of_folder = group.create_task(folder.run())
         layers = (*of_server.result(), *of_folder.result())
-        failed = next((report for report in layers if report.outcome is Outcome.FAILED), None)
+        failed = first_failed(layers)
         return Diagnosis(
             layers=layers,
             verdict=_verdict(entry, layers, failed),

@@ -11,7 +11,7 @@ from uuid import uuid4
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.inventory.pool_mounts import SUSPECT_WAIT_S
 from poolfleet_agent.inventory.snapshot import PoolEntry
-from poolfleet_agent.model.diagnosis import Layer, LayerReport, Outcome, skipped
+from poolfleet_agent.model.diagnosis import Layer, LayerReport, Outcome, first_failed, skipped
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import HealthStatus, NetfsSource, PoolDefinition, PoolHealth
 from poolfleet_agent.model.ports import Account, FileFacts, FileKind, Files, Rights
@@ -50,7 +50,7 @@ class FolderProbe:
     def _why_not(self, layer: Layer) -> str:
         if not self.entry.pool.definition.target_path:
             return "the pool has no target"
-        failed = next((report for report in self._reports.values() if report.outcome is Outcome.FAILED), None)
+        failed = first_failed(self._reports.values())
         if failed is not None:
             return f"{failed.layer} failed"
         if self._waits_for_its_start():

@@ -43,7 +43,7 @@ class StopPool(Mutation):
         """POOL_NOT_FOUND, ETAG_MISMATCH, POOL_IN_USE, MOUNT_NOT_OURS, HOST_MOUNT_UNRESPONSIVE, POOL_UNRESPONSIVE."""
         if self.force:
             known = await self.host.find_pool(self.pool)
-            if (mount := await self.host.quarantine.silent_mount(known.pool.definition)) is not None:
+            if (mount := await self.host.quarantine.mounts.silent_mount(known.pool.definition)) is not None:
                 return await self._by_force(known, mount)
         entry = await self.host.fresh_pool(self.pool)
         check_etag(self.etag, entry.pool.etag)
@@ -82,7 +82,7 @@ class StopPool(Mutation):
     async def overtakes(self) -> bool:
         """What holds a pool on a dead share hangs on that, and comes back by this stop only."""
         entry = self.host.registry.snapshot.pools.get(self.pool) if self.force else None
-        return entry is not None and await self.host.quarantine.silent_mount(entry.pool.definition) is not None
+        return entry is not None and await self.host.quarantine.mounts.silent_mount(entry.pool.definition) is not None
 
     @property
     def interrupts(self) -> OperationKind:

@@ -8,7 +8,7 @@ from poolfleet_agent.control.in_use import check_volume_not_in_use
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.pools.refresh import require_active
 from poolfleet_agent.control.report import Report
-from poolfleet_agent.control.volumes.place import file_in_pool
+from poolfleet_agent.control.volumes.place import file_in_pool, remove_file
 from poolfleet_agent.control.volumes.reserve import check_not_being_created
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -95,9 +95,7 @@ class DeleteVolume(Mutation):
             acting = await self.host.actors.acting(entry)
             device = self.host.quarantine.device(entry, Use.WRITE)
             try:
-                facts = await acting.files.lstat(path)
-                if facts is not None:
-                    await acting.files.unlink_if(path, inode=facts.inode, device=device)
+                await remove_file(acting.files, path, device)
             except ModelError as denied:
                 raise self.host.actors.denied(entry, denied) from denied
             await self.host.refreshes.ask(self.pool)

@@ -14,6 +14,7 @@ import structlog
 from poolfleet_agent.control.acting import Acting
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.report import Report
+from poolfleet_agent.control.volumes.place import remove_file
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.capacity import bytes_at_once
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -83,20 +84,15 @@ async def remove_new_file(host: Host, entry: PoolEntry, operation_id: str) -> No
     """Remove what an operation that was cut off had begun to fill."""
     acting = await host.actors.acting(entry)
     path = posixpath.join(entry.pool.definition.target_path or "", new_file_name(operation_id))
-    await _remove(acting.files, path, host.quarantine.device(entry, Use.WRITE))
+    await remove_file(acting.files, path, host.quarantine.device(entry, Use.WRITE))
 
 
 async def _remove_or_log(files: Files, path: str, device: str) -> None:
     """Remove what was begun. What was to be told is how the creation ended: where this fails, a later sweep does it."""
     try:
-        await _remove(files, path, device)
+        await remove_file(files, path, device)
     except ModelError as error:
         log.warning("a file that was begun stays", path=path, reason=error.reason, error=error.message)
-
-
-async def _remove(files: Files, path: str, device: str) -> None:
-    if (left := await files.lstat(path)) is not None:
-        await files.unlink_if(path, inode=left.inode, device=device)
 
 
 @asynccontextmanager

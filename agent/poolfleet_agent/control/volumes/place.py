@@ -8,7 +8,7 @@ from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.allowed_paths import is_within
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES
-from poolfleet_agent.model.ports import FileFacts, FileKind
+from poolfleet_agent.model.ports import FileFacts, FileKind, Files
 
 
 def path_in_pool(entry: PoolEntry, name: str) -> str | None:
@@ -40,3 +40,9 @@ async def file_on_share(host: Host, entry: PoolEntry, volume: str) -> FileFacts 
                 metadata={"pool": entry.pool.name, "volume": volume, "path": path},
             )
     return facts
+
+
+async def remove_file(files: Files, path: str, device: str) -> None:
+    """Remove what has a name now, if it still is that when it goes; nothing there is fine."""
+    if (left := await files.lstat(path)) is not None:
+        await files.unlink_if(path, inode=left.inode, device=device)

@@ -131,7 +131,10 @@ async def remove_reservation(host: Host, entry: PoolEntry, volume: str, reservat
 
 
 async def is_left_over(host: Host, entry: PoolEntry, reservation: Reservation) -> bool:
-    """Whether nobody can be at work for it any more, by the clock that dated it: a host's own may be wrong by days."""
+    """Whether nobody can be at work for it any more, by this host's clock and by the one that dated it.
+
+    The latter counts, for a host's own may be wrong by days; it is asked, by a file, only where ours says so.
+    """
     if not reservation.is_left_over(host.clock.now_s()):
         return False
     files = (await host.actors.acting(entry)).files
@@ -163,22 +166,21 @@ async def _reserve(host: Host, files: Files, entry: PoolEntry, volume: str, path
             raise host.actors.denied(entry, error) from error
         if made is not None:
             return made
-        there = await find_reservation(host, entry, volume)
+        there = await read_reservation(files, path)
         if there is None:
             if await host.files.lstat(posixpath.join(posixpath.dirname(path), volume)) is not None:
                 metadata = {"pool": entry.pool.name, "volume": volume}
                 raise ModelError(Reason.VOLUME_EXISTS, f"volume {volume!r} is there by now", metadata=metadata)
-        elif _is_of_earlier_life(there.holder, host, report) or await is_left_over(host, entry, there):
+        elif _is_ours_and_over(there.holder, host, report) or await is_left_over(host, entry, there):
             await remove_reservation(host, entry, volume, there)
         else:
             break
     raise _name_reserved(entry, volume, there.holder if there else None)
 
 
-def _is_of_earlier_life(holder: Holder | None, host: Host, report: Report) -> bool:
+def _is_ours_and_over(holder: Holder | None, host: Host, report: Report) -> bool:
     """Whether an operation of ours left it that is at work no more: another pool of ours may have that folder too."""
-    ours = holder is not None and holder.agent_id == host.looker.agent_id
-    return ours and not (holder and report.runs(holder.operation_id))
+    return holder is not None and holder.agent_id == host.looker.agent_id and not report.runs(holder.operation_id)
 
 
 def _name_reserved(entry: PoolEntry, volume: str, holder: Holder | None) -> ModelError:
