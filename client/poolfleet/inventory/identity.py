@@ -34,24 +34,17 @@ class Joined:
 
 def join(pools: Iterable[PoolSeen]) -> list[Joined]:
     """Join pools into storages, ordered by id. Each pool is in exactly one of them, and ids are unique."""
-    groups = [
-        Group(part)
-        for group in connected(sorted(pools, key=lambda seen: seen.place), _names)
-        for part in _by_site(group)
-    ]
-    holders = Counter(group.id for group in groups)
-    joined = []
-    for group, conflict in zip(groups, conflicts(groups), strict=True):
-        site = min(group.sites, default="") if holders[group.id] > 1 else ""
-        joined.append(
-            Joined(
-                storage_id=f"{group.id}@{site}" if site else group.id,
-                source=group.source,
-                pools=tuple(sorted(group.pools, key=lambda seen: seen.age_order)),
-                aliases=tuple(sorted({name for seen in group.pools for name in seen.spellings} - {group.id})),
-                conflict=conflict,
-            )
+    groups = _groups(pools)
+    joined = [
+        Joined(
+            storage_id=storage_id,
+            source=group.source,
+            pools=tuple(sorted(group.pools, key=lambda seen: seen.age_order)),
+            aliases=tuple(sorted({name for seen in group.pools for name in seen.spellings} - {group.id})),
+            conflict=conflict,
         )
+        for group, storage_id, conflict in zip(groups, _storage_ids(groups), conflicts(groups), strict=True)
+    ]
     return sorted(joined, key=lambda storage: storage.storage_id)
 
 
@@ -61,7 +54,22 @@ def joined_ids(pools: Iterable[tuple[str, Pool]], sites: Mapping[str, str | None
         PoolSeen(host=HostSeen(host=host, status=HostStatus.OK, site=sites.get(host)), pool=pool)
         for host, pool in pools
     ]
-    return {one.place: storage.storage_id for storage in join(seen) for one in storage.pools}
+    groups = _groups(seen)
+    ids = zip(groups, _storage_ids(groups), strict=True)
+    return {one.place: storage_id for group, storage_id in ids for one in group.pools}
+
+
+def _groups(pools: Iterable[PoolSeen]) -> list[Group]:
+    ordered = sorted(pools, key=lambda seen: seen.place)
+    return [Group(part) for group in connected(ordered, _names) for part in _by_site(group)]
+
+
+def _storage_ids(groups: Sequence[Group]) -> Iterator[str]:
+    """One for each group, in their order: with its site, where another group has the same id."""
+    holders = Counter(group.id for group in groups)
+    for group in groups:
+        site = min(group.sites, default="") if holders[group.id] > 1 else ""
+        yield f"{group.id}@{site}" if site else group.id
 
 
 def _names(seen: PoolSeen) -> Iterator[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
-from tenacity.stop import stop_base
 from tenacity.wait import wait_exponential, wait_random
 
 from poolfleet.transport.deadline import Deadline
@@ -43,38 +42,28 @@ def retrying(deadline: Deadline, *, unless: Callable[[PoolfleetError], bool] = l
     def again(error: BaseException) -> bool:
         return isinstance(error, PoolfleetError) and error.reason in RETRIED and not unless(error)
 
+    def enough(state: RetryCallState) -> bool:
+        """After so many tries, but for waits for somebody else; and where the wait would lead past the deadline."""
+        error = _error(state)
+        waits = error is not None and error.reason in WAITED_FOR
+        # The deadline may be extended meanwhile.
+        return (not waits and state.attempt_number >= MOST_ATTEMPTS) or state.upcoming_sleep >= deadline.remaining_s
+
     return AsyncRetrying(
         retry=retry_if_exception(again),
         wait=_delay_s,
-        stop=_tried_enough | _StopBefore(deadline),
+        stop=enough,
         reraise=True,
     )
 
 
-class _StopBefore(stop_base):
-    """Stops where the wait would lead past a deadline, which may be extended meanwhile."""
-
-    def __init__(self, deadline: Deadline) -> None:
-        self._deadline = deadline
-
-    def __call__(self, state: RetryCallState) -> bool:
-        return state.upcoming_sleep >= self._deadline.remaining_s
-
-
-class _TriedEnough(stop_base):
-    """After so many tries, unless the last one had only to wait for somebody else."""
-
-    def __call__(self, state: RetryCallState) -> bool:
-        error = state.outcome.exception() if state.outcome else None
-        waits = isinstance(error, PoolfleetError) and error.reason in WAITED_FOR
-        return not waits and state.attempt_number >= MOST_ATTEMPTS
-
-
-_tried_enough = _TriedEnough()
+def _error(state: RetryCallState) -> PoolfleetError | None:
+    error = state.outcome.exception() if state.outcome else None
+    return error if isinstance(error, PoolfleetError) else None
 
 
 def _delay_s(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.retry_delay_s if isinstance(error, PoolfleetError) else None
+    error = _error(state)
+    asked = error.retry_delay_s if error is not None else None
     own = _backoff(state)
     return own if asked is None else max(asked, own)

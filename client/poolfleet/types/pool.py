@@ -232,7 +232,7 @@ class Pool:
     mount: PoolMount | None = None
     storage: Storage | None = None
     filesystem_id: str = ""
-    """Capacity is added once per filesystem_id and host, or, for a share (`nfs:…`), in all; empty: not known."""
+    """Capacity is added once per filesystem_id and host, or, for a share (as `nfs:…`), per site; empty: not known."""
     pending: PendingDefinition | None = None
     etag: str = ""
     """Covers definition and identity, never usage."""

@@ -7,9 +7,9 @@ from poolfleet.types.discovery import DiscoveredBy, DiscoveredSource, PoolSource
 from poolfleet.types.probe import LayerOutcome, PoolProbe, ProbeLayer, ShareUsers
 from poolfleet.v1 import diagnosis_pb2, pool_service_pb2
 
-OUTCOMES = numbers(diagnosis_pb2.ProbeLayer.Outcome.items(), "OUTCOME_", LayerOutcome)
+_OUTCOMES = numbers(diagnosis_pb2.ProbeLayer.Outcome.items(), "OUTCOME_", LayerOutcome)
 
-FOUND_BY = numbers(diagnosis_pb2.DiscoveredBy.items(), "DISCOVERED_BY_", DiscoveredBy)
+_FOUND_BY = numbers(diagnosis_pb2.DiscoveredBy.items(), "DISCOVERED_BY_", DiscoveredBy)
 
 
 def pool_probe(message: pool_service_pb2.ProbePoolResponse) -> PoolProbe:
@@ -26,7 +26,7 @@ def pool_probe(message: pool_service_pb2.ProbePoolResponse) -> PoolProbe:
 def _layer(message: diagnosis_pb2.ProbeLayer) -> ProbeLayer:
     return ProbeLayer(
         layer=message.layer,
-        outcome=OUTCOMES.get(message.outcome, LayerOutcome.UNKNOWN),
+        outcome=_OUTCOMES.get(message.outcome, LayerOutcome.UNKNOWN),
         duration_s=seconds(message.duration) if message.HasField("duration") else None,
         failure=message.failure,
         message=message.message,
@@ -52,7 +52,7 @@ def pool_sources(message: pool_service_pb2.DiscoverPoolSourcesResponse) -> PoolS
     """What one host found."""
     return PoolSources(
         sources=tuple(map(_source, message.sources)),
-        found_by=FOUND_BY.get(message.found_by, DiscoveredBy.UNKNOWN),
+        found_by=_FOUND_BY.get(message.found_by, DiscoveredBy.UNKNOWN),
     )
 
 
