@@ -288,17 +288,22 @@ def serve(device: int, share: Passthrough, hold: str) -> None:
                 continue
             raise
         operation = _IN.unpack_from(request)[1]
-        if os.path.exists(hold) and _is_stale(hold) and operation not in _UNANSWERED:
+        told = _told(hold)
+        if told == "stale" and operation not in _UNANSWERED:
             answer_with(device, request, b"", errno.ESTALE)
-        elif operation in _OPENS and os.path.exists(hold):
+        elif told is not None and operation in _OPENS:
             held.append(request)
         else:
             answer_to(device, share, request)
 
 
-def _is_stale(hold: str) -> bool:
-    with open(hold) as file:
-        return file.read() == "stale"
+def _told(hold: str) -> str | None:
+    """What the file says; None: it is not there."""
+    try:
+        with open(hold) as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
 
 
 def answer_to(device: int, share: Passthrough, request: bytes) -> None:

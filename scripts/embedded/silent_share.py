@@ -48,7 +48,9 @@ class SilentShare(NetfsStandIn):
     def replace_exports(self) -> None:
         """Have every file be stale from now on; `let_open` ends it, for mounts of before too."""
         for served in self._served:
-            served.hold.write_text("stale")
+            new = served.hold.with_suffix(".new")
+            new.write_text("stale")
+            new.replace(served.hold)  # never seen empty, which would hold an open
 
     def silence(self) -> None:
         """Answer nothing from now on."""

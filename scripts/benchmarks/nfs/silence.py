@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
-from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixed
+from tenacity import AsyncRetrying, RetryError, retry_if_result, stop_after_delay, wait_fixed
 
 from poolfleet import PoolfleetError
 from poolfleet.aio import AgentClient
@@ -21,6 +21,7 @@ from scripts.benchmarks.nfs.place import Place, must
 from scripts.benchmarks.nfs.pools import FAR, NEAR, VOLUME
 from scripts.benchmarks.nfs.storm import Call, storm
 from scripts.benchmarks.report import Result, say
+from scripts.embedded.process import NotReadyError
 
 HEALTH_LIMIT_S = 300.0
 LOOK_EVERY_S = 0.05
@@ -126,13 +127,13 @@ class Silence:
         return functools.partial(self.place.virsh, *words)
 
     async def _until(self, status: HealthStatus) -> None:
-        """Return when the agent says so of the share's pool; raises tenacity's RetryError."""
+        """Return when the agent says so of the share's pool; raises NotReadyError."""
 
         async def says_so() -> bool:
             health = (await self.agent.pools.get(FAR)).health
             return health is not None and health.status is status
 
-        await _again_until(says_so)
+        await _again_until(says_so, what=f"the agent says {status} of the share's pool")
 
     async def _until_refreshed(self) -> None:
         """Return when libvirt has looked at the share again."""
@@ -140,7 +141,7 @@ class Silence:
         async def refreshed() -> bool:
             return await self.place.virsh("pool-refresh", FAR) == 0
 
-        await _again_until(refreshed)
+        await _again_until(refreshed, what="libvirt has looked at the share again")
 
 
 def _read_words(pool: str) -> list[Sequence[str]]:
@@ -148,13 +149,17 @@ def _read_words(pool: str) -> list[Sequence[str]]:
     return [("pool-info", pool), ("vol-info", VOLUME, pool), ("vol-list", pool)]
 
 
-async def _again_until(seen: Call) -> None:
+async def _again_until(seen: Call, *, what: str) -> None:
+    """Return when it says yes; raises NotReadyError."""
     retrying = AsyncRetrying(
         retry=retry_if_result(lambda found: not found),
         wait=wait_fixed(LOOK_EVERY_S),
         stop=stop_after_delay(HEALTH_LIMIT_S),
     )
-    await retrying(seen)
+    try:
+        await retrying(seen)
+    except RetryError as error:
+        raise NotReadyError(f"{what}: not within {HEALTH_LIMIT_S:g} s") from error
 
 
 async def _whatever_it_says(call: Call) -> None:
