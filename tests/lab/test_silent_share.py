@@ -172,7 +172,6 @@ def libvirtd_pid(host: Host) -> str:
     return host.ssh("systemctl show --property MainPID --value libvirtd").strip()
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("version", ["3", "4.2"])
 def test_it_is_got_rid_of_in_whatever_version_of_the_protocol(
     healthy: Lab, record_property: Record, version: str

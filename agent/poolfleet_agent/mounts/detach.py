@@ -1,21 +1,26 @@
 """Gets rid of a mount: as umount does, or by force where its server is dead. What counts is the mount table."""
 
+import asyncio
 import errno
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 import structlog
 
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_table import MountTable
 from poolfleet_agent.mounts import umount
-from poolfleet_agent.processes.child import Children, own_program
+from poolfleet_agent.processes.child import Child, Children, own_program
 from poolfleet_agent.processes.run import Finished, run
 
 _log = structlog.get_logger(__name__)
 
 UMOUNT = own_program(umount)
 """The command that unmounts; how and what come after it."""
+
+_LEAVES_WITHIN_S = 10.0
+"""How long the program may take to give a dead share up; it is killed then."""
 
 _NOT_MOUNTED = {0, errno.EINVAL, errno.ENOENT, errno.ENOTDIR}
 
@@ -51,23 +56,41 @@ class Unmounter:
         if number not in _NOT_MOUNTED:
             raise _refused(target, number)
 
-    async def force_unmount(self, target: str) -> None:
-        """Get rid of the top mount of a target, whatever hangs on it: POOL_UNRESPONSIVE where it is there still.
+    @asynccontextmanager
+    async def forced_off(self, target: str) -> AsyncIterator[None]:
+        """Take the top mount of a target off it, and end what hangs on its server for as long as the body runs.
 
-        It takes up to 10 s; what has hung on the server until then has failed, what was open is lost.
+        POOL_UNRESPONSIVE where the mount stays, AGENT_NOT_AUTHORIZED where the agent may not do it. What hangs fails,
+        again and again, at last every 2 s; what was open is lost.
         """
         top = self._table().on(target)
         if top is None:
+            yield
             return
-        finished = await run(self._children, (*self._program, "force", target), timeout_s=self._force_timeout_s)
-        _log.info("unmounted by force", target=target, source=top.source, steps=_steps(finished))
-        # The last call may hang on, with the mount gone from the table.
-        if any(entry.mount_id == top.mount_id for entry in self._table().entries):
-            raise _unresponsive(target, f"it could not be unmounted by force ({_steps(finished)})")
+        child = await self._children.start(self._program[0], (*self._program[1:], "force", target))
+        try:
+            step = await self._first_step(child)
+            _log.info("unmounted by force", target=target, source=top.source, step=step)
+            # It may hang on in its first call, with the mount gone from the table.
+            if any(entry.mount_id == top.mount_id for entry in self._table().entries):
+                raise _stays(target, step)
+            yield
+        finally:
+            await child.end(grace_s=_LEAVES_WITHIN_S)
+            child.close_pipes()
+
+    async def _first_step(self, child: Child) -> str:
+        try:
+            async with asyncio.timeout(self._force_timeout_s):
+                return (await child.stdout.readline()).decode(errors="replace").strip() or "no answer"
+        except TimeoutError:
+            return "no answer"
 
 
-def _steps(finished: Finished) -> str:
-    return ", ".join(finished.stdout.decode(errors="replace").splitlines()) or finished.words[-200:]
+def _stays(target: str, step: str) -> ModelError:
+    if step.endswith(f" {errno.EPERM}"):
+        return _refused(target, errno.EPERM)
+    return _unresponsive(target, f"it could not be unmounted by force ({step})")
 
 
 def _last_errno(finished: Finished) -> int:

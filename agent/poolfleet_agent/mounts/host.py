@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -97,6 +98,6 @@ class HostMounts:
         """Unmount as umount does: ModelError RESOURCE_BUSY, POOL_UNRESPONSIVE."""
         await self._unmounter.unmount(target, timeout_s=timeout_s)
 
-    async def force_unmount(self, target: str) -> None:
-        """Get rid of a dead share: MNT_FORCE several times, only then MNT_DETACH; the calls hang in a child."""
-        await self._unmounter.force_unmount(target)
+    def forced_off(self, target: str) -> AbstractAsyncContextManager[None]:
+        """Get rid of a dead share: off its target at once, what hangs on it ended for as long as the body runs."""
+        return self._unmounter.forced_off(target)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from poolfleet_agent.model.mount_table import MountEntry, MountTable
@@ -85,8 +86,10 @@ class FakeMounts:
         if (top := MountTable(self.entries).on(target)) is not None:
             self.entries.remove(top)
 
-    async def force_unmount(self, target: str) -> None:
+    @asynccontextmanager
+    async def forced_off(self, target: str) -> AsyncIterator[None]:
         await self.unmount(target)
+        yield
 
 
 class MemoryMountStore:

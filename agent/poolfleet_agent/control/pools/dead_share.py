@@ -2,14 +2,16 @@
 
 The order counts. First the mount is undone by force, for nothing that hangs on it comes back before: neither libvirt's
 calls nor the operations of ours that wait for them, which are overtaken for that reason (control/lanes). Then all of
-these are waited for, so that libvirt's lock on the pool is free. Only then is libvirt told to stop the pool. Where they
-do not come back libvirt can no more be helped from here, and to restart it is a person's decision.
+these are waited for, so that libvirt's lock on the pool is free. Only then is libvirt told to stop the pool. Until it
+has, what hangs on the share is ended again and again: others than we, virsh say, may have hung libvirt too. Where it
+does not come back it can no more be helped from here, and to restart it is a person's decision.
 
 A pool is unmounted alone: of another one on the same server nothing is touched.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_before_delay, wait_fixed
@@ -64,20 +66,14 @@ async def get_rid_of_share(
     """
     pool = entry.pool.name
     log.warning("getting rid of a dead share", pool=pool, target=mount.target, source=mount.source)
-    await host.mounts.force_unmount(mount.target)
-    await host.book.gone(entry.pool.definition.target_path or mount.target)
-    try:
-        async with asyncio.timeout(FREE_WITHIN_S):
+    async with host.mounts.forced_off(mount.target):
+        await host.book.gone(entry.pool.definition.target_path or mount.target)
+        async with _free_in_time(pool, mount):
             await alone()
             await host.hypervisor.until_pool_calls_are_back(pool)
-    except TimeoutError:
-        raise _still_hung(pool, mount) from None
-    await _no_other_is_silent(host, entry)
-    try:
-        async with asyncio.timeout(FREE_WITHIN_S):
+        await _no_other_is_silent(host, entry)
+        async with _free_in_time(pool, mount):
             await _stop(host, pool)
-    except TimeoutError:
-        raise _still_hung(pool, mount) from None
     log.info("got rid of a dead share", pool=pool, target=mount.target)
 
 
@@ -102,10 +98,16 @@ async def _stop(host: Host, pool: str) -> None:
             raise
 
 
-def _still_hung(pool: str, mount: MountEntry) -> ModelError:
-    return ModelError(
-        Reason.OPERATION_TIMED_OUT,
-        f"{mount.target} is unmounted, and libvirt did not come back within {FREE_WITHIN_S:g} s from calls that hung on"
-        " it; to restart libvirtd is up to you",
-        metadata={"pool": pool, "path": mount.target, "timeout_s": f"{FREE_WITHIN_S:g}"},
-    )
+@asynccontextmanager
+async def _free_in_time(pool: str, mount: MountEntry) -> AsyncIterator[None]:
+    """OPERATION_TIMED_OUT where the body, which waits for libvirt, takes too long."""
+    try:
+        async with asyncio.timeout(FREE_WITHIN_S):
+            yield
+    except TimeoutError:
+        raise ModelError(
+            Reason.OPERATION_TIMED_OUT,
+            f"{mount.target} is unmounted, and libvirt did not come back within {FREE_WITHIN_S:g} s from calls that"
+            " hung on it; to restart libvirtd is up to you",
+            metadata={"pool": pool, "path": mount.target, "timeout_s": f"{FREE_WITHIN_S:g}"},
+        ) from None

@@ -1,6 +1,7 @@
 """Mounts of the host: reading them, probing a server, one attempt to mount, getting rid of one."""
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -122,6 +123,9 @@ class Mounts(Protocol):
         """Unmount as umount does: ModelError RESOURCE_BUSY, POOL_UNRESPONSIVE."""
         ...
 
-    async def force_unmount(self, target: str) -> None:
-        """Get rid of a dead share: MNT_FORCE several times, only then MNT_DETACH; the calls hang in a child."""
+    def forced_off(self, target: str) -> AbstractAsyncContextManager[None]:
+        """Get rid of a dead share: off its target at once, what hangs on it ended for as long as the body runs.
+
+        POOL_UNRESPONSIVE where the mount stays, AGENT_NOT_AUTHORIZED.
+        """
         ...

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_table import MountEntry, MountTable, Proof, prove
@@ -21,7 +20,7 @@ from poolfleet_agent.mounts.mount import Mounter
 from poolfleet_agent.mounts.mountinfo import parse_mountinfo
 from poolfleet_agent.processes.child import Children
 
-HANGING = ("sh", "-c", "trap '' TERM; echo force 16; sleep 1000")
+HANGING = ("sh", "-c", "sleep 1000")
 TARGET = "/nowhere/vm_data"
 
 SHARE = MountEntry(
@@ -49,7 +48,8 @@ def gone_the_second_time() -> Callable[[], MountTable]:
 async def test_nothing_is_done_where_nothing_is_mounted(children: Children) -> None:
     unmounter = Unmounter(children, lambda: MountTable(()), program=("/nowhere",))
     await unmounter.unmount(TARGET, timeout_s=1)
-    await unmounter.force_unmount(TARGET)
+    async with unmounter.forced_off(TARGET):
+        pass
 
 
 async def test_one_that_hangs_is_left_with_its_limit(children: Children) -> None:
@@ -57,14 +57,45 @@ async def test_one_that_hangs_is_left_with_its_limit(children: Children) -> None
     with pytest.raises(ModelError) as stuck:
         await unmounter.unmount(TARGET, timeout_s=0.2)
     assert stuck.value.reason is Reason.POOL_UNRESPONSIVE
-    with pytest.raises(ModelError, match="force 16") as stuck:
-        await unmounter.force_unmount(TARGET)
+    with pytest.raises(ModelError, match="no answer") as stuck:
+        await forced_off(unmounter)
     assert stuck.value.reason is Reason.POOL_UNRESPONSIVE
     assert stuck.value.metadata["path"] == TARGET
 
 
-async def test_the_last_call_may_hang_while_the_mount_is_gone(children: Children) -> None:
-    await Unmounter(children, gone_the_second_time(), program=HANGING, force_timeout_s=0.2).force_unmount(TARGET)
+async def forced_off(unmounter: Unmounter) -> None:
+    async with unmounter.forced_off(TARGET):
+        pytest.fail("the mount stays")
+
+
+@pytest.mark.parametrize(
+    ("step", "reason"),
+    [
+        ("detach 16", Reason.POOL_UNRESPONSIVE),
+        ("copy 28", Reason.POOL_UNRESPONSIVE),
+        ("copy 1", Reason.AGENT_NOT_AUTHORIZED),
+    ],
+)
+async def test_what_stays_by_force_is_said_with_the_step_that_failed(
+    children: Children, step: str, reason: Reason
+) -> None:
+    with pytest.raises(ModelError) as failed:
+        await forced_off(Unmounter(children, mounted, program=("sh", "-c", f"echo {step}")))
+    assert failed.value.reason is reason
+
+
+async def test_the_call_may_hang_while_the_mount_is_gone(children: Children) -> None:
+    unmounter = Unmounter(children, gone_the_second_time(), program=HANGING, force_timeout_s=0.2)
+    async with unmounter.forced_off(TARGET):
+        pass
+
+
+async def test_it_goes_on_until_the_body_ends(children: Children, tmp_path: Path) -> None:
+    left = tmp_path / "left"
+    program = ("sh", "-c", f"echo detach 0; cat; echo left > {left}")
+    async with Unmounter(children, gone_the_second_time(), program=program).forced_off(TARGET):
+        assert not left.exists()
+    assert left.exists()
 
 
 async def test_a_program_that_fails_is_no_answer(children: Children) -> None:
@@ -155,20 +186,16 @@ if os.geteuid() == 0:
                 await inside.unmounter.unmount(inside.target, timeout_s=60)
             assert busy.value.reason is Reason.RESOURCE_BUSY
             assert inside.proof() is Proof.RIGHT
-            with capture_logs() as logs:
-                await inside.unmounter.force_unmount(inside.target)
+            async with inside.unmounter.forced_off(inside.target):
+                assert inside.proof() is Proof.UNMOUNTED
             process.kill()
         assert inside.proof() is Proof.UNMOUNTED
-        (log,) = logs
-        *forced, last = log["steps"].split(", ")
-        assert set(forced) == {"force 16"}
-        assert len(forced) > 2
-        assert last == "detach 0"
 
     async def test_of_two_on_one_target_the_top_one_goes(inside: Inside) -> None:
         other = NetfsSource(host="nfs1", path="/other")
         await inside.mount(other)
         await inside.mount()
         assert inside.proof() is Proof.RIGHT
-        await inside.unmounter.force_unmount(inside.target)
+        async with inside.unmounter.forced_off(inside.target):
+            assert inside.proof(other) is Proof.RIGHT
         assert inside.proof(other) is Proof.RIGHT

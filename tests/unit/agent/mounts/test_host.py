@@ -27,7 +27,8 @@ async def test_what_is_mounted_and_what_names_mean(mounts: Mounts) -> None:
     assert await mounts.addresses("a..b") == ()
     assert isinstance(mounts.shares_host_namespace(), bool)
     await mounts.unmount("/nowhere")
-    await mounts.force_unmount("/nowhere")
+    async with mounts.forced_off("/nowhere"):
+        pass
 
 
 async def test_a_server_is_probed_and_a_share_refused(mounts: Mounts) -> None:

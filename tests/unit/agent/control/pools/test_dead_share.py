@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -47,12 +48,15 @@ class FakeMounts:
     async def table(self) -> Any:
         return self.fake.watch.table()
 
-    async def force_unmount(self, target: str) -> None:
+    @asynccontextmanager
+    async def forced_off(self, target: str) -> AsyncIterator[None]:
         self.forced.append(target)
-        self.fake.hypervisor.called.append(f"force_unmount {target}")
+        self.fake.hypervisor.called.append(f"forced off {target}")
         self.fake.watch.unmount(target)
         for event in self.fake.hypervisor.held.values() if self.frees else ():
             event.set()
+        yield
+        self.fake.hypervisor.called.append(f"given up {target}")
 
     async def kept_by_host(self, target: str) -> bool:
         return target in self.kept
@@ -103,8 +107,8 @@ async def test_the_share_is_unmounted_before_libvirt_is_asked_anything_and_the_p
 ) -> None:
     operation = await ended(running, await running.submit(force(fake), CALLER))
     assert (operation.state, operation.changed) == (OperationState.SUCCEEDED, True)
-    assert fake.hypervisor.called[:4] == [
-        "read_domains", f"force_unmount {TARGET}", "until_pool_calls_are_back far", "stop_pool far",
+    assert fake.hypervisor.called[:5] == [
+        "read_domains", f"forced off {TARGET}", "until_pool_calls_are_back far", "stop_pool far", f"given up {TARGET}",
     ]  # fmt: skip
     pool = fake.registry.snapshot.pools["far"].pool
     assert (pool.active, pool.desired.desired) == (False, Desired.STOPPED)
@@ -127,7 +131,7 @@ async def test_it_goes_past_an_operation_that_hangs_and_stops_the_pool_when_that
     operation = await ended(running, await running.submit(force(fake), CALLER))
     assert operation.state is OperationState.SUCCEEDED
     order = [call for call in fake.hypervisor.called if call.startswith(("force", "refresh", "stop"))]
-    assert order == ["refresh_pool far", f"force_unmount {TARGET}", "stop_pool far"]
+    assert order == ["refresh_pool far", f"forced off {TARGET}", "stop_pool far"]
 
 
 async def test_a_start_that_hangs_is_given_up(fake: Any, running: Operations) -> None:
