@@ -65,8 +65,17 @@ class Host(Machine):
 
         That outlives a boot of the machine, as all that is on its disks.
         """
+        self.take_in(code)
+        self.upgrade_agent()
+        self.wait_agent()
+
+    def take_in(self, code: Path) -> None:
+        """Put what payload.collect_for_renewal made beside what its agent runs."""
         self.ssh("rm -rf /lab/code.new /lab/code.old")
         self.send_folder(code, "/lab/code.new")
+
+    def upgrade_agent(self) -> None:
+        """Stop its agent, and have what was taken in run in its place; it need not answer yet."""
         lines = (
             "systemctl stop poolfleet-agent",
             "mv /lab/code /lab/code.old && mv /lab/code.new /lab/code",
@@ -75,7 +84,6 @@ class Host(Machine):
             "systemctl start --no-block poolfleet-agent",
         )
         self.ssh(" && ".join(lines), timeout_s=READY_LIMIT_S)
-        self.wait_agent()
 
     def agent_log(self) -> str:
         """What it wrote since the machine's last boot."""
@@ -108,12 +116,12 @@ class Host(Machine):
         return None if done.status in (124, 137) else done
 
     def mounts(self) -> list[str]:
-        """The targets of its NFS mounts."""
+        """The targets of its network mounts."""
         # Not findmnt, which would ask each of them.
-        return self.ssh("awk '$3 ~ /^nfs/ {print $2}' /proc/mounts").split()
+        return self.ssh("awk '$3 ~ /^nfs[4]?$|^cifs$|glusterfs/ {print $2}' /proc/mounts").split()
 
     def clear(self) -> None:
-        """Leave no pool, and no NFS mount, whatever a test did; needs a server that answers."""
+        """Leave no pool, and no network mount, whatever a test did; needs a server that answers."""
         with self.agent(timeout_s=CLEARED_LIMIT_S) as client:
             for pool in list(client.pools.list()):
                 # An inactive one too: the supervisor may just be at a start of it.

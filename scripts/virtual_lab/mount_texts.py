@@ -1,4 +1,4 @@
-"""What mount.nfs says when a real server fails it, recorded in a lab for the corpus of the tests."""
+"""What mount programs say when a real server fails them, recorded in a lab for the corpus of the tests."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ RECORDER = MOUNTS / "record_corpus.py"
 TARGET = "/mnt/vm_data"
 SHARE = "nfs.lab:/srv/nfs/vm_data"
 BRIEFLY = "retry=0,soft,timeo=20,retrans=1"
+NOBODY = "setpriv --reuid=65534 --clear-groups"
 LIMIT_S = 400.0
 
 
@@ -34,6 +35,14 @@ class Situation:
 
 def _mount(options: str = "retry=0", source: str = SHARE) -> str:
     return f"mount.nfs {source} {TARGET} -o {options}"
+
+
+def _cifs(share: str = "vm_data", *, server: str = "nfs.lab", options: str = "guest") -> str:
+    return f"mount.cifs //{server}/{share} {TARGET} -o {options}"
+
+
+def _twice(command: str) -> str:
+    return f"sh -c '{command} && exec {command}'"
 
 
 def _without_version_3(server: Server) -> None:
@@ -125,12 +134,22 @@ SITUATIONS = (
         "root without the right to mount",
         f"setpriv --bounding-set -sys_admin {_mount()}",
     ),
+    Situation("mount-already", "TARGET_BUSY", "the same source is there", _twice(f"mount /dev/vdb {TARGET}")),
+    Situation("mount-target-file", "TARGET_MISSING", "the target is a file", "mount -t tmpfs tmpfs /mnt/file"),
+    Situation("mount-only-root", "NOT_PRIVILEGED", "an ordinary user", f"{NOBODY} mount -t tmpfs tmpfs {TARGET}"),
+    Situation("nfs-busy", "TARGET_BUSY", "the same share is there", _twice(_mount())),
     Situation(
-        "mount-already",
-        "TARGET_BUSY",
-        "the same source is there",
-        f"sh -c 'mount /dev/vdb {TARGET} && exec mount /dev/vdb {TARGET}'",
+        "nfs-fstab-options", "NOT_PRIVILEGED", "an ordinary user, as in a session daemon", f"{NOBODY} {_mount()}"
     ),
+    Situation("cifs-login", "LOGIN_FAILED", "a share that is closed to guests", _cifs("closed")),
+    Situation("cifs-no-such-share", "NO_SUCH_EXPORT", "a share that is missing", _cifs("missing")),
+    Situation(
+        "cifs-version", "NOT_SUPPORTED", "a version that the server does not have", _cifs(options="guest,vers=1.0")
+    ),
+    Situation("cifs-busy", "TARGET_BUSY", "the same share is there", _twice(_cifs())),
+    Situation("cifs-no-route", "NO_ROUTE", "the server is off", _cifs(server="10.77.0.99")),
+    Situation("cifs-refused", "CONNECTION_REFUSED", "nothing listens on port 445", _cifs(), Server.refuse),
+    Situation("cifs-host-down", "TIMED_OUT", "packets are dropped", _cifs(), Server.silent),
     Situation(
         "nfs-version",
         "NOT_SUPPORTED",
@@ -145,6 +164,7 @@ def record_mount_texts(lab: Lab, tell: Callable[[str], None]) -> int:
     """Record all of them again into the checkout; how many did not fail as they should, which `tell` hears of."""
     host = lab.hosts[0]
     host.ssh("mkdir -p /root/recording/corpus && cat >/root/recording/record_corpus.py", stdin=RECORDER.read_text())
+    lab.server.start_smb()
     missed = 0
     for situation in SITUATIONS:
         try:

@@ -31,6 +31,9 @@ PACKAGES = (
     "nfs-kernel-server",
     "nfs-common",
     "autofs",
+    "cifs-utils",
+    "ksmbd-tools",
+    "glusterfs-server",
     "libvirt-daemon",
     "libvirt-daemon-system",
     "libvirt-clients",
@@ -39,7 +42,7 @@ PACKAGES = (
     "python3-libvirt",
 )
 
-# What only makes the boot slower here; autofs is started by who wants it.
+# What only makes the boot slower here; autofs, ksmbd and glusterd are started by who wants them.
 MASKED = (
     "apt-daily.timer",
     "apt-daily-upgrade.timer",
@@ -49,7 +52,10 @@ MASKED = (
     "e2scrub_reap.service",
     "fstrim.timer",
     "getty.target",
+    "glusterd.service",
+    "glustereventsd.service",
     "kmod-static-nodes.service",
+    "ksmbd.service",
     "libvirt-guests.service",
     "man-db.timer",
     "modprobe@configfs.service",

@@ -42,8 +42,8 @@ class Server(Machine):
         self._answer_hosts_by()
 
     def clear(self) -> None:
-        """Leave no file in any export but `nested`, which nobody fills."""
-        folders = " ".join(f"/srv/nfs/{name}" for name in EXPORTS if name != "nested")
+        """Leave no file in any export but `nested`, which nobody fills, and in no SMB share."""
+        folders = " ".join(["/srv/smb/vm_data", *(f"/srv/nfs/{name}" for name in EXPORTS if name != "nested")])
         self.ssh(f"find {folders} -mindepth 1 -delete")
 
     def unexport(self, export: str) -> None:
@@ -67,6 +67,25 @@ class Server(Machine):
     def start_serving(self) -> None:
         """Start it again; a grace period begins."""
         self.ssh("systemctl start nfs-server", timeout_s=READY_LIMIT_S)
+
+    def start_smb(self) -> None:
+        """Serve `//SERVER/vm_data` to guests, and `//SERVER/closed` to nobody, by the kernel's SMB server."""
+        self.ssh("modprobe ksmbd && { pidof -q ksmbd.mountd || ksmbd.mountd; }")
+
+    def stop_smb(self) -> None:
+        """End it: connections are refused then."""
+        self.ssh("pidof -q ksmbd.mountd && ksmbd.control --shutdown", timeout_s=READY_LIMIT_S)
+
+    def start_gluster(self) -> None:
+        """Serve the gluster volume `vm_data`, of one brick, to everybody."""
+        lines = (
+            "modprobe fuse",
+            "pidof -q glusterd || glusterd",
+            "gluster --mode=script volume info vm_data >/dev/null 2>&1 ||"
+            " gluster --mode=script volume create vm_data nfs.lab:/srv/gluster/vm_data force",
+            "gluster --mode=script volume status vm_data >/dev/null 2>&1 || gluster --mode=script volume start vm_data",
+        )
+        self.ssh(" && ".join(f"{{ {line}; }}" for line in lines), timeout_s=READY_LIMIT_S)
 
     def _answer_hosts_by(self, *rules: str) -> None:
         # In one go, or an answer could slip out between the old rules and the new.

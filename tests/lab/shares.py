@@ -14,6 +14,7 @@ SLOWER = 3.0
 # Two probes missed, each of which is given 10 s here, and the pause between two.
 NOTICED_LIMIT_S = 120.0
 ASKED_EVERY_S = 0.5
+SMB_OPTIONS = ("uid=libvirt-qemu", "gid=libvirt-qemu")
 
 
 def share(
@@ -28,6 +29,18 @@ def share(
         options=options,
         protocol_version=version,
     )
+
+
+def smb(name: str = "smb", *, path: str = "vm_data", options: Sequence[str] = SMB_OPTIONS) -> PoolSpec:
+    """A share of the SMB server as a pool; by default its files are qemu's."""
+    target = f"/srv/pools/{name}"
+    return PoolSpec.netfs(name, host="nfs.lab", path=path, target=target, format="cifs", options=options)
+
+
+def gluster(name: str = "gluster") -> PoolSpec:
+    """The gluster volume as a pool."""
+    target = f"/srv/pools/{name}"
+    return PoolSpec.netfs(name, host="nfs.lab", path="/vm_data", target=target, format="glusterfs")
 
 
 def local(name: str = "local") -> PoolSpec:

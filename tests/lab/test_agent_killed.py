@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,7 @@ from poolfleet.types.retry import RetryPolicy
 from scripts.embedded.process import wait_until
 from scripts.virtual_lab.host import Host
 from scripts.virtual_lab.lab import Lab
+from scripts.virtual_lab.payload import collect_for_renewal
 from tests.lab.shares import ASKED_EVERY_S, MIB, NOTICED_LIMIT_S, SLOWER, answers, share, wait_for
 
 pytestmark = pytest.mark.full
@@ -76,19 +79,42 @@ def files(lab: Lab) -> list[str]:
     return lab.server.ssh("ls -A /srv/nfs/vm_data").split()
 
 
-def test_restarted_beside_a_silent_share_it_is_back_in_time_and_the_mounts_live(
-    healthy: Lab, host: Host, agent: AgentClient, record_property: Callable[[str, object], None]
+def next_version(folder: Path) -> Path:
+    """The checkout's code, which says that it is of another version."""
+    collect_for_renewal(folder)
+    (metadata,) = folder.glob("*.dist-info/METADATA")
+    later = rf"Version: \1+later{time.time_ns()}"
+    metadata.write_text(re.sub(r"(?m)^Version: (.*)$", later, metadata.read_text(), count=1))
+    return folder
+
+
+def restart(host: Host) -> None:
+    host.ssh("systemctl restart poolfleet-agent", timeout_s=180)
+
+
+@pytest.mark.parametrize("renewed", [False, True], ids=["restarted", "upgraded"])
+def test_anew_beside_a_silent_share_it_is_back_in_time_and_the_mounts_live(
+    healthy: Lab,
+    host: Host,
+    agent: AgentClient,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+    renewed: bool,
 ) -> None:
+    before = agent.get().versions
+    if renewed:
+        host.take_in(next_version(tmp_path / "code"))
     agent.pools.ensure(share())
     agent.volumes.create("vm_data", VolumeSpec("seen.raw", capacity_bytes=MIB, allocation_bytes=0))
     healthy.server.silent()
     wait_for(agent, HealthStatus.UNRESPONSIVE, limit_s=NOTICED_LIMIT_S)
     began = time.monotonic()
-    host.ssh("systemctl restart poolfleet-agent", timeout_s=180)
+    (Host.upgrade_agent if renewed else restart)(host)
     wait_until(lambda: answers(agent, "vm_data"), limit_s=BACK_WITHIN_S, what="it answers again", every_s=ASKED_EVERY_S)
     taken_s = time.monotonic() - began
     record_property("answers again after", f"{taken_s:.0f} s")
     assert taken_s < BACK_WITHIN_S
+    assert (agent.get().versions != before) is renewed
     assert host.mounts() == ["/srv/pools/vm_data"]
     assert [volume.name for volume in agent.volumes.list("vm_data")] == ["seen.raw"]
     healthy.server.heal()
