@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 import urllib.request
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from poolfleet import TLS, AgentClient, PoolfleetError
+from poolfleet import TLS, Aborted, AgentClient, PoolfleetError
 from scripts.embedded.process import NotReadyError, wait_until
 from scripts.virtual_lab.machine import Completed, Machine
 from scripts.virtual_lab.network import AGENT_PORT, METRICS_PORT
@@ -124,11 +125,19 @@ class Host(Machine):
         """Leave no pool, and no network mount, whatever a test did; needs a server that answers."""
         with self.agent(timeout_s=CLEARED_LIMIT_S) as client:
             for pool in list(client.pools.list()):
-                # An inactive one too: the supervisor may just be at a start of it.
-                client.pools.stop(pool.name, allow_in_use=True)
+                # An inactive one too: the supervisor may just be at a start of it, of which an attempt takes its time.
+                wait_until(partial(_stopped, client, pool.name), limit_s=CLEARED_LIMIT_S, what=f"{pool.name} is stopped")
                 client.pools.undefine(pool.name, allow_missing=True)
         for target in reversed(self.mounts()):
             self.ssh(f"umount -f -l {shlex.quote(target)}")
+
+
+def _stopped(client: AgentClient, pool: str) -> bool:
+    try:
+        client.pools.stop(pool, allow_in_use=True)
+    except Aborted:
+        return False
+    return True
 
 
 def _loaded(client: AgentClient) -> bool:

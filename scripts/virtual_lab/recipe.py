@@ -32,7 +32,7 @@ PACKAGES = (
     "nfs-common",
     "autofs",
     "cifs-utils",
-    "ksmbd-tools",
+    "samba",
     "glusterfs-server",
     "libvirt-daemon",
     "libvirt-daemon-system",
@@ -42,7 +42,7 @@ PACKAGES = (
     "python3-libvirt",
 )
 
-# What only makes the boot slower here; autofs, ksmbd and glusterd are started by who wants them.
+# What only makes the boot slower here; autofs, smbd and glusterd are started by who wants them.
 MASKED = (
     "apt-daily.timer",
     "apt-daily-upgrade.timer",
@@ -55,7 +55,6 @@ MASKED = (
     "glusterd.service",
     "glustereventsd.service",
     "kmod-static-nodes.service",
-    "ksmbd.service",
     "libvirt-guests.service",
     "man-db.timer",
     "modprobe@configfs.service",
@@ -65,7 +64,10 @@ MASKED = (
     "modprobe@fuse.service",
     "modprobe@loop.service",
     "networking.service",
+    "nmbd.service",
+    "samba-ad-dc.service",
     "nfs-blkmap.service",
+    "smbd.service",
     "systemd-binfmt.service",
     "systemd-logind.service",
     "systemd-pstore.service",

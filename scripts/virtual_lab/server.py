@@ -69,12 +69,9 @@ class Server(Machine):
         self.ssh("systemctl start nfs-server", timeout_s=READY_LIMIT_S)
 
     def start_smb(self) -> None:
-        """Serve `//SERVER/vm_data` to guests, and `//SERVER/closed` to nobody, by the kernel's SMB server."""
-        self.ssh("modprobe ksmbd && { pidof -q ksmbd.mountd || ksmbd.mountd; }")
-
-    def stop_smb(self) -> None:
-        """End it: connections are refused then."""
-        self.ssh("pidof -q ksmbd.mountd && ksmbd.control --shutdown", timeout_s=READY_LIMIT_S)
+        """Serve `//SERVER/vm_data` to guests, and `//SERVER/closed` to nobody."""
+        self.ssh("pidof -q smbd || smbd --daemon", timeout_s=READY_LIMIT_S)
+        wait_until(lambda: self.ssh_any("ss -Hltn sport = 445").out != "", limit_s=READY_LIMIT_S, what="smbd listens")
 
     def start_gluster(self) -> None:
         """Serve the gluster volume `vm_data`, of one brick, to everybody."""

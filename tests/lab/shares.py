@@ -14,7 +14,8 @@ SLOWER = 3.0
 # Two probes missed, each of which is given 10 s here, and the pause between two.
 NOTICED_LIMIT_S = 120.0
 ASKED_EVERY_S = 0.5
-SMB_OPTIONS = ("uid=libvirt-qemu", "gid=libvirt-qemu")
+# Files belong to qemu's user, qemu may write although it locks, and a server that is silent is given up soon.
+SMB_OPTIONS = ("uid=libvirt-qemu", "gid=libvirt-qemu", "nobrl", "echo_interval=2")
 
 
 def share(

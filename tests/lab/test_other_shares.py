@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from poolfleet import AgentClient, PoolfleetError, PoolSpec, VolumeSpec
+from poolfleet import AgentClient, FailedPrecondition, PoolfleetError, PoolSpec, VolumeSpec
 from poolfleet.types.pool import HealthStatus, MountOwner, PoolState
 from poolfleet.types.retry import RetryPolicy
 from scripts.virtual_lab.host import Host
@@ -54,6 +54,17 @@ def test_a_share_of_smb_is_mounted_used_and_unmounted(served: Lab, host: Host, a
     assert served.server.ssh("ls -A /srv/smb/vm_data") == ""
     agent.pools.stop("smb")
     assert host.mounts() == []
+
+
+def test_without_nobrl_no_image_can_be_written_and_that_is_said(served: Lab, agent: AgentClient) -> None:
+    agent.pools.define(smb(options=("uid=libvirt-qemu",)))
+    agent.pools.build("smb")
+    assert "nobrl" in agent.pools.start("smb").warnings[0]
+    with pytest.raises(FailedPrecondition) as refused:
+        agent.volumes.create("smb", VolumeSpec("image", capacity_bytes=MIB, format="qcow2"))
+    assert refused.value.reason == "PATH_NOT_USABLE"
+    assert "nobrl" in refused.value.message
+    assert served.server.ssh("ls -A /srv/smb/vm_data") == ""
 
 
 def failures(agent: AgentClient, error: PoolfleetError) -> list[str]:

@@ -18,6 +18,10 @@ from poolfleet_agent.model.share_user import ROOT, ShareUser, share_user
 
 LISTING_ADVICE = "open the directory to others (chmod o+rx), set anonuid, or export with no_root_squash"
 WRITING_ADVICE = "let the pool's directory belong to who writes there, set anonuid, or export with no_root_squash"
+LOCKS_ADVICE = (
+    "qemu locks parts of its images, which an SMB server takes for a ban on writing there: say `nobrl` in the pool's"
+    " mount options"
+)
 
 log = structlog.get_logger(__name__)
 
@@ -107,13 +111,19 @@ class Actors:
             self._seen[key] = replace(seen, squashed=True)
 
     def denied(self, entry: PoolEntry, error: ModelError) -> ModelError:
-        """What a denial on a share means: IDMAP where the folder shows as nobody's, else SQUASHED. It is asked anew."""
+        """What a denial on a share means: IDMAP where the folder shows as nobody's, else SQUASHED. It is asked anew.
+
+        On SMB it may be qemu's own lock, which is said beside it.
+        """
         key = self._key(entry.pool.definition)
         seen = self._seen.pop(key, None) if key is not None else None
         if seen is None or error.metadata.get("errno") not in {"EACCES", "EPERM"}:
             return error
         if seen.owner.is_nobody:
             return id_mapped(entry.pool.definition)
+        _, mount = self.place(entry.pool.definition)
+        if mount is not None and mount.enforces_locks:
+            return ModelError(error.reason, f"{error.message}; {LOCKS_ADVICE}", metadata=error.metadata)
         metadata = {**error.metadata, "pool": entry.pool.name}
         message = f"{error.message}; the server decides whom it lets write there: {WRITING_ADVICE}"
         return ModelError(Reason.SQUASHED, message, metadata=metadata)

@@ -39,6 +39,7 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
         (_UMOUNT + r".*(?:busy)", Reason.RESOURCE_BUSY),
         (_MOUNT + r".* (?P<path>/\S+): mount point (?:does not exist|is not a directory)", Reason.PATH_NOT_USABLE),
         (_MOUNT + r".* mount point (?P<path>/\S+) (?:does not exist|is not a directory)", Reason.PATH_NOT_USABLE),
+        (_MOUNT + r".* (?P<path>/\S+)\) .* Mount point does not exist", Reason.PATH_NOT_USABLE),
         (_MOUNT + r".* special device (?P<path>/\S+) does not exist", Reason.PATH_NOT_USABLE),
         (_MOUNT + r".* (?P<path>/\S+) is not a block device", Reason.PATH_NOT_USABLE),
         (_MOUNT, Reason.MOUNT_FAILED),

@@ -48,6 +48,11 @@ class MountEntry:
         return self.fs_type in NETWORK_FS_TYPES or ":/" in self.source or self.source.startswith("//")
 
     @property
+    def enforces_locks(self) -> bool:
+        """Whether qemu's locks keep qemu from writing: SMB enforces those of byte ranges, unless none are sent."""
+        return self.fs_type in {"cifs", "smb3"} and self.option("nobrl") is None
+
+    @property
     def host(self) -> str:
         """The server as the source names it; empty: it names none."""
         return _split(self.source)[0].strip("[]")

@@ -1,6 +1,6 @@
 """What mount programs say when they fail, and what it means: one table, for our own mounts and for libvirt's.
 
-Texts of mount (util-linux), mount.nfs (nfs-utils) and mount.cifs (cifs-utils), in the C locale.
+Texts of mount (util-linux), mount.nfs (nfs-utils), mount.cifs (cifs-utils) and mount.glusterfs, in the C locale.
 """
 
 import errno
@@ -52,7 +52,7 @@ _TEXTS = tuple(
             MountFailure.NAME_UNKNOWN,
         ),
         (
-            r"mount point (?:\S.* )?(?:does not exist|is not a directory)|[Cc]ouldn't chdir to",
+            r"[Mm]ount point (?:\S.* )?(?:does not exist|is not a directory)|[Cc]ouldn't chdir to",
             MountFailure.TARGET_MISSING,
         ),
         (r"[Cc]onnection refused", MountFailure.CONNECTION_REFUSED),

@@ -12,10 +12,11 @@ from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, stop_bef
 from tenacity.stop import stop_base
 from tenacity.wait import wait_base, wait_exponential, wait_random
 
-from poolfleet_agent.control.acting import LISTING_ADVICE
+from poolfleet_agent.control.acting import LISTING_ADVICE, LOCKS_ADVICE
 from poolfleet_agent.control.pools.attempt import MountAttempt
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_failure import RETRY, MountError, MountFailure, Retry, RetryPolicy, tries_left
+from poolfleet_agent.model.mount_options import option_value
 from poolfleet_agent.model.operation import Attempt
 from poolfleet_agent.model.pool import NetfsSource, PoolDefinition
 from poolfleet_agent.model.ports import Clock, MountRequest
@@ -39,6 +40,13 @@ def mount_request(definition: PoolDefinition) -> MountRequest | None:
         options=definition.mount_options or (),
         protocol_version=definition.protocol_version or "",
     )
+
+
+def mount_warnings(request: MountRequest | None) -> tuple[str, ...]:
+    """What is to be said of a mount that will do, and yet not as its pool's guests expect."""
+    if request is None or request.source.format != "cifs" or option_value(request.options, "nobrl") is not None:
+        return ()
+    return (f"guests will not be able to write: {LOCKS_ADVICE}",)
 
 
 def wait_of(policy: RetryPolicy) -> wait_base:
@@ -152,14 +160,15 @@ class Mounting:
 
 
 ADVICE: dict[MountFailure, str] = {
-    MountFailure.CONNECTION_REFUSED: "see whether the NFS server runs, and listens on the port",
+    MountFailure.CONNECTION_REFUSED: "see whether the server runs, and listens on the port",
     MountFailure.TIMED_OUT: "see whether the server is up, and whether a firewall drops packets",
     MountFailure.NO_ROUTE: "see the host's routes",
     MountFailure.NETWORK_UNREACHABLE: "see whether the host's network is up",
     MountFailure.NAME_UNKNOWN: "see the spelling of the server's name, and the resolver",
     MountFailure.NAME_TEMPORARY: "see the resolver (/etc/resolv.conf) of this host",
     MountFailure.ACCESS_DENIED: "see whether the server exports the path to this host (exportfs -v)",
-    MountFailure.NO_SUCH_EXPORT: "see the export's path (showmount -e, or the server's /etc/exports)",
+    MountFailure.NO_SUCH_EXPORT: "see the path of the export (showmount -e), or the name of the share (smbclient -L)",
+    MountFailure.LOGIN_FAILED: "open the share to guests, or say `credentials=FILE` in the pool's mount options",
     MountFailure.NOT_SUPPORTED: "choose another protocol version",
     MountFailure.BAD_OPTION: "see the pool's mount options",
     MountFailure.HELPER_MISSING: "install nfs-common (nfs) or cifs-utils (cifs) on this host",

@@ -10,7 +10,7 @@ from poolfleet_agent.control.host import Host, check_etag
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.pools.attempt import ATTEMPT_LIMIT_S, MountAttempt
 from poolfleet_agent.control.pools.heal import check_may_heal, lost_share, remove_stale
-from poolfleet_agent.control.pools.mounting import Mounting, mount_request
+from poolfleet_agent.control.pools.mounting import Mounting, mount_request, mount_warnings
 from poolfleet_agent.control.report import Report
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.desired_state import Desired
@@ -57,7 +57,7 @@ class StartPool(Mutation):
 
         policy = self.retry or self.host.rules.mount_retries
         timeout_s = max(self.host.rules.start_timeout_s, policy.deadline_s + 2 * ATTEMPT_LIMIT_S + LONGEST_GRACE_S)
-        return Work(perform=perform, timeout_s=timeout_s)
+        return Work(perform=perform, timeout_s=timeout_s, warnings=mount_warnings(request))
 
     def _as_it_is(self, entry: PoolEntry) -> Outcome | Work:
         desired = entry.pool.desired

@@ -218,6 +218,16 @@ async def test_a_failure_leaves_nothing_and_a_denial_is_asked_about_anew(fake: F
     assert len(fake.images.made) == 1
 
 
+async def test_what_smb_denies_may_be_qemus_own_lock(fake: FakeHost) -> None:
+    fake.watch.unmount("/pools/p")
+    fake.watch.mount("/pools/p", "//server/export", fs_type="cifs")
+    fake.files.root_may, fake.images.failing = SQUASHED, DENIED
+    failure = (await create(fake)).failure
+    assert failure is not None
+    assert failure.reason is Reason.PATH_NOT_USABLE
+    assert "nobrl" in failure.message
+
+
 async def test_a_creation_that_is_cancelled_leaves_nothing(fake: FakeHost) -> None:
     fake.files.root_may, fake.images.held = SQUASHED, asyncio.Event()
     running = operations()

@@ -128,6 +128,14 @@ def test_shares_of_windows_are_proven_in_the_same_way(source: str, path: str, op
     assert proven(mounted, "10.0.0.1", path=path, source_format="cifs") is proof
 
 
+@pytest.mark.parametrize(
+    ("fs_type", "options", "enforced"),
+    [("cifs", [], True), ("smb3", ["vers=3.1.1"], True), ("cifs", ["nobrl"], False), ("nfs4", [], False)],
+)
+def test_smb_enforces_the_locks_that_are_sent_to_it(fs_type: str, options: list[str], enforced: bool) -> None:
+    assert entry("//nfs1/images", *options, fs_type=fs_type).enforces_locks is enforced
+
+
 def test_nothing_on_the_target_or_something_local() -> None:
     nfs = NetfsSource(host="nfs1", path="/srv/vm_data")
     assert prove(MountTable((ROOT,)), TARGET, nfs, ()) is Proof.UNMOUNTED
