@@ -126,7 +126,9 @@ class Host(Machine):
         with self.agent(timeout_s=CLEARED_LIMIT_S) as client:
             for pool in list(client.pools.list()):
                 # An inactive one too: the supervisor may just be at a start of it, of which an attempt takes its time.
-                wait_until(partial(_stopped, client, pool.name), limit_s=CLEARED_LIMIT_S, what=f"{pool.name} is stopped")
+                wait_until(
+                    partial(_stopped, client, pool.name), limit_s=CLEARED_LIMIT_S, what=f"{pool.name} is stopped"
+                )
                 client.pools.undefine(pool.name, allow_missing=True)
         for target in reversed(self.mounts()):
             self.ssh(f"umount -f -l {shlex.quote(target)}")

@@ -137,7 +137,6 @@ SITUATIONS = (
     Situation("mount-already", "TARGET_BUSY", "the same source is there", _twice(f"mount /dev/vdb {TARGET}")),
     Situation("mount-target-file", "TARGET_MISSING", "the target is a file", "mount -t tmpfs tmpfs /mnt/file"),
     Situation("mount-only-root", "NOT_PRIVILEGED", "an ordinary user", f"{NOBODY} mount -t tmpfs tmpfs {TARGET}"),
-    Situation("nfs-busy", "TARGET_BUSY", "the same share is there", _twice(_mount())),
     Situation(
         "nfs-fstab-options", "NOT_PRIVILEGED", "an ordinary user, as in a session daemon", f"{NOBODY} {_mount()}"
     ),

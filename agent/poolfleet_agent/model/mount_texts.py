@@ -14,6 +14,8 @@ FAILURE_OF_ERRNO: Mapping[int, MountFailure] = {
     errno.ETIMEDOUT: MountFailure.TIMED_OUT,
     # How the kernel's SMB client says that nothing was answered.
     errno.EHOSTDOWN: MountFailure.TIMED_OUT,
+    # Of mount.cifs, which has waited for its connection no longer.
+    errno.EINPROGRESS: MountFailure.TIMED_OUT,
     errno.EHOSTUNREACH: MountFailure.NO_ROUTE,
     errno.ENETUNREACH: MountFailure.NETWORK_UNREACHABLE,
     errno.ENETDOWN: MountFailure.NETWORK_UNREACHABLE,
