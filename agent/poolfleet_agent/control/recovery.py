@@ -90,7 +90,9 @@ class Recovery:
 
     async def clean_owed(self) -> bool:
         """Remove what could not be removed before, where that can be done now. True: something is still owed."""
-        if self.host.rules.observe_only or not self.host.registry.seen_since_start:
+        if self.host.rules.observe_only:
+            return False
+        if not self.host.registry.seen_since_start:
             return True
         held = []
         for operation in self._owed():

@@ -175,10 +175,11 @@ class Children:
             transport, protocol = await asyncio.shield(starting)
         except asyncio.CancelledError:
             # asyncio would end the program alone, and leave what that has started already.
-            child = self._took_in(*await starting)
-            child.kill()
-            await child.group_gone_within(self._reap_timeout_s)
-            child.close_pipes()
+            with contextlib.suppress(OSError):
+                child = self._took_in(*await starting)
+                child.kill()
+                await child.group_gone_within(self._reap_timeout_s)
+                child.close_pipes()
             raise
         except OSError as error:
             raise ModelError(

@@ -34,11 +34,16 @@ async def forget_old_operations(journal: Journal, clock: Clock, *, retention_s: 
 async def sweep_left_overs(left_overs: LeftOvers, recovery: Recovery, *, after: Coroutine[Any, Any, None]) -> None:
     """Remove what agents that died left in the folders of pools, once `after` is done; ends by cancellation."""
     await after
+    now_s = asyncio.get_running_loop().time
+    sweep_at_s = now_s()
     while True:
         owed = await recovery.clean_owed()
-        swept = await left_overs.sweep()
-        interval_s = _OWED_INTERVAL_S if owed else _SWEEP_INTERVAL_S
-        await asyncio.sleep(interval_s if swept else _FIRST_SWEEP_INTERVAL_S)
+        # A sweep reads every folder, which what is owed in one does not call for.
+        if now_s() >= sweep_at_s:
+            swept = await left_overs.sweep()
+            sweep_at_s = now_s() + (_SWEEP_INTERVAL_S if swept else _FIRST_SWEEP_INTERVAL_S)
+        until_sweep_s = max(0.0, sweep_at_s - now_s())
+        await asyncio.sleep(min(until_sweep_s, _OWED_INTERVAL_S) if owed else until_sweep_s)
 
 
 class Background:
