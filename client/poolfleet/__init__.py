@@ -58,7 +58,15 @@ if TYPE_CHECKING:
     from poolfleet.types.probe import LayerOutcome, PoolProbe, ProbeLayer, ShareUsers
     from poolfleet.types.retry import RetryPolicy
     from poolfleet.types.snapshot import Revision
-    from poolfleet.types.volume import BackingStore, Permissions, UnreadPool, Volume, VolumeListing, VolumeSpec
+    from poolfleet.types.volume import (
+        BackingStore,
+        CloneSpec,
+        Permissions,
+        UnreadPool,
+        Volume,
+        VolumeListing,
+        VolumeSpec,
+    )
 
 # Where the names live that are no types.
 _ELSEWHERE = {
@@ -86,6 +94,7 @@ __all__ = [
     "Attempt",
     "BackingStore",
     "Cancelled",
+    "CloneSpec",
     "DeadlineExceeded",
     "Desired",
     "DesiredState",

@@ -34,6 +34,8 @@ class HostRules:
     overcommit_ratio: float = 0.0
     overcommit_ratios: Mapping[str, float] = field(default_factory=dict)
     operation_timeout_s: float = 600.0
+    copy_timeout_s: float = 24 * 3600.0
+    """For what copies or fills whole volumes."""
     start_timeout_s: float = 300.0
     mount_retries: RetryPolicy = field(default_factory=RetryPolicy)
     allowed_mount_options: Collection[str] = ()

@@ -81,6 +81,25 @@ async def check_volume_not_in_use(host: Host, entry: PoolEntry, record: VolumeRe
         )
 
 
+async def check_volume_not_written(host: Host, entry: PoolEntry, record: VolumeRecord) -> tuple[str, ...]:
+    """Refuse while running domains may write to the volume: VOLUME_IN_USE.
+
+    The answer names the domains that may do so once they are started.
+    """
+    facts = record.facts
+    disks = await host.fresh_disks()
+    require_complete(disks.missing, f"volume {facts.name!r}")
+    writers = [disk for disk in disks.users_of_volume(entry.pool.name, facts.name) if not disk.reference.read_only]
+    if running := [disk for disk in writers if disk.reference.domain_state is DomainState.ACTIVE]:
+        shown = _shortened(sorted({_described(disk) for disk in running}))
+        raise ModelError(
+            Reason.VOLUME_IN_USE,
+            f"volume {entry.pool.name}/{facts.name} is written to by {shown}: a copy would be torn",
+            metadata={"pool": entry.pool.name, "volume": facts.name, "users": shown},
+        )
+    return tuple(sorted({disk.reference.domain for disk in writers}))
+
+
 async def _lying_on(host: Host, base: Place) -> list[str]:
     """The volumes whose backing file is at a place, by whatever path they name it."""
     pools = host.registry.snapshot.pools

@@ -1,6 +1,7 @@
 """Lanes: who may change what at the same time.
 
 A pool's lifecycle has the pool alone; work on volumes shares the pool and has its volume alone; pools are independent.
+What a volume is copied from is shared with others who read it, and with nobody else.
 Nobody waits in a lane: the same mutation joins the one at work, another one is told to come again.
 
 One kind of work overtakes: what gets rid of a dead share (StopPool by force). Who holds the lane then hangs on that
@@ -10,6 +11,7 @@ it overtook, keeps everybody else out as they do, and has the lane to itself whe
 """
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -21,7 +23,7 @@ class Claim:
     """A lane that is held. `decided` ends with the operation, or with the refusal of the checks before it.
 
     `joinable` ends with the operation, while a call that hangs may hold the lane for longer; `hangs` says on what, if
-    that is known, and is what others are told then.
+    that is known, and is what others are told then. `reads`: pool and volume of what it reads.
     """
 
     kind: OperationKind
@@ -29,6 +31,7 @@ class Claim:
     volume: str
     fingerprint: str
     decided: "asyncio.Future[Operation]"
+    reads: tuple[str, str] | None = None
     overtaking: bool = False
     overtaken: "tuple[Claim, ...]" = ()
     operation_id: str = ""
@@ -36,10 +39,30 @@ class Claim:
     hangs: Failure | None = None
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def holds(self) -> "Iterator[_Hold]":
+        """What it keeps others from."""
+        yield _Hold(self.pool, self.volume, alone=True)
+        if self.reads is not None:
+            yield _Hold(*self.reads, alone=False)
+
     async def alone(self) -> None:
         """Wait until those that it overtook have released their lanes."""
         for claim in self.overtaken:
             await claim.released.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    """A volume, or a pool (`volume` is empty), that a claim has to itself (`alone`) or shares with other readers."""
+
+    pool: str
+    volume: str
+    alone: bool
+
+    def bars(self, other: "_Hold") -> bool:
+        """Whether the two cannot be held by two claims at once."""
+        independent = self.pool != other.pool or (self.volume and other.volume and self.volume != other.volume)
+        return not independent and (self.alone or other.alone)
 
 
 @dataclass
@@ -47,48 +70,69 @@ class Lanes:
     """All lanes of the host. Claims and releases happen on the event loop, without waiting."""
 
     _claims: dict[str, list[Claim]] = field(default_factory=dict)
+    """By each pool in which they hold something."""
 
     def claim(
-        self, *, kind: OperationKind, pool: str, volume: str, fingerprint: str, overtaking: bool = False
+        self,
+        *,
+        kind: OperationKind,
+        pool: str,
+        volume: str,
+        fingerprint: str,
+        reads: tuple[str, str] | None = None,
+        overtaking: bool = False,
     ) -> tuple[Claim, bool]:
         """Take a lane, or join who holds it with the same mutation; True: it is newly taken. OPERATION_IN_PROGRESS.
 
-        `overtaking`: take it beside those who hold it.
+        `reads`: share that pool's volume too, or have neither. `overtaking`: take it beside those who hold it.
         """
-        held = self._claims.get(pool, [])
-        overtaken: list[Claim] = []
-        for claim in held:
-            if volume and claim.volume and claim.volume != volume:
-                continue
-            if claim.joinable and (claim.kind, claim.volume, claim.fingerprint) == (kind, volume, fingerprint):
-                return claim, False
-            if not overtaking or claim.overtaking:
-                raise _in_progress(claim)
-            overtaken.append(claim)
         new = Claim(
             kind=kind,
             pool=pool,
             volume=volume,
             fingerprint=fingerprint,
+            reads=reads,
             decided=asyncio.get_running_loop().create_future(),
             overtaking=overtaking,
-            overtaken=tuple(overtaken),
         )
-        self._claims.setdefault(pool, []).append(new)
+        in_the_way = self._in_the_way_of(new)
+        for claim in in_the_way:
+            if claim.joinable and _same_mutation(claim, new):
+                return claim, False
+            if not overtaking or claim.overtaking:
+                raise _in_progress(claim)
+        new.overtaken = in_the_way
+        for one in {hold.pool for hold in new.holds()}:
+            self._claims.setdefault(one, []).append(new)
         return new, True
+
+    def _in_the_way_of(self, new: Claim) -> tuple[Claim, ...]:
+        wanted = tuple(new.holds())
+        near = dict.fromkeys(claim for hold in wanted for claim in self._claims.get(hold.pool, ()))
+        return tuple(claim for claim in near if any(have.bars(want) for have in claim.holds() for want in wanted))
 
     def holder(self, kind: OperationKind, pool: str, volume: str) -> Claim | None:
         """Who holds this very object with an operation of a kind."""
         held = self._claims.get(pool, [])
-        return next((claim for claim in held if (claim.kind, claim.volume) == (kind, volume)), None)
+        return next((claim for claim in held if (claim.kind, claim.pool, claim.volume) == (kind, pool, volume)), None)
 
     def release(self, claim: Claim) -> None:
         """Give a lane back."""
         claim.released.set()
-        held = self._claims[claim.pool]
-        held.remove(claim)
-        if not held:
-            del self._claims[claim.pool]
+        for pool in {hold.pool for hold in claim.holds()}:
+            held = self._claims[pool]
+            held.remove(claim)
+            if not held:
+                del self._claims[pool]
+
+
+def _same_mutation(one: Claim, other: Claim) -> bool:
+    return (one.kind, one.pool, one.volume, one.fingerprint) == (
+        other.kind,
+        other.pool,
+        other.volume,
+        other.fingerprint,
+    )
 
 
 def _in_progress(claim: Claim) -> ModelError:

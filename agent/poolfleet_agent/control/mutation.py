@@ -62,6 +62,11 @@ class Mutation(ABC):
         """Names of the pool and of the volume (empty: the pool itself) that it changes."""
 
     @property
+    def reads(self) -> tuple[str, str] | None:
+        """Names of the pool and the volume that nobody may change meanwhile, while others may read it too."""
+        return None
+
+    @property
     def interrupts(self) -> OperationKind | None:
         """The kind of operation on the same object that this one ends while it waits for its next attempt."""
         return None

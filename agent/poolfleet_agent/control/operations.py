@@ -72,6 +72,7 @@ class Operations:
             pool=pool,
             volume=volume,
             fingerprint=mutation.fingerprint,
+            reads=mutation.reads,
             overtaking=await mutation.overtakes(),
         )
         if not taken:

@@ -33,6 +33,7 @@ SETTLE_S = 5.0
 """How long, from libvirt's answering on, a volume may still appear that a dead agent asked for."""
 
 LONGEST_WAIT_S = 600.0
+_MAKES_VOLUMES = frozenset({OperationKind.CREATE_VOLUME, OperationKind.CLONE_VOLUME})
 CLOCK_SLACK_S = 2.0
 
 log = structlog.get_logger(__name__)
@@ -54,7 +55,7 @@ class Recovery:
             log.warning(
                 "operation was cut off by a restart", operation=operation.id, kind=operation.kind, pool=operation.pool
             )
-            if operation.kind is OperationKind.CREATE_VOLUME and operation.debris:
+            if operation.kind in _MAKES_VOLUMES and operation.debris:
                 left.append(operation)
         return left
 

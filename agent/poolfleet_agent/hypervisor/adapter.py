@@ -212,6 +212,21 @@ class Libvirt:
         subject = Subject(pool, self.documents.parse_volume(xml).name, on_network=server is not None)
         return await self._work(lambda connection: volumes.create(connection, pool, xml), subject, server, proven)
 
+    async def clone_volume(
+        self,
+        pool: str,
+        xml: str,
+        source: tuple[str, str],
+        *,
+        server: str | None,
+        proven: Callable[[], None] | None = None,
+    ) -> VolumeFacts:
+        """Create a volume that holds what another one does (pool and name): as create_volume."""
+        subject = Subject(pool, self.documents.parse_volume(xml).name, on_network=server is not None)
+        return await self._work(
+            lambda connection: volumes.clone(connection, pool, xml, source), subject, server, proven
+        )
+
     async def delete_volume(
         self, pool: str, volume: str, *, server: str | None, proven: Callable[[], None] | None = None
     ) -> None:

@@ -56,6 +56,13 @@ def create(connection: libvirt.virConnect, pool: str, xml: str) -> VolumeFacts:
     return _described(pool, connection.storagePoolLookupByName(pool).createXML(xml, 0))
 
 
+def clone(connection: libvirt.virConnect, pool: str, xml: str, source: tuple[str, str]) -> VolumeFacts:
+    """Create a volume that holds what another one does (pool and name); the answer has its XML."""
+    source_pool, source_name = source
+    original = connection.storagePoolLookupByName(source_pool).storageVolLookupByName(source_name)
+    return _described(pool, connection.storagePoolLookupByName(pool).createXMLFrom(xml, original, 0))
+
+
 def delete(connection: libvirt.virConnect, pool: str, name: str) -> None:
     """Delete a volume."""
     connection.storagePoolLookupByName(pool).storageVolLookupByName(name).delete(0)

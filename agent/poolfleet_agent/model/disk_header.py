@@ -1,4 +1,4 @@
-"""What the header of a qcow2 file says that it lies on. Pure: the caller reads the file's beginning."""
+"""What the header of an image says that it lies on. Pure: the caller reads the file's beginning."""
 
 import json
 import re
@@ -12,16 +12,21 @@ _MAGIC = b"QFI\xfb"
 _BACKING_FORMAT = 0xE2792ACA
 _DATA_FILE = 0x44415441
 _LENGTH_OF_V2 = 72
+_QED_HAS_BACKING = 1
 _PROTOCOL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskHeader:
-    """What lies below: paths as they are written, relative to the file's own folder; empty: none, or none on a path."""
+    """What lies below: paths as they are written, relative to the file's own folder; empty: none, or none on a path.
+
+    `on_paths`: whether that is all that lies below. What is no plain path may be anything: a server, several files.
+    """
 
     backing_path: str = ""
     backing_format: str = ""
     data_path: str = ""
+    on_paths: bool = True
 
 
 def read_disk_header(head: bytes) -> DiskHeader | None:
@@ -30,11 +35,35 @@ def read_disk_header(head: bytes) -> DiskHeader | None:
         return None
     version, name_offset, name_length = struct.unpack_from(">IQI", head, 4)
     extensions = _extensions(head) if version >= 2 else {}
+    backing = head[name_offset : name_offset + name_length] if name_offset else b""
+    data = extensions.get(_DATA_FILE, b"")
     return DiskHeader(
-        backing_path=_path_in(head[name_offset : name_offset + name_length] if name_offset else b""),
+        backing_path=_path_in(backing),
         backing_format=extensions.get(_BACKING_FORMAT, b"").decode(errors="replace"),
-        data_path=_path_in(extensions.get(_DATA_FILE, b"")),
+        data_path=_path_in(data),
+        on_paths=all(_is_path(name) for name in (backing, data)) and name_offset <= len(head),
     )
+
+
+def stands_alone(image_format: str, head: bytes) -> bool:
+    """Whether an image lies on nothing, and consists of one file, by its beginning; False too where that is not known.
+
+    For formats other than qcow2, of which some name further files in ways of their own.
+    """
+    match image_format:
+        case "raw" | "vdi" | "vpc":
+            return True
+        case "qed":
+            return head.startswith(b"QED\0") and not _little(head[16:24]) & _QED_HAS_BACKING
+        case "vmdk":
+            # Without a capacity in its header, its description names the files that it consists of.
+            return head.startswith(b"KDMV") and _little(head[12:20]) > 0 and b"parentCID=ffffffff" in head.lower()
+        case _:
+            return False
+
+
+def _little(number: bytes) -> int:
+    return int.from_bytes(number, "little")
 
 
 def _extensions(head: bytes) -> dict[int, bytes]:
@@ -49,6 +78,11 @@ def _extensions(head: bytes) -> dict[int, bytes]:
         found[kind] = head[length + 8 : length + 8 + size]
         length += 8 + (size + 7) // 8 * 8
     return found
+
+
+def _is_path(name: bytes) -> bool:
+    """Whether a name is a path and nothing else, or empty."""
+    return not name.startswith(b"json:") and name in {b"", _path_in(name).encode()}
 
 
 def _path_in(name: bytes) -> str:

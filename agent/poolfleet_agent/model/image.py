@@ -1,4 +1,4 @@
-"""A volume's file that is to be made by a program of our own."""
+"""A volume's file that is made, or read, by a program of our own."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,15 @@ from poolfleet_agent.model.capacity import bytes_at_once
 from poolfleet_agent.model.volume import BackingStore, VolumeDefinition
 
 MADE_FORMATS = frozenset({"raw", "qcow2"})
+"""Formats in which new volumes are made."""
+
+COPIED_FORMATS = MADE_FORMATS | {"qcow", "qed", "vmdk", "vdi", "vpc"}
+"""Formats in which copies are made."""
+
+PREALLOCATED_FORMATS = frozenset({"raw", "qcow2"})
+"""Formats whose bytes can be taken from the storage at once."""
+
+_RAW_BY_ANOTHER_NAME = frozenset({"", "none", "iso"})
 
 _SECTOR_BYTES = 512
 _KIB = 1024
@@ -26,6 +35,31 @@ class NewImage:
     device: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One file of an image that is read; a format in qemu's spelling. `is_block`: it is a device."""
+
+    path: str
+    format: str
+    is_block: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceImage:
+    """What to read: an image's layers, the uppermost first. Only they are read, whatever their headers say.
+
+    `forced`: although somebody writes to it.
+    """
+
+    layers: tuple[Layer, ...]
+    forced: bool = False
+
+
+def image_format(volume_format: str) -> str:
+    """qemu's name of the format of a volume that is in libvirt's spelling."""
+    return "raw" if volume_format in _RAW_BY_ANOTHER_NAME else volume_format
+
+
 def can_be_made(definition: VolumeDefinition) -> bool:
     """Whether such a volume is one that NewImage can tell of."""
     return (definition.format or "raw") in MADE_FORMATS and definition.capacity_bytes is not None
@@ -38,22 +72,34 @@ def image_of(definition: VolumeDefinition, path: str, *, device: str = "") -> Ne
     """
     capacity_bytes = definition.capacity_bytes or 0
     at_once_bytes = bytes_at_once(definition)
-    if (definition.format or "raw") == "raw":
+    made_format = image_format(definition.format or "")
+    if made_format == "raw":
         return NewImage(
             path=path,
-            format="raw",
+            format=made_format,
             size_bytes=_rounded_up(at_once_bytes, _SECTOR_BYTES),
             allocated=at_once_bytes > 0,
             device=device,
         )
     return NewImage(
         path=path,
-        format="qcow2",
+        format=made_format,
         size_bytes=_rounded_up(capacity_bytes, _KIB),
         allocated=0 < capacity_bytes <= at_once_bytes,
         backing_store=definition.backing_store,
         device=device,
     )
+
+
+def copy_of(definition: VolumeDefinition, path: str, *, device: str = "") -> NewImage:
+    """What to make for a volume that another one's content is written into: nothing of it is allocated yet.
+
+    A raw one has whole sectors; it has yet to be given its length.
+    """
+    made_format = image_format(definition.format or "")
+    unit_bytes = _SECTOR_BYTES if made_format == "raw" else _KIB
+    size_bytes = _rounded_up(definition.capacity_bytes or 0, unit_bytes)
+    return NewImage(path=path, format=made_format, size_bytes=size_bytes, allocated=False, device=device)
 
 
 def _rounded_up(size_bytes: int, unit_bytes: int) -> int:

@@ -1,22 +1,20 @@
 """Runs a program in a folder, if that lies on the device that it should: below an unmounted share nothing is made.
 
-`python -I -S in_folder.py DEVICE FOLDER PROGRAM [ARGUMENT …]`; DEVICE is `major:minor`, or empty: any. A folder that
-was entered stays what it is, whatever is mounted on its path, or unmounted from there, while the program works in it.
+`python -I -S in_folder.py UMASK DEVICE FOLDER PROGRAM [ARGUMENT …]`; DEVICE is `major:minor`, or empty: any. A
+folder that was entered stays what it is, whatever is mounted on its path, or unmounted from there, while the program
+works in it.
 """
 
 import os
 import sys
 from collections.abc import Sequence
 
-UMASK = 0o022
-"""A libvirt that is nobody on a share reads what the program fills there: the agent's own may be stricter."""
-
 NOT_THE_MOUNT = "is not what was mounted there"
 
 
-def main(device: str, folder: str, argv: Sequence[str]) -> None:
+def main(umask: str, device: str, folder: str, argv: Sequence[str]) -> None:
     """Become the program; end with words on standard error where the folder is not the right one."""
-    os.umask(UMASK)
+    os.umask(int(umask, 8))
     try:
         os.chdir(folder)
     except OSError as error:
@@ -28,4 +26,4 @@ def main(device: str, folder: str, argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3:])
+    main(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:])

@@ -1,7 +1,7 @@
 """Long work in programs of our own: so many at once, the others wait their turn."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -9,18 +9,22 @@ from poolfleet_agent.model.ports.images import JobListener
 from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.processes import in_folder
 from poolfleet_agent.processes.child import Children, own_program
-from poolfleet_agent.processes.run import Finished, run
+from poolfleet_agent.processes.run import Finished, run, unheard
 
 _IN_FOLDER = own_program(in_folder)
 
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """Where a program works: as which user, and in which folder, which must lie on a device (empty: any)."""
+    """Where a program works: as which user, and in which folder, which must lie on a device (empty: any).
+
+    `reads_all`: it reads local files as the agent itself may, whoever it works as.
+    """
 
     user: ShareUser
     folder: str
     device: str = ""
+    reads_all: bool = False
 
 
 class Jobs:
@@ -31,22 +35,33 @@ class Jobs:
         self._children = children
         self._turns = asyncio.Semaphore(most)
 
-    async def run(self, argv: Sequence[str], place: Workplace, *, listener: JobListener, timeout_s: float) -> Finished:
+    async def run(
+        self,
+        argv: Sequence[str],
+        place: Workplace,
+        *,
+        listener: JobListener,
+        timeout_s: float,
+        heard: Callable[[bytes], None] = unheard,
+    ) -> Finished:
         """Run a program at its workplace to its end: OPERATION_TIMED_OUT (its group is killed then), INTERNAL.
 
-        The limit is for the program; the wait for its turn ends with the caller.
+        The limit is for the program; the wait for its turn ends with the caller. `heard` is given its standard output
+        as it comes.
         """
         if waits := self._turns.locked():
             await listener.waits()
         async with self._turns:
             if waits:
                 await listener.begins()
-            return await self._run(argv, place, timeout_s)
+            return await self._run(argv, place, timeout_s, heard)
 
-    async def _run(self, argv: Sequence[str], place: Workplace, timeout_s: float) -> Finished:
+    async def _run(
+        self, argv: Sequence[str], place: Workplace, timeout_s: float, heard: Callable[[bytes], None]
+    ) -> Finished:
         # The folder is entered before the user is become, who may have no right on where Python is installed.
-        entering = (*_IN_FOLDER, place.device, place.folder)
-        finished = await run(self._children, [*entering, *_as_user(place.user), *argv], timeout_s=timeout_s)
+        entering = (*_IN_FOLDER, _umask(place.user), place.device, place.folder)
+        finished = await run(self._children, [*entering, *_becoming(place), *argv], timeout_s=timeout_s, heard=heard)
         if finished.status is None:
             raise ModelError(
                 Reason.OPERATION_TIMED_OUT,
@@ -57,8 +72,19 @@ class Jobs:
         return finished
 
 
-def _as_user(user: ShareUser) -> Sequence[str]:
-    """The program that becomes a user and then another program: the agent itself never forks to do so."""
-    if user.is_root:
-        return ()
-    return ("setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups", "--no-new-privs", "--")
+def _umask(user: ShareUser) -> str:
+    """A libvirt that is nobody on a share reads what another user fills there; what is root's is nobody's business."""
+    return "077" if user.is_root else "022"
+
+
+def _becoming(place: Workplace) -> Sequence[str]:
+    """The program that becomes a user, and then another program, which the kernel ends when the agent is killed.
+
+    The agent itself never forks to do so.
+    """
+    words = ["setpriv", "--pdeathsig=KILL", "--no-new-privs"]
+    if not place.user.is_root:
+        words += [f"--reuid={place.user.uid}", f"--regid={place.user.gid}", "--clear-groups"]
+        if place.reads_all:
+            words += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    return (*words, "--")

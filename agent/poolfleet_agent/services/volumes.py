@@ -8,6 +8,7 @@ import grpc
 from poolfleet.v1 import snapshot_pb2, volume_service_pb2, volume_service_pb2_grpc
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.operations import Operations
+from poolfleet_agent.control.volumes.clone import CloneVolume
 from poolfleet_agent.control.volumes.create import CreateVolume
 from poolfleet_agent.control.volumes.delete import DeleteVolume
 from poolfleet_agent.control.volumes.lookup import find_volume_by_key, find_volume_by_path
@@ -17,7 +18,7 @@ from poolfleet_agent.inventory.snapshot import PoolEntry, Snapshot, VolumeRecord
 from poolfleet_agent.model.errors import ModelError, Reason, invalid_field
 from poolfleet_agent.model.names import check_known_name
 from poolfleet_agent.model.quarantine import QUARANTINED
-from poolfleet_agent.services.convert.volumes import definition_from
+from poolfleet_agent.services.convert.volumes import clone_definition_from, definition_from
 from poolfleet_agent.services.mutating import submit
 from poolfleet_agent.services.pool_filter import question_of
 from poolfleet_agent.services.reading import date, too_old, wanted_staleness_s
@@ -126,6 +127,32 @@ class VolumeServicer(volume_service_pb2_grpc.VolumeServiceServicer):
         answer.volume.MergeFromString(record.encoded)
         date(answer, snapshot, as_of_s=as_of_s, now_s=self._host.clock.now_s())
         return answer
+
+    async def CloneVolume(self, request: _PB.CloneVolumeRequest, context: Context) -> _PB.CloneVolumeResponse:
+        """Clone a volume."""
+        check_known_name("pool", request.pool)
+        match request.WhichOneof("definition"):
+            case "spec":
+                definition = clone_definition_from(request.spec)
+            case "xml":
+                definition = self._host.hypervisor.documents.parse_volume(request.xml)
+            case _:
+                raise invalid_field("definition", "needs spec or xml")
+        if request.target_pool:
+            check_known_name("target_pool", request.target_pool)
+        mutation = CloneVolume(
+            host=self._host,
+            promises=self._promises,
+            source_pool=request.pool,
+            source_volume=request.volume,
+            pool=request.target_pool or request.pool,
+            definition=definition,
+            xml=request.xml,
+            linked=request.spec.linked,
+            allow_in_use=request.allow_in_use,
+            etag=request.etag,
+        )
+        return _PB.CloneVolumeResponse(operation=await submit(self._operations, request, mutation))
 
     async def DeleteVolume(self, request: _PB.DeleteVolumeRequest, context: Context) -> _PB.DeleteVolumeResponse:
         """Delete a volume."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 from poolfleet.agent import mutations
-from poolfleet.agent.convert.outgoing import representable, staleness, view, volume_spec
+from poolfleet.agent.convert.outgoing import clone_spec, representable, staleness, view, volume_spec
 from poolfleet.agent.convert.scalars import moment, revision, seconds
 from poolfleet.agent.convert.volumes import unread_pool
 from poolfleet.agent.convert.volumes import volume as converted
@@ -15,12 +15,12 @@ from poolfleet.transport.connection import Connection
 from poolfleet.types.errors import InvalidArgument
 from poolfleet.types.operation import Operation
 from poolfleet.types.snapshot import Revision
-from poolfleet.types.volume import UnreadPool, Volume, VolumeListing, VolumeSpec
+from poolfleet.types.volume import CloneSpec, UnreadPool, Volume, VolumeListing, VolumeSpec
 from poolfleet.v1 import volume_service_pb2 as pb
 
 
 class Volumes:
-    """Creates, reads and deletes volumes. The tail of mutations is that of `Pools`."""
+    """Creates, clones, reads and deletes volumes. The tail of mutations is that of `Pools`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -121,6 +121,47 @@ class Volumes:
                 request.spec.CopyFrom(volume_spec(spec))
         return await mutations.run(
             self._connection, self._connection.volumes.CreateVolume, request, request_id, timeout_s, wait=wait
+        )
+
+    async def clone(
+        self,
+        pool: str,
+        volume: str,
+        spec: CloneSpec,
+        *,
+        target_pool: str = "",
+        allow_in_use: bool = False,
+        etag: str = "",
+        validate_only: bool = False,
+        request_id: str | None = None,
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> Operation:
+        """Copy a volume, or make one that lies on it (`spec.linked`); an equal one that is there is left as it is.
+
+        target_pool: where the clone is to be; empty: in the source's pool. allow_in_use: even where a running domain
+        writes to the source (else FailedPrecondition, VOLUME_IN_USE): the copy may be torn. etag: the source's.
+        Raises AlreadyExists (VOLUME_EXISTS) where one of that name differs, ResourceExhausted (NO_SPACE) where it does
+        not fit.
+
+        The operation tells its progress in bytes, and can be cancelled, where files are copied. With `wait`, timeout_s
+        is the whole copy's; what takes longer raises StillRunning, and goes on.
+        """
+        with representable:
+            request = pb.CloneVolumeRequest(
+                pool=pool,
+                volume=volume,
+                target_pool=target_pool,
+                allow_in_use=allow_in_use,
+                etag=etag,
+                validate_only=validate_only,
+            )
+            if spec.xml:
+                request.xml = spec.xml
+            else:
+                request.spec.CopyFrom(clone_spec(spec))
+        return await mutations.run(
+            self._connection, self._connection.volumes.CloneVolume, request, request_id, timeout_s, wait=wait
         )
 
     async def delete(

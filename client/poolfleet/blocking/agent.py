@@ -37,6 +37,7 @@ class Volumes(Face[volumes.Volumes]):
     list = listing(volumes.Volumes.list)
     read_all = blocking(volumes.Volumes.read_all)
     create = blocking(volumes.Volumes.create)
+    clone = blocking(volumes.Volumes.clone)
     delete = blocking(volumes.Volumes.delete)
 
 

@@ -44,7 +44,7 @@ from poolfleet.types.pool import (
 from poolfleet.types.probe import LayerOutcome, PoolProbe, ProbeLayer, ShareUsers
 from poolfleet.types.retry import RetryPolicy
 from poolfleet.types.snapshot import Revision
-from poolfleet.types.volume import BackingStore, Permissions, UnreadPool, Volume, VolumeListing, VolumeSpec
+from poolfleet.types.volume import BackingStore, CloneSpec, Permissions, UnreadPool, Volume, VolumeListing, VolumeSpec
 
 __all__ = [
     "TLS",
@@ -57,6 +57,7 @@ __all__ = [
     "Attempt",
     "BackingStore",
     "Cancelled",
+    "CloneSpec",
     "DeadlineExceeded",
     "Desired",
     "DesiredState",

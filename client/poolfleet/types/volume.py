@@ -1,4 +1,4 @@
-"""Storage volumes: what a caller asks for (VolumeSpec) and what an agent knows (Volume)."""
+"""Storage volumes: what a caller asks for (VolumeSpec, CloneSpec) and what an agent knows (Volume)."""
 
 from __future__ import annotations
 
@@ -53,6 +53,29 @@ class VolumeSpec:
     def from_xml(cls, xml: str) -> VolumeSpec:
         """Take libvirt's `<volume>` document as it is. Raises InvalidArgument where it is malformed or nameless."""
         return cls(document_name(xml, "volume"), capacity_bytes=0, xml=xml)
+
+
+@dataclass(frozen=True, slots=True)
+class CloneSpec:
+    """What the clone of a volume is asked to be. With `xml` only the document counts."""
+
+    name: str
+    _: KW_ONLY
+    format: str = ""
+    """In libvirt's spelling, such as `raw` or `qcow2`; empty: the source's, and `qcow2` for a linked clone."""
+    capacity_bytes: int | None = None
+    """Size that a guest sees, never less than the source's. None: the source's."""
+    linked: bool = False
+    """A qcow2 volume that lies on the source, instead of a copy of it: the source must not be changed any more."""
+    permissions: Permissions | None = None
+    """None: as for a new volume, whatever the source's are."""
+    xml: str = ""
+    """libvirt's own document of the new volume, passed on untouched."""
+
+    @classmethod
+    def from_xml(cls, xml: str) -> CloneSpec:
+        """Take libvirt's `<volume>` document as it is. Raises InvalidArgument where it is malformed or nameless."""
+        return cls(document_name(xml, "volume"), xml=xml)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

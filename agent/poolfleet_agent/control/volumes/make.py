@@ -1,4 +1,5 @@
-"""Makes a volume's file in programs of our own, as the share's user: where root is nobody, libvirt cannot.
+"""Makes a volume's file in programs of our own: where root is nobody, as the share's user, for libvirt cannot; and
+what is long at work everywhere, for libvirt could neither tell how far it is nor end it.
 
 The file is filled under another name, and gets its own when it is complete, by a link, which never takes a name that
 something has.
@@ -6,19 +7,22 @@ something has.
 
 import asyncio
 import posixpath
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
 from poolfleet_agent.control.acting import Acting
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.report import Report
+from poolfleet_agent.control.volumes.give import give_to_guests
 from poolfleet_agent.control.volumes.place import remove_file
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.capacity import bytes_at_once
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.image import image_of
+from poolfleet_agent.model.image import SourceImage, copy_of, image_format, image_of
 from poolfleet_agent.model.operation import Progress
 from poolfleet_agent.model.pool import Permissions
 from poolfleet_agent.model.ports import Files
@@ -31,6 +35,15 @@ log = structlog.get_logger(__name__)
 
 DEFAULT_MODE = 0o600
 PROGRESS_INTERVAL_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What is written into a new volume, and by whom: `user` reads the one and writes the other."""
+
+    image: SourceImage
+    user: ShareUser
+    total_bytes: int
 
 
 def check_owner(entry: PoolEntry, permissions: Permissions | None, user: ShareUser) -> None:
@@ -50,19 +63,60 @@ def check_owner(entry: PoolEntry, permissions: Permissions | None, user: ShareUs
 async def make_volume(
     host: Host, acting: Acting, entry: PoolEntry, definition: VolumeDefinition, report: Report
 ) -> None:
-    """Make it, yet to be seen by libvirt: VOLUME_EXISTS, SQUASHED, and what the directory or the program refuses."""
+    """Make an empty one, yet to be seen by libvirt: VOLUME_EXISTS, SQUASHED, and what directory or program refuse."""
+    total_bytes = bytes_at_once(definition)
+    async with _new_file(host, acting, entry, definition, report) as (path, device):
+        image = image_of(definition, path, device=device)
+        done_bytes = partial(_allocated_bytes, acting.files, path, total_bytes)
+        async with _progress(done_bytes, total_bytes, report):
+            await host.images.create(image, user=acting.user, listener=report, timeout_s=host.rules.operation_timeout_s)
+
+
+async def make_copy(
+    host: Host, acting: Acting, entry: PoolEntry, definition: VolumeDefinition, content: Content, report: Report
+) -> None:
+    """As make_volume, with the content of another one."""
+    done_bytes = 0
+
+    def copied(share: float) -> None:
+        nonlocal done_bytes
+        done_bytes = int(share * content.total_bytes)
+
+    async def told() -> int:
+        return done_bytes
+
+    async with _new_file(host, acting, entry, definition, report) as (path, device):
+        image = copy_of(definition, path, device=device)
+        await host.images.create(image, user=acting.user, listener=report, timeout_s=host.rules.operation_timeout_s)
+        made = await _make_owner(acting.files, path, None if content.user == acting.user else content.user)
+        async with _progress(told, content.total_bytes, report):
+            await host.images.copy(
+                content.image,
+                image,
+                user=content.user,
+                listener=report,
+                copied=copied,
+                timeout_s=host.rules.copy_timeout_s,
+            )
+        await _make_owner(acting.files, path, made)
+
+
+@asynccontextmanager
+async def _new_file(
+    host: Host, acting: Acting, entry: PoolEntry, definition: VolumeDefinition, report: Report
+) -> AsyncIterator[tuple[str, str]]:
+    """Path and device of a file that the block makes; then it becomes the volume, or goes where the block fails."""
     folder = entry.pool.definition.target_path or ""
     path = posixpath.join(folder, new_file_name(report.operation_id))
     # Its turn may come late: what is unmounted by then must not be written below.
     device = host.quarantine.device(entry, Use.TAKE_SPACE)
-    image = image_of(definition, path, device=device)
     try:
-        async with _progress(acting.files, path, bytes_at_once(definition), report):
-            await host.images.create(image, user=acting.user, listener=report, timeout_s=host.rules.operation_timeout_s)
+        yield path, device
+        await _give_as_asked(acting, path, definition.permissions)
         inode = await acting.files.publish(
             path,
             name=definition.name,
-            size_bytes=definition.capacity_bytes if (definition.format or "raw") == "raw" else None,
+            size_bytes=definition.capacity_bytes if image_format(definition.format or "") == "raw" else None,
             mode=_mode(definition.permissions),
         )
         if inode is None:
@@ -74,6 +128,29 @@ async def make_volume(
     except asyncio.CancelledError:
         await _remove_or_log(acting.files, path, device)
         raise
+    if not acting.squashed and definition.permissions is None:
+        await give_to_guests(host, entry, definition.name)
+
+
+async def _give_as_asked(acting: Acting, path: str, asked: Permissions | None) -> None:
+    """Make a new file whose it is to be. Where root is nobody it can be given to nobody, and need not: check_owner."""
+    if acting.squashed or asked is None or (asked.owner is None and asked.group is None):
+        return
+    if (facts := await acting.files.lstat(path)) is not None:
+        uid = facts.uid if asked.owner is None else asked.owner
+        gid = facts.gid if asked.group is None else asked.group
+        await _make_owner(acting.files, path, ShareUser(uid=uid, gid=gid))
+
+
+async def _make_owner(files: Files, path: str, owner: ShareUser | None) -> ShareUser | None:
+    """Give a new file to somebody, or leave it; whose it was."""
+    facts = await files.lstat(path)
+    if facts is None:
+        return None
+    was = ShareUser(uid=facts.uid, gid=facts.gid)
+    if owner not in {None, was}:
+        await files.give(path, inode=facts.inode, user=owner)
+    return was
 
 
 def _mode(permissions: Permissions | None) -> int:
@@ -95,19 +172,22 @@ async def _remove_or_log(files: Files, path: str, device: str) -> None:
         log.warning("a file that was begun stays", path=path, reason=error.reason, error=error.message)
 
 
+async def _allocated_bytes(files: Files, path: str, most_bytes: int) -> int:
+    facts = await files.lstat(path)
+    return min(facts.allocated_bytes, most_bytes) if facts is not None else 0
+
+
 @asynccontextmanager
-async def _progress(files: Files, path: str, total_bytes: int, report: Report) -> AsyncIterator[None]:
-    """Tell within the block what the file takes of the storage, where it is to take anything at once."""
+async def _progress(done: Callable[[], Awaitable[int]], total_bytes: int, report: Report) -> AsyncIterator[None]:
+    """Tell within the block how far it is, where there is anything to do."""
 
     async def tell() -> None:
         while True:
             await asyncio.sleep(PROGRESS_INTERVAL_S)
             try:
-                facts = await files.lstat(path)
-                done_bytes = min(facts.allocated_bytes, total_bytes) if facts is not None else 0
-                await report.progress(Progress(done_bytes=done_bytes, total_bytes=total_bytes, estimated=True))
+                await report.progress(Progress(done_bytes=await done(), total_bytes=total_bytes, estimated=True))
             except ModelError as error:
-                log.info("progress cannot be told", path=path, reason=error.reason)
+                log.info("progress cannot be told", operation=report.operation_id, reason=error.reason)
 
     if total_bytes == 0:
         yield

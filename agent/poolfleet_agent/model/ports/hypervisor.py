@@ -198,6 +198,18 @@ class Hypervisor(Protocol):
         """Create a volume: VOLUME_EXISTS, FULL, …"""
         ...
 
+    async def clone_volume(
+        self,
+        pool: str,
+        xml: str,
+        source: tuple[str, str],
+        *,
+        server: str | None,
+        proven: Callable[[], None] | None = None,
+    ) -> VolumeFacts:
+        """Create a volume that holds what another one does (pool and name): as create_volume."""
+        ...
+
     async def delete_volume(
         self, pool: str, volume: str, *, server: str | None, proven: Callable[[], None] | None = None
     ) -> None:

@@ -1,8 +1,9 @@
-"""Making the files of volumes by programs of our own."""
+"""Making and filling the files of volumes by programs of our own."""
 
+from collections.abc import Callable
 from typing import Protocol
 
-from poolfleet_agent.model.image import NewImage
+from poolfleet_agent.model.image import NewImage, SourceImage
 from poolfleet_agent.model.share_user import ShareUser
 
 
@@ -26,5 +27,26 @@ class Images(Protocol):
 
         UNMOUNTED, FULL, QUOTA_EXCEEDED, READ_ONLY, STALE, TOO_LARGE, PATH_NOT_USABLE (`errno` in its metadata says
         EACCES or EPERM where that was denied), OPERATION_TIMED_OUT, INTERNAL.
+        """
+        ...
+
+    async def measure(self, source: SourceImage, *, user: ShareUser, listener: JobListener, timeout_s: float) -> int:
+        """Bytes that a copy takes at most, whose empty parts stay empty. The source is read as in `copy`."""
+        ...
+
+    async def copy(
+        self,
+        source: SourceImage,
+        target: NewImage,
+        *,
+        user: ShareUser,
+        listener: JobListener,
+        copied: Callable[[float], None],
+        timeout_s: float,
+    ) -> None:
+        """Write into an image that was just made what another holds; `copied` is told which share of it is there.
+
+        As that user, who may read local files as the agent itself does. As `create`, and VOLUME_IN_USE where another
+        program holds the source, which is not `forced`.
         """
         ...

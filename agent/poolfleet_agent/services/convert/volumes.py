@@ -7,6 +7,7 @@ from poolfleet_agent.services.convert.pools import permissions_from, permissions
 from poolfleet_agent.services.convert.times import timestamp
 
 TYPED_FORMATS = frozenset({"raw", "qcow2"})
+LINKED_FORMATS = frozenset({"", "qcow2"})
 
 
 def definition_from(spec: volume_pb2.VolumeSpec) -> VolumeDefinition:
@@ -37,6 +38,21 @@ def definition_from(spec: volume_pb2.VolumeSpec) -> VolumeDefinition:
         capacity_bytes=None if backing is not None and not spec.capacity_bytes else spec.capacity_bytes,
         allocation_bytes=allocation_bytes,
         backing_store=backing,
+        permissions=permissions_from("spec.permissions", spec.permissions) if has_permissions else None,
+    )
+
+
+def clone_definition_from(spec: volume_pb2.CloneSpec) -> VolumeDefinition:
+    """Read what a caller states of a clone: INVALID_FIELD. What is not stated follows from the source."""
+    if spec.capacity_bytes < 0:
+        raise invalid_field("spec.capacity_bytes", "must not be negative", value=str(spec.capacity_bytes))
+    if spec.linked and spec.format not in LINKED_FORMATS:
+        raise invalid_field("spec.format", "must be qcow2 for a linked clone", value=spec.format)
+    has_permissions = spec.HasField("permissions")
+    return VolumeDefinition(
+        name=spec.name,
+        format=spec.format or None,
+        capacity_bytes=spec.capacity_bytes or None,
         permissions=permissions_from("spec.permissions", spec.permissions) if has_permissions else None,
     )
 

@@ -11,7 +11,7 @@ from poolfleet.types.errors import InvalidArgument
 from poolfleet.types.operation import OperationKind, OperationState
 from poolfleet.types.pool import DirSource, HealthStatus, NetfsSource, PoolMount, PoolSpec, PoolState, PoolTarget
 from poolfleet.types.retry import RetryPolicy
-from poolfleet.types.volume import Permissions, VolumeSpec
+from poolfleet.types.volume import CloneSpec, Permissions, VolumeSpec
 from poolfleet.v1 import operation_pb2, operation_service_pb2, pool_pb2, pool_service_pb2, snapshot_pb2, volume_pb2
 
 
@@ -145,6 +145,17 @@ def volume_spec(spec: VolumeSpec) -> volume_pb2.VolumeSpec:
         capacity_bytes=spec.capacity_bytes,
         allocation_bytes=spec.allocation_bytes,
         backing_store=volume_pb2.BackingStore(path=backing.path, format=backing.format) if backing else None,
+        permissions=_permissions(spec.permissions),
+    )
+
+
+def clone_spec(spec: CloneSpec) -> volume_pb2.CloneSpec:
+    """The typed form of a clone's spec."""
+    return volume_pb2.CloneSpec(
+        name=spec.name,
+        format=spec.format,
+        capacity_bytes=spec.capacity_bytes or 0,
+        linked=spec.linked,
         permissions=_permissions(spec.permissions),
     )
 

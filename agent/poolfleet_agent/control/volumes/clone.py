@@ -1,0 +1,173 @@
+"""CloneVolume: make a volume that holds what another one does, or lies on it; or find that it is there already."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from poolfleet_agent.control.acting import Acting
+from poolfleet_agent.control.host import Host
+from poolfleet_agent.control.in_use import check_volume_not_written
+from poolfleet_agent.control.mutation import Mutation, Outcome, Work
+from poolfleet_agent.control.pools.refresh import require_active
+from poolfleet_agent.control.report import Report
+from poolfleet_agent.control.volumes.make import Content, check_owner, make_copy, make_volume
+from poolfleet_agent.control.volumes.new import NewVolume
+from poolfleet_agent.control.volumes.reserve import Held
+from poolfleet_agent.control.volumes.source import Source, check_reachable, find_source, layers_of
+from poolfleet_agent.control.volumes.space import Promises
+from poolfleet_agent.inventory.snapshot import PoolEntry
+from poolfleet_agent.model.capacity import bytes_at_once
+from poolfleet_agent.model.errors import ModelError, Reason, invalid_field
+from poolfleet_agent.model.image import COPIED_FORMATS, SourceImage, image_format
+from poolfleet_agent.model.names import check_new_volume_name
+from poolfleet_agent.model.operation import OperationKind
+from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES
+from poolfleet_agent.model.quarantine import Use
+from poolfleet_agent.model.volume import BackingStore, VolumeDefinition
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloneVolume(Mutation):
+    """`definition` is what the request states of the new volume; `xml` is its document where it came as one."""
+
+    kind: ClassVar = OperationKind.CLONE_VOLUME
+    host: Host = field(repr=False)
+    promises: Promises = field(repr=False)
+    source_pool: str
+    source_volume: str
+    pool: str
+    definition: VolumeDefinition
+    xml: str = ""
+    linked: bool = False
+    allow_in_use: bool = False
+    etag: str = ""
+
+    @property
+    def target(self) -> tuple[str, str]:
+        """The new volume."""
+        return self.pool, self.definition.name
+
+    @property
+    def reads(self) -> tuple[str, str]:
+        """The source."""
+        return self.source_pool, self.source_volume
+
+    async def check(self) -> Outcome | Work:
+        """Refuse for the source, the pool, a file in the way or the space; settle where the volume is there."""
+        check_new_volume_name("name", self.definition.name)
+        if self.target == self.reads:
+            raise invalid_field("name", "is the source's own")
+        source = await find_source(self.host, self.source_pool, self.source_volume, etag=self.etag)
+        entry = await self.host.fresh_pool(self.pool)
+        require_active(entry)
+        by_libvirt = bool(self.xml) or not source.is_local or entry.pool.definition.type not in DIRECTORY_POOL_TYPES
+        definition = self._definition(source, by_libvirt=by_libvirt)
+        new = NewVolume(
+            host=self.host,
+            promises=self.promises,
+            entry=entry,
+            definition=definition,
+            # What is copied here is measured first: how much of the source is empty only its layers tell.
+            at_once_bytes=bytes_at_once(definition) if by_libvirt else 0,
+        )
+        if (outcome := await new.found()) is not None:
+            return outcome
+        await self.host.quarantine.check(entry, Use.TAKE_SPACE)
+        warnings = await self._check_source(source, entry)
+        new.check_space()
+        acting = await self.host.actors.acting(entry)
+        if not by_libvirt and acting.squashed:
+            check_owner(entry, self.definition.permissions, acting.user)
+
+        async def perform(report: Report) -> Outcome:
+            if by_libvirt:
+                return await new.made(lambda held: self._have_libvirt_clone(new, held), report)
+            if self.linked:
+                return await new.made(lambda held: self._lay_on_it(new, held, report), report)
+            return await self._copy(source, new, report)
+
+        return Work(
+            perform=perform,
+            timeout_s=self.host.rules.operation_timeout_s if self.linked else self.host.rules.copy_timeout_s,
+            warnings=warnings,
+            cancellable=not by_libvirt,
+            debris=new.debris(made_here=not by_libvirt),
+        )
+
+    def _definition(self, source: Source, *, by_libvirt: bool) -> VolumeDefinition:
+        """What the new volume has to be like: what is stated, and what follows from the source."""
+        facts, asked = source.facts, self.definition
+        source_bytes = facts.capacity_bytes or 0
+        if self.xml:  # libvirt makes it as large as the source, if that is larger
+            return replace(asked, capacity_bytes=max(asked.capacity_bytes or 0, source_bytes))
+        if asked.capacity_bytes is not None and asked.capacity_bytes < source_bytes:
+            raise invalid_field("spec.capacity_bytes", f"must be at least the source's, {source_bytes}")
+        capacity_bytes = source_bytes if asked.capacity_bytes is None else asked.capacity_bytes
+        stated = replace(asked, capacity_bytes=capacity_bytes)
+        if self.linked:
+            if by_libvirt:
+                raise _not_supported("a linked clone lies on a file or device, in a pool that is a directory of files")
+            backing = BackingStore(path=facts.path, format=image_format(facts.format))
+            return replace(stated, format="qcow2", backing_store=backing)
+        if by_libvirt:
+            return stated
+        new_format = asked.format or (facts.format if facts.type == "file" else "raw")
+        if image_format(new_format) not in COPIED_FORMATS:
+            raise _not_supported(f"format {new_format} cannot be written: state one of {', '.join(_FORMATS)}")
+        return replace(stated, format=new_format, allocation_bytes=0)
+
+    async def _check_source(self, source: Source, entry: PoolEntry) -> tuple[str, ...]:
+        """Refuse what must not be read, or not now; the answer warns of what may yet spoil the clone."""
+        if self.linked:
+            check_reachable(source, entry)
+        if source.is_local:
+            await layers_of(self.host, source, await self._reader(source, await self.host.actors.acting(entry)))
+        if self.allow_in_use:
+            return ()
+        writers = await check_volume_not_written(self.host, source.entry, source.record)
+        if not writers or not self.linked:
+            return ()
+        return (f"the clone is spoilt as soon as one of these domains is started and writes: {', '.join(writers)}",)
+
+    async def _reader(self, source: Source, acting: Acting) -> Acting:
+        """Who copies: who may write the new volume; where that is root, who may read the source."""
+        return acting if acting.squashed else await self.host.actors.acting(source.entry)
+
+    async def _copy(self, source: Source, new: NewVolume, report: Report) -> Outcome:
+        reader = await self._reader(source, await self.host.actors.acting(new.entry))
+        await self.host.quarantine.check_volume(source.entry, self.source_volume, Use.READ)
+        image = SourceImage(layers=await layers_of(self.host, source, reader), forced=self.allow_in_use)
+        total_bytes = await self.host.images.measure(
+            image, user=reader.user, listener=report, timeout_s=self.host.rules.operation_timeout_s
+        )
+
+        async def make(held: Held) -> None:
+            # That root is nobody may show only by the reservation.
+            user = (await self._reader(source, held.acting)).user
+            content = Content(image=image, user=user, total_bytes=total_bytes)
+            if held.acting.squashed:
+                check_owner(new.entry, self.definition.permissions, user)
+            await make_copy(self.host, held.acting, new.entry, new.definition, content, report)
+
+        return await replace(new, at_once_bytes=total_bytes).made(make, report)
+
+    async def _lay_on_it(self, new: NewVolume, held: Held, report: Report) -> None:
+        if held.acting.squashed:
+            check_owner(new.entry, self.definition.permissions, held.acting.user)
+        await make_volume(self.host, held.acting, new.entry, new.definition, report)
+
+    async def _have_libvirt_clone(self, new: NewVolume, held: Held) -> None:
+        xml = self.xml or self.host.hypervisor.documents.render_volume(new.definition)
+
+        async def ask(proven: Callable[[], None]) -> None:
+            server = new.entry.pool.server
+            await self.host.hypervisor.clone_volume(self.pool, xml, self.reads, server=server, proven=proven)
+
+        await new.have_libvirt_make(held, ask, for_guests=not self.xml)
+
+
+_FORMATS = tuple(sorted(COPIED_FORMATS))
+
+
+def _not_supported(what: str) -> ModelError:
+    return ModelError(Reason.NOT_SUPPORTED_HERE, what, metadata={"what": what})

@@ -1,0 +1,143 @@
+"""What a volume is cloned from: the volume, and the files that are read when it is copied.
+
+A qcow2 file names what it lies on, and whoever wrote it may have named any file of the host. So each layer is looked at
+here, has to lie where allowed_paths says, and is read under the format that it is said to have, never under a guessed
+one; the program that copies is told all of them, and opens no other.
+"""
+
+import posixpath
+from dataclasses import dataclass
+
+from poolfleet_agent.control.acting import Acting
+from poolfleet_agent.control.host import Host, check_etag
+from poolfleet_agent.control.pools.refresh import require_active
+from poolfleet_agent.control.volumes.place import file_on_share
+from poolfleet_agent.control.volumes.reserve import check_not_being_created
+from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
+from poolfleet_agent.model.disk_header import HEADER_BYTES, DiskHeader, read_disk_header, stands_alone
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.image import Layer, image_format
+from poolfleet_agent.model.names import check_known_name
+from poolfleet_agent.model.quarantine import Use
+from poolfleet_agent.model.volume import VolumeFacts
+
+LONGEST_CHAIN = 200
+"""Depth at which a backing chain is taken for a circle."""
+
+_LAYERED = frozenset({"qcow", "qcow2"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A volume, and its pool."""
+
+    entry: PoolEntry
+    record: VolumeRecord
+
+    @property
+    def facts(self) -> VolumeFacts:
+        """What libvirt says of it."""
+        return self.record.facts
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a file or a device that programs of this host can open."""
+        return self.facts.type in {"file", "block"} and self.facts.path.startswith("/")
+
+
+async def find_source(host: Host, pool: str, volume: str, *, etag: str) -> Source:
+    """Find it as it is now: POOL_NOT_FOUND, POOL_NOT_ACTIVE, VOLUME_NOT_FOUND, ETAG_MISMATCH, NOT_A_VOLUME,
+    SYMLINK_LEAVES_POOL, NAME_RESERVED, and what the quarantine refuses."""
+    check_known_name("volume", volume)
+    entry = await host.fresh_pool(pool)
+    require_active(entry)
+    await host.quarantine.check_volume(entry, volume, Use.READ)
+    record = await host.looker.volume(pool, volume)
+    check_etag(etag, record.etag)
+    if record.facts.special:
+        raise ModelError(
+            Reason.NOT_A_VOLUME,
+            f"{volume!r} is a directory or begins with a dot; it is no volume",
+            metadata={"pool": pool, "volume": volume, "path": record.facts.path},
+        )
+    await file_on_share(host, entry, volume)
+    await check_not_being_created(host, entry, volume)
+    return Source(entry=entry, record=record)
+
+
+async def layers_of(host: Host, source: Source, reader: Acting) -> tuple[Layer, ...]:
+    """All files that have to be read, the uppermost first, each seen to be readable by who will read them.
+
+    NOT_SUPPORTED_HERE, PATH_NOT_ALLOWED, PATH_NOT_USABLE, SQUASHED.
+    """
+    facts = source.facts
+    if facts.encryption:
+        raise _not_supported(facts.path, f"is encrypted ({facts.encryption}), and cannot be copied without its secret")
+    if facts.type == "block":
+        if image_format(facts.format) in _LAYERED:
+            raise _not_supported(facts.path, f"is a device that holds {facts.format}: what that lies on cannot be told")
+        return (Layer(path=facts.path, format="raw", is_block=True),)
+    layers: list[Layer] = []
+    path, known_format = facts.path, image_format(facts.format)
+    while path:
+        if len(layers) == LONGEST_CHAIN:
+            raise _not_supported(facts.path, f"lies on more than {LONGEST_CHAIN} others")
+        layer, below = await _layer(host, reader, path, known_format)
+        layers.append(layer)
+        path = posixpath.join(posixpath.dirname(path), below.backing_path) if below.backing_path else ""
+        known_format = below.backing_format
+    return tuple(layers)
+
+
+async def _layer(host: Host, reader: Acting, path: str, known_format: str) -> tuple[Layer, DiskHeader]:
+    await host.check_path("source", path)
+    head = await _head(reader, path)
+    header = read_disk_header(head)
+    if not known_format and header is None:
+        raise _not_supported(
+            path, "is a backing file whose format is not stated in what lies on it: `qemu-img rebase -u -F` states it"
+        )
+    layer = Layer(path=path, format=known_format or "qcow2")
+    if layer.format not in _LAYERED:
+        if not stands_alone(layer.format, head):
+            raise _not_supported(path, f"is of format {layer.format}, and may consist of other files too")
+        return layer, DiskHeader()
+    if header is None:
+        raise _not_usable(path, f"is no {layer.format} file, as it should be")
+    if not header.on_paths or header.data_path:
+        raise _not_supported(path, "names another file than one that it lies on, or a server")
+    return layer, header
+
+
+async def _head(reader: Acting, path: str) -> bytes:
+    try:
+        head = await reader.files.head(path, HEADER_BYTES)
+    except ModelError as error:
+        if error.metadata.get("errno") not in {"EACCES", "EPERM"} or not reader.squashed:
+            raise
+        raise ModelError(
+            Reason.SQUASHED,
+            f"{path} may not be read by {reader.user.uid}:{reader.user.gid}, who has to copy it: root is nobody there",
+            metadata={**error.metadata, "path": path, "owner": str(reader.user.uid)},
+        ) from error
+    if head is None:
+        raise _not_usable(path, "is missing")
+    return head
+
+
+def check_reachable(source: Source, target: PoolEntry) -> None:
+    """Refuse to let a volume on a share lie on a file that only this host has: PATH_NOT_USABLE."""
+    if target.pool.server is not None and source.entry.pool.server is None:
+        raise _not_usable(
+            source.facts.path,
+            f"lies on this host alone: a guest of another host that sees pool {target.pool.name} could not reach it;"
+            " clone it to that share first",
+        )
+
+
+def _not_supported(path: str, why: str) -> ModelError:
+    return ModelError(Reason.NOT_SUPPORTED_HERE, f"{path} {why}", metadata={"path": path, "what": why})
+
+
+def _not_usable(path: str, why: str) -> ModelError:
+    return ModelError(Reason.PATH_NOT_USABLE, f"{path} {why}", metadata={"path": path})
