@@ -5,24 +5,25 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+from pathlib import Path
 
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.process import wait_until
 
 _SCRIPT = """\
 #!/bin/sh
-# Stands still before, or after, the real work, while it is told to.
+# Stands still before, or after, the real work, while it is told to: in any command, or in that which the gate names.
 stand_still() {{
-    if [ -e {gate}/$1 ]; then
+    if [ -e {gate}/$1 ] && {{ [ ! -s {gate}/$1 ] || grep -qx -- "$2" {gate}/$1; }}; then
         : >{gate}/standing
         while [ -e {gate}/$1 ]; do sleep 0.05; done
         rm -f {gate}/standing
     fi
 }}
-stand_still before
+stand_still before "$1"
 {real} "$@"
 status=$?
-stand_still after
+stand_still after "$1"
 exit $status
 """
 
@@ -40,20 +41,27 @@ class SlowQemuImg:
         programs.mkdir()
         real = shutil.which("qemu-img")
         assert real is not None
-        script = programs / "qemu-img"
-        script.write_text(_SCRIPT.format(gate=shlex.quote(str(self._gate)), real=shlex.quote(real)))
-        script.chmod(0o755)
+        self._script = programs / "qemu-img"
+        self._script.write_text(_SCRIPT.format(gate=shlex.quote(str(self._gate)), real=shlex.quote(real)))
+        self._script.chmod(0o755)
         env = host.libvirtd.surroundings.env
         env["PATH"] = f"{programs}:{env.get('PATH', os.defpath)}"
 
-    def hold(self, where: str) -> None:
-        """Let the next ones stand still `before` or `after` their work."""
-        (self._gate / where).touch()
+    def hold(self, where: str, command: str = "") -> None:
+        """Let the next ones stand still `before` or `after` their work; `command`: only those, such as `convert`."""
+        (self._gate / where).write_text(command)
 
     @property
     def standing(self) -> bool:
         """Whether one stands still."""
         return (self._gate / "standing").exists()
+
+    @property
+    def running(self) -> bool:
+        """Whether any of them runs, standing still or not."""
+        return any(
+            os.fsencode(self._script) in _read(path).split(b"\0") for path in Path("/proc").glob("[0-9]*/cmdline")
+        )
 
     def wait_standing(self) -> None:
         """Return when one stands still."""
@@ -63,3 +71,10 @@ class SlowQemuImg:
         """Let all go on."""
         for where in ("before", "after"):
             (self._gate / where).unlink(missing_ok=True)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # it has ended meanwhile
+        return b""

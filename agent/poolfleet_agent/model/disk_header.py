@@ -41,7 +41,7 @@ def read_disk_header(head: bytes) -> DiskHeader | None:
         backing_path=_path_in(backing),
         backing_format=extensions.get(_BACKING_FORMAT, b"").decode(errors="replace"),
         data_path=_path_in(data),
-        on_paths=all(_is_path(name) for name in (backing, data)) and name_offset <= len(head),
+        on_paths=all(_is_path(name) for name in (backing, data)) and name_offset + name_length <= len(head),
     )
 
 
@@ -57,7 +57,8 @@ def stands_alone(image_format: str, head: bytes) -> bool:
             return head.startswith(b"QED\0") and not _little(head[16:24]) & _QED_HAS_BACKING
         case "vmdk":
             # Without a capacity in its header, its description names the files that it consists of.
-            return head.startswith(b"KDMV") and _little(head[12:20]) > 0 and b"parentCID=ffffffff" in head.lower()
+            parent = head.partition(b"parentCID=")[2]
+            return head.startswith(b"KDMV") and _little(head[12:20]) > 0 and parent.startswith(b"ffffffff")
         case _:
             return False
 

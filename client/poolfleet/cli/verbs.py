@@ -32,6 +32,7 @@ _ORDER = (
         "disk-xml",
         "define",
         "create",
+        "clone",
         "ensure",
         "update",
         "edit",

@@ -70,6 +70,7 @@ _XPATH = (
 )
 _BUILD = _refused("build needs a stored pool: `poolfleet pool ensure`", "build", "no-overwrite", "overwrite")
 _PREALLOC = _refused("poolfleet does not preallocate metadata", "prealloc-metadata")
+_REFLINK = _refused("what shares its source's bytes is `poolfleet volume clone --linked`", "reflink")
 _AS = (
     *_needs("name", "type"),
     *_switches("print-xml"),
@@ -173,6 +174,29 @@ TABLE: dict[str, Command] = {
                 *_switches("print-xml"),
             ),
             lambda given: [f"{given['pool']}/{given['name']}", given["capacity"]],
+        ),
+        Command(
+            "vol-clone",
+            "volume clone",
+            (
+                *_needs("vol", "newname"),
+                *_IN_POOL,
+                *_PREALLOC,
+                *_REFLINK,
+                *_refused("the source's is `poolfleet volume show --xml`", "print-xml"),
+            ),
+            lambda given: [*_volume(given), given["newname"]],
+        ),
+        Command(
+            "vol-create-from",
+            "volume clone",
+            (*_needs("pool", "file", "vol"), *_may(inputpool=""), *_PREALLOC, *_REFLINK, *_VALIDATE),
+            lambda given: [
+                *_volume({"vol": given["vol"], "pool": given.get("inputpool", given["pool"])}),
+                given["pool"],
+                "--file",
+                given["file"],
+            ],
         ),
         Command(
             "vol-delete",

@@ -10,11 +10,12 @@ import typer
 from poolfleet.cli.addressing import pool_name, volume_at
 from poolfleet.cli.changing.change import Asked, Change, carry_out
 from poolfleet.cli.exit_codes import ExitCode
-from poolfleet.cli.parsing import mode_bits, size_bytes, volume_word
+from poolfleet.cli.parsing import size_bytes, volume_word
 from poolfleet.cli.pool.definitions import document
 from poolfleet.cli.pool.options import AllowMissing, File
 from poolfleet.cli.session import Session, UsageError
 from poolfleet.cli.verbs import changes, choice
+from poolfleet.cli.volume.permissions import Group, Mode, Owner, permissions
 from poolfleet.cli.volume.reads import VolumeArgument, app
 
 if TYPE_CHECKING:
@@ -49,14 +50,14 @@ async def create_volume(
         str | None, choice("--backing", about="What it lies on: a path, POOL/VOLUME, or a volume of its pool.")
     ] = None,
     backing_format: Annotated[str, choice("--backing-format", about="Format of that; left out: its own.")] = "",
-    mode: Annotated[str | None, choice("--mode", about="Permissions in octal, such as 0600.")] = None,
-    owner: Annotated[int | None, choice("--owner", about="User id.")] = None,
-    group: Annotated[int | None, choice("--group", about="Group id.")] = None,
+    mode: Mode = None,
+    owner: Owner = None,
+    group: Group = None,
     file: File = None,
     print_xml: Annotated[bool, typer.Option("--print-xml", help="Print libvirt's XML and create nothing.")] = False,
 ) -> ExitCode:
     """Create a volume. An equal one that exists is left as it is."""
-    from poolfleet.types.volume import BackingStore, Permissions, VolumeSpec
+    from poolfleet.types.volume import BackingStore, VolumeSpec
 
     if file is not None:
         if capacity or allocation or backing or mode:
@@ -69,15 +70,13 @@ async def create_volume(
     if file is None:
         if capacity is None:
             raise UsageError("say how large: CAPACITY, such as 20G")
-        is_limited = mode is not None or owner is not None or group is not None
-        rights = Permissions(mode=mode_bits(mode) if mode else None, owner=owner, group=group) if is_limited else None
         spec = VolumeSpec(
             word.volume,
             capacity_bytes=size_bytes(capacity),
             format=format_,
             allocation_bytes=None if allocation is None else size_bytes(allocation),
             backing_store=BackingStore(path=backing, format=backing_format) if backing else None,
-            permissions=rights,
+            permissions=permissions(mode, owner, group),
         )
     elif spec.name != word.volume:
         raise UsageError(f"{file} describes volume {spec.name}, not {word.volume}")

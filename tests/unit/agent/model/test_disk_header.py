@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poolfleet_agent.model.disk_header import HEADER_BYTES, DiskHeader, read_disk_header
+from poolfleet_agent.model.disk_header import HEADER_BYTES, DiskHeader, read_disk_header, stands_alone
 
 
 def made(path: Path, *options: str, size: str = "1M") -> DiskHeader | None:
@@ -42,7 +42,7 @@ def test_a_backing_file_in_json_is_told_by_its_path(tmp_path: Path, base: Any) -
     name = f'json:{{"driver":"qcow2","file":{{"driver":"file","filename":"{base}"}}}}'
     told = made(tmp_path / "top", "-F", "qcow2", "-b", name)
     assert told is not None
-    assert told.backing_path == str(base)
+    assert (told.backing_path, told.on_paths) == (str(base), False)
 
 
 def test_an_external_data_file_is_told(tmp_path: Path) -> None:
@@ -59,7 +59,36 @@ def named(backing: bytes) -> bytes:
     "name", [b"nbd://host/export", b"json:{", b"json:[]", b"\xff\xfe", b"a\0b", b'json:{"file":[]}']
 )
 def test_what_names_no_file_of_the_host_is_left_out(name: Any) -> None:
-    assert read_disk_header(named(name)) == DiskHeader()
+    assert read_disk_header(named(name)) == DiskHeader(on_paths=False)
+
+
+def image(path: Path, image_format: str, *options: str) -> bytes:
+    command = ["qemu-img", "create", "-q", "-f", image_format, *options, str(path), "1M"]
+    subprocess.run(command, check=True, timeout=60)
+    return path.read_bytes()[:HEADER_BYTES]
+
+
+@pytest.mark.parametrize("image_format", ["vdi", "vpc", "qed", "vmdk"])
+def test_an_image_of_one_file_stands_alone(tmp_path: Path, image_format: str) -> None:
+    assert stands_alone(image_format, image(tmp_path / "own", image_format))
+
+
+@pytest.mark.parametrize(
+    ("image_format", "options"),
+    [
+        ("qed", ["-F", "qcow2", "-b", "BASE"]),
+        ("vmdk", ["-F", "vmdk", "-b", "BASE"]),
+        ("vmdk", ["-o", "subformat=monolithicFlat"]),
+        ("qcow2", []),
+        ("parallels", []),
+    ],
+    ids=["qed on another", "vmdk on another", "vmdk of two files", "a format with layers", "an unknown format"],
+)
+def test_what_lies_on_others_or_may_does_not(tmp_path: Path, image_format: str, options: list[str]) -> None:
+    base = tmp_path / "base"
+    image(base, "vmdk" if "vmdk" in options else "qcow2")
+    head = image(tmp_path / "top", image_format, *(word.replace("BASE", str(base)) for word in options))
+    assert not stands_alone(image_format, head)
 
 
 def test_other_files_are_none() -> None:

@@ -237,6 +237,17 @@ class LivingAgent(StubAgent):
         operation = self._did("CREATE_VOLUME", request, request.pool, volume=spec.name, changed=new)
         return volume_service_pb2.CreateVolumeResponse(operation=operation)
 
+    async def CloneVolume(self, request: Any) -> volume_service_pb2.CloneVolumeResponse:
+        source, pool = self._volume(request.pool, request.volume), request.target_pool or request.pool
+        self._pool(pool)
+        spec = request.spec
+        new = (pool, spec.name) not in self.volumes
+        if new and not request.validate_only:
+            capacity_bytes = spec.capacity_bytes or source.capacity_bytes
+            self.has_volume(pool, spec.name, format=spec.format or source.format, capacity_bytes=capacity_bytes)
+        operation = self._did("CLONE_VOLUME", request, pool, volume=spec.name, changed=new)
+        return volume_service_pb2.CloneVolumeResponse(operation=operation)
+
     async def DeleteVolume(self, request: Any) -> volume_service_pb2.DeleteVolumeResponse:
         key = (request.pool, request.volume)
         if key not in self.volumes and not request.allow_missing:

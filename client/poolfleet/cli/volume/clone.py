@@ -1,0 +1,113 @@
+"""The verb that clones a volume."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from poolfleet.cli.addressing import pool_name, volume_at
+from poolfleet.cli.changing.change import Asked, Change, carry_out
+from poolfleet.cli.exit_codes import ExitCode
+from poolfleet.cli.parsing import VolumeWord, size_bytes, volume_word
+from poolfleet.cli.pool.definitions import document
+from poolfleet.cli.pool.options import File
+from poolfleet.cli.session import Session, UsageError
+from poolfleet.cli.verbs import changes, choice
+from poolfleet.cli.volume.permissions import Group, Mode, Owner, permissions
+from poolfleet.cli.volume.reads import VolumeArgument, app
+
+if TYPE_CHECKING:
+    from poolfleet.agent.client import AgentClient
+    from poolfleet.types.operation import Operation
+    from poolfleet.types.volume import CloneSpec
+
+_NEW = typer.Argument(
+    metavar="NEW",
+    help="NAME in the same pool, or POOL/NAME; with --file POOL is enough.",
+    show_default=False,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _New:
+    """The new volume's name, and its pool; empty: the source's."""
+
+    pool: str
+    name: str
+
+
+@changes(
+    app,
+    "clone",
+    "poolfleet volume clone vm_data/base.qcow2 web1.qcow2",
+    "poolfleet volume clone vm_data/base.qcow2 web2.qcow2 --linked",
+    "poolfleet volume clone kvm7:vm_data/web1.qcow2 archive/web1.raw --format raw",
+)
+async def clone_volume(
+    cli: Session,
+    /,
+    *,
+    volume: VolumeArgument,
+    new: Annotated[str, _NEW],
+    format_: Annotated[str, choice("--format", about="Such as raw or qcow2; left out: the source's.")] = "",
+    capacity: Annotated[
+        str | None, choice("--capacity", about="Size that a guest sees; left out: the source's.", metavar="SIZE")
+    ] = None,
+    linked: Annotated[
+        bool, typer.Option("--linked", help="Make a qcow2 volume that lies on the source, and copy nothing.")
+    ] = False,
+    mode: Mode = None,
+    owner: Owner = None,
+    group: Group = None,
+    file: File = None,
+    allow_in_use: Annotated[
+        bool, typer.Option("--allow-in-use", help="Copy even what running guests write to: it may be torn.")
+    ] = False,
+) -> ExitCode:
+    """Clone a volume: a copy of it, or one that lies on it. What is empty stays empty."""
+    from poolfleet.types.volume import CloneSpec
+
+    if file is not None:
+        if format_ or capacity or linked or mode:
+            raise UsageError("--file holds the whole description: leave the other options out")
+        spec = CloneSpec.from_xml(document(file))
+        target = _new(new if "/" in new else f"{new}/{spec.name}")
+        if target.name != spec.name:
+            raise UsageError(f"{file} describes volume {spec.name}, not {target.name}")
+    else:
+        target = _new(new)
+        spec = CloneSpec(
+            target.name,
+            format=format_,
+            capacity_bytes=None if capacity is None else size_bytes(capacity),
+            linked=linked,
+            permissions=permissions(mode, owner, group),
+        )
+    word = volume_word(volume)
+
+    async def ask(client: AgentClient, asked: Asked) -> Operation:
+        return await _clone(client, word, target.pool, spec, {**asked, "allow_in_use": allow_in_use})
+
+    change = Change(ask=ask, doing=f"clone volume {word.text} as {new}", done="cloned", already="already there")
+    return await carry_out(cli, change, host=word.host)
+
+
+def _new(text: str) -> _New:
+    if "/" not in text:
+        return _New("", text)
+    word = volume_word(text)
+    if word.path or word.host:
+        raise UsageError(f"a new volume is named NAME or POOL/NAME, not {text}: its host is the source's")
+    return _New(word.pool, word.volume)
+
+
+async def _clone(client: AgentClient, word: VolumeWord, target_pool: str, spec: CloneSpec, asked: Asked) -> Operation:
+    if word.path:
+        found = await volume_at(client, word)
+        pool, name = found.pool, found.name
+    else:
+        pool, name = await pool_name(client, word.pool), word.volume
+    into = await pool_name(client, target_pool) if target_pool else ""
+    return await client.volumes.clone(pool, name, spec, target_pool=into, **asked)
