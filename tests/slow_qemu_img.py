@@ -67,6 +67,10 @@ class SlowQemuImg:
         """Return when one stands still."""
         wait_until(lambda: self.standing, limit_s=LIMIT_S, what="qemu-img stands still")
 
+    def forget_standing(self) -> None:
+        """Take none for standing that stood still and was killed."""
+        (self._gate / "standing").unlink(missing_ok=True)
+
     def let_go(self) -> None:
         """Let all go on."""
         for where in ("before", "after"):

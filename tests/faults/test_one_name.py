@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from poolfleet import AlreadyExists, PoolSpec, VolumeSpec
+from poolfleet import AlreadyExists, CloneSpec, PoolSpec, VolumeSpec
 from poolfleet.aio import AgentClient
 from poolfleet.types.errors import PoolfleetError
 from poolfleet.types.operation import Operation, OperationState
@@ -168,6 +168,43 @@ if os.geteuid() == 0:
                 before.st_ino, before.st_mtime_ns, before.st_size
             )  # fmt: skip
         assert share.names() == ["a", "b"]
+
+    async def two_sources(share: Share, client: AgentClient) -> list[bytes]:
+        """Volumes `one` and `other` of different content and size; what is in them."""
+        contents = [os.urandom(MIB), os.urandom(2 * MIB)]
+        for name, content in zip(("one", "other"), contents, strict=True):
+            (share.folder / name).write_bytes(content)
+        await client.pools.refresh("far")
+        return contents
+
+    async def test_of_20_agents_one_clones_and_the_others_find_it(share: Share, clients: list[AgentClient]) -> None:
+        contents = await two_sources(share, clients[0])
+        for client in clients[1 : len(share.hosts)]:
+            await client.pools.refresh("far")
+        asked = (client.volumes.clone("far", "one", CloneSpec("v")) for client in clients)
+        answers = await asyncio.gather(*asked)
+        assert sorted(answer.changed for answer in answers) == [*[False] * (len(clients) - 1), True]
+        assert share.names() == ["one", "other", "v"]
+        assert (share.folder / "v").read_bytes() == contents[0]
+
+    async def test_a_clone_neither_overwrites_nor_deletes_what_libvirt_believes_missing(
+        share: Share, clients: list[AgentClient]
+    ) -> None:
+        """Each host's libvirt looked when the name was free; a neighbour's clone has come since."""
+        contents = await two_sources(share, clients[0])
+        for client in clients[1 : len(share.hosts)]:
+            await client.pools.refresh("far")
+        assert (await clients[0].volumes.clone("far", "one", CloneSpec("v"))).changed
+        before = (share.folder / "v").stat()
+        assert not (await clients[1].volumes.clone("far", "one", CloneSpec("v"))).changed
+        for client in clients[2:4]:
+            with pytest.raises(AlreadyExists) as refused:
+                await client.volumes.clone("far", "other", CloneSpec("v"))
+            assert refused.value.reason == "VOLUME_EXISTS"
+        after = (share.folder / "v").stat()
+        assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+        assert (share.folder / "v").read_bytes() == contents[0]
+        assert share.names() == ["one", "other", "v"]
 
     async def test_an_agent_that_starts_again_removes_what_it_left(share: Share, clients: list[AgentClient]) -> None:
         spec = VolumeSpec("v.qcow2", capacity_bytes=MIB, allocation_bytes=0, format="qcow2")

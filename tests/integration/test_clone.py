@@ -441,7 +441,7 @@ if os.geteuid() == 0:
     async def test_an_owner_is_as_asked_for(client: AgentClient, host: EmbeddedHost) -> None:
         await sparse_source(client, host)
         spec = CloneSpec("new", permissions=Permissions(owner=1234, group=4321))
-        assert made(await client.volumes.clone("a", "src", spec))
+        assert (await client.volumes.clone("a", "src", spec)).changed
         facts = path_of(host, "new").stat()
         assert (facts.st_uid, facts.st_gid, stat.S_IMODE(facts.st_mode)) == (1234, 4321, 0o600)
         assert not (await client.volumes.clone("a", "src", spec)).changed

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from poolfleet import AgentClient, AlreadyExists, VolumeSpec
+from poolfleet import AgentClient, AlreadyExists, CloneSpec, VolumeSpec
 from scripts.virtual_lab.host import Host
 from scripts.virtual_lab.lab import Lab
 from tests.lab.shares import MIB, share
@@ -109,3 +109,51 @@ def test_virsh_alone_loses_the_other_hosts_volume(healthy: Lab, agents: dict[str
         size = f"{CAPACITY_BYTES[host.name]}B"
         host.virsh("vol-create-as", "vm_data", "lost.qcow2", size, "--format", "qcow2", timeout_s=CREATE_LIMIT_S)
     assert files(healthy) == {"lost.qcow2": CAPACITY_BYTES[one.name]}
+
+
+def sources(lab: Lab, agents: dict[str, AgentClient]) -> None:
+    """A raw volume for each host to clone, of its own size."""
+    for host, capacity_bytes in CAPACITY_BYTES.items():
+        assert create(agents[host], f"from-{host}", "raw", capacity_bytes)
+    for client in agents.values():
+        client.pools.refresh("vm_data")
+
+
+def clone(client: AgentClient, host: str, name: str) -> bool:
+    """Whether the clone is this client's; else it is another's, which was not touched."""
+    try:
+        return client.volumes.clone("vm_data", f"from-{host}", CloneSpec(name)).changed
+    except AlreadyExists as error:
+        if error.reason != "VOLUME_EXISTS":
+            raise
+        return False
+
+
+def server_digest(lab: Lab, name: str) -> str:
+    return lab.server.ssh(f"sha256sum {FOLDER}/{shlex.quote(name)}", timeout_s=CREATE_LIMIT_S).split()[0]
+
+
+def test_a_host_that_believes_the_name_free_neither_overwrites_nor_deletes_a_clone(
+    healthy: Lab, agents: dict[str, AgentClient]
+) -> None:
+    one, other = healthy.hosts
+    sources(healthy, agents)
+    healthy.server.ssh(f"head -c 1M /dev/urandom | dd of={FOLDER}/from-{other.name} conv=notrunc status=none")
+    look_for_it_in_vain(one, "late.raw")
+    assert clone(agents[other.name], other.name, "late.raw")
+    assert server_digest(healthy, "late.raw") == server_digest(healthy, f"from-{other.name}")
+    assert not clone(agents[one.name], one.name, "late.raw")
+    assert server_digest(healthy, "late.raw") == server_digest(healthy, f"from-{other.name}")
+    assert set(files(healthy)) == {"late.raw", f"from-{one.name}", f"from-{other.name}"}
+
+
+@pytest.mark.full
+def test_virsh_alone_deletes_the_other_hosts_clone(healthy: Lab, agents: dict[str, AgentClient]) -> None:
+    """The control of the test above: "File exists", and libvirt's clean-up takes the neighbour's file for its own."""
+    one, other = healthy.hosts
+    sources(healthy, agents)
+    look_for_it_in_vain(one, "lost.raw")
+    for host in (other, one):
+        words = f"virsh vol-clone from-{host.name} lost.raw --pool vm_data"
+        assert (host.ssh_any(words, timeout_s=CREATE_LIMIT_S).status == 0) is (host is other)
+    assert "lost.raw" not in files(healthy)

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from poolfleet import AgentClient, FailedPrecondition, VolumeSpec
+from poolfleet import AgentClient, CloneSpec, FailedPrecondition, VolumeSpec
 from scripts.virtual_lab.lab import Lab
-from tests.lab.shares import MIB, SLOWER, share
+from tests.lab.shares import MIB, SLOWER, local, share
 
 FOLDER = "/srv/nfs/squashed"
 TOLD_S = 3.0
@@ -36,6 +36,19 @@ def test_volumes_are_created_and_deleted_where_virsh_cannot(healthy: Lab, agent:
     for name in ("raw", "qcow2"):
         agent.volumes.delete("squashed", name)
     assert files(healthy) == []
+
+
+def test_volumes_are_cloned_where_virsh_cannot(healthy: Lab, agent: AgentClient) -> None:
+    agent.pools.ensure(share("squashed"), autostart=False)
+    agent.pools.ensure(local(), autostart=False)
+    agent.volumes.create("squashed", VolumeSpec("src", capacity_bytes=MIB, allocation_bytes=0))
+    assert healthy.hosts[0].ssh_any("virsh vol-clone src beside --pool squashed").status != 0
+    healthy.server.ssh(f"rm -f {FOLDER}/beside")
+    assert agent.volumes.clone("squashed", "src", CloneSpec("raw")).changed
+    assert agent.volumes.clone("squashed", "src", CloneSpec("linked", linked=True)).changed
+    assert agent.volumes.clone("squashed", "src", CloneSpec("src"), target_pool="local").changed
+    assert agent.volumes.clone("local", "src", CloneSpec("qcow2", format="qcow2"), target_pool="squashed").changed
+    assert files(healthy) == [f"libvirt-qemu 600 {name}" for name in ("linked", "qcow2", "raw", "src")]
 
 
 @pytest.mark.parametrize("version", [pytest.param("3", marks=pytest.mark.full), "4.2"])
