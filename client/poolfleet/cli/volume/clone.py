@@ -90,7 +90,7 @@ async def clone_volume(
     async def ask(client: AgentClient, asked: Asked) -> Operation:
         return await _clone(client, word, target.pool, spec, {**asked, "allow_in_use": allow_in_use})
 
-    change = Change(ask=ask, doing=f"clone volume {word.text} as {new}", done="cloned", already="already there")
+    change = Change(ask=ask, doing=f"clone volume {word.text}", done="cloned", already="already there")
     return await carry_out(cli, change, host=word.host)
 
 

@@ -1,0 +1,111 @@
+"""Clones under way: what is held, told, cancelled, and left by an agent that was killed."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import pytest
+
+import poolfleet
+from poolfleet import (
+    Cancelled,
+    CloneSpec,
+)
+from poolfleet.aio import AgentClient
+from poolfleet.types.operation import OperationState
+from scripts.embedded.host import EmbeddedHost
+from tests.integration.clones.sources import (
+    CANCELLED_WITHIN_S,
+    DATA,
+    LIMIT_S,
+    names,
+    sparse_source,
+)
+from tests.raw_agent import eventually
+from tests.slow_qemu_img import SlowQemuImg
+
+
+async def test_a_source_is_held_while_it_is_copied_and_may_be_cloned_twice_at_once(
+    client: AgentClient, host: EmbeddedHost, slow_host: tuple[EmbeddedHost, SlowQemuImg]
+) -> None:
+    _, slow = slow_host
+    await sparse_source(client, host)
+    slow.hold("before")
+    clones = [await client.volumes.clone("a", "src", CloneSpec(name), wait=False) for name in ("one", "two")]
+    assert [clone.state for clone in clones] == [OperationState.RUNNING, OperationState.PENDING]
+    for refused_call in (client.volumes.delete("a", "src"), client.pools.stop("a")):
+        with pytest.raises(poolfleet.Aborted) as refused:
+            await refused_call
+        assert refused.value.reason == "OPERATION_IN_PROGRESS"
+    slow.let_go()
+    for clone in clones:
+        assert (await client.operations.wait(clone.id, timeout_s=LIMIT_S)).changed
+    assert names(host) == ["one", "src", "two"]
+
+
+async def test_a_cancelled_clone_stops_at_once_and_leaves_nothing(
+    client: AgentClient, host: EmbeddedHost, slow_host: tuple[EmbeddedHost, SlowQemuImg]
+) -> None:
+    _, slow = slow_host
+    await sparse_source(client, host)
+    going = await client.volumes.clone("a", "src", CloneSpec("new"), wait=False, request_id=str(uuid.uuid4()))
+    await client.operations.wait(going.id, timeout_s=LIMIT_S)
+    await client.volumes.delete("a", "new")
+    slow.hold("after", "convert")
+    going = await client.volumes.clone("a", "src", CloneSpec("new"), wait=False)
+    await asyncio.to_thread(slow.wait_standing)
+    assert names(host) == [f".poolfleet-new.{going.id}", ".poolfleet-reserve.new", "src"]
+    assert going.cancellable
+    async with asyncio.timeout(CANCELLED_WITHIN_S):
+        await client.operations.cancel(going.id)
+        with pytest.raises(Cancelled):
+            await client.operations.wait(going.id, timeout_s=LIMIT_S)
+    assert names(host) == ["src"]
+    slow.let_go()
+    assert (await client.volumes.clone("a", "src", CloneSpec("new"))).changed
+
+
+async def test_a_long_clone_tells_its_progress_in_bytes(
+    client: AgentClient, host: EmbeddedHost, slow_host: tuple[EmbeddedHost, SlowQemuImg]
+) -> None:
+    _, slow = slow_host
+    await sparse_source(client, host)
+    slow.hold("after", "convert")
+    going = await client.volumes.clone("a", "src", CloneSpec("new", format="qcow2"), wait=False)
+
+    async def progressed() -> bool:
+        seen = (await client.operations.get(going.id)).progress
+        return seen is not None and seen.total_bytes is not None and seen.done_bytes == seen.total_bytes >= len(DATA)
+
+    await eventually(progressed, limit_s=LIMIT_S, what="all bytes are told to be there")
+    slow.let_go()
+    assert (await client.operations.wait(going.id, timeout_s=LIMIT_S)).changed
+
+
+async def test_an_agent_that_was_killed_leaves_neither_files_nor_programs(
+    client: AgentClient, host: EmbeddedHost, slow_host: tuple[EmbeddedHost, SlowQemuImg]
+) -> None:
+    _, slow = slow_host
+    await sparse_source(client, host)
+    slow.hold("after", "convert")
+    going = await client.volumes.clone("a", "src", CloneSpec("new"), wait=False)
+    await asyncio.to_thread(slow.wait_standing)
+    assert f".poolfleet-new.{going.id}" in names(host)
+    await asyncio.to_thread(host.agent.kill9)
+
+    async def has_ended() -> bool:
+        return not slow.running
+
+    await eventually(has_ended, limit_s=LIMIT_S, what="what the agent ran has ended with it")
+    slow.let_go()
+    await asyncio.to_thread(host.agent.start)
+
+    async def nothing_is_left() -> bool:
+        return names(host) == ["src"]
+
+    await eventually(nothing_is_left, limit_s=LIMIT_S, what="what was left is removed")
+    ended = await client.operations.get(going.id)
+    assert ended.error is not None
+    assert ended.error.reason == "AGENT_RESTARTED"
+    assert (await client.volumes.clone("a", "src", CloneSpec("new"))).changed
