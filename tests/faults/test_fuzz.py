@@ -75,7 +75,10 @@ class FuzzedHost:
             "DiscoverPoolSourcesRequest.format": ["", "", "nfs", "glusterfs"],
             "PoolSpec.name": pools,
             "VolumeSpec.name": volumes,
+            "CloneSpec.name": volumes,
+            "target_pool": ["", "", *pools],
             "CreateVolumeRequest.xml": _volume_documents(volumes, files),
+            "CloneVolumeRequest.xml": _volume_documents(volumes, files),
             "xml": _pool_documents(dict(zip(pools, targets, strict=True))),
             # Nothing is asked of a real network.
             "host": ["nfs.test", "nfs.test", "nfs.test", "-o"],

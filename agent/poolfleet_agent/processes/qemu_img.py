@@ -21,7 +21,11 @@ _MEANINGS: Sequence[tuple[re.Pattern[str], Reason, Mapping[str, str]]] = (
     (re.compile(r"[Qq]uota exceeded"), Reason.QUOTA_EXCEEDED, {"errno": "EDQUOT"}),
     (re.compile(r"Read-only file system"), Reason.READ_ONLY, {"errno": "EROFS"}),
     (re.compile(r"Stale file handle"), Reason.STALE, {"errno": "ESTALE"}),
-    (re.compile(r"File too large|too large|too big|Invalid image size"), Reason.TOO_LARGE, {}),
+    (
+        re.compile(r"File too large|too large|too big|Invalid image size|size must be .*less than|max supported is"),
+        Reason.TOO_LARGE,
+        {},
+    ),
     (re.compile(r"Permission denied"), Reason.PATH_NOT_USABLE, {"errno": "EACCES"}),
     (re.compile(r"Operation not permitted"), Reason.PATH_NOT_USABLE, {"errno": "EPERM"}),
     (re.compile(r"Could not open|No such file|not in \S+ format"), Reason.PATH_NOT_USABLE, {}),

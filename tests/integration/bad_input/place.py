@@ -18,8 +18,9 @@ from poolfleet.v1.pool_service_pb2 import (
     PoolUpdate,
     UpdatePoolRequest,
 )
-from poolfleet.v1.volume_pb2 import BackingStore, VolumeSpec
+from poolfleet.v1.volume_pb2 import BackingStore, CloneSpec, VolumeSpec
 from poolfleet.v1.volume_service_pb2 import (
+    CloneVolumeRequest,
     CreateVolumeRequest,
 )
 from scripts.embedded.host import EmbeddedHost
@@ -87,6 +88,11 @@ def create(**fields: Any) -> Make:
 
 def create_xml(xml: str) -> Make:
     return lambda place: CreateVolumeRequest(pool="images", xml=xml.replace("OUTSIDE", str(place.outside)))
+
+
+def clone(spec: CloneSpec | None = None, **fields: Any) -> Make:
+    stated: dict[str, Any] = {"pool": "images", "volume": "a.qcow2", "spec": spec or CloneSpec(name="new"), **fields}
+    return lambda _: CloneVolumeRequest(**stated)
 
 
 def overlay_on(path: Callable[[Place], Path | str]) -> Make:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from poolfleet.v1.snapshot_pb2 import Permissions
-from poolfleet.v1.volume_pb2 import VolumeSpec
-from poolfleet.v1.volume_service_pb2 import (
-    CreateVolumeRequest,
-)
+from poolfleet.v1.volume_pb2 import CloneSpec, VolumeSpec
+from poolfleet.v1.volume_service_pb2 import CloneVolumeRequest, CreateVolumeRequest
 from tests.integration.bad_input.place import (
     BAD_NEW_NAMES,
     BOMB,
@@ -15,6 +13,7 @@ from tests.integration.bad_input.place import (
     MIB,
     VOLUME_XML,
     Make,
+    clone,
     create,
     create_xml,
     overlay_on,
@@ -53,6 +52,29 @@ BAD_VOLUMES: dict[str, tuple[Make, str]] = {
     "an overlay on a json description": (overlay_on(lambda _: 'json:{"driver":"file"}'), "INVALID_FIELD"),
     **{
         f"create a volume whose name is or has {what}": (create(name=name), "INVALID_FIELD")
+        for what, name in BAD_NEW_NAMES.items()
+    },
+    # Clones.
+    "clone as nothing": (lambda _: CloneVolumeRequest(pool="images", volume="a.qcow2"), "INVALID_FIELD"),
+    "clone of nothing": (clone(volume="none"), "VOLUME_NOT_FOUND"),
+    "clone in no pool": (clone(pool="none"), "POOL_NOT_FOUND"),
+    "clone into no pool": (clone(target_pool="none"), "POOL_NOT_FOUND"),
+    "clone into an idle pool": (clone(target_pool="idle"), "POOL_NOT_ACTIVE"),
+    "clone a folder": (clone(volume="folder"), "NOT_A_VOLUME"),
+    "clone a hidden file": (clone(volume=".hidden"), "NOT_A_VOLUME"),
+    "clone a way out": (clone(volume="away.raw"), "SYMLINK_LEAVES_POOL"),
+    "clone by a way up": (clone(volume="../outside/secret.raw"), "VOLUME_NOT_FOUND"),
+    "clone where a folder is": (clone(CloneSpec(name="folder")), "NOT_A_VOLUME"),
+    "clone where a link leads out": (clone(CloneSpec(name="away.raw")), "SYMLINK_LEAVES_POOL"),
+    "clone onto itself": (clone(CloneSpec(name="a.qcow2")), "INVALID_FIELD"),
+    "clone onto another": (clone(CloneSpec(name="b.raw")), "VOLUME_EXISTS"),
+    "clone with a negative capacity": (clone(CloneSpec(name="new", capacity_bytes=-1)), "INVALID_FIELD"),
+    "clone into too small a capacity": (clone(CloneSpec(name="new", capacity_bytes=1)), "INVALID_FIELD"),
+    "clone in an unknown format": (clone(CloneSpec(name="new", format="floppy")), "NOT_SUPPORTED_HERE"),
+    "a raw linked clone": (clone(CloneSpec(name="new", format="raw", linked=True)), "INVALID_FIELD"),
+    "clone another than was seen": (clone(etag="x"), "ETAG_MISMATCH"),
+    **{
+        f"a clone whose name is or has {what}": (clone(CloneSpec(name=name)), "INVALID_FIELD")
         for what, name in BAD_NEW_NAMES.items()
     },
     # New volumes by XML.
@@ -94,6 +116,19 @@ BAD_VOLUMES: dict[str, tuple[Make, str]] = {
 FOUND_BY_LIBVIRT: dict[str, tuple[Make, str]] = {
     "create a qcow2 larger than any": (create(format="qcow2", capacity_bytes=2**63 - 1), "TOO_LARGE"),
     "create a sparse volume larger than any": (create(capacity_bytes=2**63 - 1, allocation_bytes=0), "TOO_LARGE"),
+    "clone into a larger capacity than any": (clone(CloneSpec(name="new", capacity_bytes=2**63 - 1)), "TOO_LARGE"),
+    "clone into a larger raw capacity than any": (
+        clone(CloneSpec(name="new", format="raw", capacity_bytes=2**63 - 1)),
+        "TOO_LARGE",
+    ),
+    "clone into a larger vdi than any": (
+        clone(CloneSpec(name="new", format="vdi", capacity_bytes=2**62)),
+        "TOO_LARGE",
+    ),
+    "a larger linked clone than any": (
+        clone(CloneSpec(name="new", linked=True, capacity_bytes=2**63 - 1)),
+        "TOO_LARGE",
+    ),
     "volume XML without a capacity": (create_xml("<volume><name>new.raw</name></volume>"), "INVALID_FIELD"),
     "volume XML with an unknown format": (
         create_xml(VOLUME_XML.format("new.raw", "<target><format type='floppy'/></target>")),

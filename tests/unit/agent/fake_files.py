@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.image import NewImage
+from poolfleet_agent.model.image import NewImage, SourceImage
 from poolfleet_agent.model.ports import FileFacts, FileKind, FileSystemFacts, JobListener, MadeFile, Rights
 from poolfleet_agent.model.share_user import ROOT, ShareUser
 
@@ -132,13 +132,31 @@ class FakeFiles:
 
 
 class FakeImages:
-    """Makes files in FakeFiles; one in `held` waits there, `failing` fails."""
+    """Makes files in FakeFiles; one in `held` waits there, `failing` fails. A copy takes `measured_bytes`."""
 
     def __init__(self, files: FakeFiles) -> None:
         self.files = files
         self.made: list[tuple[NewImage, ShareUser]] = []
         self.held: asyncio.Event | None = None
         self.failing: ModelError | None = None
+        self.measured_bytes = 0
+        self.copied: list[tuple[SourceImage, ShareUser]] = []
+
+    async def measure(self, source: SourceImage, *, user: ShareUser, listener: JobListener, timeout_s: float) -> int:
+        return self.measured_bytes
+
+    async def copy(
+        self,
+        source: SourceImage,
+        target: NewImage,
+        *,
+        user: ShareUser,
+        listener: JobListener,
+        copied: Callable[[float], None],
+        timeout_s: float,
+    ) -> None:
+        self.copied.append((source, user))
+        self.files.kept[target.path] = self.files.kept[source.layers[0].path]
 
     async def create(self, image: NewImage, *, user: ShareUser, listener: JobListener, timeout_s: float) -> None:
         self.made.append((image, user))

@@ -188,6 +188,23 @@ class FakeHypervisor:
         self.volumes[pool][definition.name] = made
         return made
 
+    async def clone_volume(
+        self,
+        pool: str,
+        xml: str,
+        source: tuple[str, str],
+        *,
+        server: str | None,
+        proven: Callable[[], None] | None = None,
+    ) -> VolumeFacts:
+        definition = self.documents.parse_volume(xml)
+        await self._answer(f"clone_volume {pool} {definition.name} {'/'.join(source)}", None)
+        if proven is not None:
+            proven()
+        made = replace(self.volumes[source[0]][source[1]], pool=pool, name=definition.name)
+        self.volumes[pool][definition.name] = made
+        return made
+
     async def delete_volume(
         self, pool: str, volume: str, *, server: str | None, proven: Callable[[], None] | None = None
     ) -> None:

@@ -18,7 +18,7 @@ from poolfleet_agent.control.volumes.space import Promises
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.capacity import bytes_at_once
 from poolfleet_agent.model.errors import ModelError, Reason, invalid_field
-from poolfleet_agent.model.image import COPIED_FORMATS, SourceImage, image_format
+from poolfleet_agent.model.image import COPIED_FORMATS, MADE_FORMATS, SourceImage, image_format
 from poolfleet_agent.model.names import check_new_volume_name
 from poolfleet_agent.model.operation import OperationKind
 from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES
@@ -114,6 +114,8 @@ class CloneVolume(Mutation):
         new_format = asked.format or (facts.format if facts.type == "file" else "raw")
         if image_format(new_format) not in COPIED_FORMATS:
             raise _not_supported(f"format {new_format} cannot be written: state one of {', '.join(_FORMATS)}")
+        if capacity_bytes == 0 and image_format(new_format) not in MADE_FORMATS:
+            raise invalid_field("spec.capacity_bytes", f"must be positive for {new_format}, and the source is empty")
         return replace(stated, format=new_format, allocation_bytes=0)
 
     async def _check_source(self, source: Source, entry: PoolEntry) -> tuple[str, ...]:

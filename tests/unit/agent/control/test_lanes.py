@@ -12,6 +12,7 @@ from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import OperationKind
 
 CREATE, DELETE, STOP = OperationKind.CREATE_VOLUME, OperationKind.DELETE_VOLUME, OperationKind.STOP_POOL
+CLONE = OperationKind.CLONE_VOLUME
 
 
 @pytest.fixture
@@ -84,3 +85,46 @@ async def test_who_overtakes_stands_beside_those_who_hold_the_lane_and_is_alone_
     with pytest.raises(ModelError):
         lanes.claim(kind=STOP, pool="p", volume="", fingerprint="another", overtaking=True)
     assert lanes.claim(kind=STOP, pool="p", volume="", fingerprint="", overtaking=True) == (forced, False)
+
+
+def clone(lanes: Lanes, source: tuple[str, str], target: tuple[str, str], body: str = "") -> tuple[Claim, bool]:
+    return lanes.claim(kind=CLONE, pool=target[0], volume=target[1], fingerprint=body, reads=source)
+
+
+async def test_a_source_is_shared_by_who_reads_it_and_kept_from_who_changes_it(lanes: Lanes) -> None:
+    first, _ = clone(lanes, ("p", "v"), ("q", "one"))
+    second, _ = clone(lanes, ("p", "v"), ("q", "two"))
+    for contradicting in ((DELETE, "p", "v"), (STOP, "p", "")):
+        with pytest.raises(ModelError) as refused:
+            take(lanes, *contradicting)
+        assert refused.value.reason is Reason.OPERATION_IN_PROGRESS
+    assert take(lanes, DELETE, "p", "another")[1]
+    lanes.release(first)
+    with pytest.raises(ModelError):
+        take(lanes, DELETE, "p", "v")
+    lanes.release(second)
+    assert take(lanes, DELETE, "p", "v")[1]
+
+
+async def test_what_is_being_changed_is_not_read_and_its_clone_not_read_before_it_is_whole(lanes: Lanes) -> None:
+    changing, _ = take(lanes, DELETE, "p", "v")
+    with pytest.raises(ModelError):
+        clone(lanes, ("p", "v"), ("q", "one"))
+    lanes.release(changing)
+    assert clone(lanes, ("p", "v"), ("q", "one"))[1]
+    with pytest.raises(ModelError):
+        clone(lanes, ("q", "one"), ("p", "again"))
+
+
+async def test_the_same_clone_joins_and_within_a_pool_its_lane_is_given_back_whole(lanes: Lanes) -> None:
+    first, taken = clone(lanes, ("p", "v"), ("p", "w"), "same")
+    assert taken
+    assert clone(lanes, ("p", "v"), ("p", "w"), "same") == (first, False)
+    lanes.release(first)
+    assert take(lanes, STOP, "p")[1]
+
+
+async def test_what_overtakes_a_pool_overtakes_who_reads_from_it_once(lanes: Lanes) -> None:
+    reading, _ = clone(lanes, ("p", "v"), ("p", "w"))
+    stopping, _ = lanes.claim(kind=STOP, pool="p", volume="", fingerprint="", overtaking=True)
+    assert stopping.overtaken == (reading,)

@@ -73,6 +73,15 @@ async def test_what_was_cut_off_is_failed_and_what_it_made_is_removed(restarted:
     assert restarted.fake.files.kept == {}
 
 
+async def test_a_clone_that_was_cut_off_leaves_nothing_either(restarted: Any) -> None:
+    asked = json.loads(CUT_OFF.debris)
+    clone = replace(CUT_OFF, kind=OperationKind.CLONE_VOLUME, debris=json.dumps(asked | {"made_here": True}))
+    await restarted.journal.store.save(clone)
+    restarted.fake.files.kept["/pools/p/.poolfleet-new.o"] = b"half"
+    await restarted.clean()
+    assert restarted.fake.files.kept == {}
+
+
 async def test_of_what_the_agent_makes_itself_only_what_has_no_name_yet_is_removed(restarted: Any) -> None:
     asked = json.loads(CUT_OFF.debris)
     await restarted.journal.store.save(replace(CUT_OFF, debris=json.dumps(asked | {"made_here": True})))

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.image import NewImage
+from poolfleet_agent.model.image import Layer, NewImage, SourceImage
 from poolfleet_agent.model.share_user import ROOT, ShareUser
 from poolfleet_agent.model.volume import BackingStore
 from poolfleet_agent.processes.child import Children
@@ -127,7 +127,99 @@ async def test_nothing_is_made_in_a_folder_that_is_not_on_its_device(children: C
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
 
+def layers(*described: tuple[Path, str]) -> tuple[Layer, ...]:
+    return tuple(Layer(path=str(path), format=form) for path, form in described)
+
+
+def compare(one: Path, one_format: str, other: Path, other_format: str) -> None:
+    words = ["compare", "-q", "-f", one_format, "-F", other_format, "--", str(one), str(other)]
+    subprocess.run(["qemu-img", *words], check=True, timeout=LIMIT_S)
+
+
+async def test_a_copy_holds_what_the_layers_do_and_tells_how_far_it_is(children: Children, tmp_path: Path) -> None:
+    base, top, images = tmp_path / "base", tmp_path / "top", QemuImg(Jobs(children, most=2))
+    base.write_bytes(os.urandom(1 << 20))
+    os.truncate(base, 8 << 20)
+    backed = NewImage(
+        path=str(top), format="qcow2", size_bytes=8 << 20, allocated=False, backing_store=BackingStore(path=str(base))
+    )
+    target = NewImage(path=str(tmp_path / "new"), format="qcow2", size_bytes=8 << 20, allocated=False)
+    for image in (backed, target):
+        await images.create(image, user=ROOT, listener=Listener(), timeout_s=LIMIT_S)
+    source = SourceImage(layers=layers((top, "qcow2"), (base, "raw")))
+    measured = await images.measure(source, user=ROOT, listener=Listener(), timeout_s=LIMIT_S)
+    assert 1 << 20 <= measured < 2 << 20
+    told: list[float] = []
+    await images.copy(source, target, user=ROOT, listener=Listener(), copied=told.append, timeout_s=LIMIT_S)
+    compare(base, "raw", tmp_path / "new", "qcow2")
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert os.stat(target.path).st_blocks * 512 < 2 << 20
+
+
+async def test_only_the_layers_that_are_named_are_read(children: Children, tmp_path: Path) -> None:
+    """The header names another file, which has come after it was looked at."""
+    base, top, images = tmp_path / "base", tmp_path / "top", QemuImg(Jobs(children, most=1))
+    base.write_bytes(b"secret" * 1000)
+    for path, backing in ((top, BackingStore(path=str(base))), (tmp_path / "new", None)):
+        image = NewImage(path=str(path), format="qcow2", size_bytes=1 << 20, allocated=False, backing_store=backing)
+        await images.create(image, user=ROOT, listener=Listener(), timeout_s=LIMIT_S)
+    source = SourceImage(layers=layers((top, "qcow2")))
+    await images.copy(source, image, user=ROOT, listener=Listener(), copied=lambda _: None, timeout_s=LIMIT_S)
+    empty = tmp_path / "empty"
+    empty.write_bytes(bytes(1 << 20))
+    compare(empty, "raw", tmp_path / "new", "qcow2")
+
+
+async def test_a_source_that_is_locked_is_told_as_in_use_and_read_all_the_same_where_that_is_asked(
+    children: Children, tmp_path: Path
+) -> None:
+    path, images = tmp_path / "source", QemuImg(Jobs(children, most=1))
+    image = NewImage(path=str(path), format="qcow2", size_bytes=1 << 20, allocated=False)
+    await images.create(image, user=ROOT, listener=Listener(), timeout_s=LIMIT_S)
+    source = SourceImage(layers=layers((path, "qcow2")))
+    writer = await asyncio.create_subprocess_exec(
+        "qemu-io", "-f", "qcow2", str(path), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert writer.stdin is not None
+    assert writer.stdout is not None
+    try:
+        writer.stdin.write(b"length\n")
+        async with asyncio.timeout(LIMIT_S):
+            await writer.stdout.readuntil(b"1 MiB")
+        with pytest.raises(ModelError) as refused:
+            await images.measure(source, user=ROOT, listener=Listener(), timeout_s=LIMIT_S)
+        assert refused.value.reason is Reason.VOLUME_IN_USE
+        await images.measure(replace(source, forced=True), user=ROOT, listener=Listener(), timeout_s=LIMIT_S)
+    finally:
+        writer.stdin.close()
+        await writer.wait()
+
+
 if os.geteuid() == 0:
+
+    async def test_a_copy_reads_what_is_the_agents_and_writes_only_what_is_its_users(
+        children: Children, tmp_path: Path
+    ) -> None:
+        user, images = ShareUser(uid=64055, gid=107), QemuImg(Jobs(children, most=1))
+        secret, folder = tmp_path / "closed/source", tmp_path / "folder"
+        for made in (secret.parent, folder):
+            made.mkdir(mode=0o700)
+        secret.write_bytes(os.urandom(1 << 20))
+        secret.chmod(0o600)
+        os.chown(folder, user.uid, user.gid)
+        source = SourceImage(layers=layers((secret, "raw")))
+        target = NewImage(path=str(folder / "new"), format="raw", size_bytes=1 << 20, allocated=False)
+        await images.create(target, user=user, listener=Listener(), timeout_s=LIMIT_S)
+        await images.copy(source, target, user=user, listener=Listener(), copied=lambda _: None, timeout_s=LIMIT_S)
+        assert (folder / "new").read_bytes() == secret.read_bytes()
+        assert (folder / "new").stat().st_uid == user.uid
+        elsewhere = replace(target, path=str(secret.parent / "source"))
+        with pytest.raises(ModelError) as refused:
+            await images.copy(
+                source, elsewhere, user=user, listener=Listener(), copied=lambda _: None, timeout_s=LIMIT_S
+            )
+        assert refused.value.metadata["errno"] == "EACCES"
 
     async def test_a_job_acts_as_its_user_and_in_no_other_group(children: Children) -> None:
         user = ShareUser(uid=64055, gid=107)
@@ -153,6 +245,9 @@ def test_paths_come_after_the_end_of_options() -> None:
         ("qemu-img: /p/v: Could not create '/p/v': Read-only file system", Reason.READ_ONLY, "EROFS"),
         ("qemu-img: /p/v: Could not open '/p/base': Stale file handle", Reason.STALE, "ESTALE"),
         ("qemu-img: /p/v: Image size must be less than 8 EiB! The image size is too large", Reason.TOO_LARGE, ""),
+        ("qemu-img: ./v: Unsupported VDI image size (size is 0x4, max supported is 0x1)", Reason.TOO_LARGE, ""),
+        ("qemu-img: ./v: QED image size must be a multiple of 512 and less than 8 bytes", Reason.TOO_LARGE, ""),
+        ("qemu-img: Could not open 'json:{}': Failed to get shared \"write\" lock", Reason.VOLUME_IN_USE, ""),
         ("qemu-img: something that nobody has seen", Reason.INTERNAL, ""),
         ("", Reason.INTERNAL, ""),
     ],

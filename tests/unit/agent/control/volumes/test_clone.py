@@ -1,0 +1,205 @@
+"""Clones: what is refused for who writes to the source, for space and for dead shares; who reads, and who owns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from poolfleet_agent.control.mutation import Caller
+from poolfleet_agent.control.volumes.clone import CloneVolume
+from poolfleet_agent.control.volumes.space import Promises
+from poolfleet_agent.model.domain_disk import DiskRole, DomainReading, DomainReference, DomainState
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.operation import Operation
+from poolfleet_agent.model.pool import HealthStatus, NetfsSource, Permissions
+from poolfleet_agent.model.ports import Rights
+from poolfleet_agent.model.share_user import ROOT, ShareUser
+from poolfleet_agent.model.volume import VolumeDefinition
+from tests.unit.agent.fake_host import MIB, QEMU_USER, FakeHost, operations, pool_facts, use_case_host
+
+CALLER = Caller(name="unix", rpc="CloneVolume")
+OWNER = ShareUser(uid=1000, gid=100)
+SQUASHED = Rights(read=True, write=False, search=True)
+SOURCE = "/pools/p/src"
+
+
+@pytest.fixture
+async def fake(fake: FakeHost) -> FakeHost:
+    """The local pools `p`, which has the volume `src`, and `q`."""
+    fake.hypervisor.add(pool_facts("p"), "src")
+    fake.hypervisor.add(pool_facts("q"))
+    fake.files.kept[SOURCE] = b"content"
+    await fake.looker.all_pools()
+    return fake
+
+
+async def share(fake: FakeHost, pool: str, **rights: Any) -> None:
+    """Put a pool on a share whose directory is OWNER's."""
+    facts = fake.hypervisor.pools[pool]
+    definition = replace(facts.definition, type="netfs", source=NetfsSource(host="server", path=f"/{pool}"))
+    fake.watch.mount(f"/pools/{pool}", f"server:/{pool}")
+    fake.hypervisor.pools[pool] = replace(facts, definition=definition, stored_definition=definition)
+    fake.files.folders[f"/pools/{pool}"] = OWNER
+    await fake.looker.all_pools()
+
+
+def mutation(fake: FakeHost, **asked: Any) -> CloneVolume:
+    stated: dict[str, Any] = {"pool": "q", "definition": VolumeDefinition(name="new")} | asked
+    return CloneVolume(host=use_case_host(fake), promises=Promises(), source_pool="p", source_volume="src", **stated)
+
+
+async def clone(fake: FakeHost, **asked: Any) -> Operation:
+    return await operations().submit(mutation(fake, **asked), CALLER)
+
+
+def used_by(fake: FakeHost, state: DomainState, *, read_only: bool = False) -> None:
+    reference = DomainReference(
+        domain="web", domain_uuid="1", domain_state=state, role=DiskRole.DISK, target="vda", source_kind="file",
+        path=SOURCE, format="raw", read_only=read_only,
+    )  # fmt: skip
+    fake.hypervisor.domains = DomainReading(references=(reference,))
+
+
+async def test_what_a_running_guest_writes_to_is_refused_unless_that_is_allowed(fake: FakeHost) -> None:
+    used_by(fake, DomainState.ACTIVE)
+    with pytest.raises(ModelError) as refused:
+        await clone(fake)
+    assert refused.value.reason is Reason.VOLUME_IN_USE
+    assert "web" in refused.value.metadata["users"]
+    assert (await clone(fake, allow_in_use=True)).changed
+    assert fake.images.copied[0][0].forced
+
+
+@pytest.mark.parametrize(("state", "read_only"), [(DomainState.INACTIVE, False), (DomainState.ACTIVE, True)])
+async def test_what_nobody_writes_to_now_is_copied(fake: FakeHost, state: DomainState, read_only: bool) -> None:
+    used_by(fake, state, read_only=read_only)
+    done = await clone(fake)
+    assert (done.changed, done.warnings) == (True, ())
+    assert not fake.images.copied[0][0].forced
+
+
+async def test_a_linked_clone_is_warned_of_guests_that_would_spoil_it(fake: FakeHost) -> None:
+    used_by(fake, DomainState.INACTIVE)
+    said = await operations().submit(mutation(fake, linked=True), CALLER, validate_only=True)
+    assert "web" in said.warnings[0]
+
+
+async def test_who_cannot_tell_whether_guests_write_to_it_copies_nothing(fake: FakeHost) -> None:
+    fake.hypervisor.domains = DomainReading(references=(), missing=("qemu:///system: away",))
+    with pytest.raises(ModelError) as refused:
+        await clone(fake)
+    assert refused.value.reason is Reason.LIBVIRT_UNAVAILABLE
+
+
+async def test_what_was_measured_not_to_fit_is_refused_before_anything_is_made(fake: FakeHost) -> None:
+    fake.images.measured_bytes = 1001 * MIB
+    failure = (await clone(fake)).failure
+    assert failure is not None
+    assert failure.reason is Reason.NO_SPACE
+    assert fake.images.made == []
+
+
+async def test_copies_at_once_are_not_all_promised_the_last_free_bytes(fake: FakeHost) -> None:
+    promises = Promises()
+    first = replace(mutation(fake), promises=promises)
+    fake.images.measured_bytes = 600 * MIB
+    seen: list[int] = []
+    copying = fake.images.copy
+
+    async def copy(*what: Any, **how: Any) -> None:
+        seen.append(promises.of("q").at_once_bytes)
+        await copying(*what, **how)
+
+    fake.images.copy = copy  # type: ignore[method-assign]
+    await operations().submit(first, CALLER)
+    assert seen == [600 * MIB]
+    assert promises.of("q").at_once_bytes == 0
+
+
+@pytest.mark.parametrize("dead", ["p", "q"])
+async def test_neither_from_a_dead_share_nor_onto_one_is_anything_copied(fake: FakeHost, dead: str) -> None:
+    await share(fake, dead)
+    fake.watch.become(f"/pools/{dead}", HealthStatus.UNRESPONSIVE)
+    with pytest.raises(ModelError) as refused:
+        await clone(fake)
+    assert refused.value.reason is Reason.POOL_UNRESPONSIVE
+
+
+async def test_below_an_unmounted_share_nothing_is_made(fake: FakeHost) -> None:
+    await share(fake, "q")
+    fake.watch.become("/pools/q", HealthStatus.FAULTY, Reason.UNMOUNTED)
+    with pytest.raises(ModelError) as refused:
+        await clone(fake)
+    assert refused.value.reason is Reason.UNMOUNTED
+
+
+@pytest.mark.parametrize(
+    ("on_shares", "reader"), [((), ROOT), (("q",), OWNER), (("p",), OWNER)], ids=["local", "onto", "from"]
+)
+async def test_who_may_do_both_copies(fake: FakeHost, on_shares: tuple[str, ...], reader: ShareUser) -> None:
+    fake.files.root_may = SQUASHED
+    for pool in on_shares:
+        await share(fake, pool)
+    assert (await clone(fake)).changed
+    assert [user for _, user in fake.images.copied] == [reader]
+    assert fake.files.kept["/pools/q/new"] == b"content"
+
+
+async def test_what_is_copied_as_another_becomes_roots_again_before_it_has_its_name(fake: FakeHost) -> None:
+    fake.files.root_may = SQUASHED
+    await share(fake, "p")
+    owners: list[ShareUser] = []
+    lstat, give = fake.files.lstat, fake.files.give
+
+    async def lstat_as_given(path: str, **how: Any) -> Any:
+        facts, owner = await lstat(path, **how), fake.files.given.get(path)
+        return replace(facts, uid=owner.uid, gid=owner.gid) if facts and owner else facts
+
+    async def noted(path: str, *, inode: int, user: ShareUser, **how: Any) -> bool:
+        assert ".poolfleet-new." in path
+        owners.append(user)
+        given: bool = await give(path, inode=inode, user=user)
+        return given
+
+    fake.files.lstat, fake.files.give = lstat_as_given, noted
+    assert (await clone(fake)).changed
+    assert owners == [OWNER, ROOT]
+
+
+async def test_on_a_share_that_knows_root_it_becomes_qemus_users(fake: FakeHost) -> None:
+    await share(fake, "q")
+    assert (await clone(fake)).changed
+    assert fake.files.given == {"/pools/q/new": QEMU_USER}
+    stated = VolumeDefinition(name="other", permissions=Permissions(owner=7, group=8))
+    assert (await clone(fake, definition=stated)).changed
+    assert "/pools/q/other" not in fake.files.given
+    assert ShareUser(uid=7, gid=8) in fake.files.given.values()
+
+
+async def test_what_is_outside_the_pools_folders_is_not_read(fake: FakeHost) -> None:
+    facts = fake.hypervisor.volumes["p"]["src"]
+    fake.hypervisor.volumes["p"]["src"] = replace(facts, path="/etc/shadow")
+    with pytest.raises(ModelError) as refused:
+        await clone(fake)
+    assert refused.value.reason is Reason.PATH_NOT_ALLOWED
+
+
+async def test_what_is_encrypted_is_not_copied(fake: FakeHost) -> None:
+    facts = fake.hypervisor.volumes["p"]["src"]
+    fake.hypervisor.volumes["p"]["src"] = replace(facts, encryption="luks")
+    with pytest.raises(ModelError) as refused:
+        await clone(fake)
+    assert refused.value.reason is Reason.NOT_SUPPORTED_HERE
+
+
+async def test_what_is_no_file_is_cloned_by_libvirt_and_cannot_be_cancelled(fake: FakeHost) -> None:
+    facts = fake.hypervisor.pools["q"]
+    logical = replace(facts.definition, type="logical")
+    fake.hypervisor.pools["q"] = replace(facts, definition=logical, stored_definition=logical)
+    await fake.looker.all_pools()
+    done = await clone(fake)
+    assert done.changed
+    assert "clone_volume q new p/src" in fake.hypervisor.called
+    assert fake.images.made == []
