@@ -183,11 +183,11 @@ async def _progress(done: Callable[[], Awaitable[int]], total_bytes: int, report
 
     async def tell() -> None:
         while True:
-            await asyncio.sleep(PROGRESS_INTERVAL_S)
             try:
                 await report.progress(Progress(done_bytes=await done(), total_bytes=total_bytes, estimated=True))
             except ModelError as error:
                 log.info("progress cannot be told", operation=report.operation_id, reason=error.reason)
+            await asyncio.sleep(PROGRESS_INTERVAL_S)
 
     if total_bytes == 0:
         yield

@@ -7,6 +7,7 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from poolfleet.cli.operation.tables import progress
 from poolfleet.cli.output import text
 from poolfleet.cli.output.answers import Column, Kind, shown
 
@@ -26,12 +27,17 @@ def _delay_s(attempt: Attempt) -> float | None:
     return None if attempt.retry_delay_s is None else math.ceil(attempt.retry_delay_s)
 
 
-_COLUMNS: tuple[Column[tuple[str, Operation]], ...] = (
+_ATTEMPTS: tuple[Column[tuple[str, Operation]], ...] = (
     Column("HOST", lambda row: row[0]),
     Column("ATTEMPT", lambda row: row[1].attempts[-1].number if row[1].attempts else 1, Kind.COUNT),
     Column("FAILURE", lambda row: failed.failure if (failed := _failed(row[1])) else None),
     Column("MESSAGE", lambda row: failed.message if (failed := _failed(row[1])) else None, Kind.MESSAGE),
     Column("NEXT-TRY", lambda row: _delay_s(row[1].attempts[-1]) if row[1].attempts else None, Kind.AGE),
+)
+_LONG_WORK: tuple[Column[tuple[str, Operation]], ...] = (
+    Column("HOST", lambda row: row[0]),
+    Column("STATE", lambda row: str(row[1].state)),
+    Column("PROGRESS", lambda row: progress(row[1])),
 )
 _MOST_ROWS = 20
 
@@ -98,9 +104,10 @@ class Progress:
             self._live = Live(console=console, transient=True, refresh_per_second=4)
             self._live.start()
         rows: list[Any] = sorted(self._rows.items())
+        columns = _LONG_WORK if any(operation.progress for _, operation in rows) else _ATTEMPTS
         cells = [
-            [shown(column, column.value(row), self._session.flags) for column in _COLUMNS] for row in rows[:_MOST_ROWS]
+            [shown(column, column.value(row), self._session.flags) for column in columns] for row in rows[:_MOST_ROWS]
         ]
-        body = drawn(_COLUMNS, cells, headers=True, width=self._live.console.width, colour=False)
+        body = drawn(columns, cells, headers=True, width=self._live.console.width, colour=False)
         rest = f"\nand {len(rows) - _MOST_ROWS} more" if len(rows) > _MOST_ROWS else ""
         self._live.update(Text(body + rest if rows else ""))

@@ -25,12 +25,13 @@ def _target(operation: Operation) -> str:
     return f"{operation.pool}/{operation.volume}" if operation.volume else operation.pool
 
 
-def _progress(operation: Operation) -> str | None:
-    progress = operation.progress
-    if progress is None:
+def progress(operation: Operation) -> str | None:
+    """How far it is: the share where all that is to be done is known, else what is done; None: it does not say."""
+    told = operation.progress
+    if told is None:
         return None
-    share = text.share(progress.done_bytes, progress.total_bytes)
-    return share if share != text.NOTHING else text.gib(progress.done_bytes)
+    share = text.share(told.done_bytes, told.total_bytes)
+    return share if share != text.NOTHING else text.gib(told.done_bytes)
 
 
 def age_s(row: HostOperation) -> float:
@@ -54,7 +55,7 @@ _COLUMNS: tuple[Column[HostOperation], ...] = (
     Column("KIND", lambda row: str(row.operation.kind).replace("_", "-")),
     Column("TARGET", lambda row: _target(row.operation)),
     Column("STATE", lambda row: str(row.operation.state)),
-    Column("PROGRESS", lambda row: _progress(row.operation)),
+    Column("PROGRESS", lambda row: progress(row.operation)),
     Column("ATTEMPTS", lambda row: len(row.operation.attempts) or None, Kind.COUNT),
     Column("AGE", lambda row: text.seconds_since(row.operation.created_at), Kind.AGE),
     Column("MESSAGE", lambda row: message(row.operation), Kind.MESSAGE),
@@ -90,7 +91,7 @@ def in_full(row: HostOperation) -> Table[tuple[str, str]]:
         ("Target", _target(operation)),
         ("State", str(operation.state)),
         ("Changed", text.yes_no(operation.changed) if operation.ended else ""),
-        ("Progress", _progress(operation) or ""),
+        ("Progress", progress(operation) or ""),
         ("Caller", operation.caller),
         ("Created", operation.created_at.isoformat() if operation.created_at else ""),
         ("Ended", operation.ended_at.isoformat() if operation.ended_at else ""),
@@ -115,7 +116,7 @@ def line(host: str, operation: Operation) -> str:
         kind,
         _target(operation),
         str(operation.state),
-        _progress(operation) or "",
+        progress(operation) or "",
         message(operation),
     ]
     return text.printable("  ".join(word for word in words if word))

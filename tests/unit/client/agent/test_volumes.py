@@ -6,7 +6,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from poolfleet import BackingStore, InvalidArgument, Permissions, UnreadPool, Volume, VolumeSpec
+from poolfleet import BackingStore, CloneSpec, InvalidArgument, Permissions, UnreadPool, Volume, VolumeSpec
 from poolfleet.aio import AgentClient
 from poolfleet.v1 import snapshot_pb2, volume_pb2, volume_service_pb2
 from tests.unit.client.stub_agent import StubAgent, succeeded
@@ -98,6 +98,22 @@ async def test_a_size_beyond_64_bits_is_refused_before_it_is_sent(stub: StubAgen
         await client.volumes.create("images", VolumeSpec("a", capacity_bytes=1 << 70))
     assert caught.value.reason == "INVALID_FIELD"
     assert stub.called == []
+
+
+async def test_a_clone_says_of_what_and_where(stub: StubAgent, client: AgentClient) -> None:
+    stub.on("CloneVolume", volume_service_pb2.CloneVolumeResponse(operation=succeeded(volume_result=QCOW2)))
+    operation = await client.volumes.clone("images", "base", CloneSpec("a"))
+    assert isinstance(operation.result, Volume)
+    spec = CloneSpec("b", format="raw", capacity_bytes=5, linked=True, permissions=Permissions(mode=0o640))
+    await client.volumes.clone("images", "base", spec, target_pool="fast", allow_in_use=True, etag="e")
+    await client.volumes.clone("images", "base", CloneSpec.from_xml("<volume><name>c</name></volume>"))
+    plain, full, document = stub.sent("CloneVolume")
+    assert (plain.pool, plain.volume, plain.target_pool, plain.spec.name) == ("images", "base", "", "a")
+    assert (plain.spec.format, plain.spec.capacity_bytes, plain.spec.HasField("permissions")) == ("", 0, False)
+    assert (full.target_pool, full.allow_in_use, full.etag) == ("fast", True, "e")
+    assert (full.spec.format, full.spec.capacity_bytes, full.spec.linked) == ("raw", 5, True)
+    assert full.spec.permissions.mode == 0o640
+    assert document.xml == "<volume><name>c</name></volume>"
 
 
 async def test_a_delete_says_what_is_no_reason_to_refuse(stub: StubAgent, client: AgentClient) -> None:

@@ -17,7 +17,7 @@ import pytest
 from rich.cells import cell_len
 from rich.text import Text
 
-from poolfleet.v1 import operation_pb2, pool_pb2, pool_service_pb2
+from poolfleet.v1 import operation_pb2, pool_pb2, pool_service_pb2, volume_service_pb2
 from tests.unit.client.cli.conftest import POOLFLEET, Hosts, Terminal
 from tests.unit.client.cli.living_agent import LivingAgent
 from tests.unit.client.stub_agent import Refusal
@@ -93,6 +93,21 @@ async def test_ctrl_c_asks_whether_to_detach_or_to_cancel(
     assert await person.sees_the_end() == 130
     assert running.id in person.seen
     assert ("CancelOperation" in agent.called) is cancelled
+
+
+async def test_long_work_shows_how_far_it_is(agent: LivingAgent, poolfleet: Terminal, person: Person) -> None:
+    agent.has_pool("p")
+    agent.has_volume("p", "v")
+    told = operation_pb2.Progress(done_bytes=21, total_bytes=50)
+    running = agent.has_operation(operation_pb2.OPERATION_STATE_RUNNING, pool="p", progress=told)
+    agent.on("CloneVolume", volume_service_pb2.CloneVolumeResponse(operation=running))
+    process = await person.starts(poolfleet, "volume", "clone", "p/v", "w")
+    await person.reads(lambda seen: "PROGRESS" in seen and "42%" in seen)
+    assert "ATTEMPT" not in person.seen
+    process.send_signal(signal.SIGINT)
+    await person.reads(lambda seen: "[d/c]" in seen)
+    person.types("d\n")
+    assert await person.sees_the_end() == 130
 
 
 async def test_states_have_colours_and_lines_keep_to_the_width(
