@@ -160,7 +160,7 @@ class Limits(_Section):
     """Calls being answered at once."""
     watchers: Annotated[int, Field(gt=0)] = 64
     """Streams open at once."""
-    operations: Annotated[int, Field(gt=0)] = 64
+    operations: Annotated[int, Field(gt=0)] = 256
     """Operations running at once."""
     max_jobs: Annotated[int, Field(gt=0)] = 2
     """Programs of the agent's own that fill files at once; further ones wait, PENDING."""

@@ -9,12 +9,16 @@ import os
 import sys
 from collections.abc import Sequence
 
+NICENESS = 10
+"""Long work has time; the agent and libvirt, which somebody waits for, go first."""
+
 NOT_THE_MOUNT = "is not what was mounted there"
 
 
 def main(umask: str, device: str, folder: str, argv: Sequence[str]) -> None:
     """Become the program; end with words on standard error where the folder is not the right one."""
     os.umask(int(umask, 8))
+    os.nice(NICENESS)
     try:
         os.chdir(folder)
     except OSError as error:
