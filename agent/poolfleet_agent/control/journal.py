@@ -102,12 +102,12 @@ class Journal:
         """Whether it began since the agent started: libvirt may still be at its work, even where it has ended."""
         return operation_id in self._operations and operation_id not in self._earlier
 
-    def owes_reservation(self, operation_id: str) -> None:
-        """Note that an operation may leave its reservation behind, though libvirt is at no work for it."""
+    def owes_files(self, operation_id: str) -> None:
+        """Note that an operation may leave files of its own behind, though nobody is at work for it."""
         self._owing.add(operation_id)
 
-    def left_reservation(self, operation_id: str) -> bool:
-        """Whether it has ended, and may have left its reservation behind: nobody is at work for that."""
+    def left_files(self, operation_id: str) -> bool:
+        """Whether it has ended, and may have left files of its own behind: nobody is at work for them."""
         return operation_id in self._owing and not self.runs(operation_id)
 
     def of_earlier_life(self, operation_id: str) -> bool:

@@ -74,7 +74,8 @@ class LeftOvers:
     async def _is_left_over(self, files: Files, path: str, facts: FileFacts, now_s: float) -> bool:
         name = posixpath.basename(path)
         if not is_reservation_name(name):
-            ours = self.journal.of_earlier_life(operation_of_new_file(name))
+            operation_id = operation_of_new_file(name)
+            ours = self.journal.of_earlier_life(operation_id) or self.journal.left_files(operation_id)
             return ours or now_s - facts.modified_at_s > ANYBODYS_AFTER_S
         if (found := await read_reservation(files, path)) is None:
             return False
@@ -83,5 +84,5 @@ class LeftOvers:
             return False  # control/recovery removes it, after the volume
         if holder is not None and holder.agent_id == self.host.looker.agent_id:
             at_work = self.journal.of_this_life(holder.operation_id)
-            return not at_work or self.journal.left_reservation(holder.operation_id)
+            return not at_work or self.journal.left_files(holder.operation_id)
         return found.is_left_over(now_s)

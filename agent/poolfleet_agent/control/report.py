@@ -46,9 +46,9 @@ class Report:
     async def _become(self, state: OperationState) -> None:
         await self.journal.change(self.operation_id, lambda known: replace(known, state=state))
 
-    def owes_reservation(self) -> None:
-        """Note that the operation's reservation may stay, though libvirt is at no work for it: it is to be removed."""
-        self.journal.owes_reservation(self.operation_id)
+    def owes_files(self) -> None:
+        """Note that files of the operation's own may stay, though nobody is at work for it: they are to be removed."""
+        self.journal.owes_files(self.operation_id)
 
     def runs(self, operation_id: str) -> bool:
         """Whether an operation of this agent has not ended yet; what is not known, or forgotten, has."""

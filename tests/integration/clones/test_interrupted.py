@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import stat
 import uuid
 
 import pytest
@@ -20,6 +21,7 @@ from tests.integration.clones.sources import (
     DATA,
     LIMIT_S,
     names,
+    path_of,
     sparse_source,
 )
 from tests.raw_agent import eventually
@@ -56,6 +58,7 @@ async def test_a_cancelled_clone_stops_at_once_and_leaves_nothing(
     going = await client.volumes.clone("a", "src", CloneSpec("new"), wait=False)
     await asyncio.to_thread(slow.wait_standing)
     assert names(host) == [f".poolfleet-new.{going.id}", ".poolfleet-reserve.new", "src"]
+    assert stat.S_IMODE(path_of(host, f".poolfleet-new.{going.id}").stat().st_mode) == 0o600
     assert going.cancellable
     async with asyncio.timeout(CANCELLED_WITHIN_S):
         await client.operations.cancel(going.id)

@@ -123,10 +123,10 @@ async def _new_file(
             metadata = {"pool": entry.pool.name, "volume": definition.name}
             raise ModelError(Reason.VOLUME_EXISTS, f"volume {definition.name!r} is there by now", metadata=metadata)
     except ModelError as error:
-        await _remove_or_log(acting.files, path, device)
+        await _remove_or_owe(acting.files, path, device, report)
         raise host.actors.denied(entry, error) from error
     except asyncio.CancelledError:
-        await _remove_or_log(acting.files, path, device)
+        await _remove_or_owe(acting.files, path, device, report)
         raise
     if not acting.squashed and definition.permissions is None:
         await give_to_guests(host, entry, definition.name)
@@ -164,11 +164,12 @@ async def remove_new_file(host: Host, entry: PoolEntry, operation_id: str) -> No
     await remove_file(acting.files, path, host.quarantine.device(entry, Use.WRITE))
 
 
-async def _remove_or_log(files: Files, path: str, device: str) -> None:
+async def _remove_or_owe(files: Files, path: str, device: str, report: Report) -> None:
     """Remove what was begun. What was to be told is how the creation ended: where this fails, a later sweep does it."""
     try:
         await remove_file(files, path, device)
     except ModelError as error:
+        report.owes_files()
         log.warning("a file that was begun stays", path=path, reason=error.reason, error=error.message)
 
 

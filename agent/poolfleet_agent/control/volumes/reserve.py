@@ -87,7 +87,7 @@ async def _give_back(files: Files, path: str, made: MadeFile, report: Report) ->
         await files.unlink_if(path, inode=made.inode)
     except ModelError as error:
         # What was to be told is how the creation went. The next one here removes it, or the sweep.
-        report.owes_reservation()
+        report.owes_files()
         log.warning("a reservation stays", path=path, reason=error.reason, error=error.message)
 
 
@@ -159,10 +159,10 @@ async def _reserve(host: Host, files: Files, entry: PoolEntry, volume: str, path
             )
             made = await host.quarantine.mounts.while_answering(entry.pool.definition, making)
         except asyncio.CancelledError:
-            report.owes_reservation()  # it may yet be made
+            report.owes_files()  # it may yet be made
             raise
         except ModelError as error:
-            report.owes_reservation()
+            report.owes_files()
             raise host.actors.denied(entry, error) from error
         if made is not None:
             return made

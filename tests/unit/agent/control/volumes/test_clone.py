@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from poolfleet_agent.control.left_overs import LeftOvers
 from poolfleet_agent.control.mutation import Caller
 from poolfleet_agent.control.volumes.clone import CloneVolume
 from poolfleet_agent.control.volumes.space import Promises
@@ -203,3 +204,24 @@ async def test_what_is_no_file_is_cloned_by_libvirt_and_cannot_be_cancelled(fake
     assert done.changed
     assert "clone_volume q new p/src" in fake.hypervisor.called
     assert fake.images.made == []
+
+
+async def test_what_a_share_that_died_keeps_of_a_copy_is_removed_when_it_is_back(fake: FakeHost) -> None:
+    await share(fake, "q")
+    removing, running = fake.files.unlink_if, operations()
+
+    async def copy(*what: Any, **how: Any) -> None:
+        fake.files.unlink_if = not_removed
+        raise ModelError(Reason.POOL_UNRESPONSIVE, "no answer")
+
+    async def not_removed(path: str, **how: Any) -> bool:
+        raise ModelError(Reason.POOL_UNRESPONSIVE, "no answer")
+
+    fake.images.copy = copy  # type: ignore[method-assign]
+    operation = await running.submit(mutation(fake), CALLER)
+    assert operation.failure is not None
+    left = [f"/pools/q/.poolfleet-new.{operation.id}", "/pools/q/.poolfleet-reserve.new"]
+    assert sorted(fake.files.kept) == [SOURCE, *left]
+    fake.files.unlink_if = removing
+    await LeftOvers(host=use_case_host(fake), journal=running.journal).sweep()
+    assert list(fake.files.kept) == [SOURCE]
