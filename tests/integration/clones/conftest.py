@@ -21,8 +21,14 @@ from tests.slow_qemu_img import SlowQemuImg
 @pytest.fixture(scope="module")
 def slow_host(short_dir: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[tuple[EmbeddedHost, SlowQemuImg]]:
     with tempfile.TemporaryDirectory(dir=short_dir, prefix="c") as made:
+        Path(made).chmod(0o755)  # for guests
         host = EmbeddedHost("h", Path(made), settings={"limits": {"max_jobs": 1}})
         host.libvirtd.learn_emulators_from(libvirtd)
+        # So that a guest can be started without libvirt's other daemons, and without systemd.
+        (host.root / "etc").mkdir(parents=True)
+        (host.root / "etc/qemu.conf").write_text(
+            'stdio_handler = "file"\ncgroup_controllers = []\nsecurity_driver = "none"\nnamespaces = []\n'
+        )
         slow = SlowQemuImg(host)
         with host:
             yield host, slow

@@ -6,7 +6,7 @@ import asyncio
 import os
 import struct
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,7 @@ from scripts.embedded.host import EmbeddedHost
 from tests.integration.clones.sources import (
     LIMIT_S,
     MIB,
+    assert_same,
     names,
     path_of,
     run,
@@ -164,6 +165,46 @@ if os.geteuid() == 0:
         yield Path(f"/proc/{host.libvirtd.pid}/root{target}")
         await client.pools.stop("small")
         run(*namespace, "umount", str(target))
+
+    @pytest.fixture
+    def running_guest(client: AgentClient, host: EmbeddedHost) -> Iterator[Callable[[Path], None]]:
+        """Starts a guest, paused, with a qcow2 disk; it is gone in the end."""
+        virsh = ["virsh", "-c", host.libvirtd.uri]
+
+        def start(disk: Path) -> None:
+            xml = (
+                "<domain type='qemu'><name>web</name><memory>65536</memory>"
+                "<os><type arch='x86_64'>hvm</type></os><devices><disk type='file' device='disk'>"
+                f"<driver name='qemu' type='qcow2'/><source file='{disk}'/><target dev='vda' bus='virtio'/></disk>"
+                "</devices></domain>"
+            )
+            document = host.root / "guest.xml"
+            document.write_text(xml)
+            run(*virsh, "create", "--paused", str(document))
+
+        yield start
+        run(*virsh, "destroy", "web")
+
+    async def test_a_source_that_a_running_guest_writes_to_is_refused_unless_that_is_allowed(
+        client: AgentClient, host: EmbeddedHost, running_guest: Callable[[Path], None]
+    ) -> None:
+        running_guest(await sparse_source(client, host, form="qcow2"))
+        for spec in (CloneSpec("new"), CloneSpec("new", linked=True)):
+            with pytest.raises(FailedPrecondition) as refused:
+                await client.volumes.clone("a", "src", spec)
+            assert refused.value.reason == "VOLUME_IN_USE"
+            assert "domain web" in refused.value.metadata["users"]
+        assert names(host) == ["src"]
+        assert (await client.volumes.clone("a", "src", CloneSpec("new"), allow_in_use=True)).changed
+
+    async def test_what_a_running_guest_only_reads_is_cloned(
+        client: AgentClient, host: EmbeddedHost, running_guest: Callable[[Path], None]
+    ) -> None:
+        source = await sparse_source(client, host, form="qcow2")
+        await client.volumes.clone("a", "src", CloneSpec("top", linked=True))
+        running_guest(path_of(host, "top"))
+        assert (await client.volumes.clone("a", "src", CloneSpec("new"))).changed
+        assert_same(source, "qcow2", path_of(host, "new"), "qcow2")
 
     async def test_what_would_not_fit_is_refused_before_anything_is_written(
         client: AgentClient, small_pool: Path, host: EmbeddedHost
