@@ -90,7 +90,7 @@ async def layers_of(host: Host, source: Source, reader: Acting) -> tuple[Layer, 
 
 
 async def _layer(host: Host, reader: Acting, path: str, known_format: str) -> tuple[Layer, DiskHeader]:
-    await host.check_path("source", path)
+    await host.check_path("volume", path)
     head = await _head(reader, path)
     header = read_disk_header(head)
     if not known_format and header is None:
