@@ -6,7 +6,7 @@ import re
 from poolfleet_agent.model.pool import PoolFacts
 from poolfleet_agent.model.volume import VolumeFacts
 
-_USAGE = re.compile(r"\s*<(capacity|allocation|available)\b[^>]*>[^<]*</\1>")
+_USAGE = re.compile(r"\s*<(capacity|allocation|available)\b[^>]*>[^<]*</\1>|\s*<freeExtent\b[^>]*/>")
 
 
 def pool_etag(facts: PoolFacts, *, supervised: bool) -> str:

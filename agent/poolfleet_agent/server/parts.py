@@ -31,7 +31,8 @@ from poolfleet_agent.inventory.pool_mounts import PoolMounts
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.restore import restore_snapshot
 from poolfleet_agent.model.mount_failure import RetryPolicy
-from poolfleet_agent.model.pool import MountOwner, NetfsSource, PoolDefinition
+from poolfleet_agent.model.pool import MountOwner, PoolDefinition
+from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.ports import AgentIdentity
 from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.model.storage import ConfiguredStorage

@@ -28,7 +28,8 @@ from poolfleet_agent.model.domain_disk import DomainReading
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_health import MountHealth
 from poolfleet_agent.model.mount_table import MountEntry, MountTable
-from poolfleet_agent.model.pool import DirSource, HealthStatus, Pool, PoolDefinition, PoolFacts, PoolState
+from poolfleet_agent.model.pool import HealthStatus, Pool, PoolDefinition, PoolFacts, PoolState
+from poolfleet_agent.model.pool_source import DirSource
 from poolfleet_agent.model.ports import (
     HypervisorEvent,
     HypervisorFacts,

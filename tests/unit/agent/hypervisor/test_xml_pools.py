@@ -4,75 +4,19 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from poolfleet_agent.hypervisor.documents import LibvirtDocuments
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.pool import DirSource, NetfsSource, Permissions, PoolDefinition, PoolSource, RemoteSource
+from poolfleet_agent.model.pool import Permissions, PoolDefinition
+from poolfleet_agent.model.pool_source import NetfsSource
+from tests.pool_definitions import definitions
 
 documents = LibvirtDocuments()
-
-# What XML can hold and keeps as it is: no control characters, no surrogates, no non-characters.
-words = st.text(
-    st.characters(exclude_categories=("Cc", "Cs"), exclude_characters="\ufffe\uffff\u2028\u2029"), min_size=1
-)
-ids = st.none() | st.integers(0, 2**32 - 2)
-permissions = st.none() | st.builds(
-    Permissions, mode=st.none() | st.integers(0, 0o7777), owner=ids, group=ids, label=st.just("") | words
-)
-netfs = st.builds(NetfsSource, host=words, path=words, format=st.none() | words)
-
-
-@st.composite
-def definitions(draw: st.DrawFn) -> PoolDefinition:
-    pool_type = draw(st.sampled_from(["dir", "netfs", "logical"]))
-    source: PoolSource | None = None
-    if pool_type == "dir":
-        source = DirSource()
-    elif pool_type == "netfs":
-        source = draw(netfs)
-    return PoolDefinition(
-        name=draw(words),
-        type=pool_type,
-        uuid=draw(st.none() | st.uuids().map(str)),
-        source=source,
-        target_path=draw(st.none() | words),
-        target_permissions=draw(permissions),
-        mount_options=draw(st.none() | st.lists(words, max_size=4).map(tuple)),
-        protocol_version=draw(st.none() | words),
-    )
 
 
 @given(definitions())
 def test_what_is_written_is_read_back(definition: PoolDefinition) -> None:
     assert documents.parse_pool(documents.render_pool(definition)) == definition
-
-
-@pytest.mark.parametrize(
-    ("source", "remote"),
-    [
-        (
-            "<pool type='gluster'><name>p</name><source><host name='g1'/><dir path='/images/'/><name>vol</name>",
-            RemoteSource(hosts=("g1",), path="vol/images"),
-        ),
-        (
-            "<pool type='gluster'><name>p</name><source><host name='g1'/><dir path='/'/><name>vol</name>",
-            RemoteSource(hosts=("g1",), path="vol"),
-        ),
-        (
-            "<pool type='rbd'><name>p</name><source><host name='m1'/><host name='m2' port='6789'/><name>vms</name>",
-            RemoteSource(hosts=("m1", "m2"), path="vms"),
-        ),
-        (
-            "<pool type='iscsi'><name>p</name><source><host name='san'/><device path='iqn.2020-01.com.example:x'/>",
-            RemoteSource(hosts=("san",), path="iqn.2020-01.com.example:x"),
-        ),
-        ("<pool type='rbd'><name>p</name><source><name>vms</name>", None),
-        ("<pool type='logical'><name>p</name><source><host name='m1'/><name>vg</name>", None),
-    ],
-)
-def test_other_network_pools_tell_where_they_lie(source: str, remote: RemoteSource | None) -> None:
-    assert documents.parse_pool(f"{source}</source></pool>").remote == remote
 
 
 LIBVIRT_WRITES = """\

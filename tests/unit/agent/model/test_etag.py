@@ -23,6 +23,8 @@ VOLUME = volume_facts("p", "v")
     "usage",
     [
         {"inactive_xml": POOL.inactive_xml.replace(">0<", ">9<")},
+        # What is free on the disk of a disk pool.
+        {"inactive_xml": POOL.inactive_xml.replace("<target/>", "<freeExtent start='32256' end='9'/><target/>")},
         {"xml": "<pool/>"},
         {"available_bytes": 1},
         {"allocation_bytes": 1},
