@@ -12,7 +12,9 @@ import pytest
 import poolfleet
 from poolfleet import Operation, Pool, PoolSpec, VolumeSpec
 from poolfleet.types.operation import OperationState
-from poolfleet.types.pool import MountOwner, NetfsSource, PoolState
+from poolfleet.types.pool import PoolState
+from poolfleet.types.pool_source import NetfsSource
+from poolfleet.types.pool_spec import MountOwner
 from poolfleet.types.probe import LayerOutcome, PoolProbe
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.nfs_server import NullNfsServer

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 from poolfleet.transport.deadline import Deadline
 from poolfleet.types.errors import AlreadyExists, FailedPrecondition
 from poolfleet.types.operation import Operation
-from poolfleet.types.pool import EnsureResult, Pool, PoolSpec
+from poolfleet.types.pool import EnsureResult, Pool
+from poolfleet.types.pool_spec import PoolSpec
 from poolfleet.types.retry import RetryPolicy
 
 if TYPE_CHECKING:

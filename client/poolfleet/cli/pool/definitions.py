@@ -12,7 +12,7 @@ from poolfleet.cli.parsing import mode_bits
 from poolfleet.cli.session import UsageError
 
 if TYPE_CHECKING:
-    from poolfleet.types.pool import PoolSpec
+    from poolfleet.types.pool_spec import PoolSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import typer
 from poolfleet.cli.pool.definitions import Wanted, document
 from poolfleet.cli.session import UsageError
 from poolfleet.cli.verbs import option
-from poolfleet.types.pool import PoolSpec
+from poolfleet.types.pool_spec import PoolSpec
 
 _OTHER = "Other pool types (the rest of virsh's options)"
 _ADAPTER = ("name", "wwnn", "wwpn", "parent", "parent_wwnn", "parent_wwpn", "parent_fabric_wwn")

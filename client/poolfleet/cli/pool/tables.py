@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from poolfleet.cli.output import text
 from poolfleet.cli.output.answers import Column, Kind, Table
-from poolfleet.types.pool import HealthStatus, NetfsSource
+from poolfleet.types.pool import HealthStatus
+from poolfleet.types.pool_source import NetfsSource
 
 if TYPE_CHECKING:
     from poolfleet.types.pool import Pool

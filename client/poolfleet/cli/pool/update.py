@@ -23,7 +23,9 @@ from poolfleet.cli.pool.reads import PoolWord, app
 from poolfleet.cli.session import Session, UsageError, say
 from poolfleet.cli.verbs import changes, option
 from poolfleet.types.errors import PoolfleetError
-from poolfleet.types.pool import NetfsSource, Pool, PoolMount, PoolSpec, PoolTarget
+from poolfleet.types.pool import Pool
+from poolfleet.types.pool_source import NetfsSource
+from poolfleet.types.pool_spec import PoolMount, PoolSpec, PoolTarget
 from poolfleet.types.volume import Permissions
 
 if TYPE_CHECKING:

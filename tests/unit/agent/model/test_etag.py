@@ -23,8 +23,6 @@ VOLUME = volume_facts("p", "v")
     "usage",
     [
         {"inactive_xml": POOL.inactive_xml.replace(">0<", ">9<")},
-        # What is free on the disk of a disk pool.
-        {"inactive_xml": POOL.inactive_xml.replace("<target/>", "<freeExtent start='32256' end='9'/><target/>")},
         {"xml": "<pool/>"},
         {"available_bytes": 1},
         {"allocation_bytes": 1},
@@ -32,6 +30,15 @@ VOLUME = volume_facts("p", "v")
 )
 def test_usage_changes_no_pools_etag(usage: Any) -> None:
     assert pool_etag(replace(POOL, **usage), supervised=True) == pool_etag(POOL, supervised=True)
+
+
+def test_neither_does_what_is_free_on_the_disk_of_a_disk_pool() -> None:
+    free = "\n      <freeExtent start='32256' end='10737'/>"
+    documents = [
+        f"<pool><source><device path='/dev/sdb'{inside}</source></pool>"
+        for inside in ("/>", f">{free}\n    </device>", f">{free}{free}\n    </device>")
+    ]
+    assert len({pool_etag(replace(POOL, inactive_xml=document), supervised=True) for document in documents}) == 1
 
 
 @pytest.mark.parametrize(
