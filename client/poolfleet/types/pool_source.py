@@ -213,3 +213,20 @@ PoolSource = (
     | ZfsSource
     | VstorageSource
 )
+
+SOURCES: dict[str, type[PoolSource]] = {
+    "dir": DirSource,
+    "netfs": NetfsSource,
+    "fs": FsSource,
+    "logical": LogicalSource,
+    "disk": DiskSource,
+    "iscsi": IscsiSource,
+    "iscsi-direct": IscsiDirectSource,
+    "scsi": ScsiSource,
+    "mpath": MpathSource,
+    "rbd": RbdSource,
+    "gluster": GlusterSource,
+    "zfs": ZfsSource,
+    "vstorage": VstorageSource,
+}
+"""By libvirt's name of the pool type; others have no typed form."""

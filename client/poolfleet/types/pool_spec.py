@@ -29,8 +29,13 @@ from poolfleet.types.pool_source import (
 )
 from poolfleet.types.volume import Permissions
 
-BY_PATH = "/dev/disk/by-path"
-"""Where the host has names for disks that stay the same."""
+USUAL_TARGETS = {
+    "disk": "/dev",
+    "iscsi": "/dev/disk/by-path",
+    "scsi": "/dev/disk/by-path",
+    "mpath": "/dev/mapper",
+}
+"""By pool type: where the host has the device files of the volumes, under names that stay the same."""
 
 
 class MountOwner(StrEnum):
@@ -146,7 +151,7 @@ class PoolSpec:
         name: str,
         *,
         device: str,
-        target: str = "/dev",
+        target: str = USUAL_TARGETS["disk"],
         format: str = "",  # noqa: A002 (libvirt's word)
         part_separator: bool | None = None,
         uuid: str = "",
@@ -162,7 +167,7 @@ class PoolSpec:
         *,
         host: str | SourceHost,
         device: str,
-        target: str = BY_PATH,
+        target: str = USUAL_TARGETS["iscsi"],
         initiator: str = "",
         auth: SourceAuth | None = None,
         uuid: str = "",
@@ -188,7 +193,12 @@ class PoolSpec:
 
     @classmethod
     def scsi(
-        cls, name: str, *, adapter: str | ScsiHostAdapter | FcHostAdapter, target: str = BY_PATH, uuid: str = ""
+        cls,
+        name: str,
+        *,
+        adapter: str | ScsiHostAdapter | FcHostAdapter,
+        target: str = USUAL_TARGETS["scsi"],
+        uuid: str = "",
     ) -> PoolSpec:
         """Describe the units behind an adapter; a word is the name of a SCSI host."""
         if isinstance(adapter, str):
@@ -196,7 +206,7 @@ class PoolSpec:
         return cls(name, uuid=uuid, source=ScsiSource(adapter=adapter), target=PoolTarget(path=target))
 
     @classmethod
-    def mpath(cls, name: str, *, target: str = "/dev/mapper", uuid: str = "") -> PoolSpec:
+    def mpath(cls, name: str, *, target: str = USUAL_TARGETS["mpath"], uuid: str = "") -> PoolSpec:
         """Describe the multipath devices of the host."""
         return cls(name, uuid=uuid, source=MpathSource(), target=PoolTarget(path=target))
 

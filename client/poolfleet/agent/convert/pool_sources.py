@@ -2,47 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
 from poolfleet.types.pool_source import (
-    DirSource,
-    DiskSource,
+    SOURCES,
     FcHostAdapter,
-    FsSource,
-    GlusterSource,
-    IscsiDirectSource,
-    IscsiSource,
-    LogicalSource,
-    MpathSource,
-    NetfsSource,
     PoolSource,
-    RbdSource,
     ScsiHostAdapter,
-    ScsiSource,
     SourceAuth,
     SourceHost,
-    VstorageSource,
-    ZfsSource,
 )
 from poolfleet.v1 import pool_pb2
 
-_KINDS: Mapping[str, type[PoolSource]] = {
-    "dir": DirSource,
-    "netfs": NetfsSource,
-    "fs": FsSource,
-    "logical": LogicalSource,
-    "disk": DiskSource,
-    "iscsi": IscsiSource,
-    "iscsi_direct": IscsiDirectSource,
-    "scsi": ScsiSource,
-    "mpath": MpathSource,
-    "rbd": RbdSource,
-    "gluster": GlusterSource,
-    "zfs": ZfsSource,
-    "vstorage": VstorageSource,
-}
+_KINDS = {pool_type.replace("-", "_"): kind for pool_type, kind in SOURCES.items()}
 _ARMS = {kind: arm for arm, kind in _KINDS.items()}
 
 

@@ -108,10 +108,12 @@ async def test_a_dry_run_changes_nothing(agent: LivingAgent, poolfleet: Terminal
     assert agent.pools["p"].state == pool_pb2.POOL_STATE_RUNNING
 
 
-async def test_other_pool_types_are_defined_by_xml_with_virshs_options(agent: LivingAgent, poolfleet: Terminal) -> None:
-    words = ("vg", "--type", "logical", "--source-name", "vg", "--source-dev", "/dev/sdb", "--target", "/dev/vg")
+async def test_what_has_no_typed_form_is_defined_by_xml_with_virshs_options(
+    agent: LivingAgent, poolfleet: Terminal
+) -> None:
+    words = ("s", "--type", "sheepdog", "--source-name", "mysheep", "--source-host", "localhost:7000")
     xml = (await poolfleet("pool", "define", *words, "--print-xml")).out
-    assert '<device path="/dev/sdb" />' in xml
+    assert '<host name="localhost" port="7000" />' in xml
     assert "DefinePool" not in agent.called
     await poolfleet("pool", "define", *words)
     assert agent.sent("DefinePool")[-1].xml.strip() == xml.strip()
