@@ -107,7 +107,7 @@ def definitions(draw: st.DrawFn) -> PoolDefinition:
         source=None if kind is None else draw(_sources[kind]),
         target_path=None if targetless else draw(maybe),
         target_permissions=None if targetless else draw(permissions),
-        mount_options=draw(st.none() | st.lists(words, max_size=4).map(tuple)),
+        mount_options=draw(st.none() | st.lists(words, min_size=1, max_size=4).map(tuple)),
         protocol_version=draw(st.none() | words),
         cow=draw(_switch),
         vendor=draw(maybe),

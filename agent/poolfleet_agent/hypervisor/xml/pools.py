@@ -80,14 +80,15 @@ def _edit(root: Element, definition: PoolDefinition) -> None:
             child(child(root, "source"), tag).set("name", name)
     if definition.cow is not None:
         child(child(root, "features"), "cow").set("state", yes_no(definition.cow))
-    if definition.protocol_version is not None:
+    if definition.protocol_version:
         child(child(root, "source"), "protocol").set("ver", definition.protocol_version)
+    elif definition.protocol_version is not None and (source := only(root, "source")) is not None:
+        remove(source, "protocol")
     _edit_target(root, definition)
     if definition.mount_options is not None:
         remove(root, f"{_FS}mount_opts")
-        options = child(root, f"{_FS}mount_opts")
-        for option in definition.mount_options:
-            ET.SubElement(options, f"{_FS}option").set("name", option)
+    for option in definition.mount_options or ():
+        ET.SubElement(child(root, f"{_FS}mount_opts"), f"{_FS}option").set("name", option)
 
 
 def _edit_target(root: Element, definition: PoolDefinition) -> None:

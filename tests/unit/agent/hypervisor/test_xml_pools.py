@@ -76,6 +76,14 @@ def test_an_edit_changes_what_it_states_and_keeps_all_else() -> None:
     assert 'port="2049"' in edited
 
 
+def test_an_edit_takes_away_options_and_version_where_none_are_stated() -> None:
+    none = PoolDefinition(name="vm_data", type="netfs", mount_options=(), protocol_version="")
+    edited = documents.edit_pool(LIBVIRT_WRITES, none)
+    have = documents.parse_pool(edited)
+    assert (have.mount_options, have.protocol_version) == (None, None)
+    assert documents.render_pool(none) == '<pool type="netfs"><name>vm_data</name></pool>'
+
+
 def test_a_uuid_is_read_in_canonical_form() -> None:
     xml = "<pool type='dir'><name>a</name><uuid>AAAAAAAA111111111111111111111111</uuid></pool>"
     assert documents.parse_pool(xml).uuid == "aaaaaaaa-1111-1111-1111-111111111111"
