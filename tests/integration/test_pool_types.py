@@ -208,8 +208,9 @@ def test_a_pool_that_says_more_than_the_typed_form_is_shown_all_the_same(
     )
     agent.pools.define(PoolSpec.from_xml(xml))
     pool = agent.pools.get("p", full=True)
+    listed = [each.name for each in agent.pools.list(types=["iscsi"])]
     agent.pools.undefine("p")
-    assert (pool.type, pool.source) == ("iscsi", None)
+    assert (pool.type, pool.source, listed) == ("iscsi", None, ["p"])
     assert "<host name='b'/>" in pool.xml
 
 

@@ -74,7 +74,11 @@ class Wanted:
             fitting |= {"mount_option", "protocol_version"}
         if self.type not in {"rbd", "gluster", "iscsi-direct"}:
             fitting |= {"target", "mode", "owner", "group"}
-        return fitting >= {field.name for field in fields(self) if getattr(self, field.name) not in ("", None, ())}
+        return fitting >= self.given()
+
+    def given(self) -> set[str]:
+        """The options that were given."""
+        return {field.name for field in fields(self) if getattr(self, field.name) not in ("", None, ())}
 
     def _path(self) -> str:
         return self.target or USUAL_TARGETS.get(self.type, "")

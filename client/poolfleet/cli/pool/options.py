@@ -39,7 +39,7 @@ _RARE_TEXTS = {
     "secret_usage": "Which secret of libvirt holds the password or key, by its usage.",
     "secret_uuid": "The same, by its UUID.",
     "adapter_name": "SCSI host, such as scsi_host1.",
-    **{f"adapter_{word}": f"{about} of a Fibre Channel adapter." for word, about in _FIBRE_CHANNEL.items()},
+    **{f"adapter_{word}": f"{about} (Fibre Channel)." for word, about in _FIBRE_CHANNEL.items()},
 }
 COW = inspect.Parameter(
     "cow",
@@ -82,11 +82,14 @@ def wanted(name: str | None, given: dict[str, Any]) -> Wanted:
         raise UsageError("say what to define: POOL with --type and its options, or --file FILE with libvirt's XML")
     adapter = tuple((word, given[f"adapter_{word}"]) for word in _ADAPTER if given[f"adapter_{word}"])
     fields: dict[str, Any] = {
-        field: tuple(value) if isinstance(value, list) else value
-        for field, value in given.items()
-        if not field.startswith("adapter_")
+        field: as_tuple(value) for field, value in given.items() if not field.startswith("adapter_")
     }
     return Wanted(name=name, adapter=adapter, **fields)
+
+
+def as_tuple(value: Any) -> Any:
+    """An option that was given several times; others are as they are."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def spec(name: str | None, file: str | None, given: dict[str, Any]) -> PoolSpec:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from poolfleet.cli.session import UsageError
@@ -48,10 +48,28 @@ def source(wanted: Wanted) -> PoolSource:
     if missing:
         words = " and ".join(f"--{_spelt(name)}" for name in missing)
         raise UsageError(f"a pool of type {wanted.type} needs {words}")
+    return kind(**_stated(wanted, kind))
+
+
+def changed(source: PoolSource | None, wanted: Wanted) -> PoolSource:
+    """Put what the options say in the place of what a source has; raises UsageError where it has no such part."""
+    if source is None:
+        raise UsageError(
+            f"pool {wanted.name} is of type {wanted.type}, and has no typed source: use --file or `pool edit`"
+        )
+    stated = _stated(wanted, type(source))
+    unfitting = wanted.given() - options_of(wanted.type) - {"name", "type"}
+    if unfitting:
+        words = " and ".join(sorted(f"--{_spelt(name)}" for name in unfitting))
+        raise UsageError(f"a pool of type {wanted.type} has no {words}")
+    return replace(source, **stated)
+
+
+def _stated(wanted: Wanted, kind: type[PoolSource]) -> dict[str, Any]:
     stated = {field.name: _VALUES[field.name](wanted) for field in fields(kind) if _given(wanted, field)}
-    if kind is NetfsSource:
+    if kind is NetfsSource and "host" in stated:
         stated["host"] = _one(wanted, "source_host")
-    return kind(**stated)
+    return stated
 
 
 def _is_needed(field: Field[Any]) -> bool:

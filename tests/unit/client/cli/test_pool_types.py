@@ -191,3 +191,22 @@ async def test_a_pool_shows_where_its_volumes_come_from(
     agent.has_pool("p").MergeFrom(pool)
     shown = [" ".join(line.split()) for line in (await poolfleet("pool", "show", "p")).lines]
     assert [line for line in lines if line not in shown] == [], shown
+
+
+async def test_an_update_puts_options_in_the_place_of_what_the_source_has(
+    agent: LivingAgent, poolfleet: Terminal
+) -> None:
+    monitors = [pool_pb2.SourceHost(name="mon1"), pool_pb2.SourceHost(name="mon2", port=6789)]
+    rbd = pool_pb2.RbdSource(name="vms", hosts=monitors, volume_allocation="capacity")
+    agent.has_pool("p", type="rbd").MergeFrom(pool_pb2.Pool(rbd=rbd))
+    ran = await poolfleet("pool", "update", "p", "--source-host", "mon3:3300", "--source-host", "mon1", "--no-cow")
+    assert ran.code == 0, ran.err
+    sent = agent.sent("UpdatePool")[-1]
+    assert list(sent.update_mask.paths) == ["spec.source", "spec.features"]
+    moved = [pool_pb2.SourceHost(name="mon3", port=3300), pool_pb2.SourceHost(name="mon1")]
+    assert sent.update.spec.rbd == pool_pb2.RbdSource(name="vms", hosts=moved, volume_allocation="capacity")
+    ran = await poolfleet("pool", "update", "p", "--source-dev", "/dev/sdb")
+    assert (ran.code, "a pool of type rbd has no --source-dev" in ran.err) == (1, True)
+    agent.pools["p"].ClearField("source")
+    ran = await poolfleet("pool", "update", "p", "--source-name", "other")
+    assert (ran.code, "has no typed source" in ran.err) == (1, True)
