@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -94,10 +95,14 @@ _sources: dict[type[PoolSource], st.SearchStrategy[Any]] = {
 }
 
 
+POOL_TYPES = (*SOURCES, "sheepdog")
+"""Those that have a typed form, and one that has none."""
+
+
 @st.composite
-def definitions(draw: st.DrawFn) -> PoolDefinition:
-    """Draw a definition of any type, the one that has no typed form too."""
-    pool_type = draw(st.sampled_from([*SOURCES, "sheepdog"]))
+def definitions(draw: st.DrawFn, pool_types: Sequence[str] = POOL_TYPES) -> PoolDefinition:
+    """Draw a definition of one of these types."""
+    pool_type = draw(st.sampled_from(pool_types))
     kind = SOURCES.get(pool_type)
     targetless = pool_type in TARGETLESS_POOL_TYPES
     return PoolDefinition(

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from poolfleet_agent.hypervisor.documents import LibvirtDocuments
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import Permissions, PoolDefinition
-from poolfleet_agent.model.pool_source import NetfsSource
-from tests.pool_definitions import definitions
+from poolfleet_agent.model.pool_source import DiskSource, NetfsSource
+from tests.pool_definitions import POOL_TYPES, definitions
 
 documents = LibvirtDocuments()
 
 
-@given(definitions())
-def test_what_is_written_is_read_back(definition: PoolDefinition) -> None:
+@pytest.mark.parametrize("pool_type", POOL_TYPES)
+@given(data=st.data())
+def test_what_is_written_is_read_back(pool_type: str, data: st.DataObject) -> None:
+    definition = data.draw(definitions([pool_type]))
     assert documents.parse_pool(documents.render_pool(definition)) == definition
 
 
@@ -76,6 +79,41 @@ def test_an_edit_changes_what_it_states_and_keeps_all_else() -> None:
     assert 'port="2049"' in edited
 
 
+def test_an_edit_of_a_source_keeps_what_else_is_said_of_it() -> None:
+    xml = (
+        "<pool type='disk'><name>p</name><source><device path='/dev/sdb' part_separator='no'><freeExtent start='1' "
+        "end='2'/></device><format type='gpt'/><vendor name='Acme'/></source></pool>"
+    )
+    edited = documents.edit_pool(xml, PoolDefinition(name="p", type="disk", source=DiskSource(device="/dev/sdb")))
+    assert documents.parse_pool(edited) == documents.parse_pool(xml)
+    assert "freeExtent" in edited
+    moved = documents.edit_pool(xml, PoolDefinition(name="p", type="disk", source=DiskSource(device="/dev/sdc")))
+    assert documents.parse_pool(moved).source == DiskSource(device="/dev/sdc", format="gpt")
+    assert documents.parse_pool(moved).vendor == "Acme"
+
+
+@pytest.mark.parametrize(
+    ("pool_type", "inside"),
+    [
+        ("fs", "<source/>"),
+        ("disk", "<source><device path='/dev/a'/><device path='/dev/b'/></source>"),
+        ("iscsi", "<source><host name='a'/></source>"),
+        ("iscsi", "<source><host name='a'/><host name='b'/><device path='x'/></source>"),
+        ("iscsi-direct", "<source><host name='a'/><device path='x'/></source>"),
+        ("scsi", "<source/>"),
+        ("scsi", "<source><adapter type='fc_host' wwnn='1'/></source>"),
+        ("scsi", "<source><adapter type='scsi_host'/></source>"),
+        ("rbd", "<source><name>vms</name></source>"),
+        ("gluster", "<source><host name=''/></source>"),
+        ("sheepdog", "<source><host name='a'/><name>s</name></source>"),
+        ("cloud", "<source/>"),
+    ],
+)
+def test_what_the_typed_form_has_no_place_for_stays_addressable(pool_type: str, inside: str) -> None:
+    have = documents.parse_pool(f"<pool type='{pool_type}'><name>p</name>{inside}</pool>")
+    assert (have.name, have.type, have.source) == ("p", pool_type, None)
+
+
 def test_an_edit_takes_away_options_and_version_where_none_are_stated() -> None:
     none = PoolDefinition(name="vm_data", type="netfs", mount_options=(), protocol_version="")
     edited = documents.edit_pool(LIBVIRT_WRITES, none)
@@ -102,6 +140,13 @@ def test_a_pool_without_a_name_has_its_sources_name_as_in_libvirt() -> None:
         ("<pool xmlns='urn:x' type='dir'><name>a</name></pool>", "root element"),
         ("<pool type='dir'><name>a</name><uuid>zz</uuid></pool>", "UUID"),
         ("<pool type='netfs'><name>a</name><source><dir path='/e'/></source></pool>", "host"),
+        ("<pool type='rbd'><name>a</name><source><host name='m' port='x'/></source></pool>", "port"),
+        ("<pool type='rbd'><name>a</name><source><name>v</name><name>w</name></source></pool>", "at most one"),
+        (
+            "<pool type='scsi'><name>a</name><source><adapter type='scsi_host'><parentaddr unique_id='1'>"
+            "<address bus='x'/></parentaddr></adapter></source></pool>",
+            "PCI",
+        ),
         (
             "<pool type='dir'><name>a</name><target><permissions><mode>9</mode></permissions></target></pool>",
             "<mode>",

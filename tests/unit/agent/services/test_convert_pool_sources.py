@@ -6,11 +6,12 @@ from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from poolfleet.v1 import pool_pb2
 from poolfleet_agent.hypervisor.documents import LibvirtDocuments
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.pool import OWN_TARGET_POOL_TYPES, TARGETLESS_POOL_TYPES, PoolDefinition
+from poolfleet_agent.model.pool import OWN_TARGET_POOL_TYPES, TARGETLESS_POOL_TYPES
 from poolfleet_agent.model.pool_source import SOURCES, IscsiSource, RbdSource, SourceAuth, SourceHost
 from poolfleet_agent.services.convert.pools import definition_from, spec_to
 from tests.pool_definitions import definitions
@@ -19,12 +20,10 @@ documents = LibvirtDocuments()
 IQN = "iqn.2013-06.com.example:pool"
 
 
-def typed(definition: PoolDefinition) -> bool:
-    return definition.source is not None
-
-
-@given(definitions().filter(typed))
-def test_typed_to_xml_to_typed_is_the_identity(definition: PoolDefinition) -> None:
+@pytest.mark.parametrize("pool_type", SOURCES)
+@given(data=st.data())
+def test_typed_to_xml_to_typed_is_the_identity(pool_type: str, data: st.DataObject) -> None:
+    definition = data.draw(definitions([pool_type]))
     if definition.type not in TARGETLESS_POOL_TYPES | OWN_TARGET_POOL_TYPES:
         definition = replace(definition, target_path=definition.target_path or "/target")
     spec = spec_to(definition)
