@@ -72,9 +72,30 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
     libvirt.VIR_ERR_INVALID_ARG: _rules(
         (r"device path '(?P<path>.*)' doesn't exist", Reason.PATH_NOT_USABLE),
     ),
+    libvirt.VIR_ERR_XML_ERROR: _rules(
+        # Told when the pool starts: the definition is as it was, the adapter is not there.
+        (r"[Ff]ailed to find scsi_host|for vHBA does not exist|cannot find parent using", Reason.PATH_NOT_USABLE),
+    ),
     libvirt.VIR_ERR_SYSTEM_ERROR: _rules(
         (r"cannot execute binary", Reason.NOT_SUPPORTED_HERE),
         (r"directory '.*File name too long", Reason.INVALID_FIELD, "target.path"),
         (r"File name too long", Reason.INVALID_FIELD, "name"),
     ),
 }
+
+_LACKS_A_PROGRAM = re.compile(r"cannot execute binary|status '?127|(?:[Cc]annot|[Ff]ailed to|[Uu]nable to) find")
+_PACKAGES = (
+    (re.compile(r"/(?:pv|vg|lv)[a-z]+\b"), "lvm2"),
+    (re.compile(r"\biscsiadm\b"), "open-iscsi"),
+    (re.compile(r"\bparted\b"), "parted"),
+    (re.compile(r"\bdmsetup\b"), "dmsetup"),
+    (re.compile(r"\bqemu-img\b"), "qemu-utils"),
+    (re.compile(r"\bscrub\b"), "scrub"),
+)
+
+
+def package_lacking(message: str) -> str:
+    """The package of Debian and Ubuntu with the program that libvirt did not find; empty: it is about none of these."""
+    if not _LACKS_A_PROGRAM.search(message):
+        return ""
+    return next((package for program, package in _PACKAGES if program.search(message)), "")

@@ -15,7 +15,7 @@ def backend_missing(pool_type: str, supported: tuple[str, ...]) -> ModelError:
     message = f"this libvirt has no backend for pools of type {pool_type!r}, only for {', '.join(supported)}"
     package = package_of(pool_type)
     if package:
-        message += f"; install {package} (Debian, Ubuntu) and restart libvirt's daemon"
+        message += f"; install {package} (Debian, Ubuntu), and restart libvirt's daemon"
     else:
         message += "; no package of Debian or Ubuntu has it: it takes a libvirt that is built with it"
     metadata = {"what": f"pools of type {pool_type!r}", "pool_type": pool_type, "package": package}
