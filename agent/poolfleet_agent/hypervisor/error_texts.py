@@ -44,6 +44,7 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
         (_MOUNT + r".* (?P<path>/\S+) is not a block device", Reason.PATH_NOT_USABLE),
         (_MOUNT, Reason.MOUNT_FAILED),
         (_STORAGE_TOOL, Reason.WRONG_STATE),
+        (r"Failed to connect(?: to LUN )?:", Reason.POOL_UNRESPONSIVE),
         (_QEMU_IMG + r"No space left on device", Reason.FULL),
         (_QEMU_IMG + r"[Qq]uota exceeded", Reason.QUOTA_EXCEEDED),
         (_QEMU_IMG + r"Read-only file system", Reason.READ_ONLY),
@@ -77,6 +78,7 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
         (r"[Ff]ailed to find scsi_host|for vHBA does not exist|cannot find parent using", Reason.PATH_NOT_USABLE),
     ),
     libvirt.VIR_ERR_SYSTEM_ERROR: _rules(
+        (r"failed to connect to (?:the RADOS monitor|gluster://)", Reason.POOL_UNRESPONSIVE),
         (r"cannot execute binary", Reason.NOT_SUPPORTED_HERE),
         (r"directory '.*File name too long", Reason.INVALID_FIELD, "target.path"),
         (r"File name too long", Reason.INVALID_FIELD, "name"),
