@@ -94,6 +94,12 @@ DOCUMENTS = {
         "<target><path>{folder}/glusterfs</path></target>",
         NetfsSource(host="gluster.example.com", path="/volume", format="glusterfs"),
     ),
+    "netfs-glusterfs-volume": Document(
+        "netfs",
+        "<source><host name='gluster.example.com'/><format type='glusterfs'/><dir path='other'/></source>"
+        "<target><path>{folder}/glusterfs-volume</path></target>",
+        NetfsSource(host="gluster.example.com", path="other", format="glusterfs"),
+    ),
     "logical": Document(
         "logical",
         "<source><device path='/dev/sda1'/><device path='/dev/sdc'/><name>HostVG</name><format type='lvm2'/></source>"
@@ -113,8 +119,8 @@ DOCUMENTS = {
     ),
     "iscsi": Document(
         "iscsi",
-        "<source><host name='iscsi.example.com'/><device path='iqn.2013-06.com.example:iscsi-pool'/></source>"
-        + _BY_PATH,
+        "<source><host name='iscsi.example.com'/><device path='iqn.2013-06.com.example:iscsi-pool'/>"
+        f"<vendor name='test-vendor'/><product name='test-product'/></source>{_BY_PATH}",
         IscsiSource(host=SourceHost("iscsi.example.com"), device="iqn.2013-06.com.example:iscsi-pool"),
     ),
     "iscsi-auth": Document(
@@ -174,7 +180,7 @@ DOCUMENTS = {
     "rbd": Document(
         "rbd",
         "<source><name>rbdpool</name><host name='1.2.3.4'/><host name='my.ceph.monitor' port='6789'/>"
-        "<host name='[2205::192:168:205:141]' port='6789'/>"
+        "<host name='2205::192:168:205:141' port='6789'/>"
         f"<auth type='ceph' username='admin'><secret uuid='{SECRET}'/></auth></source>"
         "<refresh><volume allocation='capacity'/></refresh>",
         RbdSource(
@@ -182,7 +188,7 @@ DOCUMENTS = {
             hosts=(
                 SourceHost("1.2.3.4"),
                 SourceHost("my.ceph.monitor", port=6789),
-                SourceHost("[2205::192:168:205:141]", port=6789),
+                SourceHost("2205::192:168:205:141", port=6789),
             ),
             auth=SourceAuth(type="ceph", username="admin", secret_uuid=SECRET),
             volume_allocation="capacity",

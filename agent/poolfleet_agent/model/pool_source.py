@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceHost:
-    """A server. IPv6 addresses stand in brackets."""
+    """A server. IPv6 addresses stand without brackets, which libvirt adds."""
 
     name: str
     port: int | None = None

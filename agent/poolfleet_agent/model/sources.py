@@ -45,7 +45,8 @@ def check_source(source: PoolSource) -> None:
         if value not in (None, ()):
             checks[field.name](name, value)
     if isinstance(source, NetfsSource):
-        check_absolute_path("source.path", f"/{source.path.lstrip('/')}" if source.format == "cifs" else source.path)
+        relative = source.format in {"cifs", "glusterfs"}
+        check_absolute_path("source.path", f"/{source.path.lstrip('/')}" if relative else source.path)
 
 
 def _check_word(field: str, value: str) -> None:
@@ -62,7 +63,8 @@ def _check_device(field: str, device: str) -> None:
 
 
 def _check_host(field: str, host: SourceHost) -> None:
-    check_server(f"{field}.name", host.name)
+    bare_address = ":" in host.name and not host.name.startswith("[")
+    check_server(f"{field}.name", f"[{host.name}]" if bare_address else host.name)
     if host.port is not None and not 0 < host.port <= HIGHEST_PORT:
         raise invalid_field(f"{field}.port", f"must be 1 to {HIGHEST_PORT}", value=str(host.port))
 

@@ -16,19 +16,22 @@ class SourceHost:
     """A server."""
 
     name: str
-    """Name or address; IPv6 in brackets."""
+    """Name or address; IPv6 without brackets, which libvirt adds."""
     _: KW_ONLY
     port: int = 0
-    """0: the usual one."""
+    """0: the usual one. libvirt's iscsi-direct needs it beside an IPv6 address."""
 
     @classmethod
     def parse(cls, text: str) -> SourceHost:
-        """Read `mon1`, `mon1:6789` or `[fd00::1]:6789`."""
+        """Read `mon1`, `mon1:6789`, `[fd00::1]:6789` or `fd00::1`."""
         found = _HOST_AND_PORT.fullmatch(text)
-        return cls(found[1], port=int(found[2])) if found else cls(text)
+        name, port = (found[1], int(found[2])) if found else (text, 0)
+        return cls(name[1:-1] if name.startswith("[") and name.endswith("]") else name, port=port)
 
     def __str__(self) -> str:
-        return f"{self.name}:{self.port}" if self.port else self.name
+        if not self.port:
+            return self.name
+        return f"[{self.name}]:{self.port}" if ":" in self.name else f"{self.name}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

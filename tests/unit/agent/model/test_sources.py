@@ -39,7 +39,7 @@ FS = FsSource(device="/dev/vg/a b", format="hfs+")
 LOGICAL = LogicalSource(name="vg0", devices=("/dev/sda1", "/dev/sdb1"), format="lvm2")
 DISK = DiskSource(device="/dev/mapper/mpatha", format="gpt", part_separator=False)
 ISCSI = IscsiSource(host=SAN, device=IQN, initiator=IQN, auth=CHAP)
-DIRECT = IscsiDirectSource(host=SourceHost(name="[fd00::1]"), device=IQN, initiator=IQN)
+DIRECT = IscsiDirectSource(host=SourceHost(name="fd00::1", port=3260), device=IQN, initiator=IQN)
 SCSI = ScsiSource(adapter=FC)
 BY_ADDRESS = ScsiSource(adapter=ScsiHostAdapter(parent_address="0000:00:1f.2", unique_id=1))
 RBD = RbdSource(name="vms", hosts=(SAN, SourceHost(name="10.0.0.1")), config_options=(("client_mount_timeout", "45"),))
@@ -53,6 +53,8 @@ ZFS = ZfsSource(name="tank/vms", devices=("ada1",))
         *(DirSource(), NETFS, FS, LOGICAL, LogicalSource(), DISK, ISCSI, DIRECT, SCSI, BY_ADDRESS, MpathSource()),
         *(RBD, GLUSTER, GlusterSource(hosts=(SAN,)), ZFS, VstorageSource()),
         ScsiSource(adapter=ScsiHostAdapter(name="scsi_host1")),
+        # libvirt takes brackets for part of the name, where it needs none.
+        replace(GLUSTER, hosts=(SourceHost(name="[fd00::1]"),)),
         NetfsSource(host="cifs", path="share", format="cifs"),
     ],
 )
@@ -76,6 +78,8 @@ def test_what_libvirt_documents_passes(source: PoolSource) -> None:
         (LOGICAL, {"devices": ("/dev/sda", "-f")}, "source.devices"),
         (DISK, {"device": "a b"}, "source.device"),
         (ISCSI, {"host": SourceHost(name="")}, "source.host.name"),
+        (ISCSI, {"host": SourceHost(name="san:3260")}, "source.host.name"),
+        (ISCSI, {"host": SourceHost(name="fd00::1%eth0;x")}, "source.host.name"),
         (ISCSI, {"host": SourceHost(name="san", port=65536)}, "source.host.port"),
         (ISCSI, {"device": "-x"}, "source.device"),
         (ISCSI, {"initiator": "a\nb"}, "source.initiator"),

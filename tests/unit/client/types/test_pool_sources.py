@@ -72,9 +72,7 @@ SPECS: dict[str, tuple[PoolSpec, pool_pb2.PoolSpec]] = {
     "iscsi_direct": (
         PoolSpec.iscsi_direct("p", host="[fd00::1]", device=IQN, initiator=ME),
         pool_pb2.PoolSpec(
-            iscsi_direct=pool_pb2.IscsiDirectSource(
-                host=pool_pb2.SourceHost(name="[fd00::1]"), device=IQN, initiator=ME
-            )
+            iscsi_direct=pool_pb2.IscsiDirectSource(host=pool_pb2.SourceHost(name="fd00::1"), device=IQN, initiator=ME)
         ),
     ),
     "scsi": (
@@ -99,7 +97,7 @@ SPECS: dict[str, tuple[PoolSpec, pool_pb2.PoolSpec]] = {
         pool_pb2.PoolSpec(
             rbd=pool_pb2.RbdSource(
                 name="vms",
-                hosts=[pool_pb2.SourceHost(name="[fd00::1]", port=6789), pool_pb2.SourceHost(name="mon2")],
+                hosts=[pool_pb2.SourceHost(name="fd00::1", port=6789), pool_pb2.SourceHost(name="mon2")],
                 auth=pool_pb2.SourceAuth(
                     type="ceph", username="admin", secret_uuid="2ec115d7-3a88-3ceb-bc12-0ac909a6fd87"
                 ),
@@ -168,14 +166,14 @@ def test_a_source_of_a_later_agent_is_left_out() -> None:
     [
         ("mon1", SourceHost("mon1")),
         ("mon1:6789", SourceHost("mon1", port=6789)),
-        ("[fd00::1]", SourceHost("[fd00::1]")),
-        ("[fd00::1]:6789", SourceHost("[fd00::1]", port=6789)),
+        ("[fd00::1]:6789", SourceHost("fd00::1", port=6789)),
         ("fd00::1", SourceHost("fd00::1")),
     ],
 )
 def test_a_server_is_read_from_a_word_and_written_as_one(text: str, host: SourceHost) -> None:
     assert SourceHost.parse(text) == host
     assert str(host) == text
+    assert SourceHost.parse("[fd00::1]") == SourceHost("fd00::1")
 
 
 def test_what_any_pool_may_state_goes_out_beside_the_source() -> None:
