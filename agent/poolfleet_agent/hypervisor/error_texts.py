@@ -79,7 +79,7 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
     ),
     libvirt.VIR_ERR_SYSTEM_ERROR: _rules(
         (r"failed to connect to (?:the RADOS monitor|gluster://)", Reason.POOL_UNRESPONSIVE),
-        (r"cannot execute binary", Reason.NOT_SUPPORTED_HERE),
+        (r"cannot execute binary|[Cc]annot find '.*' in path", Reason.NOT_SUPPORTED_HERE),
         (r"directory '.*File name too long", Reason.INVALID_FIELD, "target.path"),
         (r"File name too long", Reason.INVALID_FIELD, "name"),
     ),

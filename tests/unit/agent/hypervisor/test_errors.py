@@ -123,6 +123,7 @@ def test_by_code_and_text(code: int, message: str, reason: Reason) -> None:
         (1, "internal error: Child process (/sbin/pvs) unexpected exit status 127: libvirt: error : cannot execute binary /sbin/pvs", "lvm2"),
         (1, "internal error: /usr/bin/iscsiadm failed new mode for target 'x' with status '127'", "open-iscsi"),
         (38, "cannot execute binary /sbin/parted: No such file or directory", "parted"),
+        (38, "Cannot find 'parted' in path: No such file or directory", "parted"),
         (1, "internal error: Unable to find qemu-img", "qemu-utils"),
         (1, "internal error: missing backend for pool type 12 (zfs)", None),
         (67, "unsupported configuration: unknown pool format type lvs", None),
