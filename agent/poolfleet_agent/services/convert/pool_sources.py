@@ -47,8 +47,6 @@ def source_to(source: PoolSource | None, message: pool_pb2.Pool | pool_pb2.PoolS
 
 
 def _is_stated(message: Any, field: str) -> bool:
-    if field == "adapter":
-        return message.WhichOneof("adapter") is not None
     described = message.DESCRIPTOR.fields_by_name[field]
     return message.HasField(field) if described.has_presence else bool(getattr(message, field))
 
