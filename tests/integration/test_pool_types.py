@@ -6,7 +6,10 @@ the same code of libvirt's, on no storage.
 
 from __future__ import annotations
 
+import os
+import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -216,3 +219,37 @@ def test_a_pool_that_says_more_than_the_typed_form_is_shown_all_the_same(
 
 def test_every_type_has_a_document() -> None:
     assert {document.type: type(document.source) for document in DOCUMENTS.values()} == SOURCES
+
+
+AS_WITH_VIRSH = [
+    "dir - - - - {folder}/as",
+    "fs - - /dev/sdb1 - {folder}/as --source-format ext4",
+    "netfs nfs.example.com /export - - {folder}/as nfs --source-protocol-ver 4.2",
+    "netfs --source-host smb.example.com --source-path share --source-format cifs --target {folder}/as",
+    "logical - - /dev/sdb HostVG /dev/HostVG",
+    "logical --source-dev /dev/sdb --target /dev/as",
+    "disk --source-dev /dev/sdb --source-format gpt --target /dev",
+    "iscsi san.example.com - iqn.2013-06.com.example:pool - /dev/disk/by-path",
+    "iscsi --source-host san --source-dev x --target /dev/disk/by-path --auth-type chap --auth-username kvm"
+    " --secret-usage san --source-initiator iqn.2013-06.com.example:me",
+    "scsi --adapter-name scsi_host3 --target /dev/disk/by-path",
+    "scsi --adapter-wwnn 20000000c9831b4b --adapter-wwpn 10000000c9831b4b --adapter-parent scsi_host5"
+    " --target /dev/disk/by-path",
+    "mpath --target /dev/mapper",
+]
+
+
+@pytest.mark.parametrize("words", AS_WITH_VIRSH)
+def test_virshs_options_make_the_pool_that_virsh_makes(
+    host: EmbeddedHost, agent: poolfleet.AgentClient, words: str
+) -> None:
+    command = ["pool-define-as", "as", *shlex.split(words.format(folder=host.pools_dir))]
+    ours = [str(Path(sys.executable).with_name("poolfleet")), *command]
+    documents = []
+    for line in (["virsh", "--connect", host.libvirtd.uri, *command], ours):
+        environment = os.environ | {"POOLFLEET_SOCKET": host.agent.target}
+        done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        documents.append(dumped(host, "as").replace(agent.pools.get("as", max_staleness_s=0).uuid, "UUID"))
+        agent.pools.undefine("as")
+    assert documents[0] == documents[1]
