@@ -39,6 +39,24 @@ def test_volumes_are_created_and_deleted_where_virsh_cannot(healthy: Lab, agent:
 
 
 @pytest.mark.parametrize("version", [pytest.param("3", marks=pytest.mark.full), "4.2"])
+@pytest.mark.parametrize("volume_format", ["raw", "qcow2"])
+def test_volumes_are_resized_where_virsh_cannot(
+    healthy: Lab, agent: AgentClient, version: str, volume_format: str
+) -> None:
+    agent.pools.ensure(share("squashed", version=version), autostart=False)
+    agent.volumes.create("squashed", VolumeSpec("v", capacity_bytes=MIB, allocation_bytes=0, format=volume_format))
+    assert healthy.hosts[0].ssh_any("virsh vol-resize v 2M --pool squashed").status != 0
+    for capacity_bytes, allocate in ((2 * MIB, False), (MIB, False), (3 * MIB, True)):
+        asked = agent.volumes.resize("squashed", "v", capacity_bytes, allow_shrink=True, allocate=allocate)
+        assert asked.changed
+        assert not agent.volumes.resize("squashed", "v", capacity_bytes).changed
+        assert agent.volumes.get("squashed", "v", max_staleness_s=0).capacity_bytes == capacity_bytes
+    assert int(healthy.server.ssh(f"stat -c %b {FOLDER}/v")) * 512 >= 2 * MIB
+    assert files(healthy) == ["libvirt-qemu 600 v"]
+    agent.volumes.delete("squashed", "v")
+
+
+@pytest.mark.parametrize("version", [pytest.param("3", marks=pytest.mark.full), "4.2"])
 def test_a_directory_that_is_closed_to_others_is_told_at_the_start(
     healthy: Lab, agent: AgentClient, version: str
 ) -> None:

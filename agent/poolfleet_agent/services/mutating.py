@@ -25,6 +25,7 @@ MutationRequest: TypeAlias = (
     | pools.AdoptStorageRequest
     | volumes.CreateVolumeRequest
     | volumes.DeleteVolumeRequest
+    | volumes.ResizeVolumeRequest
 )
 
 

@@ -38,6 +38,7 @@ class Volumes(Face[volumes.Volumes]):
     read_all = blocking(volumes.Volumes.read_all)
     create = blocking(volumes.Volumes.create)
     delete = blocking(volumes.Volumes.delete)
+    resize = blocking(volumes.Volumes.resize)
 
 
 class Operations(Face[operations.Operations]):

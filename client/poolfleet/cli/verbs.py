@@ -36,6 +36,7 @@ _ORDER = (
         "update",
         "edit",
         "undefine",
+        "resize",
         "delete",
     ),
     *("erase", "start", "stop", "restart", "build", "refresh", "autostart", "supervise", "probe", "discover"),

@@ -36,7 +36,7 @@ from poolfleet_agent.model.ports import (
 )
 from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.model.volume import VolumeFacts, VolumeListing
-from tests.unit.agent.fake_files import FakeFiles, FakeImages
+from tests.unit.agent.fake_files import FakeContents, FakeFiles, FakeImages
 from tests.unit.agent.fake_mounts import FakeMounts, MemoryMountStore
 from tests.unit.agent.memory_operations import MemoryOperations
 
@@ -197,6 +197,21 @@ class FakeHypervisor:
         if self.volumes[pool].pop(volume, None) is None:
             raise ModelError(Reason.VOLUME_NOT_FOUND, f"no volume {volume}")
 
+    async def resize_volume(
+        self,
+        pool: str,
+        volume: str,
+        capacity_bytes: int,
+        *,
+        allocate: bool,
+        server: str | None,
+        proven: Callable[[], None] | None = None,
+    ) -> None:
+        await self._answer(f"resize_volume {pool} {volume} {capacity_bytes}", None)
+        if proven is not None:
+            proven()
+        self.volumes[pool][volume] = replace(self.volumes[pool][volume], capacity_bytes=capacity_bytes)
+
     async def read_domains(self) -> DomainReading:
         await self._answer("read_domains", None)
         return self.domains
@@ -331,6 +346,7 @@ class FakeHost:
         self.grace = ServerGrace(files=self.files, mounts=self.pool_mounts)
         self.quarantine = Quarantine(mounts=self.pool_mounts, registry=self.registry, chains=self.looker.chains)
         self.images = FakeImages(self.files)
+        self.contents = FakeContents()
         self.own_stops = OwnStops(clock=self.clock)
         self.refreshing = Refreshing(
             hypervisor=self.hypervisor, quarantine=self.quarantine, grace=self.grace, own_stops=self.own_stops
