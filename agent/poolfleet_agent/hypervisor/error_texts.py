@@ -77,7 +77,7 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
         (r"shrink capacity below existing allocation", Reason.WRONG_STATE),
     ),
     libvirt.VIR_ERR_SYSTEM_ERROR: _rules(
-        (r"cannot execute binary", Reason.NOT_SUPPORTED_HERE),
+        (r"cannot execute binary|Cannot find '[^']*' in path", Reason.NOT_SUPPORTED_HERE),
         (r"directory '.*File name too long", Reason.INVALID_FIELD, "target.path"),
         (r"File name too long", Reason.INVALID_FIELD, "name"),
     ),

@@ -6,7 +6,7 @@ from types import ModuleType
 from poolfleet_agent.model.image import ImageFile
 from poolfleet_agent.model.ports.images import JobListener
 from poolfleet_agent.model.share_user import ROOT, ShareUser
-from poolfleet_agent.processes import allocate
+from poolfleet_agent.processes import allocate, wipe
 from poolfleet_agent.processes.child import own_program
 from poolfleet_agent.processes.failures import failure
 from poolfleet_agent.processes.jobs import Jobs, Workplace
@@ -26,6 +26,10 @@ class FileContents:
         """Take all bytes up to that length from the storage, as that user; what is there stays."""
         await self._run(allocate, file, str(size_bytes), user=user, listener=listener, timeout_s=timeout_s)
 
+    async def wipe(self, file: ImageFile, *, user: ShareUser, listener: JobListener, timeout_s: float) -> None:
+        """Overwrite with zeros all that is written in it, as that user; its length and its holes stay."""
+        await self._run(wipe, file, user=user, listener=listener, timeout_s=timeout_s)
+
     async def _run(
         self,
         program: ModuleType,
@@ -41,4 +45,4 @@ class FileContents:
         place = Workplace(ROOT, folder, file.device)
         finished = await self._jobs.run(argv, place, listener=listener, timeout_s=timeout_s, heard=Hearing(listener))
         if finished.status != 0:
-            raise failure(posixpath.basename(argv[3]), finished.words, finished.status or 0, file.path)
+            raise failure(program.__name__.rpartition(".")[2], finished.words, finished.status or 0, file.path)

@@ -26,6 +26,7 @@ MutationRequest: TypeAlias = (
     | volumes.CreateVolumeRequest
     | volumes.DeleteVolumeRequest
     | volumes.ResizeVolumeRequest
+    | volumes.WipeVolumeRequest
 )
 
 

@@ -21,7 +21,7 @@ from poolfleet.v1 import volume_service_pb2 as pb
 
 
 class Volumes:
-    """Creates, reads, resizes and deletes volumes. The tail of mutations is that of `Pools`."""
+    """Creates, reads, resizes, wipes and deletes volumes. The tail of mutations is that of `Pools`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -199,6 +199,39 @@ class Volumes:
                 request_id = request_id or str(uuid4())
         return await mutations.run(
             self._connection, self._connection.volumes.ResizeVolume, request, request_id, timeout_s, wait=wait
+        )
+
+    async def wipe(
+        self,
+        pool: str,
+        volume: str,
+        *,
+        algorithm: str = "zero",
+        allow_in_use: bool = False,
+        etag: str = "",
+        validate_only: bool = False,
+        request_id: str | None = None,
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> Operation:
+        """Overwrite what a volume holds, so that nobody reads it any more. A file is raw then, of the same length.
+
+        algorithm: in libvirt's spelling: zero, nnsa, dod, bsi, gutmann, schneier, pfitzner7, pfitzner33, random, trim
+        (Unsupported, NOT_SUPPORTED_HERE, where the host lacks what it needs). allow_in_use: even where domains or other
+        volumes use it (else FailedPrecondition, VOLUME_IN_USE). It may take long: with wait=False it can be watched,
+        and by zero cancelled.
+        """
+        with representable:
+            request = pb.WipeVolumeRequest(
+                pool=pool,
+                volume=volume,
+                algorithm=algorithm,
+                allow_in_use=allow_in_use,
+                etag=etag,
+                validate_only=validate_only,
+            )
+        return await mutations.run(
+            self._connection, self._connection.volumes.WipeVolume, request, request_id, timeout_s, wait=wait
         )
 
 

@@ -39,6 +39,7 @@ class Volumes(Face[volumes.Volumes]):
     create = blocking(volumes.Volumes.create)
     delete = blocking(volumes.Volumes.delete)
     resize = blocking(volumes.Volumes.resize)
+    wipe = blocking(volumes.Volumes.wipe)
 
 
 class Operations(Face[operations.Operations]):

@@ -32,7 +32,7 @@ GROUPS = {
         ("pools",),
     ),
     "volume": GroupOfVerbs(
-        "Storage volumes: create, look at, resize and delete them.",
+        "Storage volumes: create, look at, resize, wipe and delete them.",
         ("volume.reads", "volume.disk_xml", "volume.changes", "volume.contents"),
         ("vol", "vols", "volumes"),
     ),

@@ -37,6 +37,7 @@ _ORDER = (
         "edit",
         "undefine",
         "resize",
+        "wipe",
         "delete",
     ),
     *("erase", "start", "stop", "restart", "build", "refresh", "autostart", "supervise", "probe", "discover"),

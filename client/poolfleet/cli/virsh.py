@@ -198,6 +198,7 @@ TABLE: dict[str, Command] = {
             ),
             _resized,
         ),
+        Command("vol-wipe", "volume wipe", (*_needs("vol"), *_IN_POOL, *_may("algorithm")), _volume),
         Command("vol-path", "volume show", (*_needs("vol"), *_IN_POOL), _volume_or_key("path")),
         Command("vol-key", "volume show", (*_needs("vol"), *_IN_POOL), _volume_or_key("key")),
         Command("vol-name", "volume find", _needs("vol"), lambda given: [given["vol"], "--field", "name"]),

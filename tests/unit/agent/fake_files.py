@@ -164,6 +164,7 @@ class FakeContents:
 
     def __init__(self) -> None:
         self.allocated: list[tuple[ImageFile, int, ShareUser]] = []
+        self.wiped: list[tuple[ImageFile, ShareUser]] = []
         self.held: asyncio.Event | None = None
         self.failing: ModelError | None = None
 
@@ -171,6 +172,10 @@ class FakeContents:
         self, file: ImageFile, size_bytes: int, *, user: ShareUser, listener: JobListener, timeout_s: float
     ) -> None:
         self.allocated.append((file, size_bytes, user))
+        await self._work()
+
+    async def wipe(self, file: ImageFile, *, user: ShareUser, listener: JobListener, timeout_s: float) -> None:
+        self.wiped.append((file, user))
         await self._work()
 
     async def _work(self) -> None:

@@ -220,6 +220,12 @@ class Hypervisor(Protocol):
         """
         ...
 
+    async def wipe_volume(
+        self, pool: str, volume: str, algorithm: str, *, server: str | None, proven: Callable[[], None] | None = None
+    ) -> None:
+        """Overwrite what a volume holds, by one of model.wiping.ALGORITHMS: VOLUME_NOT_FOUND, NOT_SUPPORTED_HERE."""
+        ...
+
     async def read_domains(self) -> DomainReading:
         """Read what the domains refer to, on every domain URI; never raises for a URI that fails: `missing` says it."""
         ...

@@ -56,3 +56,7 @@ class Contents(Protocol):
     ) -> None:
         """Take all bytes up to that length from the storage, as that user; what is there stays."""
         ...
+
+    async def wipe(self, file: ImageFile, *, user: ShareUser, listener: JobListener, timeout_s: float) -> None:
+        """Overwrite with zeros all that is written in it, as that user; its length and its holes stay."""
+        ...

@@ -1,4 +1,4 @@
-"""The verbs that change what a volume that exists holds: resize."""
+"""The verbs that change what a volume that exists holds: resize and wipe."""
 
 from __future__ import annotations
 
@@ -66,4 +66,32 @@ async def resize_volume(
         )
 
     change = Change(ask=ask, doing=f"resize volume {word.text}", done="resized", already="already of that size")
+    return await carry_out(cli, change, host=word.host)
+
+
+@changes(
+    app,
+    "wipe",
+    "poolfleet volume wipe vm_data/old.qcow2",
+    "poolfleet volume wipe kvm7:local/secret.raw --algorithm nnsa --no-wait",
+)
+async def wipe_volume(
+    cli: Session,
+    /,
+    *,
+    volume: VolumeArgument,
+    algorithm: Annotated[
+        str,
+        choice("--algorithm", about="zero, nnsa, dod, bsi, gutmann, schneier, pfitzner7, pfitzner33, random or trim."),
+    ] = "zero",
+    allow_in_use: AllowInUse = False,
+) -> ExitCode:
+    """Overwrite what a volume holds. A file is raw afterwards, whatever its format was."""
+    word = volume_word(volume)
+
+    async def ask(client: AgentClient, asked: Asked) -> Operation:
+        pool, name = await named_volume(client, word)
+        return await client.volumes.wipe(pool, name, algorithm=algorithm, allow_in_use=allow_in_use, **asked)
+
+    change = Change(ask=ask, doing=f"wipe volume {word.text}", done="wiped", already="already wiped")
     return await carry_out(cli, change, host=word.host)

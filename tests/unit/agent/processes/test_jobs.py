@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,37 +14,15 @@ import pytest
 
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.image import ImageFile, NewImage
-from poolfleet_agent.model.operation import Progress
 from poolfleet_agent.model.resizing import Resizing
 from poolfleet_agent.model.share_user import ROOT, ShareUser
 from poolfleet_agent.model.volume import BackingStore
 from poolfleet_agent.processes.child import Children
 from poolfleet_agent.processes.jobs import Jobs, Workplace
 from poolfleet_agent.processes.qemu_img import QemuImg, create_arguments, resize_arguments
+from tests.unit.agent.processes.conftest import LIMIT_S, Listener
 
-LIMIT_S = 30.0
 AT_ROOT = Workplace(ROOT, "/")
-
-
-class Listener:
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    async def waits(self) -> None:
-        self.told.append("waits")
-
-    async def begins(self) -> None:
-        self.told.append("begins")
-
-    async def progress(self, progress: Progress) -> None:
-        self.told.append(f"{progress.done_bytes} of {progress.total_bytes}")
-
-
-@pytest.fixture
-async def children() -> AsyncIterator[Children]:
-    children = Children()
-    yield children
-    await children.close()
 
 
 def until_there(path: Path) -> list[str]:

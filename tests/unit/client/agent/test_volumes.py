@@ -135,3 +135,12 @@ async def test_a_delta_that_failed_on_the_agent_is_not_added_by_another_try(
     with pytest.raises(Unavailable) if times == 1 else contextlib.nullcontext():
         await client.volumes.resize("images", "a", **sizes)
     assert len(stub.sent("ResizeVolume")) == times
+
+
+async def test_a_wipe_is_by_zeros_unless_something_else_is_said(stub: StubAgent, client: AgentClient) -> None:
+    stub.on("WipeVolume", volume_service_pb2.WipeVolumeResponse(operation=succeeded(volume_result=QCOW2)))
+    await client.volumes.wipe("images", "a")
+    await client.volumes.wipe("images", "a", algorithm="dod", allow_in_use=True, etag="e")
+    plain, full = stub.sent("WipeVolume")
+    assert (plain.pool, plain.volume, plain.algorithm, plain.allow_in_use) == ("images", "a", "zero", False)
+    assert (full.algorithm, full.allow_in_use, full.etag) == ("dod", True, "e")

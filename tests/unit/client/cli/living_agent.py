@@ -254,6 +254,11 @@ class LivingAgent(StubAgent):
         operation = self._did("RESIZE_VOLUME", request, request.pool, volume=request.volume, changed=changed)
         return volume_service_pb2.ResizeVolumeResponse(operation=operation)
 
+    async def WipeVolume(self, request: Any) -> volume_service_pb2.WipeVolumeResponse:
+        self._volume(request.pool, request.volume)
+        operation = self._did("WIPE_VOLUME", request, request.pool, volume=request.volume, changed=True)
+        return volume_service_pb2.WipeVolumeResponse(operation=operation)
+
     async def ListDomainDisks(self, request: Any) -> inventory_service_pb2.ListDomainDisksResponse:
         wanted = request.filter
         disks = [

@@ -207,6 +207,15 @@ async def test_a_volume_is_resized_to_and_by(agent: LivingAgent, poolfleet: Term
         assert (ran.code, "say how large" in ran.err) == (2, True)
 
 
+async def test_a_volume_is_wiped(agent: LivingAgent, poolfleet: Terminal) -> None:
+    agent.has_pool("p")
+    agent.has_volume("p", "v")
+    assert (await poolfleet("volume", "wipe", "p/v")).out == "volume p/v wiped\n"
+    assert (await poolfleet("vol-wipe", "v", "p", "nnsa")).out == "volume p/v wiped\n"
+    assert [request.algorithm for request in agent.sent("WipeVolume")] == ["zero", "nnsa"]
+    assert (await poolfleet("volume", "wipe", "p/none")).code == 4
+
+
 async def test_users_of_a_volume_are_listed(agent: LivingAgent, poolfleet: Terminal) -> None:
     agent.has_pool("p")
     agent.has_volume("p", "v")

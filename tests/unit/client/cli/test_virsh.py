@@ -61,6 +61,8 @@ def new_form(words: str) -> str:
             "volume resize /vm_data/web1 --by -1G --allow-shrink",
         ),
         ("vol-resize /vm_data/web1 -1G --shrink --delta", "volume resize /vm_data/web1 --by -1G --allow-shrink"),
+        ("vol-wipe web1 vm_data", "volume wipe vm_data/web1"),
+        ("vol-wipe /vm_data/web1 --algorithm nnsa", "volume wipe /vm_data/web1 --algorithm nnsa"),
         ("vol-create vm_data vol.xml", "volume create vm_data --file vol.xml"),
         ("vol-path web1 --pool vm_data", "volume show vm_data/web1 --field path"),
         ("vol-name /vm_data/web1", "volume find /vm_data/web1 --field name"),
