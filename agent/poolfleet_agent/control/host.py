@@ -34,8 +34,8 @@ class HostRules:
     overcommit_ratio: float = 0.0
     overcommit_ratios: Mapping[str, float] = field(default_factory=dict)
     operation_timeout_s: float = 600.0
-    job_timeout_s: float = 24 * 3600.0
-    """For what takes as long as a volume is large."""
+    copy_timeout_s: float = 23 * 3600.0
+    """For what copies or fills whole volumes: less than a day, after which its reservation would be anybody's."""
     start_timeout_s: float = 300.0
     mount_retries: RetryPolicy = field(default_factory=RetryPolicy)
     allowed_mount_options: Collection[str] = ()

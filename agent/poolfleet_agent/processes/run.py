@@ -2,7 +2,7 @@
 
 import asyncio
 from asyncio import StreamReader
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from poolfleet_agent.processes.child import Child, Children
@@ -30,8 +30,8 @@ class Finished:
         return " ".join(self.stderr.decode(errors="backslashreplace").split())
 
 
-Heard = Callable[[bytes], Awaitable[None]]
-"""Is told what a program says on its standard output, piece by piece."""
+def unheard(_: bytes) -> None:
+    """Nobody wants to know."""
 
 
 async def run(
@@ -40,17 +40,18 @@ async def run(
     *,
     timeout_s: float,
     most_output_bytes: int = MOST_OUTPUT_BYTES,
-    heard: Heard | None = None,
+    heard: Callable[[bytes], None] = unheard,
 ) -> Finished:
     """Run a program to its end, or kill its group after `timeout_s`: INTERNAL where it can not be started.
 
-    Its standard input is empty. `heard` must not raise. What others write that have its pipes still is not waited for.
+    Its standard input is empty. `heard` is given what it writes to its standard output, as it comes. What others write
+    that have its pipes still is not waited for.
     """
     child = await children.start_heard(argv[0], argv[1:])
     stdout, stderr = bytearray(), bytearray()
     reading = [
-        asyncio.create_task(_collect(stream, into, most_output_bytes, told))
-        for stream, into, told in ((child.stdout, stdout, heard), (child.stderr, stderr, None))
+        asyncio.create_task(_collect(stream, into, most_output_bytes, listener))
+        for stream, into, listener in ((child.stdout, stdout, heard), (child.stderr, stderr, unheard))
         if stream is not None
     ]
     try:
@@ -77,9 +78,8 @@ async def _status_within(child: Child, timeout_s: float) -> int | None:
     return None
 
 
-async def _collect(stream: StreamReader, into: bytearray, most_bytes: int, heard: Heard | None) -> None:
+async def _collect(stream: StreamReader, into: bytearray, most_bytes: int, heard: Callable[[bytes], None]) -> None:
     """Read to the end; what is too much is read too, or the program would wait for us, and dropped."""
     while chunk := await stream.read(_CHUNK_BYTES):
         into += chunk[: most_bytes - len(into)]
-        if heard is not None:
-            await heard(chunk)
+        heard(chunk)

@@ -160,11 +160,12 @@ class FakeImages:
 
 
 class FakeContents:
-    """Does nothing to files; one in `held` waits there, `failing` fails."""
+    """Does nothing to files; one in `held` waits there, `failing` fails. A wipe has its turn when `busy` is set."""
 
     def __init__(self) -> None:
         self.allocated: list[tuple[ImageFile, int, ShareUser]] = []
         self.wiped: list[tuple[ImageFile, ShareUser]] = []
+        self.busy: asyncio.Event | None = None
         self.held: asyncio.Event | None = None
         self.failing: ModelError | None = None
 
@@ -175,6 +176,10 @@ class FakeContents:
         await self._work()
 
     async def wipe(self, file: ImageFile, *, user: ShareUser, listener: JobListener, timeout_s: float) -> None:
+        if self.busy is not None:
+            await listener.waits()
+            await self.busy.wait()
+            await listener.begins()
         self.wiped.append((file, user))
         await self._work()
 

@@ -79,7 +79,7 @@ class ResizeVolume(Mutation):
 
         return Work(
             perform=perform,
-            timeout_s=self.host.rules.job_timeout_s if self.allocate else self.host.rules.operation_timeout_s,
+            timeout_s=self.host.rules.copy_timeout_s if self.allocate else self.host.rules.operation_timeout_s,
             warnings=warnings,
             # What interrupts qemu-img leaves an image that has to be mended.
             cancellable=made_here and self.allocate and change.format == "raw",

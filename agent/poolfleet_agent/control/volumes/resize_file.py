@@ -39,7 +39,7 @@ async def resize_file(
             await _resize_raw(host, acting, file, change, report)
         else:
             await host.images.resize(
-                file, change, user=acting.user, listener=report, timeout_s=host.rules.job_timeout_s
+                file, change, user=acting.user, listener=report, timeout_s=host.rules.copy_timeout_s
             )
     except ModelError as error:
         raise host.actors.denied(entry, error) from error
@@ -54,7 +54,7 @@ async def _resize_raw(host: Host, acting: Acting, file: ImageFile, change: Resiz
             await length.change(old_bytes, new_bytes)
         if change.allocate:
             await host.contents.allocate(
-                file, new_bytes, user=acting.user, listener=report, timeout_s=host.rules.job_timeout_s
+                file, new_bytes, user=acting.user, listener=report, timeout_s=host.rules.copy_timeout_s
             )
     except (ModelError, asyncio.CancelledError):
         if change.grows:

@@ -1,6 +1,7 @@
 """WipeVolume: overwrite what a volume holds that nobody on this host uses."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
@@ -14,15 +15,33 @@ from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.report import Report
 from poolfleet_agent.control.volumes.existing import existing_volume, file_of_volume
 from poolfleet_agent.control.volumes.place import path_in_pool
-from poolfleet_agent.inventory.snapshot import PoolEntry
+from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.image import ImageFile
-from poolfleet_agent.model.operation import OperationKind
-from poolfleet_agent.model.ports import FileFacts
+from poolfleet_agent.model.operation import OperationKind, Progress
+from poolfleet_agent.model.ports import FileFacts, JobListener
 from poolfleet_agent.model.quarantine import Use
 from poolfleet_agent.model.wiping import ZERO, check_algorithm
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _AskedAgain:
+    """Listens for a report, and asks once more when a job that had to wait has its turn: guests were started since."""
+
+    report: Report
+    ask: Callable[[], Awaitable[None]]
+
+    async def waits(self) -> None:
+        await self.report.waits()
+
+    async def begins(self) -> None:
+        await self.ask()
+        await self.report.begins()
+
+    async def progress(self, progress: Progress) -> None:
+        await self.report.progress(progress)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +66,7 @@ class WipeVolume(Mutation):
         check_algorithm(self.algorithm)
         entry, record = await existing_volume(self.host, self.pool, self.volume, etag=self.etag, use=Use.WRITE)
         file = await file_of_volume(self.host, entry, record)
-        if not self.allow_in_use:
-            await check_volume_not_in_use(self.host, entry, record)
+        await self._check_not_in_use(entry, record)
         acting = await self.host.actors.acting(entry)
         wiped_here = file if self.algorithm == ZERO else None
         if wiped_here is None and acting.squashed:
@@ -56,7 +74,8 @@ class WipeVolume(Mutation):
 
         async def perform(report: Report) -> Outcome:
             if wiped_here is not None:
-                await self._wipe_here(acting, entry, wiped_here, report)
+                listener = _AskedAgain(report, partial(self._check_not_in_use, entry, record))
+                await self._wipe_here(acting, entry, wiped_here, listener)
             else:
                 await self._have_wiped(entry)
             after = await self.host.looker.volume(self.pool, self.volume)
@@ -65,18 +84,22 @@ class WipeVolume(Mutation):
 
         return Work(
             perform=perform,
-            timeout_s=self.host.rules.job_timeout_s,
+            timeout_s=self.host.rules.copy_timeout_s,
             cancellable=wiped_here is not None,
             hopeless=partial(self.host.quarantine.until_unresponsive, entry),
         )
 
-    async def _wipe_here(self, acting: Acting, entry: PoolEntry, found: FileFacts, report: Report) -> None:
+    async def _check_not_in_use(self, entry: PoolEntry, record: VolumeRecord) -> None:
+        if not self.allow_in_use:
+            await check_volume_not_in_use(self.host, entry, record)
+
+    async def _wipe_here(self, acting: Acting, entry: PoolEntry, found: FileFacts, listener: JobListener) -> None:
         # Its turn may come late: what is unmounted by then must not be touched below.
         device = self.host.quarantine.device(entry, Use.WRITE)
         file = ImageFile(path=path_in_pool(entry, self.volume) or "", inode=found.inode, device=device)
         try:
             await self.host.contents.wipe(
-                file, user=acting.user, listener=report, timeout_s=self.host.rules.job_timeout_s
+                file, user=acting.user, listener=listener, timeout_s=self.host.rules.copy_timeout_s
             )
         except ModelError as error:
             await self._refresh_or_log()

@@ -33,12 +33,16 @@ def small(fake: FakeHost) -> FakeHost:
 
 
 def resize(
-    fake: FakeHost, capacity_bytes: int | None = None, *, promises: Promises | None = None, **asked: Any
+    fake: FakeHost,
+    capacity_bytes: int | None = None,
+    *,
+    promises: Promises | None = None,
+    ratio: float = 0.0,
+    **asked: Any,
 ) -> ResizeVolume:
     size = NewSize(capacity_bytes=capacity_bytes, delta_bytes=asked.pop("delta_bytes", None))
-    return ResizeVolume(
-        host=use_case_host(fake), promises=promises or Promises(), pool="p", volume="v", size=size, **asked
-    )
+    host = use_case_host(fake, overcommit_ratio=ratio)
+    return ResizeVolume(host=host, promises=promises or Promises(), pool="p", volume="v", size=size, **asked)
 
 
 async def resized(fake: FakeHost, *size: int, **asked: Any) -> Operation:
@@ -145,6 +149,11 @@ async def test_what_is_promised_to_others_is_not_there_to_be_allocated(small: Fa
         assert (await refusal(small, 600 * MIB, allocate=True, promises=promises)).reason is Reason.NO_SPACE
         assert promises.of("p").at_once_bytes == 600 * MIB
     assert (await resized(small, 600 * MIB, allocate=True, promises=promises)).failure is None
+
+
+async def test_what_is_added_counts_as_provisioned(small: FakeHost) -> None:
+    assert (await refusal(small, 1001 * MIB, ratio=1.0)).reason is Reason.NO_SPACE
+    assert (await resized(small, 1001 * MIB, ratio=2.0)).changed
 
 
 async def _two_at_once(fake: FakeHost, running: Operations, **asked: Any) -> list[Any]:

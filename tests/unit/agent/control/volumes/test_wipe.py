@@ -75,13 +75,33 @@ async def test_where_root_is_nobody_the_share_s_user_wipes_and_only_with_zeros(f
     assert by_libvirt(full) == []
 
 
-@pytest.mark.parametrize("state", [DomainState.ACTIVE, DomainState.INACTIVE])
-async def test_what_a_guest_uses_is_not_wiped(full: FakeHost, state: DomainState) -> None:
+def used(fake: FakeHost, state: DomainState) -> None:
     reference = DomainReference(
         domain="web", domain_uuid="u", domain_state=state, role=DiskRole.DISK, target="vda",
         source_kind="volume", pool="p", volume="v",
     )  # fmt: skip
-    full.hypervisor.domains = DomainReading(references=(reference,))
+    fake.hypervisor.domains = DomainReading(references=(reference,))
+
+
+@pytest.mark.parametrize("allow_in_use", [False, True])
+async def test_what_a_guest_came_to_use_while_the_wipe_waited_for_its_turn_is_not_wiped(
+    full: FakeHost, allow_in_use: bool
+) -> None:
+    running = operations()
+    full.contents.busy = asyncio.Event()
+    asked = asyncio.create_task(running.submit(wipe(full, allow_in_use=allow_in_use), CALLER))
+    await until(lambda: [one for one in running.journal.newest_first() if one.state is OperationState.PENDING])
+    used(full, DomainState.ACTIVE)
+    full.contents.busy.set()
+    ended = await running.journal.wait((await asked).id, 5)
+    assert ended.changed is allow_in_use
+    assert ended.failure is None or ended.failure.reason is Reason.VOLUME_IN_USE
+    assert len(full.contents.wiped) == int(allow_in_use)
+
+
+@pytest.mark.parametrize("state", [DomainState.ACTIVE, DomainState.INACTIVE])
+async def test_what_a_guest_uses_is_not_wiped(full: FakeHost, state: DomainState) -> None:
+    used(full, state)
     assert await refusal(full) is Reason.VOLUME_IN_USE
     assert full.contents.wiped == []
     assert (await wiped(full, allow_in_use=True)).changed
