@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from poolfleet import Cancelled, FailedPrecondition, PoolSpec, VolumeSpec
+from poolfleet import Cancelled, FailedPrecondition, PoolSpec, Unsupported, VolumeSpec
 from poolfleet.aio import AgentClient
 from poolfleet.types.operation import OperationState
 from poolfleet.types.pool import PoolState
@@ -175,6 +175,64 @@ if os.geteuid() == 0:
         found = await client.volumes.get("far", "v", max_staleness_s=0)
         assert found.backing_store
         assert (found.backing_store.path, found.backing_store.format) == (base, "raw")
+
+    @pytest.mark.parametrize("volume_format", ["raw", "qcow2"])
+    async def test_what_virsh_cannot_resize_is_resized(
+        client: AgentClient, host: EmbeddedHost, share: SquashedShare, volume_format: str
+    ) -> None:
+        await client.volumes.create("far", volume(format=volume_format))
+        beside = virsh(host, "vol-resize", "v", "2M", "--pool", "far")
+        assert "ermission denied" in beside.stderr
+        changes: list[tuple[dict[str, Any], int]] = [
+            ({"capacity_bytes": 2 * MIB}, 2 * MIB),
+            ({"delta_bytes": MIB}, 3 * MIB),
+            ({"capacity_bytes": MIB, "allow_shrink": True}, MIB),
+            ({"capacity_bytes": 4 * MIB, "allocate": True}, 4 * MIB),
+        ]
+        for asked, capacity_bytes in changes:
+            assert (await client.volumes.resize("far", "v", **asked)).changed
+            assert not (await client.volumes.resize("far", "v", capacity_bytes)).changed
+            found = await client.volumes.get("far", "v", max_staleness_s=0)
+            assert (found.format, found.capacity_bytes) == (volume_format, capacity_bytes)
+        facts = (share.files / "v").stat()
+        assert (facts.st_uid, facts.st_gid, stat.S_IMODE(facts.st_mode)) == (QEMU_UID, KVM_GID, 0o600)
+        assert facts.st_blocks * 512 >= 3 * MIB
+        assert names(share) == ["v"]
+
+    async def test_a_file_of_another_owner_cannot_be_changed_and_that_is_said(
+        client: AgentClient, share: SquashedShare
+    ) -> None:
+        await client.volumes.create("far", volume())
+        os.chown(share.files / "v", 1234, 1234)
+        (share.files / "v").chmod(0o644)
+        for allocate in (False, True):
+            with pytest.raises(FailedPrecondition) as refused:
+                await client.volumes.resize("far", "v", 2 * MIB, allocate=allocate)
+            assert refused.value.reason == "SQUASHED"
+        with pytest.raises(FailedPrecondition) as refused:
+            await client.volumes.wipe("far", "v")
+        assert refused.value.reason == "SQUASHED"
+        assert (share.files / "v").stat().st_size == MIB
+
+    @pytest.mark.parametrize("volume_format", ["raw", "qcow2"])
+    async def test_what_virsh_cannot_wipe_is_wiped_with_zeros_only(
+        client: AgentClient, host: EmbeddedHost, share: SquashedShare, volume_format: str
+    ) -> None:
+        await client.volumes.create("far", volume(format=volume_format))
+        with (share.files / "v").open("r+b") as file:
+            file.seek(-7, os.SEEK_END)
+            file.write(b"secret!")
+        before = (share.files / "v").stat()
+        assert "ermission denied" in virsh(host, "vol-wipe", "v", "--pool", "far").stderr
+        with pytest.raises(Unsupported) as refused:
+            await client.volumes.wipe("far", "v", algorithm="nnsa")
+        assert refused.value.reason == "NOT_SUPPORTED_HERE"
+        assert (await client.volumes.wipe("far", "v")).changed
+        after = (share.files / "v").stat()
+        assert (share.files / "v").read_bytes() == bytes(before.st_size)
+        assert (after.st_uid, after.st_gid, after.st_mode) == (before.st_uid, before.st_gid, before.st_mode)
+        assert (await client.volumes.get("far", "v", max_staleness_s=0)).format == "raw"
+        assert names(share) == ["v"]
 
     async def test_mode_is_as_asked_and_an_owner_that_cannot_be_is_refused(
         client: AgentClient, share: SquashedShare

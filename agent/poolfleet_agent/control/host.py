@@ -23,7 +23,7 @@ from poolfleet_agent.model.mount_failure import RetryPolicy
 from poolfleet_agent.model.names import check_absolute_path, check_known_name
 from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES, PoolDefinition
 from poolfleet_agent.model.pool_source import local_devices
-from poolfleet_agent.model.ports import Clock, Encoder, Files, Hypervisor, Images, Mounts
+from poolfleet_agent.model.ports import Clock, Contents, Encoder, Files, Hypervisor, Images, Mounts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +35,8 @@ class HostRules:
     overcommit_ratio: float = 0.0
     overcommit_ratios: Mapping[str, float] = field(default_factory=dict)
     operation_timeout_s: float = 600.0
+    copy_timeout_s: float = 23 * 3600.0
+    """For what copies or fills whole volumes: less than a day, after which its reservation would be anybody's."""
     start_timeout_s: float = 300.0
     mount_retries: RetryPolicy = field(default_factory=RetryPolicy)
     allowed_mount_options: Collection[str] = ()
@@ -56,6 +58,7 @@ class Host:
     quarantine: Quarantine
     actors: Actors
     images: Images
+    contents: Contents
     refreshing: Refreshing
     refreshes: Turns[None]
     """The same, by name: several who ask share one."""

@@ -50,6 +50,8 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
         (_QEMU_IMG + r"Read-only file system", Reason.READ_ONLY),
         (_QEMU_IMG + r"Stale file handle", Reason.STALE),
         (_QEMU_IMG + r"(?:too large|too big|Invalid image size)", Reason.TOO_LARGE),
+        (_QEMU_IMG + r"Failed to get .*lock", Reason.VOLUME_IN_USE),
+        (_QEMU_IMG + r"File too large", Reason.TOO_LARGE),
         (_QEMU_IMG + r"(?:Unknown file format|not support)", Reason.NOT_SUPPORTED_HERE),
         (_QEMU_IMG + r"(?:does not accept|Invalid |must be|should be)", Reason.INVALID_FIELD, "xml"),
         (_QEMU_IMG + r"(?:Could not open|Permission denied|No such file|not in \S+ format)", Reason.PATH_NOT_USABLE),
@@ -59,6 +61,7 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
         (r"already (?:exists|defined) with uuid", Reason.POOL_EXISTS),
         (r"source conflict with pool: '(?P<existing_pool>.*)'", Reason.SOURCE_IN_USE),
         (r"already active", Reason.POOL_EXISTS),
+        (r"Not enough space left in storage pool", Reason.NO_SPACE),
     ),
     libvirt.VIR_ERR_OPERATION_INVALID: _rules(
         (r"pool is already active as", Reason.POOL_EXISTS),
@@ -72,6 +75,7 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
     ),
     libvirt.VIR_ERR_INVALID_ARG: _rules(
         (r"device path '(?P<path>.*)' doesn't exist", Reason.PATH_NOT_USABLE),
+        (r"shrink capacity below existing allocation", Reason.WRONG_STATE),
     ),
     libvirt.VIR_ERR_XML_ERROR: _rules(
         # Told when the pool starts: the definition is as it was, the adapter is not there.

@@ -20,6 +20,8 @@ class OperationKind(StrEnum):
     ADOPT_STORAGE = "ADOPT_STORAGE"
     CREATE_VOLUME = "CREATE_VOLUME"
     DELETE_VOLUME = "DELETE_VOLUME"
+    RESIZE_VOLUME = "RESIZE_VOLUME"
+    WIPE_VOLUME = "WIPE_VOLUME"
 
 
 class OperationState(StrEnum):

@@ -1,7 +1,7 @@
 """Long work in programs of our own: so many at once, the others wait their turn."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -9,7 +9,7 @@ from poolfleet_agent.model.ports.images import JobListener
 from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.processes import in_folder
 from poolfleet_agent.processes.child import Children, own_program
-from poolfleet_agent.processes.run import Finished, run
+from poolfleet_agent.processes.run import Finished, run, unheard
 
 _IN_FOLDER = own_program(in_folder)
 
@@ -31,22 +31,34 @@ class Jobs:
         self._children = children
         self._turns = asyncio.Semaphore(most)
 
-    async def run(self, argv: Sequence[str], place: Workplace, *, listener: JobListener, timeout_s: float) -> Finished:
+    async def run(
+        self,
+        argv: Sequence[str],
+        place: Workplace,
+        *,
+        listener: JobListener,
+        timeout_s: float,
+        heard: Callable[[bytes], None] = unheard,
+    ) -> Finished:
         """Run a program at its workplace to its end: OPERATION_TIMED_OUT (its group is killed then), INTERNAL.
 
-        The limit is for the program; the wait for its turn ends with the caller.
+        The limit is for the program; the wait for its turn ends with the caller. `heard` is given its standard output
+        as it comes.
         """
         if waits := self._turns.locked():
             await listener.waits()
         async with self._turns:
             if waits:
                 await listener.begins()
-            return await self._run(argv, place, timeout_s)
+            return await self._run(argv, place, timeout_s, heard)
 
-    async def _run(self, argv: Sequence[str], place: Workplace, timeout_s: float) -> Finished:
+    async def _run(
+        self, argv: Sequence[str], place: Workplace, timeout_s: float, heard: Callable[[bytes], None]
+    ) -> Finished:
         # The folder is entered before the user is become, who may have no right on where Python is installed.
         entering = (*_IN_FOLDER, place.device, place.folder)
-        finished = await run(self._children, [*entering, *_as_user(place.user), *argv], timeout_s=timeout_s)
+        command = [*entering, *_as_user(place.user), *argv]
+        finished = await run(self._children, command, timeout_s=timeout_s, heard=heard)
         if finished.status is None:
             raise ModelError(
                 Reason.OPERATION_TIMED_OUT,

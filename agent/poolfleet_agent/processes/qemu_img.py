@@ -1,27 +1,14 @@
-"""qemu-img: what it is asked, and what its words mean."""
+"""qemu-img: what it is asked."""
 
 import posixpath
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.image import NewImage
+from poolfleet_agent.model.image import ImageFile, NewImage
 from poolfleet_agent.model.ports.images import JobListener
+from poolfleet_agent.model.resizing import Resizing
 from poolfleet_agent.model.share_user import ShareUser
-from poolfleet_agent.processes.in_folder import NOT_THE_MOUNT
+from poolfleet_agent.processes.failures import failure
 from poolfleet_agent.processes.jobs import Jobs, Workplace
-
-_MEANINGS: Sequence[tuple[re.Pattern[str], Reason, Mapping[str, str]]] = (
-    (re.compile(NOT_THE_MOUNT), Reason.UNMOUNTED, {}),
-    (re.compile(r"No space left on device"), Reason.FULL, {"errno": "ENOSPC"}),
-    (re.compile(r"[Qq]uota exceeded"), Reason.QUOTA_EXCEEDED, {"errno": "EDQUOT"}),
-    (re.compile(r"Read-only file system"), Reason.READ_ONLY, {"errno": "EROFS"}),
-    (re.compile(r"Stale file handle"), Reason.STALE, {"errno": "ESTALE"}),
-    (re.compile(r"File too large|too large|too big|Invalid image size"), Reason.TOO_LARGE, {}),
-    (re.compile(r"Permission denied"), Reason.PATH_NOT_USABLE, {"errno": "EACCES"}),
-    (re.compile(r"Operation not permitted"), Reason.PATH_NOT_USABLE, {"errno": "EPERM"}),
-    (re.compile(r"Could not open|No such file|not in \S+ format"), Reason.PATH_NOT_USABLE, {}),
-)
 
 
 class QemuImg:
@@ -34,11 +21,23 @@ class QemuImg:
 
     async def create(self, image: NewImage, *, user: ShareUser, listener: JobListener, timeout_s: float) -> None:
         """Make an image where nothing is yet, as that user."""
-        argv = [self._program, *create_arguments(image)]
         place = Workplace(user, posixpath.dirname(image.path), image.device)
+        await self._run(create_arguments(image), place, image.path, listener, timeout_s)
+
+    async def resize(
+        self, image: ImageFile, change: Resizing, *, user: ShareUser, listener: JobListener, timeout_s: float
+    ) -> None:
+        """Change an image's capacity, as that user."""
+        place = Workplace(user, posixpath.dirname(image.path), image.device)
+        await self._run(resize_arguments(image.path, change), place, image.path, listener, timeout_s)
+
+    async def _run(
+        self, arguments: Sequence[str], place: Workplace, path: str, listener: JobListener, timeout_s: float
+    ) -> None:
+        argv = [self._program, *arguments]
         finished = await self._jobs.run(argv, place, listener=listener, timeout_s=timeout_s)
         if finished.status != 0:
-            raise failure(finished.words, finished.status or 0, image.path)
+            raise failure(self._program, finished.words, finished.status or 0, path)
 
 
 def create_arguments(image: NewImage) -> list[str]:
@@ -50,10 +49,11 @@ def create_arguments(image: NewImage) -> list[str]:
     return [*arguments, "--", f"./{posixpath.basename(image.path)}", str(image.size_bytes)]
 
 
-def failure(words: str, status: int, path: str) -> ModelError:
-    """What a qemu-img that failed said, as a model error; `status` is negative for a signal."""
-    said = words or f"qemu-img ended with status {status}"
-    for pattern, reason, metadata in _MEANINGS:
-        if pattern.search(words):
-            return ModelError(reason, said, metadata={"path": path, **metadata})
-    return ModelError(Reason.INTERNAL, said, metadata={"path": path, "status": str(status)})
+def resize_arguments(path: str, change: Resizing) -> list[str]:
+    """As create_arguments, to change an image's capacity. Its format is told, or a raw one could pretend another."""
+    arguments = ["resize", "-q", "-f", change.format]
+    if change.shrinks:
+        arguments.append("--shrink")
+    elif change.allocate:
+        arguments.append("--preallocation=falloc")
+    return [*arguments, "--", f"./{posixpath.basename(path)}", str(change.capacity_bytes)]

@@ -2,7 +2,7 @@
 
 import asyncio
 from asyncio import StreamReader
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from poolfleet_agent.processes.child import Child, Children
@@ -30,18 +30,28 @@ class Finished:
         return " ".join(self.stderr.decode(errors="backslashreplace").split())
 
 
+def unheard(_: bytes) -> None:
+    """Nobody wants to know."""
+
+
 async def run(
-    children: Children, argv: Sequence[str], *, timeout_s: float, most_output_bytes: int = MOST_OUTPUT_BYTES
+    children: Children,
+    argv: Sequence[str],
+    *,
+    timeout_s: float,
+    most_output_bytes: int = MOST_OUTPUT_BYTES,
+    heard: Callable[[bytes], None] = unheard,
 ) -> Finished:
     """Run a program to its end, or kill its group after `timeout_s`: INTERNAL where it can not be started.
 
-    Its standard input is empty. What others write that have its pipes still is not waited for.
+    Its standard input is empty. `heard` is given what it writes to its standard output, as it comes. What others write
+    that have its pipes still is not waited for.
     """
     child = await children.start_heard(argv[0], argv[1:])
     stdout, stderr = bytearray(), bytearray()
     reading = [
-        asyncio.create_task(_collect(stream, into, most_output_bytes))
-        for stream, into in ((child.stdout, stdout), (child.stderr, stderr))
+        asyncio.create_task(_collect(stream, into, most_output_bytes, listener))
+        for stream, into, listener in ((child.stdout, stdout, heard), (child.stderr, stderr, unheard))
         if stream is not None
     ]
     try:
@@ -68,7 +78,8 @@ async def _status_within(child: Child, timeout_s: float) -> int | None:
     return None
 
 
-async def _collect(stream: StreamReader, into: bytearray, most_bytes: int) -> None:
+async def _collect(stream: StreamReader, into: bytearray, most_bytes: int, heard: Callable[[bytes], None]) -> None:
     """Read to the end; what is too much is read too, or the program would wait for us, and dropped."""
     while chunk := await stream.read(_CHUNK_BYTES):
         into += chunk[: most_bytes - len(into)]
+        heard(chunk)

@@ -41,6 +41,7 @@ from poolfleet_agent.mounts.host import HostMounts
 from poolfleet_agent.mounts.namespace import libvirt_sockets
 from poolfleet_agent.mounts.watch import Watch
 from poolfleet_agent.processes.child import Children
+from poolfleet_agent.processes.contents import FileContents
 from poolfleet_agent.processes.jobs import Jobs
 from poolfleet_agent.processes.qemu_img import QemuImg
 from poolfleet_agent.server.clock import SystemClock
@@ -213,6 +214,7 @@ async def _host(
     )
     quarantine = Quarantine(mounts=pool_mounts, registry=registry, chains=looker.chains)
     grace = ServerGrace(files=shares.files, mounts=pool_mounts)
+    jobs = Jobs(children, most=settings.limits.max_jobs)
     refreshing = Refreshing(hypervisor=hypervisor, quarantine=quarantine, grace=grace, own_stops=own_stops)
     return Host(
         hypervisor=hypervisor,
@@ -233,7 +235,8 @@ async def _host(
             qemu_user=qemu_user,
             may_switch=os.geteuid() == 0,
         ),
-        images=QemuImg(Jobs(children, most=settings.limits.max_jobs)),
+        images=QemuImg(jobs),
+        contents=FileContents(jobs),
         refreshing=refreshing,
         refreshes=shared_refreshes(refreshing, registry),
         encoder=encoder,

@@ -25,6 +25,8 @@ MutationRequest: TypeAlias = (
     | pools.AdoptStorageRequest
     | volumes.CreateVolumeRequest
     | volumes.DeleteVolumeRequest
+    | volumes.ResizeVolumeRequest
+    | volumes.WipeVolumeRequest
 )
 
 

@@ -38,6 +38,8 @@ class Volumes(Face[volumes.Volumes]):
     read_all = blocking(volumes.Volumes.read_all)
     create = blocking(volumes.Volumes.create)
     delete = blocking(volumes.Volumes.delete)
+    resize = blocking(volumes.Volumes.resize)
+    wipe = blocking(volumes.Volumes.wipe)
 
 
 class Operations(Face[operations.Operations]):

@@ -32,8 +32,8 @@ GROUPS = {
         ("pools",),
     ),
     "volume": GroupOfVerbs(
-        "Storage volumes: create, look at and delete them.",
-        ("volume.reads", "volume.disk_xml", "volume.changes"),
+        "Storage volumes: create, look at, resize, wipe and delete them.",
+        ("volume.reads", "volume.disk_xml", "volume.changes", "volume.contents"),
         ("vol", "vols", "volumes"),
     ),
     "storage": GroupOfVerbs(

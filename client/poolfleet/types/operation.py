@@ -26,6 +26,8 @@ class OperationKind(StrEnum):
     ADOPT_STORAGE = "adopt_storage"
     CREATE_VOLUME = "create_volume"
     DELETE_VOLUME = "delete_volume"
+    RESIZE_VOLUME = "resize_volume"
+    WIPE_VOLUME = "wipe_volume"
 
 
 class OperationState(StrEnum):

@@ -1,8 +1,10 @@
-"""Making the files of volumes by programs of our own."""
+"""Making and changing the files of volumes by programs of our own."""
 
 from typing import Protocol
 
-from poolfleet_agent.model.image import NewImage
+from poolfleet_agent.model.image import ImageFile, NewImage
+from poolfleet_agent.model.operation import Progress
+from poolfleet_agent.model.resizing import Resizing
 from poolfleet_agent.model.share_user import ShareUser
 
 
@@ -17,6 +19,10 @@ class JobListener(Protocol):
         """It is at work, after it had to wait."""
         ...
 
+    async def progress(self, progress: Progress) -> None:
+        """It is so far."""
+        ...
+
 
 class Images(Protocol):
     """Runs the programs as children that may be lost; cancelled, they end with all that they started."""
@@ -27,4 +33,30 @@ class Images(Protocol):
         UNMOUNTED, FULL, QUOTA_EXCEEDED, READ_ONLY, STALE, TOO_LARGE, PATH_NOT_USABLE (`errno` in its metadata says
         EACCES or EPERM where that was denied), OPERATION_TIMED_OUT, INTERNAL.
         """
+        ...
+
+    async def resize(
+        self, image: ImageFile, change: Resizing, *, user: ShareUser, listener: JobListener, timeout_s: float
+    ) -> None:
+        """Change the capacity of an image whose format has a header, as that user. Errors as `create`.
+
+        VOLUME_IN_USE where a guest holds its lock, NOT_SUPPORTED_HERE where the format cannot do it.
+        """
+        ...
+
+
+class Contents(Protocol):
+    """Runs programs that change what a file holds, in place and whatever its format; they tell how far they are.
+
+    Errors are those of Images, and RESOURCE_BUSY where the file is another by now.
+    """
+
+    async def allocate(
+        self, file: ImageFile, size_bytes: int, *, user: ShareUser, listener: JobListener, timeout_s: float
+    ) -> None:
+        """Take all bytes up to that length from the storage, as that user; what is there stays."""
+        ...
+
+    async def wipe(self, file: ImageFile, *, user: ShareUser, listener: JobListener, timeout_s: float) -> None:
+        """Overwrite with zeros all that is written in it, as that user; its length and its holes stay."""
         ...

@@ -23,7 +23,8 @@ from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.volume import BackingStore
 from poolfleet_agent.processes.child import Children
 from tests.unit.agent.fake_files import FakeFiles
-from tests.unit.agent.fake_host import FakeClock, FakeWatch, pool_facts, volume_facts
+from tests.unit.agent.fake_host import FakeClock, pool_facts, volume_facts
+from tests.unit.agent.fake_watch import FakeWatch
 
 
 @pytest.fixture

@@ -194,6 +194,30 @@ async def test_volumes_come_and_go(agent: LivingAgent, poolfleet: Terminal) -> N
     assert (await poolfleet("volume", "delete", "p/v.qcow2")).code == 4
 
 
+async def test_a_volume_is_resized_to_and_by(agent: LivingAgent, poolfleet: Terminal) -> None:
+    agent.has_pool("p")
+    agent.has_volume("p", "v")
+    assert (await poolfleet("volume", "resize", "p/v", "2G", "--allocate")).out == "volume p/v resized\n"
+    assert (await poolfleet("volume", "resize", "/srv/p/v", "2G")).out == "volume /srv/p/v already of that size\n"
+    assert (await poolfleet("volume", "resize", "p/v", "--by", "-1G", "--allow-shrink")).code == 0
+    assert (await poolfleet("vol-resize", "v", "512M", "--delta", "--pool", "p")).code == 0
+    assert agent.volumes["p", "v"].capacity_bytes == GIB * 3 // 2
+    to, _, shrunk, by = agent.sent("ResizeVolume")
+    assert (to.allocate, shrunk.delta_bytes, shrunk.allow_shrink, by.delta_bytes) == (True, -GIB, True, GIB // 2)
+    for words in ((), ("1G", "--by", "1G")):
+        ran = await poolfleet("volume", "resize", "p/v", *words)
+        assert (ran.code, "say how large" in ran.err) == (2, True)
+
+
+async def test_a_volume_is_wiped(agent: LivingAgent, poolfleet: Terminal) -> None:
+    agent.has_pool("p")
+    agent.has_volume("p", "v")
+    assert (await poolfleet("volume", "wipe", "p/v")).out == "volume p/v wiped\n"
+    assert (await poolfleet("vol-wipe", "v", "p", "nnsa")).out == "volume p/v wiped\n"
+    assert [request.algorithm for request in agent.sent("WipeVolume")] == ["zero", "nnsa"]
+    assert (await poolfleet("volume", "wipe", "p/none")).code == 4
+
+
 async def test_users_of_a_volume_are_listed(agent: LivingAgent, poolfleet: Terminal) -> None:
     agent.has_pool("p")
     agent.has_volume("p", "v")
