@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from poolfleet.types.pool import HealthStatus, MountOwner, PoolState
+from poolfleet.types.pool import HealthStatus, PoolState
+from poolfleet.types.pool_spec import MountOwner
 from scripts.embedded.agent import EmbeddedAgent
 from tests.faults.far_pool import far_pool
 

@@ -17,7 +17,8 @@ import pytest
 
 import poolfleet
 from poolfleet import VolumeSpec
-from poolfleet.types.pool import HealthStatus, MountOwner, PoolState
+from poolfleet.types.pool import HealthStatus, PoolState
+from poolfleet.types.pool_spec import MountOwner
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.nfs_server import NullNfsServer
 from scripts.embedded.process import wait_until

@@ -12,7 +12,8 @@ import pytest
 
 from poolfleet_agent.hypervisor import HypervisorSettings, Libvirt
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.pool import DirSource, Permissions, PoolDefinition, PoolState
+from poolfleet_agent.model.pool import Permissions, PoolDefinition, PoolState
+from poolfleet_agent.model.pool_source import DirSource
 from poolfleet_agent.model.ports import BuildMode, ConnectionEvent, HypervisorEvent, PoolEvent, PoolEventKind
 from poolfleet_agent.model.volume import BackingStore, VolumeDefinition
 from scripts.embedded.libvirtd import EmbeddedLibvirtd

@@ -24,7 +24,12 @@ from poolfleet.v1.pool_service_pb2 import (
     UpdatePoolRequest,
 )
 from poolfleet.v1.volume_pb2 import VolumeSpec
-from poolfleet.v1.volume_service_pb2 import CreateVolumeRequest, DeleteVolumeRequest
+from poolfleet.v1.volume_service_pb2 import (
+    CreateVolumeRequest,
+    DeleteVolumeRequest,
+    ResizeVolumeRequest,
+    WipeVolumeRequest,
+)
 from scripts.embedded.host import EmbeddedHost
 from tests.host_state import files_below, pools_by_libvirt
 from tests.made_pools import MIB, dir_pool, folder, raw_volume, slow_volume, start_dir_pool
@@ -126,6 +131,8 @@ async def test_the_same_mutation_joins_the_running_one_and_another_is_refused(sl
             RefreshPoolRequest(pool="p"),
             UndefinePoolRequest(pool="p"),
             DeleteVolumeRequest(pool="p", volume="v.qcow2"),
+            ResizeVolumeRequest(pool="p", volume="v.qcow2", capacity_bytes=MIB),
+            WipeVolumeRequest(pool="p", volume="v.qcow2"),
             CreateVolumeRequest(pool="p", spec=VolumeSpec(name="v.qcow2", format="qcow2", capacity_bytes=MIB)),
         ]
         for request in others:
@@ -161,6 +168,7 @@ async def test_what_is_there_already_is_not_changed(host: EmbeddedHost, agent: R
         UndefinePoolRequest(pool="none", allow_missing=True),
         ErasePoolRequest(pool="none", allow_missing=True),
         DeleteVolumeRequest(pool="p", volume="none", allow_missing=True),
+        ResizeVolumeRequest(pool="p", volume="v", capacity_bytes=MIB, allocate=True),
     ]
     for request in same:
         operation = await agent.done(request)
@@ -220,6 +228,8 @@ async def test_validate_only_checks_everything_and_changes_nothing(host: Embedde
         RefreshPoolRequest(pool="p"),
         raw_volume("p", "w"),
         DeleteVolumeRequest(pool="p", volume="v"),
+        ResizeVolumeRequest(pool="p", volume="v", delta_bytes=-1024, allow_shrink=True),
+        WipeVolumeRequest(pool="p", volume="v"),
     ]
     for request in requests:
         request.validate_only = True  # type: ignore[attr-defined]

@@ -199,18 +199,3 @@ def test_erasing_destroys_an_empty_directory_and_keeps_the_definition(
     agent.pools.erase("erased")
     assert not (module_host.pools_dir / "erased").exists()
     assert agent.pools.get("erased").state is PoolState.INACTIVE
-
-
-def test_a_type_without_typed_form_is_defined_listed_and_shown(
-    module_host: EmbeddedHost, agent: poolfleet.AgentClient
-) -> None:
-    xml = (
-        "<pool type='iscsi'><name>blocks</name><source><host name='127.0.0.1'/>"
-        "<device path='iqn.2013-06.com.example:t'/></source><target><path>/dev/disk/by-path</path></target></pool>"
-    )
-    agent.pools.define(PoolSpec.from_xml(xml))
-    pool = agent.pools.get("blocks", full=True)
-    assert pool.type == "iscsi"
-    assert pool.source is None
-    assert "iqn.2013-06.com.example:t" in pool.xml
-    assert [listed.name for listed in agent.pools.list(types=["iscsi"])] == ["blocks"]

@@ -1,4 +1,4 @@
-"""A volume that anything on the host uses is never deleted, by whatever way it is referred to."""
+"""A volume that anything on the host uses is never deleted nor wiped, by whatever way it is referred to."""
 
 from __future__ import annotations
 
@@ -78,10 +78,12 @@ def create(agent: poolfleet.AgentClient, name: str) -> None:
 
 
 def assert_kept(agent: poolfleet.AgentClient, pool: str, volume: str, file: Path) -> None:
-    with pytest.raises(poolfleet.FailedPrecondition) as used:
-        agent.volumes.delete(pool, volume)
-    assert used.value.reason == "VOLUME_IN_USE"
-    assert file.exists()
+    before = file.read_bytes()
+    for destroy in (agent.volumes.delete, agent.volumes.wipe):
+        with pytest.raises(poolfleet.FailedPrecondition) as used:
+            destroy(pool, volume)
+        assert used.value.reason == "VOLUME_IN_USE"
+    assert file.read_bytes() == before
 
 
 def test_what_a_guest_uses_through_a_symbolic_link_that_is_a_volume_too(

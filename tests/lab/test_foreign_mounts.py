@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from poolfleet import AgentClient, FailedPrecondition, PoolSpec, VolumeSpec
-from poolfleet.types.pool import MountOwner, PoolState
+from poolfleet.types.pool import PoolState
+from poolfleet.types.pool_spec import MountOwner
 from scripts.virtual_lab.host import Host
 from scripts.virtual_lab.lab import Lab
 from tests.lab.shares import MIB, share

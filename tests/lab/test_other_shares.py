@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from poolfleet import AgentClient, FailedPrecondition, PoolfleetError, PoolSpec, VolumeSpec
-from poolfleet.types.pool import HealthStatus, MountOwner, PoolState
+from poolfleet.types.pool import HealthStatus, PoolState
+from poolfleet.types.pool_spec import MountOwner
 from poolfleet.types.retry import RetryPolicy
 from scripts.virtual_lab.host import Host
 from scripts.virtual_lab.lab import Lab

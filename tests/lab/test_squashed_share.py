@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from poolfleet import AgentClient, CloneSpec, FailedPrecondition, VolumeSpec
+from poolfleet import AgentClient, CloneSpec, FailedPrecondition, Unsupported, VolumeSpec
 from scripts.virtual_lab.lab import Lab
 from tests.lab.shares import MIB, SLOWER, local, share
 
@@ -49,6 +49,46 @@ def test_volumes_are_cloned_where_virsh_cannot(healthy: Lab, agent: AgentClient)
     assert agent.volumes.clone("squashed", "src", CloneSpec("src"), target_pool="local").changed
     assert agent.volumes.clone("local", "src", CloneSpec("qcow2", format="qcow2"), target_pool="squashed").changed
     assert files(healthy) == [f"libvirt-qemu 600 {name}" for name in ("linked", "qcow2", "raw", "src")]
+
+
+@pytest.mark.parametrize("version", [pytest.param("3", marks=pytest.mark.full), "4.2"])
+@pytest.mark.parametrize("volume_format", ["raw", "qcow2"])
+def test_volumes_are_resized_where_virsh_cannot(
+    healthy: Lab, agent: AgentClient, version: str, volume_format: str
+) -> None:
+    agent.pools.ensure(share("squashed", version=version), autostart=False)
+    agent.volumes.create("squashed", VolumeSpec("v", capacity_bytes=MIB, allocation_bytes=0, format=volume_format))
+    assert healthy.hosts[0].ssh_any("virsh vol-resize v 2M --pool squashed").status != 0
+    for capacity_bytes, allocate in ((2 * MIB, False), (MIB, False), (3 * MIB, True)):
+        asked = agent.volumes.resize("squashed", "v", capacity_bytes, allow_shrink=True, allocate=allocate)
+        assert asked.changed
+        assert not agent.volumes.resize("squashed", "v", capacity_bytes).changed
+        assert agent.volumes.get("squashed", "v", max_staleness_s=0).capacity_bytes == capacity_bytes
+    assert int(healthy.server.ssh(f"stat -c %b {FOLDER}/v")) * 512 >= 2 * MIB
+    assert files(healthy) == ["libvirt-qemu 600 v"]
+    agent.volumes.delete("squashed", "v")
+
+
+@pytest.mark.parametrize("version", [pytest.param("3", marks=pytest.mark.full), "4.2"])
+@pytest.mark.parametrize("volume_format", ["raw", "qcow2"])
+def test_volumes_are_wiped_where_virsh_cannot(
+    healthy: Lab, agent: AgentClient, version: str, volume_format: str
+) -> None:
+    agent.pools.ensure(share("squashed", version=version), autostart=False)
+    agent.volumes.create("squashed", VolumeSpec("v", capacity_bytes=MIB, allocation_bytes=0, format=volume_format))
+    file = f"{FOLDER}/v"
+    healthy.server.ssh(f"printf secret | dd of={file} conv=notrunc,fsync bs=1 seek=100000 2>/dev/null")
+    size = int(healthy.server.ssh(f"stat -c %s {file}"))
+    assert healthy.hosts[0].ssh_any("virsh vol-wipe v --pool squashed").status != 0
+    with pytest.raises(Unsupported) as refused:
+        agent.volumes.wipe("squashed", "v", algorithm="nnsa")
+    assert refused.value.reason == "NOT_SUPPORTED_HERE"
+    assert agent.volumes.wipe("squashed", "v").changed
+    assert healthy.server.ssh_any(f"cmp -n {size} {file} /dev/zero").status == 0
+    assert int(healthy.server.ssh(f"stat -c %s {file}")) == size
+    assert agent.volumes.get("squashed", "v", max_staleness_s=0).format == "raw"
+    assert files(healthy) == ["libvirt-qemu 600 v"]
+    agent.volumes.delete("squashed", "v")
 
 
 @pytest.mark.parametrize("version", [pytest.param("3", marks=pytest.mark.full), "4.2"])

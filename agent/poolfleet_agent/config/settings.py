@@ -186,7 +186,9 @@ class Settings(BaseSettings):
     state_dir: AbsolutePath = "/var/lib/poolfleet-agent"
     """Folder for operations, desired states and the agent's id; local, not on a share."""
     allowed_paths: tuple[AbsolutePath, ...] = ("/var/lib/libvirt/images", "/srv", "/mnt")
-    """Folders in which pool targets, backing stores and clone sources may lie. Add where your shares are mounted."""
+    """Folders in which pool targets, backing stores and clone sources may lie; devices in /dev too. Add where your
+    shares are mounted.
+    """
     staleness_s: Annotated[float, Field(ge=1)] = 60.0
     """The periodic look: how old what is seen of a volume may become, in seconds."""
     overcommit_ratio: Ratio = 0.0

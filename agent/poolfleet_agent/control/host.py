@@ -22,7 +22,8 @@ from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_failure import RetryPolicy
 from poolfleet_agent.model.names import check_absolute_path, check_known_name
 from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES, PoolDefinition
-from poolfleet_agent.model.ports import Clock, Encoder, Files, Hypervisor, Images, Mounts
+from poolfleet_agent.model.pool_source import local_devices
+from poolfleet_agent.model.ports import Clock, Contents, Encoder, Files, Hypervisor, Images, Mounts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +58,7 @@ class Host:
     quarantine: Quarantine
     actors: Actors
     images: Images
+    contents: Contents
     refreshing: Refreshing
     refreshes: Turns[None]
     """The same, by name: several who ask share one."""
@@ -97,9 +99,12 @@ class Host:
         check_allowed(field, await self.files.real_path(path), allowed)
 
     async def check_definition_paths(self, definition: PoolDefinition) -> None:
-        """Refuse a pool whose target is not allowed. Devices that a source names are not asked about."""
+        """Refuse a pool whose target, or a device that its source names, is not allowed: PATH_NOT_ALLOWED."""
         if definition.target_path is not None and not _is_device_folder(definition):
             await self.check_path("target.path", definition.target_path)
+        for device in local_devices(definition.source):
+            if not is_within(clean_path(device), "/dev"):
+                await self.check_path("source.device", device)
 
     async def fresh_disks(self) -> DomainDisks:
         """What the domains use, read now."""

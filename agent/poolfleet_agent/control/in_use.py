@@ -1,6 +1,6 @@
 """Who uses a pool or a volume on this host, and what to say of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from poolfleet_agent.control.host import Host, require_complete
 from poolfleet_agent.inventory.disks import resolve_disks
@@ -67,18 +67,47 @@ def pool_warnings(users: Iterable[DomainDisk]) -> tuple[str, ...]:
 
 async def check_volume_not_in_use(host: Host, entry: PoolEntry, record: VolumeRecord) -> None:
     """Refuse while any domain, running or not, or another volume's backing chain uses the volume: VOLUME_IN_USE."""
-    facts = record.facts
-    disks = await host.fresh_disks()
-    require_complete(disks.missing, f"volume {facts.name!r}")
-    users = [_described(disk) for disk in disks.users_of_volume(entry.pool.name, facts.name)]
-    users += await _lying_on(host, Place(pool=entry.pool.name, volume=facts.name))
+    users = [_described(disk) for disk in await _users_of(host, entry, record)]
+    users += await _lying_on(host, Place(pool=entry.pool.name, volume=record.facts.name))
     if users:
-        shown = _shortened(sorted(set(users)))
-        raise ModelError(
-            Reason.VOLUME_IN_USE,
-            f"volume {entry.pool.name}/{facts.name} is used by {shown}",
-            metadata={"pool": entry.pool.name, "volume": facts.name, "users": shown},
-        )
+        raise _volume_in_use(entry, record, users)
+
+
+async def check_volume_may_grow(host: Host, entry: PoolEntry, record: VolumeRecord) -> None:
+    """Refuse while running domains use the volume: VOLUME_IN_USE."""
+    if users := _running(await _users_of(host, entry, record)):
+        raise _volume_in_use(entry, record, users, "; grow it through the hypervisor, which tells the guest")
+
+
+async def check_volume_may_shrink(host: Host, entry: PoolEntry, record: VolumeRecord) -> tuple[str, ...]:
+    """Refuse while running domains or another volume's backing chain use the volume: VOLUME_IN_USE.
+
+    The answer warns of defined domains that are not running.
+    """
+    disks = await _users_of(host, entry, record)
+    users = _running(disks) + await _lying_on(host, Place(pool=entry.pool.name, volume=record.facts.name))
+    if users:
+        raise _volume_in_use(entry, record, users)
+    return (f"domains that are defined but not running use this volume: {_domains(disks)}",) if disks else ()
+
+
+async def _users_of(host: Host, entry: PoolEntry, record: VolumeRecord) -> Sequence[DomainDisk]:
+    disks = await host.fresh_disks()
+    require_complete(disks.missing, f"volume {record.facts.name!r}")
+    return disks.users_of_volume(entry.pool.name, record.facts.name)
+
+
+def _running(disks: Iterable[DomainDisk]) -> list[str]:
+    return [_described(disk) for disk in disks if disk.reference.domain_state is DomainState.ACTIVE]
+
+
+def _volume_in_use(entry: PoolEntry, record: VolumeRecord, users: Iterable[str], advice: str = "") -> ModelError:
+    pool, volume, shown = entry.pool.name, record.facts.name, _shortened(sorted(set(users)))
+    return ModelError(
+        Reason.VOLUME_IN_USE,
+        f"volume {pool}/{volume} is used by {shown}{advice}",
+        metadata={"pool": pool, "volume": volume, "users": shown},
+    )
 
 
 async def check_volume_not_written(host: Host, entry: PoolEntry, record: VolumeRecord) -> tuple[str, ...]:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from poolfleet_agent.model.compare import clean_path
-from poolfleet_agent.model.pool import MountOwner, NetfsSource
+from poolfleet_agent.model.pool import MountOwner
+from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.ports import MountRecord, MountRequest, MountStore
 
 

@@ -23,7 +23,8 @@ from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_failure import RetryPolicy
 from poolfleet_agent.model.operation import OperationState
-from poolfleet_agent.model.pool import NetfsSource, Pool
+from poolfleet_agent.model.pool import Pool
+from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.quarantine import NOT_THE_SHARE
 
 LOOK_EVERY_S = 2.0

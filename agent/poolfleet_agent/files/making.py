@@ -1,4 +1,4 @@
-"""What the worker makes, gives and removes: each operation is a function of bytes, and a line in OPERATIONS.
+"""What the worker makes, gives, resizes and removes: each operation is a function of bytes, and a line in OPERATIONS.
 
 Whatever it is done to is looked at once more by whoever does it: names may have become another's since they were seen.
 """
@@ -6,6 +6,7 @@ Whatever it is done to is looked at once more by whoever does it: names may have
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterator
 from io import FileIO
 
@@ -46,6 +47,22 @@ def _give(path: bytes, inode: bytes, uid: bytes, gid: bytes) -> Fields:
         if os.lstat(name, dir_fd=folder).st_ino != int(inode):
             return numbers(0)
         os.chown(name, int(uid), int(gid), dir_fd=folder, follow_symlinks=False)
+    return numbers(1)
+
+
+def _resize_if(path: bytes, inode: bytes, size: bytes, new_size: bytes, device: bytes = b"") -> Fields:
+    """Change the length of a file only if it still is that inode, and as long as that."""
+    folder_name, name = os.path.split(path)
+    with _folder(folder_name, device) as folder:
+        file = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            found = os.fstat(file)
+            if not stat.S_ISREG(found.st_mode) or (found.st_ino, found.st_size) != (int(inode), int(size)):
+                return numbers(0)
+            os.ftruncate(file, int(new_size))
+            os.fsync(file)
+        finally:
+            os.close(file)
     return numbers(1)
 
 
@@ -156,6 +173,7 @@ OPERATIONS: dict[bytes, Callable[..., Fields]] = {
     b"give": _give,
     b"make_exclusive": _make_exclusive,
     b"publish": _publish,
+    b"resize_if": _resize_if,
     b"unlink_if": _unlink_if,
     b"make_whole": _make_whole,
 }

@@ -149,6 +149,15 @@ class RoutedFiles:
         found = _found(path, await self._asker.ask_once(*question, timeout_s=timeout_s))
         return found is not None and found[0] == b"1"
 
+    async def resize_if(
+        self, path: str, *, inode: int, size_bytes: int, new_size_bytes: int, device: str = "", timeout_s: float = 30.0
+    ) -> bool:
+        """Change the length of a file only if it still is that inode, of that length; True: it did."""
+        sizes = (b"%d" % size_bytes, b"%d" % new_size_bytes)
+        question = (b"resize_if", os.fsencode(path), b"%d" % inode, *sizes, device.encode())
+        found = _found(path, await self._asker.ask_once(*question, timeout_s=timeout_s))
+        return found is not None and found[0] == b"1"
+
     async def clock_s(self, path: str, *, device: str = "", timeout_s: float = 5.0) -> float:
         """Seconds since the epoch by the clock that dates the files of a folder."""
         answer = await self._asker.ask_once(b"clock", os.fsencode(path), device.encode(), timeout_s=timeout_s)

@@ -26,6 +26,7 @@ if __name__ == "__main__":
 from poolfleet_agent.files import looking, making
 from poolfleet_agent.files.frames import Fields, numbers, pack, unpack
 from poolfleet_agent.files.looking import PROBE
+from poolfleet_agent.processes.become import become
 
 THREADS = 4
 PING = b"ping"
@@ -74,18 +75,12 @@ def _end_with_trace(failure: threading.ExceptHookArgs) -> None:
     os._exit(70)
 
 
-def _become(uid: int, gid: int) -> None:
-    os.setgroups([])
-    os.setresgid(gid, gid, gid)
-    os.setresuid(uid, uid, uid)
-
-
 def main(arguments: Sequence[str] = ()) -> None:
     """Serve until the end of standard input; `arguments`: uid and gid, or none."""
     os.umask(UMASK)
     if arguments:
         uid, gid = map(int, arguments)
-        _become(uid, gid)
+        become(uid, gid)
     threading.excepthook = _end_with_trace
     threading.stack_size(_STACK_BYTES)
     requests: queue.SimpleQueue[list[bytes]] = queue.SimpleQueue()

@@ -234,6 +234,29 @@ class Libvirt:
         subject = Subject(pool, volume, on_network=server is not None)
         await self._work(lambda connection: volumes.delete(connection, pool, volume), subject, server, proven)
 
+    async def resize_volume(
+        self,
+        pool: str,
+        volume: str,
+        capacity_bytes: int,
+        *,
+        allocate: bool,
+        server: str | None,
+        proven: Callable[[], None] | None = None,
+    ) -> None:
+        """Change a volume's capacity: VOLUME_NOT_FOUND, NO_SPACE, FULL, TOO_LARGE, WRONG_STATE, NOT_SUPPORTED_HERE."""
+        subject = Subject(pool, volume, on_network=server is not None)
+        work = partial(volumes.resize, pool=pool, name=volume, capacity_bytes=capacity_bytes, allocate=allocate)
+        await self._work(work, subject, server, proven)
+
+    async def wipe_volume(
+        self, pool: str, volume: str, algorithm: str, *, server: str | None, proven: Callable[[], None] | None = None
+    ) -> None:
+        """Overwrite what a volume holds: VOLUME_NOT_FOUND, NOT_SUPPORTED_HERE."""
+        subject = Subject(pool, volume, on_network=server is not None)
+        work = partial(volumes.wipe, pool=pool, name=volume, algorithm=algorithm)
+        await self._work(work, subject, server, proven)
+
     async def read_domains(self) -> DomainReading:
         """Read what the domains refer to, on every domain URI; never raises for a URI that fails: `missing` says it."""
         references: list[DomainReference] = []

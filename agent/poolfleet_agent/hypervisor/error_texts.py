@@ -44,11 +44,14 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
         (_MOUNT + r".* (?P<path>/\S+) is not a block device", Reason.PATH_NOT_USABLE),
         (_MOUNT, Reason.MOUNT_FAILED),
         (_STORAGE_TOOL, Reason.WRONG_STATE),
+        (r"Failed to connect(?: to LUN )?:", Reason.POOL_UNRESPONSIVE),
         (_QEMU_IMG + r"No space left on device", Reason.FULL),
         (_QEMU_IMG + r"[Qq]uota exceeded", Reason.QUOTA_EXCEEDED),
         (_QEMU_IMG + r"Read-only file system", Reason.READ_ONLY),
         (_QEMU_IMG + r"Stale file handle", Reason.STALE),
         (_QEMU_IMG + r"(?:too large|too big|Invalid image size)", Reason.TOO_LARGE),
+        (_QEMU_IMG + r"Failed to get .*lock", Reason.VOLUME_IN_USE),
+        (_QEMU_IMG + r"File too large", Reason.TOO_LARGE),
         (_QEMU_IMG + r"(?:Unknown file format|not support)", Reason.NOT_SUPPORTED_HERE),
         (_QEMU_IMG + r"(?:does not accept|Invalid |must be|should be)", Reason.INVALID_FIELD, "xml"),
         (_QEMU_IMG + r"(?:Could not open|Permission denied|No such file|not in \S+ format)", Reason.PATH_NOT_USABLE),
@@ -58,6 +61,7 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
         (r"already (?:exists|defined) with uuid", Reason.POOL_EXISTS),
         (r"source conflict with pool: '(?P<existing_pool>.*)'", Reason.SOURCE_IN_USE),
         (r"already active", Reason.POOL_EXISTS),
+        (r"Not enough space left in storage pool", Reason.NO_SPACE),
     ),
     libvirt.VIR_ERR_OPERATION_INVALID: _rules(
         (r"pool is already active as", Reason.POOL_EXISTS),
@@ -71,10 +75,33 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
     ),
     libvirt.VIR_ERR_INVALID_ARG: _rules(
         (r"device path '(?P<path>.*)' doesn't exist", Reason.PATH_NOT_USABLE),
+        (r"shrink capacity below existing allocation", Reason.WRONG_STATE),
+    ),
+    libvirt.VIR_ERR_XML_ERROR: _rules(
+        # Told when the pool starts: the definition is as it was, the adapter is not there.
+        (r"[Ff]ailed to find scsi_host|for vHBA does not exist|cannot find parent using", Reason.PATH_NOT_USABLE),
     ),
     libvirt.VIR_ERR_SYSTEM_ERROR: _rules(
-        (r"cannot execute binary", Reason.NOT_SUPPORTED_HERE),
+        (r"failed to connect to (?:the RADOS monitor|gluster://)", Reason.POOL_UNRESPONSIVE),
+        (r"cannot execute binary|[Cc]annot find '.*' in path", Reason.NOT_SUPPORTED_HERE),
         (r"directory '.*File name too long", Reason.INVALID_FIELD, "target.path"),
         (r"File name too long", Reason.INVALID_FIELD, "name"),
     ),
 }
+
+_LACKS_A_PROGRAM = re.compile(r"cannot execute binary|status '?127|(?:[Cc]annot|[Ff]ailed to|[Uu]nable to) find")
+_PACKAGES = (
+    (re.compile(r"/(?:pv|vg|lv)[a-z]+\b"), "lvm2"),
+    (re.compile(r"\biscsiadm\b"), "open-iscsi"),
+    (re.compile(r"\bparted\b"), "parted"),
+    (re.compile(r"\bdmsetup\b"), "dmsetup"),
+    (re.compile(r"\bqemu-img\b"), "qemu-utils"),
+    (re.compile(r"\bscrub\b"), "scrub"),
+)
+
+
+def package_lacking(message: str) -> str:
+    """The package of Debian and Ubuntu with the program that libvirt did not find; empty: it is about none of these."""
+    if not _LACKS_A_PROGRAM.search(message):
+        return ""
+    return next((package for program, package in _PACKAGES if program.search(message)), "")

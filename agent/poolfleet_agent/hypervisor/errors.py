@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import libvirt
 
-from poolfleet_agent.hypervisor.error_texts import TEXT_RULES
+from poolfleet_agent.hypervisor.error_texts import TEXT_RULES, package_lacking
 from poolfleet_agent.model.errors import ModelError, Reason, Violation
 from poolfleet_agent.model.mount_texts import mount_failure
 
@@ -137,6 +137,9 @@ def translate(error: libvirt.libvirtError, subject: Subject, *, connected: bool)
         metadata["failure"] = mount_failure(message)
     elif reason is Reason.NOT_SUPPORTED_HERE:
         metadata["what"] = message
+        if package := package_lacking(message):
+            metadata["package"] = package
+            message += f"; install {package} (Debian, Ubuntu)"
     elif reason is Reason.INTERNAL:
         metadata |= {"libvirt_code": str(code), "libvirt_domain": str(error.get_error_domain() or 0)}
     return ModelError(

@@ -68,6 +68,20 @@ def delete(connection: libvirt.virConnect, pool: str, name: str) -> None:
     connection.storagePoolLookupByName(pool).storageVolLookupByName(name).delete(0)
 
 
+def resize(connection: libvirt.virConnect, pool: str, name: str, capacity_bytes: int, *, allocate: bool) -> None:
+    """Change a volume's capacity, whether it shrinks or not: who may is decided before."""
+    flags = libvirt.VIR_STORAGE_VOL_RESIZE_SHRINK
+    if allocate:
+        flags |= libvirt.VIR_STORAGE_VOL_RESIZE_ALLOCATE
+    connection.storagePoolLookupByName(pool).storageVolLookupByName(name).resize(capacity_bytes, flags)
+
+
+def wipe(connection: libvirt.virConnect, pool: str, name: str, algorithm: str) -> None:
+    """Overwrite what a volume holds, by the algorithm that libvirt calls so."""
+    number: int = getattr(libvirt, f"VIR_STORAGE_VOL_WIPE_ALG_{algorithm.upper()}")
+    connection.storagePoolLookupByName(pool).storageVolLookupByName(name).wipePattern(number, 0)
+
+
 def _described(pool: str, volume: libvirt.virStorageVol) -> VolumeFacts:
     xml = volume.XMLDesc(0)
     return dataclasses.replace(parse_facts(pool, xml), xml=xml)

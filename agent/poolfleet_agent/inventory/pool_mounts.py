@@ -19,11 +19,11 @@ from poolfleet_agent.model.pool import (
     DIRECTORY_POOL_TYPES,
     HealthStatus,
     MountOwner,
-    NetfsSource,
     PoolDefinition,
     PoolFacts,
     PoolHealth,
 )
+from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.ports import Clock, Files, MountWatch
 from poolfleet_agent.model.quarantine import Use, refusal
 

@@ -248,7 +248,7 @@ class Storages:
 
 
 def _same_place(one: PoolDefinition, other: PoolDefinition) -> bool:
-    return (one.source, one.remote, one.target_path) == (other.source, other.remote, other.target_path)
+    return (one.source, one.target_path) == (other.source, other.target_path)
 
 
 def _as_before(seen: TargetSeen, before: Storage) -> TargetSeen:

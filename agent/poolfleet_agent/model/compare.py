@@ -2,8 +2,11 @@
 
 import posixpath
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any
 
-from poolfleet_agent.model.pool import DirSource, NetfsSource, Permissions, PoolDefinition
+from poolfleet_agent.model.pool import OWN_TARGET_POOL_TYPES, TARGETLESS_POOL_TYPES, Permissions, PoolDefinition
+from poolfleet_agent.model.pool_source import PoolSource
 from poolfleet_agent.model.volume import VolumeDefinition, VolumeFacts
 
 
@@ -24,25 +27,50 @@ def _pool_differences(asked: PoolDefinition, have: PoolDefinition) -> Iterator[s
         return
     if asked.uuid is not None and asked.uuid != have.uuid:
         yield "uuid"
-    if isinstance(asked.source, NetfsSource) and isinstance(have.source, NetfsSource):
-        yield from _netfs_differences(asked.source, have.source)
-    if asked.target_path is not None and clean_path(asked.target_path) != clean_path(have.target_path or ""):
-        yield "target.path"
-    if asked.target_permissions is not None:
-        yield from _permission_differences("target.permissions", asked.target_permissions, have.target_permissions)
+    if asked.source is not None:
+        yield from _source_differences("source", asked.source, have.source)
+    if asked.type not in TARGETLESS_POOL_TYPES:
+        yield from _target_differences(asked, have)
     if asked.mount_options is not None and asked.mount_options != (have.mount_options or ()):
         yield "mount.options"
     if asked.protocol_version is not None and asked.protocol_version != (have.protocol_version or ""):
         yield "mount.protocol_version"
+    for name, wanted, there in (
+        ("features.cow", asked.cow, have.cow),
+        ("vendor", asked.vendor, have.vendor),
+        ("product", asked.product, have.product),
+    ):
+        if wanted is not None and wanted != there:
+            yield name
 
 
-def _netfs_differences(asked: NetfsSource, have: NetfsSource) -> Iterator[str]:
-    if asked.host != have.host:
-        yield "source.host"
-    if clean_path(asked.path) != clean_path(have.path):
-        yield "source.path"
-    if asked.format is not None and asked.format != (have.format or "auto"):
-        yield "source.format"
+def _target_differences(asked: PoolDefinition, have: PoolDefinition) -> Iterator[str]:
+    counts = asked.target_path is not None and asked.type not in OWN_TARGET_POOL_TYPES
+    if counts and clean_path(asked.target_path or "") != clean_path(have.target_path or ""):
+        yield "target.path"
+    if asked.target_permissions is not None:
+        yield from _permission_differences("target.permissions", asked.target_permissions, have.target_permissions)
+
+
+def _source_differences(field: str, asked: PoolSource | Any, have: PoolSource | Any) -> Iterator[str]:
+    """Compare what is stated, part by part; in lists of servers, devices and options the order says nothing."""
+    if type(asked) is not type(have):
+        yield field
+        return
+    for part in fields(asked):
+        wanted, there = getattr(asked, part.name), getattr(have, part.name)
+        if wanted in (None, ()):
+            continue
+        if is_dataclass(wanted):
+            yield from _source_differences(f"{field}.{part.name}", wanted, there)
+        elif _as_stored(part.name, wanted) != _as_stored(part.name, there):
+            yield f"{field}.{part.name}"
+
+
+def _as_stored(part: str, value: Any) -> Any:
+    if isinstance(value, tuple):
+        return frozenset(value)
+    return clean_path(value or "") if part == "path" else value
 
 
 def _permission_differences(field: str, asked: Permissions, have: Permissions | None) -> Iterator[str]:
@@ -68,15 +96,6 @@ def pending_fields(live: PoolDefinition, stored: PoolDefinition | None) -> tuple
         if name not in fields and (asked or None) != (have or None):
             fields.append(name)
     return tuple(fields)
-
-
-def same_source(one: PoolDefinition, other: PoolDefinition) -> bool:
-    """Whether two definitions state the same source, so that two pools would share one storage unknowingly."""
-    if isinstance(one.source, NetfsSource) and isinstance(other.source, NetfsSource):
-        return (one.source.host, clean_path(one.source.path)) == (other.source.host, clean_path(other.source.path))
-    if isinstance(one.source, DirSource) and isinstance(other.source, DirSource):
-        return one.target_path is not None and clean_path(one.target_path) == clean_path(other.target_path or "")
-    return False
 
 
 def volume_differences(asked: VolumeDefinition, have: VolumeFacts) -> tuple[str, ...]:

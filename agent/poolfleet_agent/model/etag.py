@@ -7,11 +7,13 @@ from poolfleet_agent.model.pool import PoolFacts
 from poolfleet_agent.model.volume import VolumeFacts
 
 _USAGE = re.compile(r"\s*<(capacity|allocation|available)\b[^>]*>[^<]*</\1>")
+_FREE_EXTENTS = re.compile(r">(\s*<freeExtent\b[^>]*/>)+\s*</device>")
+"""What is free on the disk of a disk pool, where any is."""
 
 
 def pool_etag(facts: PoolFacts, *, supervised: bool) -> str:
     """Digest of a pool's stored definition (the live one of a transient pool), autostart and supervision."""
-    document = _USAGE.sub("", facts.inactive_xml if facts.persistent else facts.xml)
+    document = _FREE_EXTENTS.sub("/>", _USAGE.sub("", facts.inactive_xml if facts.persistent else facts.xml))
     return _digest(facts.uuid, document, str(facts.autostart), str(facts.persistent), str(supervised))
 
 

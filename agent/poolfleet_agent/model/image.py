@@ -1,4 +1,4 @@
-"""A volume's file that is made, or read, by a program of our own."""
+"""A volume's file that is made, changed or read by a program of our own."""
 
 from dataclasses import dataclass
 
@@ -32,6 +32,15 @@ class NewImage:
     size_bytes: int
     allocated: bool
     backing_store: BackingStore | None = None
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFile:
+    """A volume's file as it was found, for a program that is to change it; `device` as for NewImage."""
+
+    path: str
+    inode: int
     device: str = ""
 
 

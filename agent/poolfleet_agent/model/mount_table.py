@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from poolfleet_agent.model.allowed_paths import is_within
 from poolfleet_agent.model.compare import clean_path
-from poolfleet_agent.model.pool import NetfsSource
+from poolfleet_agent.model.pool_source import NetfsSource
 
 NETWORK_FS_TYPES = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "ceph", "fuse.glusterfs", "fuse.sshfs", "9p", "afs", "lustre", "glusterfs", "ocfs2"}

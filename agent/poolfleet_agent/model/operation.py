@@ -21,6 +21,8 @@ class OperationKind(StrEnum):
     CREATE_VOLUME = "CREATE_VOLUME"
     DELETE_VOLUME = "DELETE_VOLUME"
     CLONE_VOLUME = "CLONE_VOLUME"
+    RESIZE_VOLUME = "RESIZE_VOLUME"
+    WIPE_VOLUME = "WIPE_VOLUME"
 
 
 class OperationState(StrEnum):

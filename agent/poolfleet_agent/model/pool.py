@@ -4,12 +4,29 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from poolfleet_agent.model.desired_state import DesiredState
+from poolfleet_agent.model.pool_source import (
+    GlusterSource,
+    IscsiDirectSource,
+    IscsiSource,
+    NetfsSource,
+    PoolSource,
+    RbdSource,
+)
 
 NETWORK_POOL_TYPES = frozenset({"netfs", "gluster", "rbd", "iscsi", "iscsi-direct", "sheepdog", "vstorage"})
 """Pool types whose calls may hang on a server."""
 
 DIRECTORY_POOL_TYPES = frozenset({"dir", "fs", "netfs"})
 """Pool types whose volumes are the files of a directory."""
+
+MOUNTED_POOL_TYPES = frozenset({"fs", "netfs"})
+"""Pool types that are mounted, with options."""
+
+OWN_TARGET_POOL_TYPES = frozenset({"logical", "zfs"})
+"""Pool types whose target follows from their source, whatever a definition states."""
+
+TARGETLESS_POOL_TYPES = frozenset({"rbd", "gluster", "iscsi-direct", "sheepdog"})
+"""Pool types that nothing of the host's file system belongs to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,37 +39,12 @@ class Permissions:
     label: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class DirSource:
-    """Pool type dir: all there is to say stands in the target."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NetfsSource:
-    """Pool type netfs: server, absolute export path, and libvirt's format (`nfs`, `cifs`, `glusterfs`, `auto`)."""
-
-    host: str
-    path: str
-    format: str | None = None
-
-
-PoolSource = DirSource | NetfsSource
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteSource:
-    """Where a network pool without a typed form lies: its servers (monitors), and what it is called there, cleaned.
-
-    `path` is a gluster volume and directory, an rbd pool, an iSCSI target's name.
-    """
-
-    hosts: tuple[str, ...]
-    path: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolDefinition:
-    """What a definition states. None: not stated. `source` is None for types that have no typed form yet."""
+    """What a definition states. None: not stated.
+
+    `source` is None for types that have no typed form, and where a document says what that has no place for.
+    """
 
     name: str
     type: str
@@ -62,14 +54,21 @@ class PoolDefinition:
     target_permissions: Permissions | None = None
     mount_options: tuple[str, ...] | None = None
     protocol_version: str | None = None
-    remote: RemoteSource | None = None
-    """For network pools without a typed source."""
+    cow: bool | None = None
+    """Whether files are copied on write, where the file system can (`<features><cow>`)."""
+    vendor: str | None = None
+    product: str | None = None
 
     @property
     def server(self) -> str | None:
         """The server that calls for this pool may hang on; None: a local pool."""
-        if isinstance(self.source, NetfsSource):
-            return self.source.host
+        match self.source:
+            case NetfsSource(host=name):
+                return name
+            case IscsiSource(host=host) | IscsiDirectSource(host=host):
+                return host.name
+            case RbdSource(hosts=(host, *_)) | GlusterSource(hosts=(host, *_)):
+                return host.name
         return f"{self.type}:" if self.type in NETWORK_POOL_TYPES else None
 
 

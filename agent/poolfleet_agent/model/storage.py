@@ -12,7 +12,15 @@ from dataclasses import dataclass, field
 
 from poolfleet_agent.model.compare import clean_path
 from poolfleet_agent.model.mount_table import NETWORK_FS_TYPES, MountEntry, normal_address
-from poolfleet_agent.model.pool import Fingerprint, NetfsSource, PoolDefinition, Storage, StorageIdSource
+from poolfleet_agent.model.pool import Fingerprint, PoolDefinition, Storage, StorageIdSource
+from poolfleet_agent.model.pool_source import (
+    GlusterSource,
+    IscsiDirectSource,
+    IscsiSource,
+    NetfsSource,
+    RbdSource,
+    SourceHost,
+)
 
 MARKER_FOLDER = ".poolfleet"
 """In the root directory of an adopted storage; never a volume."""
@@ -36,7 +44,6 @@ _FS_SCHEMES = {
     "fuse.glusterfs": "gluster",
 }
 _FORMAT_SCHEMES = {"cifs": "cifs", "glusterfs": "gluster"}
-_TYPE_SCHEMES = {"iscsi-direct": "iscsi"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,14 +200,22 @@ def _unshared(mount: MountEntry, agent_id: str) -> str:
 
 def _defined(definition: PoolDefinition) -> Share | None:
     """The share that a definition names."""
-    source, remote = definition.source, definition.remote
-    if isinstance(source, NetfsSource):
-        scheme = _FORMAT_SCHEMES.get(source.format or "", "nfs")
-        return Share(scheme=scheme, servers=(source.host,), path="/" + source.path)
-    if remote is not None:
-        scheme = _TYPE_SCHEMES.get(definition.type, definition.type)
-        return Share(scheme=scheme, servers=tuple(sorted(remote.hosts)), path=remote.path)
+    match definition.source:
+        case NetfsSource() as source:
+            scheme = _FORMAT_SCHEMES.get(source.format or "", "nfs")
+            return Share(scheme=scheme, servers=(source.host,), path="/" + source.path)
+        case IscsiSource(host=host, device=device) | IscsiDirectSource(host=host, device=device):
+            return Share(scheme="iscsi", servers=(host.name,), path=device)
+        case RbdSource(hosts=hosts, name=name):
+            return Share(scheme="rbd", servers=_names(hosts), path=name)
+        case GlusterSource(hosts=hosts, name=volume, path=path):
+            below = posixpath.join(volume or definition.name, (path or "").strip("/"))
+            return Share(scheme="gluster", servers=_names(hosts), path=below)
     return None
+
+
+def _names(hosts: Sequence[SourceHost]) -> tuple[str, ...]:
+    return tuple(sorted(host.name for host in hosts))
 
 
 def _configured(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from poolfleet_agent.model.errors import ModelError
 from poolfleet_agent.model.mount_failure import MountError, MountFailure
-from poolfleet_agent.model.pool import NetfsSource
+from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.ports.mounts import Export, MountRequest
 from poolfleet_agent.mounts import nfs_rpc, server_root
 from poolfleet_agent.mounts.mount import mount_arguments, mount_error

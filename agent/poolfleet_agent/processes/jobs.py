@@ -61,7 +61,8 @@ class Jobs:
     ) -> Finished:
         # The folder is entered before the user is become, who may have no right on where Python is installed.
         entering = (*_IN_FOLDER, _umask(place.user), place.device, place.folder)
-        finished = await run(self._children, [*entering, *_becoming(place), *argv], timeout_s=timeout_s, heard=heard)
+        command = [*entering, *_becoming(place), *argv]
+        finished = await run(self._children, command, timeout_s=timeout_s, heard=heard)
         if finished.status is None:
             raise ModelError(
                 Reason.OPERATION_TIMED_OUT,

@@ -1,36 +1,19 @@
-"""qemu-img: what it is asked, and what its words mean."""
+"""qemu-img: what it is asked."""
 
 import json
 import posixpath
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.image import PREALLOCATED_FORMATS, Layer, NewImage, SourceImage
+from poolfleet_agent.model.image import PREALLOCATED_FORMATS, ImageFile, Layer, NewImage, SourceImage
 from poolfleet_agent.model.ports.images import JobListener
+from poolfleet_agent.model.resizing import Resizing
 from poolfleet_agent.model.share_user import ShareUser
-from poolfleet_agent.processes.in_folder import NOT_THE_MOUNT
+from poolfleet_agent.processes.failures import failure
 from poolfleet_agent.processes.jobs import Jobs, Workplace
-from poolfleet_agent.processes.run import Finished
-
-_MEANINGS: Sequence[tuple[re.Pattern[str], Reason, Mapping[str, str]]] = (
-    (re.compile(NOT_THE_MOUNT), Reason.UNMOUNTED, {}),
-    (re.compile(r"Failed to get .{1,20} lock"), Reason.VOLUME_IN_USE, {}),
-    (re.compile(r"No space left on device"), Reason.FULL, {"errno": "ENOSPC"}),
-    (re.compile(r"[Qq]uota exceeded"), Reason.QUOTA_EXCEEDED, {"errno": "EDQUOT"}),
-    (re.compile(r"Read-only file system"), Reason.READ_ONLY, {"errno": "EROFS"}),
-    (re.compile(r"Stale file handle"), Reason.STALE, {"errno": "ESTALE"}),
-    (
-        re.compile(r"File too large|too large|too big|Invalid image size|size must be .*less than|max supported is"),
-        Reason.TOO_LARGE,
-        {},
-    ),
-    (re.compile(r"Permission denied"), Reason.PATH_NOT_USABLE, {"errno": "EACCES"}),
-    (re.compile(r"Operation not permitted"), Reason.PATH_NOT_USABLE, {"errno": "EPERM"}),
-    (re.compile(r"Could not open|No such file|not in \S+ format"), Reason.PATH_NOT_USABLE, {}),
-)
-
+from poolfleet_agent.processes.run import Finished, unheard
 
 _PERCENT = re.compile(rb"\((\d{1,3}(?:\.\d+)?)/100%\)")
 _FOLDER_OF_NOTHING = "/"
@@ -46,16 +29,13 @@ class QemuImg:
 
     async def create(self, image: NewImage, *, user: ShareUser, listener: JobListener, timeout_s: float) -> None:
         """Make an image where nothing is yet, as that user."""
-        argv = [self._program, *create_arguments(image)]
         place = Workplace(user, posixpath.dirname(image.path), image.device)
-        _check(await self._jobs.run(argv, place, listener=listener, timeout_s=timeout_s), image.path)
+        await self._run(create_arguments(image), place, image.path, listener, timeout_s)
 
     async def measure(self, source: SourceImage, *, user: ShareUser, listener: JobListener, timeout_s: float) -> int:
         """Bytes that a copy takes at most, whose empty parts stay empty."""
-        argv = [self._program, *measure_arguments(source)]
-        place = Workplace(user, _FOLDER_OF_NOTHING, reads_all=True)
-        path = source.layers[0].path
-        finished = _check(await self._jobs.run(argv, place, listener=listener, timeout_s=timeout_s), path)
+        place, path = Workplace(user, _FOLDER_OF_NOTHING, reads_all=True), source.layers[0].path
+        finished = await self._run(measure_arguments(source), place, path, listener, timeout_s)
         try:
             return int(json.loads(finished.stdout)["required"])
         except (ValueError, KeyError, TypeError) as error:
@@ -78,10 +58,30 @@ class QemuImg:
             if percents := _PERCENT.findall(words):
                 copied(float(percents[-1]) / 100)
 
-        argv = [self._program, *copy_arguments(source, target)]
         place = Workplace(user, posixpath.dirname(target.path), target.device, reads_all=True)
+        await self._run(copy_arguments(source, target), place, target.path, listener, timeout_s, heard)
+
+    async def resize(
+        self, image: ImageFile, change: Resizing, *, user: ShareUser, listener: JobListener, timeout_s: float
+    ) -> None:
+        """Change an image's capacity, as that user."""
+        place = Workplace(user, posixpath.dirname(image.path), image.device)
+        await self._run(resize_arguments(image.path, change), place, image.path, listener, timeout_s)
+
+    async def _run(
+        self,
+        arguments: Sequence[str],
+        place: Workplace,
+        path: str,
+        listener: JobListener,
+        timeout_s: float,
+        heard: Callable[[bytes], None] = unheard,
+    ) -> Finished:
+        argv = [self._program, *arguments]
         finished = await self._jobs.run(argv, place, listener=listener, timeout_s=timeout_s, heard=heard)
-        _check(finished, target.path)
+        if finished.status != 0:
+            raise failure(self._program, finished.words, finished.status or 0, path)
+        return finished
 
 
 def create_arguments(image: NewImage) -> list[str]:
@@ -93,7 +93,7 @@ def create_arguments(image: NewImage) -> list[str]:
         arguments += ["-o", "force_size=on"]
     if (backing := image.backing_store) is not None:
         arguments += ["-b", backing.path, "-F", backing.format or "raw"]
-    return [*arguments, "--", _own_name(image), str(image.size_bytes)]
+    return [*arguments, "--", _own_name(image.path), str(image.size_bytes)]
 
 
 def measure_arguments(source: SourceImage) -> list[str]:
@@ -106,11 +106,21 @@ def copy_arguments(source: SourceImage, target: NewImage) -> list[str]:
     """What follows the program's name, in the target's folder. The data are safe on the storage when it has ended."""
     forced = ["-U"] if source.forced else []
     into = ["-n", "--target-is-zero", "-t", "writeback", "-O", target.format]
-    return ["convert", "-p", *forced, *into, "--", _described(source), _own_name(target)]
+    return ["convert", "-p", *forced, *into, "--", _described(source), _own_name(target.path)]
 
 
-def _own_name(image: NewImage) -> str:
-    return f"./{posixpath.basename(image.path)}"
+def resize_arguments(path: str, change: Resizing) -> list[str]:
+    """As create_arguments, to change an image's capacity. Its format is told, or a raw one could pretend another."""
+    arguments = ["resize", "-q", "-f", change.format]
+    if change.shrinks:
+        arguments.append("--shrink")
+    elif change.allocate:
+        arguments.append("--preallocation=falloc")
+    return [*arguments, "--", _own_name(path), str(change.capacity_bytes)]
+
+
+def _own_name(path: str) -> str:
+    return f"./{posixpath.basename(path)}"
 
 
 def _described(source: SourceImage) -> str:
@@ -123,18 +133,3 @@ def _described(source: SourceImage) -> str:
 
 def _file(layer: Layer) -> dict[str, Any]:
     return {"driver": "host_device" if layer.is_block else "file", "filename": layer.path}
-
-
-def _check(finished: Finished, path: str) -> Finished:
-    if finished.status != 0:
-        raise failure(finished.words, finished.status or 0, path)
-    return finished
-
-
-def failure(words: str, status: int, path: str) -> ModelError:
-    """What a qemu-img that failed said, as a model error; `status` is negative for a signal."""
-    said = words or f"qemu-img ended with status {status}"
-    for pattern, reason, metadata in _MEANINGS:
-        if pattern.search(words):
-            return ModelError(reason, said, metadata={"path": path, **metadata})
-    return ModelError(Reason.INTERNAL, said, metadata={"path": path, "status": str(status)})

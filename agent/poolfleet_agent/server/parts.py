@@ -31,7 +31,8 @@ from poolfleet_agent.inventory.pool_mounts import PoolMounts
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.restore import restore_snapshot
 from poolfleet_agent.model.mount_failure import RetryPolicy
-from poolfleet_agent.model.pool import MountOwner, NetfsSource, PoolDefinition
+from poolfleet_agent.model.pool import MountOwner, PoolDefinition
+from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.ports import AgentIdentity
 from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.model.storage import ConfiguredStorage
@@ -40,6 +41,7 @@ from poolfleet_agent.mounts.host import HostMounts
 from poolfleet_agent.mounts.namespace import libvirt_sockets
 from poolfleet_agent.mounts.watch import Watch
 from poolfleet_agent.processes.child import Children
+from poolfleet_agent.processes.contents import FileContents
 from poolfleet_agent.processes.jobs import Jobs
 from poolfleet_agent.processes.qemu_img import QemuImg
 from poolfleet_agent.server.clock import SystemClock
@@ -212,6 +214,7 @@ async def _host(
     )
     quarantine = Quarantine(mounts=pool_mounts, registry=registry, chains=looker.chains)
     grace = ServerGrace(files=shares.files, mounts=pool_mounts)
+    jobs = Jobs(children, most=settings.limits.max_jobs)
     refreshing = Refreshing(hypervisor=hypervisor, quarantine=quarantine, grace=grace, own_stops=own_stops)
     return Host(
         hypervisor=hypervisor,
@@ -232,7 +235,8 @@ async def _host(
             qemu_user=qemu_user,
             may_switch=os.geteuid() == 0,
         ),
-        images=QemuImg(Jobs(children, most=settings.limits.max_jobs)),
+        images=QemuImg(jobs),
+        contents=FileContents(jobs),
         refreshing=refreshing,
         refreshes=shared_refreshes(refreshing, registry),
         encoder=encoder,

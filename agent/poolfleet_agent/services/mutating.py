@@ -26,6 +26,8 @@ MutationRequest: TypeAlias = (
     | volumes.CreateVolumeRequest
     | volumes.DeleteVolumeRequest
     | volumes.CloneVolumeRequest
+    | volumes.ResizeVolumeRequest
+    | volumes.WipeVolumeRequest
 )
 
 

@@ -12,13 +12,16 @@ from poolfleet_agent.control.volumes.clone import CloneVolume
 from poolfleet_agent.control.volumes.create import CreateVolume
 from poolfleet_agent.control.volumes.delete import DeleteVolume
 from poolfleet_agent.control.volumes.lookup import find_volume_by_key, find_volume_by_path
+from poolfleet_agent.control.volumes.resize import ResizeVolume
 from poolfleet_agent.control.volumes.space import Promises
+from poolfleet_agent.control.volumes.wipe import WipeVolume
 from poolfleet_agent.inventory.pages import page_of
 from poolfleet_agent.inventory.snapshot import PoolEntry, Snapshot, VolumeRecord, volume_not_found
 from poolfleet_agent.model.errors import ModelError, Reason, invalid_field
 from poolfleet_agent.model.names import check_known_name
 from poolfleet_agent.model.quarantine import QUARANTINED
-from poolfleet_agent.services.convert.volumes import clone_definition_from, definition_from
+from poolfleet_agent.model.wiping import ZERO
+from poolfleet_agent.services.convert.volumes import clone_definition_from, definition_from, new_size_from
 from poolfleet_agent.services.mutating import submit
 from poolfleet_agent.services.pool_filter import question_of
 from poolfleet_agent.services.reading import date, too_old, wanted_staleness_s
@@ -166,6 +169,35 @@ class VolumeServicer(volume_service_pb2_grpc.VolumeServiceServicer):
             allow_in_use=request.allow_in_use,
         )
         return _PB.DeleteVolumeResponse(operation=await submit(self._operations, request, mutation))
+
+    async def ResizeVolume(self, request: _PB.ResizeVolumeRequest, context: Context) -> _PB.ResizeVolumeResponse:
+        """Change a volume's capacity."""
+        check_known_name("pool", request.pool)
+        mutation = ResizeVolume(
+            host=self._host,
+            promises=self._promises,
+            pool=request.pool,
+            volume=request.volume,
+            size=new_size_from(request),
+            allow_shrink=request.allow_shrink,
+            allocate=request.allocate,
+            allow_in_use=request.allow_in_use,
+            etag=request.etag,
+        )
+        return _PB.ResizeVolumeResponse(operation=await submit(self._operations, request, mutation))
+
+    async def WipeVolume(self, request: _PB.WipeVolumeRequest, context: Context) -> _PB.WipeVolumeResponse:
+        """Overwrite what a volume holds."""
+        check_known_name("pool", request.pool)
+        mutation = WipeVolume(
+            host=self._host,
+            pool=request.pool,
+            volume=request.volume,
+            algorithm=request.algorithm or ZERO,
+            allow_in_use=request.allow_in_use,
+            etag=request.etag,
+        )
+        return _PB.WipeVolumeResponse(operation=await submit(self._operations, request, mutation))
 
 
 def _fitting(

@@ -4,12 +4,14 @@ A field that a stored document lacks takes its default, one that the model no lo
 encodable as UTF-8 (those of libvirt, of requests and of error messages are).
 """
 
-from typing import Generic, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
 from poolfleet_agent.model.operation import Operation
 from poolfleet_agent.model.pool import Pool
+from poolfleet_agent.model.pool_source import SOURCES
 from poolfleet_agent.model.volume import VolumeFacts
 
 _Value = TypeVar("_Value")
@@ -41,7 +43,22 @@ class Serial(Generic[_Value]):
             raise UnreadableDocumentError(str(error)) from error
 
 
+_SOURCE_OF_TYPE: Mapping[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in SOURCES.items()}
+
+
+def _with_typed_sources(pool: Any) -> Any:
+    """Read the sources of a pool's definitions as what the pool types have: their fields alone do not tell."""
+    facts = pool.get("facts") if isinstance(pool, dict) else None
+    for name in ("definition", "stored_definition"):
+        definition = facts.get(name) if isinstance(facts, dict) else None
+        if isinstance(definition, dict) and definition.get("source") is not None:
+            source_of_type = _SOURCE_OF_TYPE.get(str(definition.get("type")))
+            if source_of_type is not None:
+                definition["source"] = source_of_type.validate_python(definition["source"])
+    return pool
+
+
 # In a tuple, because pydantic takes settings for what stands in a container, but not for a dataclass itself.
 OPERATION = Serial(TypeAdapter(tuple[Operation], config=_CONFIG))
-POOL = Serial(TypeAdapter(tuple[Pool], config=_CONFIG))
+POOL = Serial(TypeAdapter(tuple[Annotated[Pool, BeforeValidator(_with_typed_sources)]], config=_CONFIG))
 VOLUME = Serial(TypeAdapter(tuple[VolumeFacts], config=_CONFIG))

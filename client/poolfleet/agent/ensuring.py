@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Literal
 from poolfleet.transport.deadline import Deadline
 from poolfleet.types.errors import AlreadyExists, FailedPrecondition
 from poolfleet.types.operation import Operation
-from poolfleet.types.pool import EnsureResult, Pool, PoolSpec
+from poolfleet.types.pool import EnsureResult, Pool
+from poolfleet.types.pool_spec import PoolSpec
 from poolfleet.types.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from poolfleet.agent.pools import Pools
+
+_WRITTEN_ON = frozenset({"disk", "logical", "zfs"})
+"""Pool types whose building makes no directory, but writes onto devices: that is asked for by itself."""
 
 
 async def ensure(
@@ -33,7 +37,7 @@ async def ensure(
         changes.append("autostart")
         pool = await _result(pools, pool.name, done, deadline)
     if start and not pool.active:
-        pool = await _started(pools, pool.name, retry, deadline, changes)
+        pool = await _started(pools, pool, retry, deadline, changes)
     return EnsureResult(pool=pool, changes=tuple(changes))
 
 
@@ -62,11 +66,12 @@ async def _defined(pools: Pools, spec: PoolSpec, match: str, deadline: _Shared, 
     return await _result(pools, spec.name, done, deadline)
 
 
-async def _started(pools: Pools, name: str, retry: RetryPolicy | None, deadline: _Shared, changes: list[str]) -> Pool:
+async def _started(pools: Pools, pool: Pool, retry: RetryPolicy | None, deadline: _Shared, changes: list[str]) -> Pool:
+    name = pool.name
     try:
         done = await pools.start(name, retry=retry, timeout_s=deadline.remaining_s)
     except FailedPrecondition as error:
-        if error.reason != "PATH_NOT_USABLE":
+        if error.reason != "PATH_NOT_USABLE" or pool.type in _WRITTEN_ON:
             raise
         await pools.build(name, timeout_s=deadline.remaining_s)
         changes.append("built")

@@ -23,7 +23,8 @@ from poolfleet.transport import calls
 from poolfleet.transport.connection import Connection
 from poolfleet.types.discovery import PoolSources
 from poolfleet.types.operation import Operation
-from poolfleet.types.pool import EnsureResult, HealthStatus, Pool, PoolSpec, PoolState
+from poolfleet.types.pool import EnsureResult, HealthStatus, Pool, PoolState
+from poolfleet.types.pool_spec import PoolSpec
 from poolfleet.types.probe import PoolProbe
 from poolfleet.types.retry import RetryPolicy
 from poolfleet.v1 import pool_service_pb2 as pb

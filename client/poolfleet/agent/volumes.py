@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from uuid import uuid4
 
 from poolfleet.agent import mutations
 from poolfleet.agent.convert.outgoing import clone_spec, representable, staleness, view, volume_spec
@@ -20,7 +21,7 @@ from poolfleet.v1 import volume_service_pb2 as pb
 
 
 class Volumes:
-    """Creates, clones, reads and deletes volumes. The tail of mutations is that of `Pools`."""
+    """Creates, clones, reads, resizes, wipes and deletes volumes. The tail of mutations is that of `Pools`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -193,6 +194,85 @@ class Volumes:
             )
         return await mutations.run(
             self._connection, self._connection.volumes.DeleteVolume, request, request_id, timeout_s, wait=wait
+        )
+
+    async def resize(
+        self,
+        pool: str,
+        volume: str,
+        capacity_bytes: int | None = None,
+        *,
+        delta_bytes: int | None = None,
+        allow_shrink: bool = False,
+        allocate: bool = False,
+        allow_in_use: bool = False,
+        etag: str = "",
+        validate_only: bool = False,
+        request_id: str | None = None,
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> Operation:
+        """Give a volume another capacity, or add delta_bytes to it (negative: take away): one of the two.
+
+        A capacity may be asked for again (`changed` is False then). A delta adds each time, unless the request_id is
+        the same; so one that failed on the agent is never tried anew here: look at the capacity first.
+        allow_shrink: it may become smaller (else FailedPrecondition, WOULD_SHRINK), and what lies beyond its end is
+        lost. allocate: take all bytes of a raw file, the added ones of another, from the storage at once, else
+        ResourceExhausted (NO_SPACE). allow_in_use: even where running domains, or for shrinking other volumes, use it
+        (else FailedPrecondition, VOLUME_IN_USE).
+        """
+        if (capacity_bytes is None) == (delta_bytes is None):
+            raise InvalidArgument("A volume is resized to a capacity or by a delta.", reason="INVALID_FIELD")
+        with representable:
+            request = pb.ResizeVolumeRequest(
+                pool=pool,
+                volume=volume,
+                allow_shrink=allow_shrink,
+                allocate=allocate,
+                allow_in_use=allow_in_use,
+                etag=etag,
+                validate_only=validate_only,
+            )
+            if capacity_bytes is not None:
+                request.capacity_bytes = capacity_bytes
+            if delta_bytes is not None:
+                request.delta_bytes = delta_bytes
+                request_id = request_id or str(uuid4())
+        return await mutations.run(
+            self._connection, self._connection.volumes.ResizeVolume, request, request_id, timeout_s, wait=wait
+        )
+
+    async def wipe(
+        self,
+        pool: str,
+        volume: str,
+        *,
+        algorithm: str = "zero",
+        allow_in_use: bool = False,
+        etag: str = "",
+        validate_only: bool = False,
+        request_id: str | None = None,
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> Operation:
+        """Overwrite what a volume holds, so that nobody reads it any more. A file is raw then, of the same length.
+
+        algorithm: in libvirt's spelling: zero, nnsa, dod, bsi, gutmann, schneier, pfitzner7, pfitzner33, random, trim
+        (Unsupported, NOT_SUPPORTED_HERE, where the host lacks what it needs). allow_in_use: even where domains or other
+        volumes use it (else FailedPrecondition, VOLUME_IN_USE). It may take long: with wait=False it can be watched,
+        and by zero cancelled.
+        """
+        with representable:
+            request = pb.WipeVolumeRequest(
+                pool=pool,
+                volume=volume,
+                algorithm=algorithm,
+                allow_in_use=allow_in_use,
+                etag=etag,
+                validate_only=validate_only,
+            )
+        return await mutations.run(
+            self._connection, self._connection.volumes.WipeVolume, request, request_id, timeout_s, wait=wait
         )
 
 

@@ -39,6 +39,8 @@ class Volumes(Face[volumes.Volumes]):
     create = blocking(volumes.Volumes.create)
     clone = blocking(volumes.Volumes.clone)
     delete = blocking(volumes.Volumes.delete)
+    resize = blocking(volumes.Volumes.resize)
+    wipe = blocking(volumes.Volumes.wipe)
 
 
 class Operations(Face[operations.Operations]):

@@ -34,6 +34,14 @@ async def volume_at(client: AgentClient, word: VolumeWord, *, full: bool = False
     return await client.volumes.get(pool, word.volume, full=full, max_staleness_s=max_staleness_s)
 
 
+async def named_volume(client: AgentClient, word: VolumeWord) -> tuple[str, str]:
+    """Names of a volume that is to be changed and of its pool, whether it is there or not; NotFound only for a path."""
+    if word.path:
+        found = await volume_at(client, word)
+        return found.pool, found.name
+    return await pool_name(client, word.pool), word.volume
+
+
 async def found_anywhere(client: AgentClient, path_or_key: str) -> Volume:
     """Find a volume by path or, failing that, by libvirt's key; raises NotFound."""
     if path_or_key.startswith("/"):

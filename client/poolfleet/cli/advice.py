@@ -26,6 +26,7 @@ _BY_REASON = {
     "MOUNT_FAILED": "look at the server, and at the export's path",
     "OBSERVE_ONLY": "this agent is configured to change nothing",
     "AGENT_NOT_AUTHORIZED": "let the agent run as root, or mend libvirt's access rules",
+    "WOULD_SHRINK": "shrink what lies in it first, then say --allow-shrink",
     "POOL_NOT_ACTIVE": "start it: `poolfleet pool start`",
     "POOL_ACTIVE": "stop it first: `poolfleet pool stop`",
     "POOL_ALREADY_BUILT": "start it: `poolfleet pool start`",

@@ -32,8 +32,8 @@ GROUPS = {
         ("pools",),
     ),
     "volume": GroupOfVerbs(
-        "Storage volumes: create, clone, look at and delete them.",
-        ("volume.reads", "volume.disk_xml", "volume.changes", "volume.clone"),
+        "Storage volumes: create, clone, look at, resize, wipe and delete them.",
+        ("volume.reads", "volume.disk_xml", "volume.changes", "volume.clone", "volume.contents"),
         ("vol", "vols", "volumes"),
     ),
     "storage": GroupOfVerbs(

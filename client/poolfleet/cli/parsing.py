@@ -61,6 +61,12 @@ def size_bytes(text: str) -> int:
     return value
 
 
+def delta_bytes(text: str) -> int:
+    """Read a size that is added, or with a minus before it taken away."""
+    text = text.strip()
+    return -size_bytes(text[1:]) if text.startswith("-") else size_bytes(text.removeprefix("+"))
+
+
 def duration_s(text: str) -> float:
     """Read `2m`, `90s`, `1h30m` or a number of seconds."""
     match = _DURATION.fullmatch(text.strip())

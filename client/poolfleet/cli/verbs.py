@@ -37,6 +37,8 @@ _ORDER = (
         "update",
         "edit",
         "undefine",
+        "resize",
+        "wipe",
         "delete",
     ),
     *("erase", "start", "stop", "restart", "build", "refresh", "autostart", "supervise", "probe", "discover"),

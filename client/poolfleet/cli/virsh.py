@@ -105,6 +105,14 @@ def _volume(given: Values) -> list[str]:
     return [f"{pool}/{volume}"]
 
 
+def _resized(given: Values) -> list[str]:
+    # virsh writes what is taken away with a minus or without.
+    size = given["capacity"].removeprefix("-") if "delta" in given and "shrink" in given else given["capacity"]
+    if "delta" not in given:
+        return [*_volume(given), size]
+    return [*_volume(given), "--by", f"-{size}" if "shrink" in given else size]
+
+
 def _volume_or_key(field: str) -> Words:
     def words(given: Values) -> list[str]:
         return [*(_volume(given) if given.get("pool") else [given["vol"]]), "--field", field]
@@ -204,6 +212,17 @@ TABLE: dict[str, Command] = {
             (*_needs("vol"), *_IN_POOL, *_refused("poolfleet deletes no snapshots", "delete-snapshots")),
             _volume,
         ),
+        Command(
+            "vol-resize",
+            "volume resize",
+            (
+                *_needs("vol", "capacity"),
+                *_IN_POOL,
+                *_switches("allocate", delta="", shrink="--allow-shrink"),
+            ),
+            _resized,
+        ),
+        Command("vol-wipe", "volume wipe", (*_needs("vol"), *_IN_POOL, *_may("algorithm")), _volume),
         Command("vol-path", "volume show", (*_needs("vol"), *_IN_POOL), _volume_or_key("path")),
         Command("vol-key", "volume show", (*_needs("vol"), *_IN_POOL), _volume_or_key("key")),
         Command("vol-name", "volume find", _needs("vol"), lambda given: [given["vol"], "--field", "name"]),
@@ -259,7 +278,7 @@ def _read(command: Command, args: Sequence[str]) -> tuple[Values, list[str]]:
         elif word.startswith("--") and name in options:
             option = options[name]
             given[name] = (value if equals else _value(rest, word)) if option.takes_value else ""
-        elif word.startswith("-") and word != "-":
+        elif word.startswith("-") and word != "-" and not word[1].isdigit():
             passed_on.append(word)
             if TAKES_VALUE.get(word):
                 passed_on.append(_value(rest, word))

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from poolfleet.agent.client import AgentClient
-from poolfleet.types.pool import EnsureResult, PoolSpec
+from poolfleet.types.pool import EnsureResult
+from poolfleet.types.pool_spec import PoolSpec
 from poolfleet.types.retry import RetryPolicy
 
 Match = Literal["name", "source"]

@@ -21,7 +21,8 @@ from poolfleet.inventory.merge import merge
 from poolfleet.inventory.model import Inventory
 from poolfleet.types.agent import Agent
 from poolfleet.types.disk import DomainDisks
-from poolfleet.types.pool import EnsureResult, Pool, PoolSpec
+from poolfleet.types.pool import EnsureResult, Pool
+from poolfleet.types.pool_spec import PoolSpec
 from poolfleet.types.retry import RetryPolicy
 from poolfleet.types.volume import VolumeListing
 

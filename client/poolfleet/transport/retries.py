@@ -31,7 +31,7 @@ RETRIED = frozenset(
 )
 
 # Those that end with somebody else's work, however long that takes: only the caller's time limits them.
-WAITED_FOR = frozenset({"NAME_RESERVED"})
+WAITED_FOR = frozenset({"NAME_RESERVED", "OPERATION_IN_PROGRESS"})
 
 _backoff = wait_exponential(multiplier=0.2, max=5) + wait_random(0, 0.2)
 

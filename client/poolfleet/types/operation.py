@@ -27,6 +27,8 @@ class OperationKind(StrEnum):
     CREATE_VOLUME = "create_volume"
     DELETE_VOLUME = "delete_volume"
     CLONE_VOLUME = "clone_volume"
+    RESIZE_VOLUME = "resize_volume"
+    WIPE_VOLUME = "wipe_volume"
 
 
 class OperationState(StrEnum):

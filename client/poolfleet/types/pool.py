@@ -1,14 +1,13 @@
-"""Storage pools: what a caller asks for (PoolSpec) and what an agent knows (Pool)."""
+"""Storage pools: what an agent knows of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from poolfleet.types.document import document_name
-from poolfleet.types.volume import Permissions
+from poolfleet.types.pool_source import PoolSource
+from poolfleet.types.pool_spec import PoolMount, PoolSpec, PoolTarget
 
 
 class PoolState(StrEnum):
@@ -40,15 +39,6 @@ class Desired(StrEnum):
     STOPPED = "stopped"
 
 
-class MountOwner(StrEnum):
-    """Who made the mount on a pool's target."""
-
-    UNKNOWN = "unknown"
-    AGENT = "agent"
-    LIBVIRT = "libvirt"
-    FOREIGN = "foreign"
-
-
 class StorageIdSource(StrEnum):
     """Where a storage's id comes from."""
 
@@ -56,95 +46,6 @@ class StorageIdSource(StrEnum):
     CONFIGURED = "configured"
     MARKER = "marker"
     DERIVED = "derived"
-
-
-@dataclass(frozen=True, slots=True)
-class DirSource:
-    """A directory of the host: all there is to say stands in the target."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NetfsSource:
-    """An export of a network file server."""
-
-    host: str
-    """Name or address; IPv6 in brackets."""
-    path: str
-    """Absolute path of the export on the server."""
-    format: str = "nfs"
-    """`nfs`, `cifs` or `glusterfs`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolTarget:
-    """Where a pool's volumes are found on the host."""
-
-    path: str
-    permissions: Permissions | None = None
-    """What `build` gives the directory."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolMount:
-    """How a network pool is mounted."""
-
-    options: tuple[str, ...] = ()
-    """Beyond libvirt's own, each one word, such as `timeo=50`; the order is kept."""
-    protocol_version: str = ""
-    """Such as `4.2`; empty: negotiated."""
-    owner: MountOwner = MountOwner.UNKNOWN
-    """Read only."""
-
-
-@dataclass(frozen=True, slots=True)
-class PoolSpec:
-    """What a pool is asked to be. With `xml` only the document counts: the other fields but `name` stay unread.
-
-    What is left None or empty is not asked for: libvirt's default when the pool is made, not compared when it exists.
-    """
-
-    name: str
-    _: KW_ONLY
-    uuid: str = ""
-    source: DirSource | NetfsSource | None = None
-    target: PoolTarget | None = None
-    mount: PoolMount | None = None
-    xml: str = ""
-    """libvirt's own document, passed on untouched."""
-
-    @classmethod
-    def netfs(
-        cls,
-        name: str,
-        *,
-        host: str,
-        path: str,
-        target: str,
-        format: str = "nfs",  # noqa: A002 (libvirt's word)
-        options: Sequence[str] = (),
-        protocol_version: str = "",
-        permissions: Permissions | None = None,
-        uuid: str = "",
-    ) -> PoolSpec:
-        """Describe the export `path` of the server `host`, mounted on the directory `target`."""
-        mounted = bool(options or protocol_version)
-        return cls(
-            name,
-            uuid=uuid,
-            source=NetfsSource(host=host, path=path, format=format),
-            target=PoolTarget(path=target, permissions=permissions),
-            mount=PoolMount(options=tuple(options), protocol_version=protocol_version) if mounted else None,
-        )
-
-    @classmethod
-    def dir(cls, name: str, *, target: str, permissions: Permissions | None = None, uuid: str = "") -> PoolSpec:
-        """Describe the directory `target` of the host."""
-        return cls(name, uuid=uuid, source=DirSource(), target=PoolTarget(path=target, permissions=permissions))
-
-    @classmethod
-    def from_xml(cls, xml: str) -> PoolSpec:
-        """Take libvirt's `<pool>` document as it is. Raises InvalidArgument where it is malformed or nameless."""
-        return cls(document_name(xml, "pool"), xml=xml)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,10 +127,15 @@ class Pool:
     """Sum of the volumes' capacities."""
     volume_count: int | None = None
     """None: never looked at."""
-    source: DirSource | NetfsSource | None = None
-    """None for types without a typed form: see `xml`."""
+    source: PoolSource | None = None
+    """None for types without a typed form, and where the definition says what that has no place for: see `xml`."""
     target: PoolTarget | None = None
     mount: PoolMount | None = None
+    """Of fs and netfs pools."""
+    cow: bool | None = None
+    """Whether files are copied on write, where the definition says so. None: it does not. So are vendor and product."""
+    vendor: str = ""
+    product: str = ""
     storage: Storage | None = None
     filesystem_id: str = ""
     """Capacity is added once per filesystem_id and host, or, for a share (as `nfs:…`), per site; empty: not known."""

@@ -39,6 +39,8 @@ async def first_failures(place: Place, agent: AgentClient, *, rounds: int) -> li
                 await ours.time(functools.partial(_fail, agent, ours))
                 if "virsh" in figures:
                     await figures["virsh"].time(functools.partial(_fail_by_virsh, place))
+            # Or it would go on to be started by itself.
+            await agent.pools.stop(POOL)
             await agent.pools.undefine(POOL)
             if "virsh" in figures:
                 await must(place, "pool-undefine", POOL)

@@ -22,6 +22,7 @@ from poolfleet.v1.volume_pb2 import BackingStore, CloneSpec, VolumeSpec
 from poolfleet.v1.volume_service_pb2 import (
     CloneVolumeRequest,
     CreateVolumeRequest,
+    ResizeVolumeRequest,
 )
 from scripts.embedded.host import EmbeddedHost
 
@@ -102,6 +103,11 @@ def overlay_on(path: Callable[[Place], Path | str]) -> Make:
         return CreateVolumeRequest(pool="images", spec=spec)
 
     return make
+
+
+def resize(volume: str = "b.raw", **fields: Any) -> Make:
+    stated = fields if fields.keys() & {"capacity_bytes", "delta_bytes"} else {"capacity_bytes": 2 * MIB, **fields}
+    return lambda _: ResizeVolumeRequest(pool="images", volume=volume, **stated)
 
 
 def update(mask: list[str], **values: Any) -> Make:

@@ -6,7 +6,16 @@ import uuid
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from poolfleet.v1.pool_pb2 import NetfsSource, PoolMount, PoolSpec, PoolTarget
+from poolfleet.v1.pool_pb2 import (
+    FsSource,
+    IscsiSource,
+    NetfsSource,
+    PoolMount,
+    PoolSpec,
+    PoolTarget,
+    RbdSource,
+    SourceHost,
+)
 from poolfleet.v1.pool_service_pb2 import (
     BuildPoolRequest,
     DefinePoolRequest,
@@ -32,6 +41,14 @@ from tests.integration.bad_input.place import (
     pool_spec,
     update,
 )
+
+
+def define_fs(device: str) -> Make:
+    """Define a file system on a device."""
+    return lambda place: DefinePoolRequest(
+        spec=PoolSpec(name="new", fs=FsSource(device=device), target=PoolTarget(path=str(place.pools / "new")))
+    )
+
 
 BAD_POOLS: dict[str, tuple[Make, str]] = {
     # New pools.
@@ -99,6 +116,35 @@ BAD_POOLS: dict[str, tuple[Make, str]] = {
             )
         ),
         "INVALID_FIELD",
+    ),
+    "a file system on an option": (define_fs("-L"), "INVALID_FIELD"),
+    "a file system on what is no path": (define_fs("/dev/../etc/passwd"), "INVALID_FIELD"),
+    "a file system on a file outside": (define_fs("/etc/passwd"), "PATH_NOT_ALLOWED"),
+    "an iSCSI target of a server that is an option": (
+        lambda place: DefinePoolRequest(
+            spec=PoolSpec(
+                name="new",
+                iscsi=IscsiSource(host=SourceHost(name="-x"), device="iqn.2013-06.com.example:x"),
+                target=PoolTarget(path="/dev/disk/by-path"),
+            )
+        ),
+        "INVALID_FIELD",
+    ),
+    "a type with no target that has one": (
+        lambda place: DefinePoolRequest(
+            spec=PoolSpec(
+                name="new",
+                rbd=RbdSource(name="vms", hosts=[SourceHost(name="nfs.test")]),
+                target=PoolTarget(path=str(place.pools / "new")),
+            )
+        ),
+        "INVALID_FIELD",
+    ),
+    "a type without a backend": (
+        lambda _: DefinePoolRequest(
+            spec=PoolSpec(name="new", rbd=RbdSource(name="vms", hosts=[SourceHost(name="nfs.test")]))
+        ),
+        "NOT_SUPPORTED_HERE",
     ),
     **{
         f"define a pool whose name is or has {what}": (define(name=name), "INVALID_FIELD")

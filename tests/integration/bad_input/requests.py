@@ -34,8 +34,10 @@ from poolfleet.v1.volume_service_pb2 import (
     GetVolumeRequest,
     ListVolumesRequest,
     LookupVolumeRequest,
+    ResizeVolumeRequest,
+    WipeVolumeRequest,
 )
-from tests.integration.bad_input.place import USED_ID, Make, token
+from tests.integration.bad_input.place import USED_ID, Make, resize, token
 
 BAD_REQUESTS: dict[str, tuple[Make, str]] = {
     # Pools that are not there.
@@ -82,6 +84,38 @@ BAD_REQUESTS: dict[str, tuple[Make, str]] = {
         lambda _: DeleteVolumeRequest(pool="images", volume="../outside/secret.raw"),
         "VOLUME_NOT_FOUND",
     ),
+    "resize no volume": (resize("none"), "VOLUME_NOT_FOUND"),
+    "resize in no pool": (lambda _: ResizeVolumeRequest(pool="none", volume="v", capacity_bytes=1), "POOL_NOT_FOUND"),
+    "resize in an idle pool": (
+        lambda _: ResizeVolumeRequest(pool="idle", volume="v", capacity_bytes=1),
+        "POOL_NOT_ACTIVE",
+    ),
+    "resize a folder": (resize("folder"), "NOT_A_VOLUME"),
+    "resize a hidden file": (resize(".hidden"), "NOT_A_VOLUME"),
+    "resize a way out": (resize("away.raw"), "SYMLINK_LEAVES_POOL"),
+    "resize by a way up": (resize("../outside/secret.raw"), "VOLUME_NOT_FOUND"),
+    "resize to nothing at all": (lambda _: ResizeVolumeRequest(pool="images", volume="b.raw"), "INVALID_FIELD"),
+    "resize to 0": (resize(capacity_bytes=0), "INVALID_FIELD"),
+    "resize to less than 0": (resize(capacity_bytes=-1), "INVALID_FIELD"),
+    "resize by 0": (resize(delta_bytes=0), "INVALID_FIELD"),
+    "resize by more than there is": (resize(delta_bytes=-(2**63)), "INVALID_FIELD"),
+    "resize by more than a number holds": (resize(delta_bytes=2**63 - 1), "TOO_LARGE"),
+    "resize to more than a number holds": (resize("a.qcow2", capacity_bytes=2**63 - 1), "TOO_LARGE"),
+    "resize to less": (resize(capacity_bytes=512), "WOULD_SHRINK"),
+    "resize to what does not fit": (resize(capacity_bytes=2**60, allocate=True), "NO_SPACE"),
+    "wipe no volume": (lambda _: WipeVolumeRequest(pool="images", volume="none"), "VOLUME_NOT_FOUND"),
+    "wipe in an idle pool": (lambda _: WipeVolumeRequest(pool="idle", volume="v"), "POOL_NOT_ACTIVE"),
+    "wipe a folder": (lambda _: WipeVolumeRequest(pool="images", volume="folder"), "NOT_A_VOLUME"),
+    "wipe a hidden file": (lambda _: WipeVolumeRequest(pool="images", volume=".hidden"), "NOT_A_VOLUME"),
+    "wipe a way out": (lambda _: WipeVolumeRequest(pool="images", volume="away.raw"), "SYMLINK_LEAVES_POOL"),
+    "wipe by a way up": (
+        lambda _: WipeVolumeRequest(pool="images", volume="../outside/secret.raw"),
+        "VOLUME_NOT_FOUND",
+    ),
+    "wipe by an unknown algorithm": (
+        lambda _: WipeVolumeRequest(pool="images", volume="b.raw", algorithm="-f"),
+        "INVALID_FIELD",
+    ),
     "look up nothing": (lambda _: LookupVolumeRequest(), "INVALID_FIELD"),
     "look up an empty key": (lambda _: LookupVolumeRequest(key=""), "INVALID_FIELD"),
     "look up no key": (lambda _: LookupVolumeRequest(key="none"), "VOLUME_NOT_FOUND"),
@@ -116,6 +150,8 @@ BAD_REQUESTS: dict[str, tuple[Make, str]] = {
         lambda _: DeleteVolumeRequest(pool="images", volume="a.qcow2", etag="x"),
         "ETAG_MISMATCH",
     ),
+    "wipe another volume": (lambda _: WipeVolumeRequest(pool="images", volume="b.raw", etag="x"), "ETAG_MISMATCH"),
+    "resize another volume": (resize(etag="x"), "ETAG_MISMATCH"),
     # Request ids.
     "a request id that is no UUID": (lambda _: StartPoolRequest(pool="idle", request_id="1"), "INVALID_FIELD"),
     "a request id with braces": (

@@ -7,7 +7,7 @@ import copy
 from collections.abc import Callable, Sequence
 
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.image import NewImage, SourceImage
+from poolfleet_agent.model.image import ImageFile, NewImage, SourceImage
 from poolfleet_agent.model.ports import FileFacts, FileKind, FileSystemFacts, JobListener, MadeFile, Rights
 from poolfleet_agent.model.share_user import ROOT, ShareUser
 
@@ -122,6 +122,16 @@ class FakeFiles:
     async def rights(self, path: str, *, timeout_s: float = 5.0) -> Rights:
         return self.root_may
 
+    async def resize_if(
+        self, path: str, *, inode: int, size_bytes: int, new_size_bytes: int, device: str = "", timeout_s: float = 30.0
+    ) -> bool:
+        self._prove(device)
+        held = self.kept.get(path)
+        if held is None or len(held) != size_bytes:
+            return False
+        self.kept[path] = held[:new_size_bytes].ljust(new_size_bytes, b"\0")
+        return True
+
     async def clock_s(self, path: str, *, device: str = "", timeout_s: float = 5.0) -> float:
         self._prove(device)
         return self.clock_now_s
@@ -161,6 +171,37 @@ class FakeImages:
     async def create(self, image: NewImage, *, user: ShareUser, listener: JobListener, timeout_s: float) -> None:
         self.made.append((image, user))
         self.files.kept[image.path] = b""
+        if self.held is not None:
+            await self.held.wait()
+        if self.failing is not None:
+            raise self.failing
+
+
+class FakeContents:
+    """Does nothing to files; one in `held` waits there, `failing` fails. A wipe has its turn when `busy` is set."""
+
+    def __init__(self) -> None:
+        self.allocated: list[tuple[ImageFile, int, ShareUser]] = []
+        self.wiped: list[tuple[ImageFile, ShareUser]] = []
+        self.busy: asyncio.Event | None = None
+        self.held: asyncio.Event | None = None
+        self.failing: ModelError | None = None
+
+    async def allocate(
+        self, file: ImageFile, size_bytes: int, *, user: ShareUser, listener: JobListener, timeout_s: float
+    ) -> None:
+        self.allocated.append((file, size_bytes, user))
+        await self._work()
+
+    async def wipe(self, file: ImageFile, *, user: ShareUser, listener: JobListener, timeout_s: float) -> None:
+        if self.busy is not None:
+            await listener.waits()
+            await self.busy.wait()
+            await listener.begins()
+        self.wiped.append((file, user))
+        await self._work()
+
+    async def _work(self) -> None:
         if self.held is not None:
             await self.held.wait()
         if self.failing is not None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -26,9 +25,8 @@ from poolfleet_agent.inventory.pool_mounts import PoolMounts
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.model.domain_disk import DomainReading
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.mount_health import MountHealth
-from poolfleet_agent.model.mount_table import MountEntry, MountTable
-from poolfleet_agent.model.pool import DirSource, HealthStatus, Pool, PoolDefinition, PoolFacts, PoolState
+from poolfleet_agent.model.pool import Pool, PoolDefinition, PoolFacts, PoolState
+from poolfleet_agent.model.pool_source import DirSource
 from poolfleet_agent.model.ports import (
     HypervisorEvent,
     HypervisorFacts,
@@ -36,8 +34,9 @@ from poolfleet_agent.model.ports import (
 )
 from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.model.volume import VolumeFacts, VolumeListing
-from tests.unit.agent.fake_files import FakeFiles, FakeImages
+from tests.unit.agent.fake_files import FakeContents, FakeFiles, FakeImages
 from tests.unit.agent.fake_mounts import FakeMounts, MemoryMountStore
+from tests.unit.agent.fake_watch import FakeWatch
 from tests.unit.agent.memory_operations import MemoryOperations
 
 MIB = 1 << 20
@@ -214,96 +213,31 @@ class FakeHypervisor:
         if self.volumes[pool].pop(volume, None) is None:
             raise ModelError(Reason.VOLUME_NOT_FOUND, f"no volume {volume}")
 
+    async def resize_volume(
+        self,
+        pool: str,
+        volume: str,
+        capacity_bytes: int,
+        *,
+        allocate: bool,
+        server: str | None,
+        proven: Callable[[], None] | None = None,
+    ) -> None:
+        await self._answer(f"resize_volume {pool} {volume} {capacity_bytes}", None)
+        if proven is not None:
+            proven()
+        self.volumes[pool][volume] = replace(self.volumes[pool][volume], capacity_bytes=capacity_bytes)
+
+    async def wipe_volume(
+        self, pool: str, volume: str, algorithm: str, *, server: str | None, proven: Callable[[], None] | None = None
+    ) -> None:
+        await self._answer(f"wipe_volume {pool} {volume} {algorithm}", None)
+        if proven is not None:
+            proven()
+
     async def read_domains(self) -> DomainReading:
         await self._answer("read_domains", None)
         return self.domains
-
-
-class FakeWatch:
-    """No network mounts, until some are added: those in `answers` do not answer their next probe before it is set."""
-
-    def __init__(self) -> None:
-        self.entries: list[MountEntry] = []
-        self.known: dict[str, MountHealth] = {}
-        self.probed = asyncio.Event()
-        self.silent: set[str] = set()
-        """Targets that fell silent, and were not probed since."""
-        self.asked: list[str] = []
-        self.listeners: list[Callable[[], None]] = []
-
-    def mount(self, target: str, source: str, **differing: Any) -> MountEntry:
-        entry = MountEntry(**{
-            "mount_id": len(self.entries) + 2, "parent_id": 1, "device": f"0:{len(self.entries)}", "root": "/",
-            "target": target, "fs_type": "nfs4", "source": source, "options": (), "super_options": (), **differing,
-        })  # fmt: skip
-        self.entries.append(entry)
-        self.become(target, HealthStatus.HEALTHY)
-        return entry
-
-    def unmount(self, target: str) -> None:
-        self.entries = [entry for entry in self.entries if entry.target != target]
-        self._tell()
-
-    def become(self, target: str, status: HealthStatus, reason: str = "") -> None:
-        """Say what a probe found."""
-        if status in {HealthStatus.SUSPECT, HealthStatus.UNRESPONSIVE}:
-            reason = Reason.POOL_UNRESPONSIVE
-        self.known[target] = MountHealth(status=status, since_s=1.0, probed_at_s=1.0, reason=reason, message=reason)
-        self.probed.set()
-        self.probed = asyncio.Event()
-        self._tell()
-
-    def table(self) -> MountTable:
-        root = {"mount_id": 1, "parent_id": 0, "device": "8:1", "root": "/", "target": "/", "fs_type": "ext4"}
-        rest: dict[str, Any] = {"source": "/dev/sda", "options": (), "super_options": ()}
-        return MountTable((MountEntry(**root, **rest), *self.entries))  # type: ignore[arg-type]
-
-    def holding(self, path: str) -> MountEntry | None:
-        entry = self.table().holding(path)
-        return entry if entry is not None and entry.network else None
-
-    def health(self, path: str) -> MountHealth | None:
-        entry = self.holding(path)
-        return self.known.get(entry.target) if entry else None
-
-    def _with(self, status: HealthStatus) -> tuple[MountEntry, ...]:
-        return tuple(entry for entry in self.entries if self.known[entry.target].status is status)
-
-    def unresponsive(self) -> tuple[MountEntry, ...]:
-        return self._with(HealthStatus.UNRESPONSIVE)
-
-    def suspect(self) -> tuple[MountEntry, ...]:
-        return self._with(HealthStatus.SUSPECT)
-
-    async def wait_until_probed(self, limit_s: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(limit_s):
-                while any(entry.target not in self.known for entry in self.entries):
-                    await self.probed.wait()
-
-    async def wait_for_next_probe(self, path: str, limit_s: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(limit_s):
-                await self.probed.wait()
-
-    async def silent_now(self, entries: Iterable[MountEntry]) -> tuple[MountEntry, ...]:
-        asked = tuple(entries)
-        self.asked += [entry.target for entry in asked]
-        return tuple(entry for entry in asked if entry.target in self.silent or self.known[entry.target].dead)
-
-    async def until_unresponsive(self, path: str) -> None:
-        while not (health := self.health(path)) or not health.dead:
-            await self.probed.wait()
-
-    async def wait_for_change(self) -> None:
-        await self.probed.wait()
-
-    def subscribe(self, listener: Callable[[], None]) -> None:
-        self.listeners.append(listener)
-
-    def _tell(self) -> None:
-        for listener in self.listeners:
-            listener()
 
 
 class FakeIntentStore:
@@ -348,6 +282,7 @@ class FakeHost:
         self.grace = ServerGrace(files=self.files, mounts=self.pool_mounts)
         self.quarantine = Quarantine(mounts=self.pool_mounts, registry=self.registry, chains=self.looker.chains)
         self.images = FakeImages(self.files)
+        self.contents = FakeContents()
         self.own_stops = OwnStops(clock=self.clock)
         self.refreshing = Refreshing(
             hypervisor=self.hypervisor, quarantine=self.quarantine, grace=self.grace, own_stops=self.own_stops

@@ -21,7 +21,8 @@ from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.compare import clean_path
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_table import MountEntry
-from poolfleet_agent.model.pool import MountOwner, NetfsSource
+from poolfleet_agent.model.pool import MountOwner
+from poolfleet_agent.model.pool_source import NetfsSource
 
 FREE_WITHIN_S = 20.0
 """How long libvirt's calls may take to come back when their mount is gone, and its stop behind them."""

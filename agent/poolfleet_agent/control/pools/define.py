@@ -36,7 +36,7 @@ class DefinePool(Mutation):
         existing = await self.host.fresh_pool_or_none(self.definition.name)
         if existing is not None:
             return self._compare(existing)
-        check_supported(self.definition, self.host)
+        check_supported(self.definition.type, self.host)
         await check_place(self.definition, self.host)
         if self.transient:
             await self.host.quarantine.check_start(self.definition)

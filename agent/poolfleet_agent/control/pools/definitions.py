@@ -5,12 +5,14 @@ from collections.abc import Collection, Iterable
 
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.model.allowed_paths import overlap
-from poolfleet_agent.model.compare import clean_path, same_source
+from poolfleet_agent.model.backends import backend_missing
+from poolfleet_agent.model.compare import clean_path
 from poolfleet_agent.model.errors import ModelError, Reason, invalid_field
 from poolfleet_agent.model.mount_options import check_mount_options
 from poolfleet_agent.model.names import check_new_name, check_uuid
-from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES, NetfsSource, PoolDefinition
-from poolfleet_agent.model.sources import check_netfs_source
+from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES, PoolDefinition
+from poolfleet_agent.model.source_conflict import same_source
+from poolfleet_agent.model.sources import check_source
 
 
 def check_shape(definition: PoolDefinition, allowed_options: Collection[str] = ()) -> None:
@@ -18,20 +20,19 @@ def check_shape(definition: PoolDefinition, allowed_options: Collection[str] = (
     check_new_name("name", definition.name)
     if definition.uuid is not None:
         check_uuid("uuid", definition.uuid)
-    if isinstance(definition.source, NetfsSource):
-        check_netfs_source(definition.source)
+    if definition.source is not None:
+        check_source(definition.source)
     if definition.type in DIRECTORY_POOL_TYPES and not definition.target_path:
         raise invalid_field("target.path", "must not be empty")
     version = definition.protocol_version or ""
     check_mount_options(definition.mount_options or (), version, allowed=allowed_options)
 
 
-def check_supported(definition: PoolDefinition, host: Host) -> None:
+def check_supported(pool_type: str, host: Host) -> None:
     """Refuse a type that this libvirt has no backend for, where it says so: NOT_SUPPORTED_HERE."""
     types = host.hypervisor.facts().pool_types
-    if types and definition.type not in types:
-        what = f"pools of type {definition.type!r}; this libvirt has {', '.join(types)}"
-        raise ModelError(Reason.NOT_SUPPORTED_HERE, f"no support for {what}", metadata={"what": what})
+    if types and pool_type not in types:
+        raise backend_missing(pool_type, types)
 
 
 async def check_place(definition: PoolDefinition, host: Host) -> None:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from poolfleet_agent.control.host import Host
+from poolfleet_agent.control.pools.definitions import check_supported
 from poolfleet_agent.control.pools.mounting import ADVICE
 from poolfleet_agent.model.discovery import (
     LIBVIRT_POOL_TYPES,
@@ -14,7 +15,7 @@ from poolfleet_agent.model.discovery import (
 )
 from poolfleet_agent.model.errors import ModelError, Reason, invalid_field
 from poolfleet_agent.model.mount_failure import MountError, MountFailure
-from poolfleet_agent.model.pool import NetfsSource
+from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.ports import MountRequest
 from poolfleet_agent.model.sources import check_server
 
@@ -38,6 +39,7 @@ class DiscoverPoolSources:
                 return await self._exports()
             except MountError as error:
                 raise _refused(query.host, error) from error
+        check_supported(query.type, self.host)
         documents = self.host.hypervisor.documents
         found = await self.host.hypervisor.find_pool_sources(
             query.type, documents.render_source_query(query), server=query.host or None

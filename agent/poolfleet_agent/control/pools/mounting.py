@@ -18,7 +18,8 @@ from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_failure import RETRY, MountError, MountFailure, Retry, RetryPolicy, tries_left
 from poolfleet_agent.model.mount_options import option_value
 from poolfleet_agent.model.operation import Attempt
-from poolfleet_agent.model.pool import NetfsSource, PoolDefinition
+from poolfleet_agent.model.pool import PoolDefinition
+from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.ports import Clock, MountRequest
 
 MOUNTED_FORMATS = frozenset({"auto", "nfs", "cifs", None})

@@ -10,7 +10,8 @@ from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.diagnosis import SERVER_LAYERS, Diagnosis, Layer, LayerReport, Outcome, first_failed, skipped
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_table import MountEntry
-from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES, NetfsSource
+from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES
+from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.ports import MountRequest
 
 _ASKED_FORMATS = {"nfs": "nfs", "nfs4": "nfs", "cifs": "cifs", "smb3": "cifs", "fuse.glusterfs": "glusterfs"}

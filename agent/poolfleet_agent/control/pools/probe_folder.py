@@ -13,7 +13,8 @@ from poolfleet_agent.inventory.pool_mounts import SUSPECT_WAIT_S
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.diagnosis import Layer, LayerReport, Outcome, first_failed, skipped
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.pool import HealthStatus, NetfsSource, PoolDefinition, PoolHealth
+from poolfleet_agent.model.pool import HealthStatus, PoolDefinition, PoolHealth
+from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.ports import Account, FileFacts, FileKind, Files, Rights
 from poolfleet_agent.model.quarantine import NOT_THE_SHARE, Use
 from poolfleet_agent.model.reservation import OWN_PREFIX

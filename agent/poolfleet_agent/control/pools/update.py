@@ -21,6 +21,9 @@ _SPEC_FIELDS: dict[str, tuple[str, ...]] = {
     "spec.mount": ("mount_options", "protocol_version"),
     "spec.mount.options": ("mount_options",),
     "spec.mount.protocol_version": ("protocol_version",),
+    "spec.features": ("cow",),
+    "spec.vendor": ("vendor",),
+    "spec.product": ("product",),
 }
 _NEEDED = frozenset({"source", "target_path"})
 UPDATE_MASK_PATHS = frozenset({"autostart", "supervised", "xml", *_SPEC_FIELDS})

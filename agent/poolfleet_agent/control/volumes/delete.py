@@ -3,16 +3,14 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from poolfleet_agent.control.host import Host, check_etag
+from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.in_use import check_volume_not_in_use
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
-from poolfleet_agent.control.pools.refresh import require_active
 from poolfleet_agent.control.report import Report
+from poolfleet_agent.control.volumes.existing import existing_volume
 from poolfleet_agent.control.volumes.place import file_in_pool, remove_file
-from poolfleet_agent.control.volumes.reserve import check_not_being_created
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.names import check_known_name
 from poolfleet_agent.model.operation import OperationKind
 from poolfleet_agent.model.quarantine import Use
 
@@ -36,25 +34,13 @@ class DeleteVolume(Mutation):
 
     async def check(self) -> Outcome | Work:
         """Refuse what is no volume, is another than the caller saw, or is in use."""
-        check_known_name("volume", self.volume)
-        entry = await self.host.fresh_pool(self.pool)
-        require_active(entry)
-        await self.host.quarantine.check_volume(entry, self.volume, Use.WRITE)
         try:
-            record = await self.host.looker.volume(self.pool, self.volume)
+            entry, record = await existing_volume(self.host, self.pool, self.volume, etag=self.etag, use=Use.WRITE)
         except ModelError as error:
             if error.reason is Reason.VOLUME_NOT_FOUND and self.allow_missing:
                 return Outcome(changed=False)
             raise
-        check_etag(self.etag, record.etag)
-        if record.facts.special:
-            raise ModelError(
-                Reason.NOT_A_VOLUME,
-                f"{self.volume!r} is a directory or begins with a dot; it is no volume",
-                metadata={"pool": self.pool, "volume": self.volume, "path": record.facts.path},
-            )
         await file_in_pool(self.host, entry, self.volume)
-        await check_not_being_created(self.host, entry, self.volume)
         if not self.allow_in_use:
             await check_volume_not_in_use(self.host, entry, record)
 

@@ -112,6 +112,18 @@ def append(parent: Element, tag: str, content: str) -> Element:
     return element
 
 
+def child(parent: Element, tag: str) -> Element:
+    """The only child of that tag, made where there is none."""
+    found = only(parent, tag)
+    return ET.SubElement(parent, tag) if found is None else found
+
+
+def remove(parent: Element, tag: str) -> None:
+    """Take away all children of that tag."""
+    for element in parent.findall(tag):
+        parent.remove(element)
+
+
 def write(root: Element) -> str:
     """The document as text; characters that XML cannot hold are refused: INVALID_FIELD."""
     xml = ET.tostring(root, encoding="unicode")

@@ -4,13 +4,12 @@ from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element
 
 from poolfleet_agent.hypervisor.xml import document
-from poolfleet_agent.hypervisor.xml.document import attribute, only, text
+from poolfleet_agent.hypervisor.xml.document import attribute, child, only, remove, text
+from poolfleet_agent.hypervisor.xml.pool_sources import edit_source, parse_source, yes_no
 from poolfleet_agent.model.names import check_uuid
-from poolfleet_agent.model.pool import DirSource, NetfsSource, PoolDefinition, PoolSource, RemoteSource
+from poolfleet_agent.model.pool import PoolDefinition
 
 _FS = "{http://libvirt.org/schemas/storagepool/fs/1.0}"
-
-_REMOTE_TYPES = frozenset({"gluster", "rbd", "iscsi", "iscsi-direct", "sheepdog"})
 
 ET.register_namespace("fs", _FS[1:-1])
 
@@ -32,12 +31,14 @@ def parse_pool(xml: str) -> PoolDefinition:
         name=name,
         type=pool_type,
         uuid=None if uuid is None else check_uuid("uuid", uuid),
-        source=_parse_source(pool_type, source),
+        source=parse_source(pool_type, root),
         target_path=text(target, "path"),
         target_permissions=document.permissions(target),
         mount_options=None if options is None else tuple(_option(element) for element in options),
         protocol_version=attribute(source, "protocol", "ver"),
-        remote=_parse_remote(pool_type, source),
+        cow=_parse_cow(root),
+        vendor=attribute(source, "vendor", "name") or None,
+        product=attribute(source, "product", "name") or None,
     )
 
 
@@ -55,28 +56,9 @@ def edit_pool(xml: str, definition: PoolDefinition) -> str:
     return document.write(root)
 
 
-def _parse_source(pool_type: str, source: Element | None) -> PoolSource | None:
-    if pool_type == "dir":
-        return DirSource()
-    if pool_type != "netfs":
-        return None
-    host, path = attribute(source, "host", "name"), attribute(source, "dir", "path")
-    if not host or not path:
-        raise document.malformed("a netfs pool must have <source><host name=…/><dir path=…/></source>")
-    return NetfsSource(host=host, path=path, format=attribute(source, "format", "type"))
-
-
-def _parse_remote(pool_type: str, source: Element | None) -> RemoteSource | None:
-    """Read where a network pool lies, as far as it is said: such a pool may be addressed by its name all the same."""
-    if source is None or pool_type not in _REMOTE_TYPES:
-        return None
-    hosts = tuple(host for element in source.findall("host") if (host := element.get("name")))
-    if pool_type in {"iscsi", "iscsi-direct"}:
-        path = attribute(source, "device", "path")
-    else:
-        path = text(source, "name")
-    folder = (attribute(source, "dir", "path") or "").strip("/") if pool_type == "gluster" else ""
-    return RemoteSource(hosts=hosts, path=f"{path}/{folder}" if folder else path) if hosts and path else None
+def _parse_cow(root: Element) -> bool | None:
+    state = attribute(only(root, "features"), "cow", "state")
+    return None if state is None else state == "yes"
 
 
 def _option(element: Element) -> str:
@@ -88,35 +70,31 @@ def _option(element: Element) -> str:
 
 def _edit(root: Element, definition: PoolDefinition) -> None:
     root.set("type", definition.type)
-    _child(root, "name").text = definition.name
+    child(root, "name").text = definition.name
     if definition.uuid is not None:
-        _child(root, "uuid").text = definition.uuid
-    if isinstance(definition.source, NetfsSource):
-        source = _child(root, "source")
-        _child(source, "host").set("name", definition.source.host)
-        _child(source, "dir").set("path", definition.source.path)
-        if definition.source.format is not None:
-            _child(source, "format").set("type", definition.source.format)
-    if definition.protocol_version is not None:
-        _child(_child(root, "source"), "protocol").set("ver", definition.protocol_version)
-    if definition.target_path is not None:
-        _child(_child(root, "target"), "path").text = definition.target_path
-    if definition.target_permissions is not None:
-        target = _child(root, "target")
-        _remove(target, "permissions")
-        document.append_permissions(target, definition.target_permissions)
+        child(root, "uuid").text = definition.uuid
+    if definition.source is not None:
+        edit_source(root, definition.source)
+    for tag, name in (("vendor", definition.vendor), ("product", definition.product)):
+        if name is not None:
+            child(child(root, "source"), tag).set("name", name)
+    if definition.cow is not None:
+        child(child(root, "features"), "cow").set("state", yes_no(definition.cow))
+    if definition.protocol_version:
+        child(child(root, "source"), "protocol").set("ver", definition.protocol_version)
+    elif definition.protocol_version is not None and (source := only(root, "source")) is not None:
+        remove(source, "protocol")
+    _edit_target(root, definition)
     if definition.mount_options is not None:
-        _remove(root, f"{_FS}mount_opts")
-        options = _child(root, f"{_FS}mount_opts")
-        for option in definition.mount_options:
-            ET.SubElement(options, f"{_FS}option").set("name", option)
+        remove(root, f"{_FS}mount_opts")
+    for option in definition.mount_options or ():
+        ET.SubElement(child(root, f"{_FS}mount_opts"), f"{_FS}option").set("name", option)
 
 
-def _child(parent: Element, tag: str) -> Element:
-    found = only(parent, tag)
-    return ET.SubElement(parent, tag) if found is None else found
-
-
-def _remove(parent: Element, tag: str) -> None:
-    for element in parent.findall(tag):
-        parent.remove(element)
+def _edit_target(root: Element, definition: PoolDefinition) -> None:
+    if definition.target_path is not None:
+        child(child(root, "target"), "path").text = definition.target_path
+    if definition.target_permissions is not None:
+        target = child(root, "target")
+        remove(target, "permissions")
+        document.append_permissions(target, definition.target_permissions)

@@ -18,7 +18,7 @@ from poolfleet_agent.model.ports.hypervisor import (
     PoolEvent,
     PoolEventKind,
 )
-from poolfleet_agent.model.ports.images import Images, JobListener
+from poolfleet_agent.model.ports.images import Contents, Images, JobListener
 from poolfleet_agent.model.ports.maintenance import MaintenanceStore
 from poolfleet_agent.model.ports.mount_helpers import MountHelper, MountHelpers
 from poolfleet_agent.model.ports.mount_store import MountRecord, MountStore
@@ -43,6 +43,7 @@ __all__ = [
     "BuildMode",
     "Clock",
     "ConnectionEvent",
+    "Contents",
     "Documents",
     "DomainEvent",
     "Encoder",

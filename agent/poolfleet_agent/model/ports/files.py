@@ -155,6 +155,15 @@ class Files(Protocol):
         """Change the owner of a file only if it still is that inode; the answer says whether it did."""
         ...
 
+    async def resize_if(
+        self, path: str, *, inode: int, size_bytes: int, new_size_bytes: int, device: str = "", timeout_s: float = 30.0
+    ) -> bool:
+        """Change the length of a file only if it still is that inode, of that length; the answer says whether it did.
+
+        TOO_LARGE, FULL, QUOTA_EXCEEDED, READ_ONLY, STALE, UNMOUNTED, PATH_NOT_USABLE.
+        """
+        ...
+
     async def clock_s(self, path: str, *, device: str = "", timeout_s: float = 5.0) -> float:
         """Seconds since the epoch by the clock that dates the files of a folder; a file is made there and removed.
 

@@ -216,6 +216,28 @@ class Hypervisor(Protocol):
         """Delete a volume: VOLUME_NOT_FOUND."""
         ...
 
+    async def resize_volume(
+        self,
+        pool: str,
+        volume: str,
+        capacity_bytes: int,
+        *,
+        allocate: bool,
+        server: str | None,
+        proven: Callable[[], None] | None = None,
+    ) -> None:
+        """Change a volume's capacity, whether it shrinks or not; `allocate`: with all its bytes taken at once.
+
+        VOLUME_NOT_FOUND, NO_SPACE, FULL, TOO_LARGE, WRONG_STATE, NOT_SUPPORTED_HERE.
+        """
+        ...
+
+    async def wipe_volume(
+        self, pool: str, volume: str, algorithm: str, *, server: str | None, proven: Callable[[], None] | None = None
+    ) -> None:
+        """Overwrite what a volume holds, by one of model.wiping.ALGORITHMS: VOLUME_NOT_FOUND, NOT_SUPPORTED_HERE."""
+        ...
+
     async def read_domains(self) -> DomainReading:
         """Read what the domains refer to, on every domain URI; never raises for a URI that fails: `missing` says it."""
         ...

@@ -1,9 +1,11 @@
-"""Making and filling the files of volumes by programs of our own."""
+"""Making, filling and changing the files of volumes by programs of our own."""
 
 from collections.abc import Callable
 from typing import Protocol
 
-from poolfleet_agent.model.image import NewImage, SourceImage
+from poolfleet_agent.model.image import ImageFile, NewImage, SourceImage
+from poolfleet_agent.model.operation import Progress
+from poolfleet_agent.model.resizing import Resizing
 from poolfleet_agent.model.share_user import ShareUser
 
 
@@ -16,6 +18,10 @@ class JobListener(Protocol):
 
     async def begins(self) -> None:
         """It is at work, after it had to wait."""
+        ...
+
+    async def progress(self, progress: Progress) -> None:
+        """It is so far."""
         ...
 
 
@@ -49,4 +55,30 @@ class Images(Protocol):
         As that user, who may read local files as the agent itself does. As `create`, and VOLUME_IN_USE where another
         program holds the source, which is not `forced`.
         """
+        ...
+
+    async def resize(
+        self, image: ImageFile, change: Resizing, *, user: ShareUser, listener: JobListener, timeout_s: float
+    ) -> None:
+        """Change the capacity of an image whose format has a header, as that user. Errors as `create`.
+
+        VOLUME_IN_USE where a guest holds its lock, NOT_SUPPORTED_HERE where the format cannot do it.
+        """
+        ...
+
+
+class Contents(Protocol):
+    """Runs programs that change what a file holds, in place and whatever its format; they tell how far they are.
+
+    Errors are those of Images, and RESOURCE_BUSY where the file is another by now.
+    """
+
+    async def allocate(
+        self, file: ImageFile, size_bytes: int, *, user: ShareUser, listener: JobListener, timeout_s: float
+    ) -> None:
+        """Take all bytes up to that length from the storage, as that user; what is there stays."""
+        ...
+
+    async def wipe(self, file: ImageFile, *, user: ShareUser, listener: JobListener, timeout_s: float) -> None:
+        """Overwrite with zeros all that is written in it, as that user; its length and its holes stay."""
         ...

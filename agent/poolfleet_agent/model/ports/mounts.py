@@ -7,7 +7,7 @@ from typing import Protocol
 
 from poolfleet_agent.model.mount_failure import MountFailure
 from poolfleet_agent.model.mount_table import MountTable
-from poolfleet_agent.model.pool import NetfsSource
+from poolfleet_agent.model.pool_source import NetfsSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,19 +4,21 @@ from poolfleet.v1 import pool_pb2, snapshot_pb2
 from poolfleet_agent.model.errors import invalid_field
 from poolfleet_agent.model.names import check_uuid
 from poolfleet_agent.model.pool import (
-    DirSource,
+    MOUNTED_POOL_TYPES,
+    OWN_TARGET_POOL_TYPES,
+    TARGETLESS_POOL_TYPES,
     Fingerprint,
     HealthStatus,
     MountOwner,
-    NetfsSource,
     Permissions,
     Pool,
     PoolDefinition,
     PoolHealth,
-    PoolSource,
     PoolState,
     Storage,
 )
+from poolfleet_agent.model.pool_source import PoolSource
+from poolfleet_agent.services.convert.pool_sources import source_from, source_to
 from poolfleet_agent.services.convert.times import timestamp, write_timestamp
 
 MOST_MODE_BITS = 0o7777
@@ -49,21 +51,13 @@ def permissions_to(permissions: Permissions) -> snapshot_pb2.Permissions:
     )
 
 
-def _source_from(spec: pool_pb2.PoolSpec) -> tuple[str, PoolSource]:
-    match spec.WhichOneof("source"):
-        case "dir":
-            return "dir", DirSource()
-        case "netfs":
-            netfs = spec.netfs
-            return "netfs", NetfsSource(host=netfs.host, path=netfs.path, format=netfs.format or None)
-        case _:
-            raise invalid_field("spec.source", "must be set; pools of other types are defined by xml")
-
-
 def definition_from(spec: pool_pb2.PoolSpec) -> PoolDefinition:
-    """Read what a caller asks a pool to be. A pool without source and target path is refused: INVALID_FIELD."""
-    kind, source = _source_from(spec)
-    if not spec.target.path:
+    """Read what a caller asks a pool to be. A pool without a source, or a target where it needs one, is refused:
+    INVALID_FIELD."""
+    kind, source = source_from(spec)
+    if kind in TARGETLESS_POOL_TYPES and spec.HasField("target"):
+        raise invalid_field("spec.target", f"must not be set: a pool of type {kind} has none")
+    if not spec.target.path and kind not in TARGETLESS_POOL_TYPES | OWN_TARGET_POOL_TYPES:
         raise invalid_field("spec.target.path", "must not be empty")
     return _definition(spec.name, kind, source, spec)
 
@@ -71,7 +65,7 @@ def definition_from(spec: pool_pb2.PoolSpec) -> PoolDefinition:
 def partial_definition_from(name: str, kind: str, spec: pool_pb2.PoolSpec) -> PoolDefinition:
     """Read those parts of a definition that an update names; what is unset there stays None."""
     if spec.WhichOneof("source") is not None:
-        kind, source = _source_from(spec)
+        kind, source = source_from(spec)
         return _definition(name, kind, source, spec)
     return _definition(name, kind, None, spec)
 
@@ -88,27 +82,35 @@ def _definition(name: str, kind: str, source: PoolSource | None, spec: pool_pb2.
         target_permissions=permissions_from("spec.target.permissions", target.permissions) if has_permissions else None,
         mount_options=tuple(mount.options) if spec.HasField("mount") else None,
         protocol_version=mount.protocol_version if spec.HasField("mount") else None,
+        cow=spec.features.cow if spec.features.HasField("cow") else None,
+        vendor=spec.vendor or None,
+        product=spec.product or None,
     )
 
 
 def spec_to(definition: PoolDefinition) -> pool_pb2.PoolSpec:
     """Write a definition as the spec that would ask for it."""
-    spec = pool_pb2.PoolSpec(name=definition.name, uuid=definition.uuid or "", target=_target_to(definition))
-    _source_to(definition, spec)
+    spec = pool_pb2.PoolSpec(
+        name=definition.name,
+        uuid=definition.uuid or "",
+        target=_target_to(definition),
+        features=_features_to(definition),
+        vendor=definition.vendor or "",
+        product=definition.product or "",
+    )
+    source_to(definition.source, spec)
     if (mount := _mount_to(definition)) is not None:
         spec.mount.CopyFrom(mount)
     return spec
 
 
-def _source_to(definition: PoolDefinition, message: pool_pb2.Pool | pool_pb2.PoolSpec) -> None:
-    match definition.source:
-        case DirSource():
-            message.dir.SetInParent()
-        case NetfsSource(host=host, path=path, format=source_format):
-            message.netfs.CopyFrom(pool_pb2.NetfsSource(host=host, path=path, format=source_format or ""))
+def _features_to(definition: PoolDefinition) -> pool_pb2.PoolFeatures | None:
+    return None if definition.cow is None else pool_pb2.PoolFeatures(cow=definition.cow)
 
 
-def _target_to(definition: PoolDefinition) -> pool_pb2.PoolTarget:
+def _target_to(definition: PoolDefinition) -> pool_pb2.PoolTarget | None:
+    if definition.type in TARGETLESS_POOL_TYPES:
+        return None
     target = pool_pb2.PoolTarget(path=definition.target_path or "")
     if definition.target_permissions is not None:
         target.permissions.CopyFrom(permissions_to(definition.target_permissions))
@@ -116,7 +118,7 @@ def _target_to(definition: PoolDefinition) -> pool_pb2.PoolTarget:
 
 
 def _mount_to(definition: PoolDefinition, owner: MountOwner | None = None) -> pool_pb2.PoolMount | None:
-    if definition.server is None:
+    if definition.type not in MOUNTED_POOL_TYPES:
         return None
     return pool_pb2.PoolMount(
         options=definition.mount_options or (),
@@ -179,8 +181,11 @@ def pool_to(pool: Pool) -> pool_pb2.Pool:
         etag=pool.etag,
         unaddressable_count=pool.unaddressable_count,
         unaddressable_names=pool.unaddressable_names,
+        features=_features_to(facts.definition),
+        vendor=facts.definition.vendor or "",
+        product=facts.definition.product or "",
     )
-    _source_to(facts.definition, message)
+    source_to(facts.definition.source, message)
     if pool.volumes_as_of_s is not None:
         write_timestamp(message.volumes_as_of, pool.volumes_as_of_s)
     return message

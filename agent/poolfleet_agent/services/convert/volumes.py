@@ -1,7 +1,8 @@
 """Volumes between API and model."""
 
-from poolfleet.v1 import volume_pb2
+from poolfleet.v1 import volume_pb2, volume_service_pb2
 from poolfleet_agent.model.errors import invalid_field
+from poolfleet_agent.model.resizing import NewSize
 from poolfleet_agent.model.volume import BackingStore, VolumeDefinition, VolumeFacts
 from poolfleet_agent.services.convert.pools import permissions_from, permissions_to
 from poolfleet_agent.services.convert.times import timestamp
@@ -55,6 +56,21 @@ def clone_definition_from(spec: volume_pb2.CloneSpec) -> VolumeDefinition:
         capacity_bytes=spec.capacity_bytes or None,
         permissions=permissions_from("spec.permissions", spec.permissions) if has_permissions else None,
     )
+
+
+def new_size_from(request: volume_service_pb2.ResizeVolumeRequest) -> NewSize:
+    """Read how large a volume is to become: INVALID_FIELD."""
+    match request.WhichOneof("size"):
+        case "capacity_bytes":
+            if request.capacity_bytes <= 0:
+                raise invalid_field("capacity_bytes", "must be positive", value=str(request.capacity_bytes))
+            return NewSize(capacity_bytes=request.capacity_bytes)
+        case "delta_bytes":
+            if request.delta_bytes == 0:
+                raise invalid_field("delta_bytes", "must not be 0", value="0")
+            return NewSize(delta_bytes=request.delta_bytes)
+        case _:
+            raise invalid_field("size", "needs capacity_bytes or delta_bytes")
 
 
 def volume_to(facts: VolumeFacts, etag: str) -> volume_pb2.Volume:

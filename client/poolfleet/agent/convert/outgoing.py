@@ -7,9 +7,11 @@ from types import TracebackType
 
 from google.protobuf.duration_pb2 import Duration
 
+from poolfleet.agent.convert.pool_sources import write_source
 from poolfleet.types.errors import InvalidArgument
 from poolfleet.types.operation import OperationKind, OperationState
-from poolfleet.types.pool import DirSource, HealthStatus, NetfsSource, PoolMount, PoolSpec, PoolState, PoolTarget
+from poolfleet.types.pool import HealthStatus, PoolState
+from poolfleet.types.pool_spec import PoolMount, PoolSpec, PoolTarget
 from poolfleet.types.retry import RetryPolicy
 from poolfleet.types.volume import CloneSpec, Permissions, VolumeSpec
 from poolfleet.v1 import operation_pb2, operation_service_pb2, pool_pb2, pool_service_pb2, snapshot_pb2, volume_pb2
@@ -99,6 +101,9 @@ def pool_update(
         "spec.source": spec and spec.source,
         "spec.target": spec and spec.target,
         "spec.mount": spec and spec.mount,
+        "spec.features": spec and spec.cow,
+        "spec.vendor": (spec and spec.vendor) or None,
+        "spec.product": (spec and spec.product) or None,
         "xml": xml,
         "autostart": autostart,
         "supervised": supervised,
@@ -121,18 +126,14 @@ def operation_filter(
 
 def pool_spec(spec: PoolSpec) -> pool_pb2.PoolSpec:
     """The typed form of a pool's spec."""
-    message = pool_pb2.PoolSpec(name=spec.name, uuid=spec.uuid)
-    match spec.source:
-        case DirSource():
-            message.dir.SetInParent()
-        case NetfsSource(host=host, path=path, format=form):
-            message.netfs.CopyFrom(pool_pb2.NetfsSource(host=host, path=path, format=form))
-        case None:
-            pass
+    message = pool_pb2.PoolSpec(name=spec.name, uuid=spec.uuid, vendor=spec.vendor, product=spec.product)
+    write_source(spec.source, message)
     if spec.target is not None:
         message.target.CopyFrom(_target(spec.target))
     if spec.mount is not None:
         message.mount.CopyFrom(_mount(spec.mount))
+    if spec.cow is not None:
+        message.features.cow = spec.cow
     return message
 
 

@@ -5,25 +5,21 @@ from __future__ import annotations
 from datetime import datetime
 from functools import lru_cache
 
+from poolfleet.agent.convert.pool_sources import source_of
 from poolfleet.agent.convert.scalars import moment, numbers
 from poolfleet.types.pool import (
     Desired,
     DesiredState,
-    DirSource,
     HealthStatus,
-    MountOwner,
-    NetfsSource,
     PendingDefinition,
     Pool,
     PoolHealth,
-    PoolMount,
-    PoolSpec,
     PoolState,
-    PoolTarget,
     Storage,
     StorageFingerprint,
     StorageIdSource,
 )
+from poolfleet.types.pool_spec import MountOwner, PoolMount, PoolSpec, PoolTarget
 from poolfleet.types.volume import Permissions
 from poolfleet.v1 import pool_pb2, snapshot_pb2
 
@@ -32,7 +28,6 @@ HEALTH = numbers(pool_pb2.PoolHealth.Status.items(), "STATUS_", HealthStatus)
 _DESIRED = numbers(pool_pb2.DesiredState.Desired.items(), "DESIRED_", Desired)
 _OWNERS = numbers(pool_pb2.PoolMount.Owner.items(), "OWNER_", MountOwner)
 _ID_SOURCES = numbers(snapshot_pb2.Storage.Source.items(), "SOURCE_", StorageIdSource)
-_DIR = DirSource()
 
 
 def pool(message: pool_pb2.Pool, *, as_of: datetime | None = None, age_s: float | None = None) -> Pool:
@@ -53,9 +48,12 @@ def pool(message: pool_pb2.Pool, *, as_of: datetime | None = None, age_s: float 
         available_bytes=message.available_bytes if has("available_bytes") else None,
         provisioned_bytes=message.provisioned_bytes if has("provisioned_bytes") else None,
         volume_count=message.volume_count if has("volume_count") else None,
-        source=_source(message),
+        source=source_of(message),
         target=_target(message.target) if has("target") else None,
         mount=_mount(message.mount) if has("mount") else None,
+        cow=_cow(message),
+        vendor=message.vendor,
+        product=message.product,
         storage=_storage(message.storage) if has("storage") else None,
         filesystem_id=message.filesystem_id,
         pending=_pending(message.pending) if has("pending") else None,
@@ -80,13 +78,6 @@ def permissions(message: snapshot_pb2.Permissions) -> Permissions:
     )
 
 
-def _source(message: pool_pb2.Pool | pool_pb2.PoolSpec) -> DirSource | NetfsSource | None:
-    if message.HasField("netfs"):
-        source = message.netfs
-        return NetfsSource(host=source.host, path=source.path, format=source.format)
-    return _DIR if message.HasField("dir") else None
-
-
 def _target(message: pool_pb2.PoolTarget) -> PoolTarget:
     given = permissions(message.permissions) if message.HasField("permissions") else None
     return PoolTarget(path=message.path, permissions=given)
@@ -95,6 +86,10 @@ def _target(message: pool_pb2.PoolTarget) -> PoolTarget:
 def _mount(message: pool_pb2.PoolMount) -> PoolMount:
     owner = _OWNERS.get(message.owner, MountOwner.UNKNOWN)
     return PoolMount(options=tuple(message.options), protocol_version=message.protocol_version, owner=owner)
+
+
+def _cow(message: pool_pb2.Pool | pool_pb2.PoolSpec) -> bool | None:
+    return message.features.cow if message.features.HasField("cow") else None
 
 
 def _storage(message: snapshot_pb2.Storage) -> Storage:
@@ -144,7 +139,10 @@ def _spec(message: pool_pb2.PoolSpec) -> PoolSpec:
     return PoolSpec(
         message.name,
         uuid=message.uuid,
-        source=_source(message),
+        source=source_of(message),
         target=_target(message.target) if message.HasField("target") else None,
         mount=_mount(message.mount) if message.HasField("mount") else None,
+        cow=_cow(message),
+        vendor=message.vendor,
+        product=message.product,
     )

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from poolfleet.cli.parsing import mode_bits
+from poolfleet.cli.pool.sources import config_option, options_of, source
 from poolfleet.cli.session import UsageError
+from poolfleet.types.pool_source import SOURCES, SourceHost
+from poolfleet.types.pool_spec import USUAL_TARGETS
 
 if TYPE_CHECKING:
-    from poolfleet.types.pool import PoolSpec
+    from poolfleet.types.pool_spec import PoolSpec
+    from poolfleet.types.volume import Permissions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +26,7 @@ class Wanted:
 
     name: str
     type: str
-    source_host: str = ""
+    source_host: tuple[str, ...] = ()
     source_path: str = ""
     source_dev: tuple[str, ...] = ()
     source_name: str = ""
@@ -39,81 +44,106 @@ class Wanted:
     secret_usage: str = ""
     secret_uuid: str = ""
     adapter: tuple[tuple[str, str], ...] = ()
+    config_option: tuple[str, ...] = ()
+    cow: bool | None = None
 
     def spec(self) -> PoolSpec:
-        """What the client is asked for: typed for dir and netfs, by XML for every other type."""
-        from poolfleet.types.pool import PoolSpec
-        from poolfleet.types.volume import Permissions
+        """What the client is asked for: typed, where the type has all that is given; else by XML, as virsh does."""
+        from poolfleet.types.pool_spec import PoolMount, PoolSpec, PoolTarget
 
-        given = bool(self.mode) or self.owner is not None or self.group is not None
-        mode = mode_bits(self.mode) if self.mode else None
-        permissions = Permissions(mode=mode, owner=self.owner, group=self.group) if given else None
-        extra = self._given() - {"name", "type", "target", "uuid", "mode", "owner", "group"}
-        match self.type:
-            case "dir" if not extra:
-                self._require("target")
-                return PoolSpec.dir(self.name, target=self.target, permissions=permissions, uuid=self.uuid)
-            case "netfs" if extra <= {
-                "source_host",
-                "source_path",
-                "source_format",
-                "protocol_version",
-                "mount_option",
-            }:
-                self._require("source_host", "source_path", "target")
-                return PoolSpec.netfs(
-                    self.name,
-                    host=self.source_host,
-                    path=self.source_path,
-                    target=self.target,
-                    format=self.source_format or "nfs",
-                    options=self.mount_option,
-                    protocol_version=self.protocol_version,
-                    permissions=permissions,
-                    uuid=self.uuid,
-                )
-        return PoolSpec.from_xml(self.xml())
+        if not self._is_typed():
+            return PoolSpec.from_xml(self.xml())
+        path, permissions = self._path(), self._permissions()
+        if not path and self.type in {"dir", "fs", "netfs", "vstorage"}:
+            raise UsageError(f"a pool of type {self.type} needs --target")
+        mounted = bool(self.mount_option or self.protocol_version)
+        return PoolSpec(
+            self.name,
+            uuid=self.uuid,
+            source=source(self),
+            target=PoolTarget(path=path, permissions=permissions) if path or permissions else None,
+            mount=PoolMount(options=self.mount_option, protocol_version=self.protocol_version) if mounted else None,
+            cow=self.cow,
+        )
 
-    def _given(self) -> set[str]:
+    def _is_typed(self) -> bool:
+        if self.type not in SOURCES:
+            return False
+        fitting = options_of(self.type) | {"name", "type", "uuid", "cow"}
+        if self.type in {"fs", "netfs"}:
+            fitting |= {"mount_option", "protocol_version"}
+        if self.type not in {"rbd", "gluster", "iscsi-direct"}:
+            fitting |= {"target", "mode", "owner", "group"}
+        return fitting >= self.given()
+
+    def given(self) -> set[str]:
+        """The options that were given."""
         return {field.name for field in fields(self) if getattr(self, field.name) not in ("", None, ())}
 
-    def _require(self, *names: str) -> None:
-        missing = [f"--{name.replace('_', '-')}" for name in names if not getattr(self, name)]
-        if missing:
-            raise UsageError(f"a pool of type {self.type} needs {' and '.join(missing)}")
+    def _path(self) -> str:
+        return self.target or USUAL_TARGETS.get(self.type, "")
+
+    def _permissions(self) -> Permissions | None:
+        from poolfleet.types.volume import Permissions
+
+        if not self.mode and self.owner is None and self.group is None:
+            return None
+        return Permissions(mode=mode_bits(self.mode) if self.mode else None, owner=self.owner, group=self.group)
 
     def xml(self) -> str:
         """Write libvirt's document, as virsh does with --print-xml."""
         pool = ET.Element("pool", type=self.type)
         _child(pool, "name", self.name)
         _child(pool, "uuid", self.uuid)
-        source = ET.Element("source")
-        _attributes(source, "host", name=self.source_host)
-        _attributes(source, "dir", path=self.source_path)
+        if self.cow is not None:
+            ET.SubElement(ET.SubElement(pool, "features"), "cow", state="yes" if self.cow else "no")
+        inside = ET.Element("source")
+        for host in map(SourceHost.parse, self.source_host):
+            _attributes(inside, "host", name=host.name, port=str(host.port or ""))
+        _attributes(inside, "dir", path=self.source_path)
         for device in self.source_dev:
-            _attributes(source, "device", path=device)
-        _attributes(source, "adapter", **dict(self.adapter))
+            _attributes(inside, "device", path=device)
+        _attributes(inside, "adapter", **self._adapter())
         if self.source_initiator:
-            _attributes(ET.SubElement(source, "initiator"), "iqn", name=self.source_initiator)
-        if self.auth_type:
-            auth = ET.SubElement(source, "auth", type=self.auth_type, username=self.auth_username)
+            _attributes(ET.SubElement(inside, "initiator"), "iqn", name=self.source_initiator)
+        if self.auth_username:
+            usual = "ceph" if self.type == "rbd" else "chap"
+            auth = ET.SubElement(inside, "auth", type=self.auth_type or usual, username=self.auth_username)
             _attributes(auth, "secret", usage=self.secret_usage, uuid=self.secret_uuid)
-        _child(source, "name", self.source_name)
-        _attributes(source, "format", type=self.source_format)
-        _attributes(source, "protocol", ver=self.protocol_version)
-        if len(source):
-            pool.append(source)
-        if self.target or self.mode or self.owner is not None or self.group is not None:
+        _child(inside, "name", self.source_name)
+        _attributes(inside, "format", type=self.source_format)
+        _attributes(inside, "protocol", ver=self.protocol_version)
+        if len(inside):
+            pool.append(inside)
+        if self._path() or self.mode or self.owner is not None or self.group is not None:
             target = ET.SubElement(pool, "target")
-            _child(target, "path", self.target)
+            _child(target, "path", self._path())
             permissions = ET.Element("permissions")
             _child(permissions, "mode", self.mode)
             _child(permissions, "owner", "" if self.owner is None else str(self.owner))
             _child(permissions, "group", "" if self.group is None else str(self.group))
             if len(permissions):
                 target.append(permissions)
+        for tag, options in (("fs:mount_opts", self.mount_option), ("rbd:config_opts", self.config_option)):
+            _namespaced(pool, tag, options)
         ET.indent(pool)
         return ET.tostring(pool, encoding="unicode")
+
+    def _adapter(self) -> dict[str, str]:
+        given = dict(self.adapter)
+        return {"type": "fc_host", **given} if {"wwnn", "wwpn"} & given.keys() else given
+
+
+def _namespaced(pool: ET.Element, tag: str, options: Sequence[str]) -> None:
+    """Write options in the namespace of their pool type: words, or `NAME=VALUE`."""
+    prefix, _, name = tag.partition(":")
+    if not options:
+        return
+    pool.set(f"xmlns:{prefix}", f"http://libvirt.org/schemas/storagepool/{prefix}/1.0")
+    parent = ET.SubElement(pool, tag)
+    for option in options:
+        word, value = config_option(option) if name == "config_opts" else (option, "")
+        _attributes(parent, f"{prefix}:option", name=word, value=value)
 
 
 def _child(parent: ET.Element, tag: str, content: str) -> None:
@@ -121,7 +151,7 @@ def _child(parent: ET.Element, tag: str, content: str) -> None:
         ET.SubElement(parent, tag).text = content
 
 
-def _attributes(parent: ET.Element, tag: str, **values: str) -> None:
+def _attributes(parent: ET.Element, tag: str, /, **values: str) -> None:
     given = {name: value for name, value in values.items() if value}
     if given:
         ET.SubElement(parent, tag, given)

@@ -14,6 +14,7 @@ from poolfleet.cli.output import fields, text
 from poolfleet.cli.output.answers import Answer, Kind, plain
 from poolfleet.cli.output.fields import FieldOption, Fresh
 from poolfleet.cli.pool import tables
+from poolfleet.cli.pool.source_text import source_lines, source_text
 from poolfleet.cli.pool.tables import HostPool
 from poolfleet.cli.session import Session, UsageError
 from poolfleet.cli.verbs import choice, group, reads
@@ -147,8 +148,11 @@ def _lines(pool: Pool) -> list[fields.Field]:
         ("Available", pool.available_bytes, Kind.SIZE),
         ("Provisioned", pool.provisioned_bytes, Kind.SIZE),
         ("Volumes", pool.volume_count, Kind.COUNT),
-        ("Source", tables.source_text(pool), Kind.PATH),
+        ("Source", source_text(pool), Kind.PATH),
+        *source_lines(pool.source),
+        ("Device of", " ".join(word for word in (pool.vendor, pool.product) if word), Kind.TEXT),
         ("Target", pool.target.path if pool.target else None, Kind.PATH),
+        ("Copy on write", None if pool.cow is None else text.yes_no(pool.cow), Kind.TEXT),
     ]
     if pool.mount:
         lines += [

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from poolfleet.cli.output import text
 from poolfleet.cli.output.answers import Column, Kind, Table
-from poolfleet.types.pool import HealthStatus, NetfsSource
+from poolfleet.cli.pool.source_text import source_text
+from poolfleet.types.pool import HealthStatus
 
 if TYPE_CHECKING:
     from poolfleet.types.pool import Pool
@@ -24,13 +25,6 @@ class HostPool:
     host: str
     pool: Pool
     storage_id: str
-
-
-def source_text(pool: Pool) -> str:
-    """Where its volumes come from, in a few words: `server:/export`, or the directory."""
-    if isinstance(pool.source, NetfsSource):
-        return f"{pool.source.host}:{pool.source.path}"
-    return pool.target.path if pool.target else ""
 
 
 def _used(pool: Pool) -> float | None:

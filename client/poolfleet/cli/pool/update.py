@@ -17,13 +17,15 @@ from poolfleet.cli.advice import sentence
 from poolfleet.cli.changing.change import Asked, Change, carry_out
 from poolfleet.cli.exit_codes import ExitCode
 from poolfleet.cli.parsing import mode_bits
-from poolfleet.cli.pool.definitions import document
-from poolfleet.cli.pool.options import File
+from poolfleet.cli.pool.definitions import Wanted, document
+from poolfleet.cli.pool.options import COW, File, as_tuple
 from poolfleet.cli.pool.reads import PoolWord, app
+from poolfleet.cli.pool.sources import changed
 from poolfleet.cli.session import Session, UsageError, say
 from poolfleet.cli.verbs import changes, option
 from poolfleet.types.errors import PoolfleetError
-from poolfleet.types.pool import NetfsSource, Pool, PoolMount, PoolSpec, PoolTarget
+from poolfleet.types.pool import Pool
+from poolfleet.types.pool_spec import PoolMount, PoolSpec, PoolTarget
 from poolfleet.types.volume import Permissions
 
 if TYPE_CHECKING:
@@ -31,9 +33,13 @@ if TYPE_CHECKING:
     from poolfleet.types.operation import Operation
 
 _OPTIONS = [
-    option("source_host", str | None, "Server of a network pool."),
-    option("source_path", str | None, "Its export."),
-    option("source_format", str | None, "nfs, cifs or glusterfs."),
+    option("source_host", list[str], "Server; with :PORT where it is not the usual one. Repeatable.", default=()),
+    option("source_path", str | None, "Its export; of gluster the directory in the volume."),
+    option("source_format", str | None, "Such as nfs, cifs or glusterfs; ext4 or xfs; gpt or dos."),
+    option("source_dev", list[str], "Device, or name of an iSCSI target. Repeatable.", default=()),
+    option("source_name", str | None, "Volume group, zpool, Gluster volume or Ceph pool."),
+    option("source_initiator", str | None, "Name that the host logs in with (iSCSI)."),
+    COW,
     option("protocol_version", str | None, "NFS version, such as 4.2; empty: negotiated."),
     option("mount_option", list[str], "Mount options instead of those that are set. Repeatable.", default=()),
     option("target", str | None, "Directory on the host."),
@@ -92,12 +98,14 @@ async def update_pool(
 def _merged(now: Pool, wanted: dict[str, Any]) -> tuple[PoolSpec, tuple[str, ...]]:
     mask: list[str] = []
     spec = PoolSpec(now.name)
-    source = {name.removeprefix("source_"): wanted[name] for name in wanted if name.startswith("source_")}
+    source = {name: wanted[name] for name in wanted if name.startswith("source_")}
     if source:
-        if not isinstance(now.source, NetfsSource):
-            raise UsageError(f"pool {now.name} is of type {now.type}, and has no server: use --file or `pool edit`")
-        spec = replace(spec, source=replace(now.source, **source))
+        stated = Wanted(name=now.name, type=now.type, **{name: as_tuple(value) for name, value in source.items()})
+        spec = replace(spec, source=changed(now.source, stated))
         mask.append("spec.source")
+    if "cow" in wanted:
+        spec = replace(spec, cow=wanted["cow"])
+        mask.append("spec.features")
     mount = now.mount or PoolMount()
     if "mount_option" in wanted:
         mount = replace(mount, options=tuple(wanted["mount_option"]))

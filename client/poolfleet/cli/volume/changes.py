@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import typer
 
-from poolfleet.cli.addressing import pool_name, volume_at
+from poolfleet.cli.addressing import named_volume, pool_name, volume_at
 from poolfleet.cli.changing.change import Asked, Change, carry_out
 from poolfleet.cli.exit_codes import ExitCode
 from poolfleet.cli.parsing import size_bytes, volume_word
@@ -15,6 +15,7 @@ from poolfleet.cli.pool.definitions import document
 from poolfleet.cli.pool.options import AllowMissing, File
 from poolfleet.cli.session import Session, UsageError
 from poolfleet.cli.verbs import changes, choice
+from poolfleet.cli.volume.options import AllowInUse
 from poolfleet.cli.volume.permissions import Group, Mode, Owner, permissions
 from poolfleet.cli.volume.reads import VolumeArgument, app
 
@@ -151,19 +152,13 @@ async def delete_volume(
     *,
     volume: VolumeArgument,
     allow_missing: AllowMissing = False,
-    allow_in_use: Annotated[
-        bool, typer.Option("--allow-in-use", help="Guests or volumes that use it are no reason to refuse.")
-    ] = False,
+    allow_in_use: AllowInUse = False,
 ) -> ExitCode:
     """Delete a volume and what it holds."""
     word = volume_word(volume)
 
     async def ask(client: AgentClient, asked: Asked) -> Operation:
-        if word.path:
-            found = await volume_at(client, word)
-            pool, name = found.pool, found.name
-        else:
-            pool, name = await pool_name(client, word.pool), word.volume
+        pool, name = await named_volume(client, word)
         return await client.volumes.delete(pool, name, allow_missing=allow_missing, allow_in_use=allow_in_use, **asked)
 
     change = Change(ask=ask, doing=f"delete volume {word.text}", done="deleted", already="already absent")

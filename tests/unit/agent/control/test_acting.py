@@ -15,7 +15,8 @@ from poolfleet_agent.control.volumes.delete import DeleteVolume
 from poolfleet_agent.control.volumes.space import Promises
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationState
-from poolfleet_agent.model.pool import HealthStatus, NetfsSource, Permissions
+from poolfleet_agent.model.pool import HealthStatus, Permissions
+from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.ports import Rights
 from poolfleet_agent.model.reservation import Holder
 from poolfleet_agent.model.share_user import ROOT, ShareUser

@@ -11,7 +11,8 @@ import pytest
 from poolfleet_agent.control import grace
 from poolfleet_agent.control.grace import ServerGrace
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.pool import HealthStatus, NetfsSource
+from poolfleet_agent.model.pool import HealthStatus
+from poolfleet_agent.model.pool_source import NetfsSource
 from tests.unit.agent.fake_files import FakeFiles
 from tests.unit.agent.fake_host import FakeHost, pool_facts, until
 

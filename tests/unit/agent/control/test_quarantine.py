@@ -17,7 +17,8 @@ from poolfleet_agent.control.volumes.create import CreateVolume
 from poolfleet_agent.control.volumes.delete import DeleteVolume
 from poolfleet_agent.control.volumes.space import Promises
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.pool import HealthStatus, NetfsSource, PoolFacts, PoolHealth
+from poolfleet_agent.model.pool import HealthStatus, PoolFacts, PoolHealth
+from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.quarantine import Use, refusal
 from poolfleet_agent.model.volume import VolumeDefinition
 from tests.unit.agent.fake_host import MIB, FakeHost, operations, pool_facts, until, use_case_host

@@ -61,6 +61,28 @@ async def test_rights_are_those_of_the_worker_s_user(files: RoutedFiles, tmp_pat
     assert await files.rights(str(tmp_path / "missing")) == Rights(read=False, write=False, search=False)
 
 
+async def test_a_file_changes_its_length_only_while_it_is_that_file_of_that_length(
+    files: RoutedFiles, tmp_path: Path
+) -> None:
+    path, link = tmp_path / "v", tmp_path / "link"
+    path.write_bytes(b"x" * 100)
+    link.symlink_to(path)
+    inode = path.stat().st_ino
+    assert not await files.resize_if(str(path), inode=inode + 1, size_bytes=100, new_size_bytes=10)
+    assert not await files.resize_if(str(path), inode=inode, size_bytes=99, new_size_bytes=10)
+    assert not await files.resize_if(str(tmp_path / "none"), inode=inode, size_bytes=100, new_size_bytes=10)
+    with pytest.raises(ModelError) as refused:
+        await files.resize_if(str(link), inode=inode, size_bytes=100, new_size_bytes=10)
+    assert refused.value.reason is Reason.PATH_NOT_USABLE
+    with pytest.raises(ModelError) as refused:
+        await files.resize_if(str(path), inode=inode, size_bytes=100, new_size_bytes=10, device="0:99999")
+    assert refused.value.reason is Reason.UNMOUNTED
+    assert path.read_bytes() == b"x" * 100
+    assert await files.resize_if(str(path), inode=inode, size_bytes=100, new_size_bytes=10)
+    assert await files.resize_if(str(path), inode=inode, size_bytes=10, new_size_bytes=12)
+    assert path.read_bytes() == b"x" * 10 + bytes(2)
+
+
 async def test_the_first_name_shows_that_a_directory_can_be_listed(files: RoutedFiles, tmp_path: Path) -> None:
     assert await files.first_name(str(tmp_path)) is None
     assert await files.first_name(str(tmp_path / "missing")) is None

@@ -82,7 +82,11 @@ def test_it_imports_the_standard_library_and_its_own_parts_only() -> None:
         modules = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
         modules += [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
         foreign = [name for name in modules if name.split(".")[0] not in sys.stdlib_module_names]
-        own = {"poolfleet_agent.files", *(f"poolfleet_agent.files.{name}" for name in parts)}
+        own = {
+            "poolfleet_agent.processes.become",
+            "poolfleet_agent.files",
+            *(f"poolfleet_agent.files.{name}" for name in parts),
+        }
         assert set(foreign) <= own
 
 

@@ -81,6 +81,12 @@ def test_whatever_fails_on_a_broken_connection_says_that_libvirt_is_away() -> No
         (55, "Requested operation is not valid: volume 'v' is still in use.", Reason.VOLUME_IN_USE),
         (55, "Requested operation is not valid: No source device specified when formatting", Reason.NOT_SUPPORTED_HERE),
         (55, "Requested operation is not valid: the moon is full", Reason.WRONG_STATE),
+        (8, "invalid argument: can't shrink capacity below existing allocation", Reason.WRONG_STATE),
+        (9, "operation failed: Not enough space left in storage pool", Reason.NO_SPACE),
+        (84, "Operation not supported: preallocate is only supported for raw type volume", Reason.NOT_SUPPORTED_HERE),
+        (1, "internal error: Child process (/usr/bin/qemu-img resize /p/v 9) unexpected exit status 1: qemu-img: Could not open '/p/v': Failed to get \"write\" lock", Reason.VOLUME_IN_USE),
+        (1, "internal error: Child process (/usr/bin/qemu-img resize /p/v 9) unexpected exit status 1: qemu-img: Failed to grow the L1 table: File too large", Reason.TOO_LARGE),
+        (38, "Cannot find 'scrub' in path: No such file or directory", Reason.NOT_SUPPORTED_HERE),
         (1, "internal error: pool 'a' has asynchronous jobs running.", Reason.RESOURCE_BUSY),
         (1, "internal error: missing backend for pool type 12 (zfs)", Reason.NOT_SUPPORTED_HERE),
         (1, "internal error: pool has no config file", Reason.POOL_TRANSIENT),
@@ -88,8 +94,15 @@ def test_whatever_fails_on_a_broken_connection_says_that_libvirt_is_away() -> No
         (1, "internal error: Child process (/sbin/pvs) unexpected exit status 127: libvirt: error : cannot execute binary /sbin/pvs", Reason.NOT_SUPPORTED_HERE),
         (1, "internal error: /usr/bin/iscsiadm failed new mode for target 'iqn.2000-01.x:y' with status '127'", Reason.NOT_SUPPORTED_HERE),
         (1, "internal error: Child process (/sbin/vgcreate novg) unexpected exit status 5: no such device", Reason.WRONG_STATE),
+        (38, "failed to connect to the RADOS monitor on: mon1,: Success", Reason.POOL_UNRESPONSIVE),
+        (38, "failed to connect to gluster://localhost/volume/path/: No such file or directory", Reason.POOL_UNRESPONSIVE),
+        (1, "internal error: Failed to connect: iscsi_service failed with : iscsi_service_reconnect_if_loggedin. Can not reconnect right now.", Reason.POOL_UNRESPONSIVE),
+        (1, "internal error: Failed to connect to LUN : Failed to log in to target", Reason.POOL_UNRESPONSIVE),
         (8, "invalid argument: device path '/dev/nope' doesn't exist", Reason.PATH_NOT_USABLE),
         (27, "XML error: malformed octal mode", Reason.INVALID_FIELD),
+        (27, "XML error: Failed to find scsi_host using PCI '0000:00:1f.2' and unique_id='1'", Reason.PATH_NOT_USABLE),
+        (27, "XML error: parent 'scsi_host5' specified for vHBA does not exist", Reason.PATH_NOT_USABLE),
+        (27, "XML error: cannot find parent using provided fabric_wwn", Reason.PATH_NOT_USABLE),
         (35, "(storage_pool_definition):1: Document is empty\n(null)\n^", Reason.INVALID_FIELD),
         (8, "invalid argument: unknown suffix 'zork'", Reason.INVALID_FIELD),
         (66, "Secret not found: no secret with matching uuid '11111111'", Reason.INVALID_FIELD),
@@ -108,6 +121,25 @@ def test_by_code_and_text(code: int, message: str, reason: Reason) -> None:
     assert error.reason is reason
     assert (error.metadata["pool"], error.metadata["volume"]) == ("p", "v")
     assert "\n" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "package"),
+    [
+        (1, "internal error: Child process (/sbin/pvs) unexpected exit status 127: libvirt: error : cannot execute binary /sbin/pvs", "lvm2"),
+        (1, "internal error: /usr/bin/iscsiadm failed new mode for target 'x' with status '127'", "open-iscsi"),
+        (38, "cannot execute binary /sbin/parted: No such file or directory", "parted"),
+        (38, "Cannot find 'parted' in path: No such file or directory", "parted"),
+        (1, "internal error: Unable to find qemu-img", "qemu-utils"),
+        (1, "internal error: missing backend for pool type 12 (zfs)", None),
+        (67, "unsupported configuration: unknown pool format type lvs", None),
+    ],
+)  # fmt: skip
+def test_a_program_that_is_lacking_is_named_with_its_package(code: int, message: str, package: str | None) -> None:
+    error = model_error(code, message)
+    assert error.reason is Reason.NOT_SUPPORTED_HERE
+    assert error.metadata.get("package") == package
+    assert package is None or f"install {package}" in error.message
 
 
 QEMU_IMG = (

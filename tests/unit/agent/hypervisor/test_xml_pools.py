@@ -8,71 +8,18 @@ from hypothesis import strategies as st
 
 from poolfleet_agent.hypervisor.documents import LibvirtDocuments
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.pool import DirSource, NetfsSource, Permissions, PoolDefinition, PoolSource, RemoteSource
+from poolfleet_agent.model.pool import Permissions, PoolDefinition
+from poolfleet_agent.model.pool_source import DiskSource, NetfsSource
+from tests.pool_definitions import POOL_TYPES, definitions
 
 documents = LibvirtDocuments()
 
-# What XML can hold and keeps as it is: no control characters, no surrogates, no non-characters.
-words = st.text(
-    st.characters(exclude_categories=("Cc", "Cs"), exclude_characters="\ufffe\uffff\u2028\u2029"), min_size=1
-)
-ids = st.none() | st.integers(0, 2**32 - 2)
-permissions = st.none() | st.builds(
-    Permissions, mode=st.none() | st.integers(0, 0o7777), owner=ids, group=ids, label=st.just("") | words
-)
-netfs = st.builds(NetfsSource, host=words, path=words, format=st.none() | words)
 
-
-@st.composite
-def definitions(draw: st.DrawFn) -> PoolDefinition:
-    pool_type = draw(st.sampled_from(["dir", "netfs", "logical"]))
-    source: PoolSource | None = None
-    if pool_type == "dir":
-        source = DirSource()
-    elif pool_type == "netfs":
-        source = draw(netfs)
-    return PoolDefinition(
-        name=draw(words),
-        type=pool_type,
-        uuid=draw(st.none() | st.uuids().map(str)),
-        source=source,
-        target_path=draw(st.none() | words),
-        target_permissions=draw(permissions),
-        mount_options=draw(st.none() | st.lists(words, max_size=4).map(tuple)),
-        protocol_version=draw(st.none() | words),
-    )
-
-
-@given(definitions())
-def test_what_is_written_is_read_back(definition: PoolDefinition) -> None:
+@pytest.mark.parametrize("pool_type", POOL_TYPES)
+@given(data=st.data())
+def test_what_is_written_is_read_back(pool_type: str, data: st.DataObject) -> None:
+    definition = data.draw(definitions([pool_type]))
     assert documents.parse_pool(documents.render_pool(definition)) == definition
-
-
-@pytest.mark.parametrize(
-    ("source", "remote"),
-    [
-        (
-            "<pool type='gluster'><name>p</name><source><host name='g1'/><dir path='/images/'/><name>vol</name>",
-            RemoteSource(hosts=("g1",), path="vol/images"),
-        ),
-        (
-            "<pool type='gluster'><name>p</name><source><host name='g1'/><dir path='/'/><name>vol</name>",
-            RemoteSource(hosts=("g1",), path="vol"),
-        ),
-        (
-            "<pool type='rbd'><name>p</name><source><host name='m1'/><host name='m2' port='6789'/><name>vms</name>",
-            RemoteSource(hosts=("m1", "m2"), path="vms"),
-        ),
-        (
-            "<pool type='iscsi'><name>p</name><source><host name='san'/><device path='iqn.2020-01.com.example:x'/>",
-            RemoteSource(hosts=("san",), path="iqn.2020-01.com.example:x"),
-        ),
-        ("<pool type='rbd'><name>p</name><source><name>vms</name>", None),
-        ("<pool type='logical'><name>p</name><source><host name='m1'/><name>vg</name>", None),
-    ],
-)
-def test_other_network_pools_tell_where_they_lie(source: str, remote: RemoteSource | None) -> None:
-    assert documents.parse_pool(f"{source}</source></pool>").remote == remote
 
 
 LIBVIRT_WRITES = """\
@@ -132,6 +79,49 @@ def test_an_edit_changes_what_it_states_and_keeps_all_else() -> None:
     assert 'port="2049"' in edited
 
 
+def test_an_edit_of_a_source_keeps_what_else_is_said_of_it() -> None:
+    xml = (
+        "<pool type='disk'><name>p</name><source><device path='/dev/sdb' part_separator='no'><freeExtent start='1' "
+        "end='2'/></device><format type='gpt'/><vendor name='Acme'/></source></pool>"
+    )
+    edited = documents.edit_pool(xml, PoolDefinition(name="p", type="disk", source=DiskSource(device="/dev/sdb")))
+    assert documents.parse_pool(edited) == documents.parse_pool(xml)
+    assert "freeExtent" in edited
+    moved = documents.edit_pool(xml, PoolDefinition(name="p", type="disk", source=DiskSource(device="/dev/sdc")))
+    assert documents.parse_pool(moved).source == DiskSource(device="/dev/sdc", format="gpt")
+    assert documents.parse_pool(moved).vendor == "Acme"
+
+
+@pytest.mark.parametrize(
+    ("pool_type", "inside"),
+    [
+        ("fs", "<source/>"),
+        ("disk", "<source><device path='/dev/a'/><device path='/dev/b'/></source>"),
+        ("iscsi", "<source><host name='a'/></source>"),
+        ("iscsi", "<source><host name='a'/><host name='b'/><device path='x'/></source>"),
+        ("iscsi-direct", "<source><host name='a'/><device path='x'/></source>"),
+        ("scsi", "<source/>"),
+        ("scsi", "<source><adapter type='fc_host' wwnn='1'/></source>"),
+        ("scsi", "<source><adapter type='scsi_host'/></source>"),
+        ("rbd", "<source><name>vms</name></source>"),
+        ("gluster", "<source><host name=''/></source>"),
+        ("sheepdog", "<source><host name='a'/><name>s</name></source>"),
+        ("cloud", "<source/>"),
+    ],
+)
+def test_what_the_typed_form_has_no_place_for_stays_addressable(pool_type: str, inside: str) -> None:
+    have = documents.parse_pool(f"<pool type='{pool_type}'><name>p</name>{inside}</pool>")
+    assert (have.name, have.type, have.source) == ("p", pool_type, None)
+
+
+def test_an_edit_takes_away_options_and_version_where_none_are_stated() -> None:
+    none = PoolDefinition(name="vm_data", type="netfs", mount_options=(), protocol_version="")
+    edited = documents.edit_pool(LIBVIRT_WRITES, none)
+    have = documents.parse_pool(edited)
+    assert (have.mount_options, have.protocol_version) == (None, None)
+    assert documents.render_pool(none) == '<pool type="netfs"><name>vm_data</name></pool>'
+
+
 def test_a_uuid_is_read_in_canonical_form() -> None:
     xml = "<pool type='dir'><name>a</name><uuid>AAAAAAAA111111111111111111111111</uuid></pool>"
     assert documents.parse_pool(xml).uuid == "aaaaaaaa-1111-1111-1111-111111111111"
@@ -150,6 +140,13 @@ def test_a_pool_without_a_name_has_its_sources_name_as_in_libvirt() -> None:
         ("<pool xmlns='urn:x' type='dir'><name>a</name></pool>", "root element"),
         ("<pool type='dir'><name>a</name><uuid>zz</uuid></pool>", "UUID"),
         ("<pool type='netfs'><name>a</name><source><dir path='/e'/></source></pool>", "host"),
+        ("<pool type='rbd'><name>a</name><source><host name='m' port='x'/></source></pool>", "port"),
+        ("<pool type='rbd'><name>a</name><source><name>v</name><name>w</name></source></pool>", "at most one"),
+        (
+            "<pool type='scsi'><name>a</name><source><adapter type='scsi_host'><parentaddr unique_id='1'>"
+            "<address bus='x'/></parentaddr></adapter></source></pool>",
+            "PCI",
+        ),
         (
             "<pool type='dir'><name>a</name><target><permissions><mode>9</mode></permissions></target></pool>",
             "<mode>",

@@ -13,7 +13,7 @@ from poolfleet_agent.hypervisor.xml.volumes import parse_facts
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import Permissions
 from poolfleet_agent.model.volume import BackingStore, VolumeDefinition, VolumeFacts
-from tests.unit.agent.hypervisor.test_xml_pools import permissions, words
+from tests.pool_definitions import permissions, words
 
 documents = LibvirtDocuments()
 

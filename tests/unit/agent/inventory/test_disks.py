@@ -18,11 +18,13 @@ from poolfleet_agent.inventory.links import Links
 from poolfleet_agent.inventory.snapshot import PoolEntry, Revision, Snapshot, VolumeRecord
 from poolfleet_agent.model.domain_disk import DiskRole, DomainDisks, DomainReading, DomainReference, DomainState
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.pool import NetfsSource, Pool
+from poolfleet_agent.model.pool import Pool
+from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.volume import BackingStore
 from poolfleet_agent.processes.child import Children
 from tests.unit.agent.fake_files import FakeFiles
-from tests.unit.agent.fake_host import FakeClock, FakeWatch, pool_facts, volume_facts
+from tests.unit.agent.fake_host import FakeClock, pool_facts, volume_facts
+from tests.unit.agent.fake_watch import FakeWatch
 
 
 @pytest.fixture

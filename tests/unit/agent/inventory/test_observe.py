@@ -13,7 +13,8 @@ import pytest
 from poolfleet_agent.inventory.observe import Observer
 from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.pool import HealthStatus, NetfsSource, PoolDefinition, PoolFacts, PoolState
+from poolfleet_agent.model.pool import HealthStatus, PoolDefinition, PoolFacts, PoolState
+from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.ports import ConnectionEvent, DomainEvent, PoolEvent, PoolEventKind, StoredSnapshot
 from tests.unit.agent.fake_host import FakeHost, observer_of, pool_facts, until, volume_facts
 

@@ -10,7 +10,8 @@ import pytest
 
 from poolfleet_agent.inventory.pool_mounts import PoolMounts
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.pool import HealthStatus, MountOwner, NetfsSource, PoolDefinition, PoolState
+from poolfleet_agent.model.pool import HealthStatus, MountOwner, PoolDefinition, PoolState
+from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.quarantine import Use
 from poolfleet_agent.model.volume import BackingStore
 from tests.unit.agent.fake_host import FakeHost, pool_facts, until, volume_facts

@@ -17,7 +17,8 @@ from poolfleet_agent.files.channel import Channel
 from poolfleet_agent.files.routed import RoutedFiles
 from poolfleet_agent.inventory import storages
 from poolfleet_agent.inventory.build import TargetFacts
-from poolfleet_agent.model.pool import Fingerprint, HealthStatus, NetfsSource, Pool, PoolFacts, Storage, StorageIdSource
+from poolfleet_agent.model.pool import Fingerprint, HealthStatus, Pool, PoolFacts, Storage, StorageIdSource
+from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.processes.child import Children
 from tests.unit.agent.fake_host import FakeHost, pool_facts

@@ -13,11 +13,23 @@ from poolfleet_agent.model.compare import (
     clean_path,
     pending_fields,
     pool_differences,
-    same_source,
     volume_differences,
 )
-from poolfleet_agent.model.pool import DirSource, NetfsSource, Permissions, PoolDefinition
+from poolfleet_agent.model.pool import Permissions, PoolDefinition
+from poolfleet_agent.model.pool_source import (
+    DirSource,
+    DiskSource,
+    FcHostAdapter,
+    LogicalSource,
+    NetfsSource,
+    RbdSource,
+    ScsiHostAdapter,
+    ScsiSource,
+    SourceAuth,
+    SourceHost,
+)
 from poolfleet_agent.model.volume import BackingStore, VolumeDefinition, VolumeFacts
+from tests.pool_definitions import definitions
 from tests.unit.agent.fake_host import volume_facts
 
 NFS = PoolDefinition(
@@ -80,13 +92,78 @@ def test_what_the_stored_definition_has_otherwise_is_pending_and_live_permission
     assert pending_fields(NFS, stored) == ("target.path", "mount.options", "mount.protocol_version")
 
 
-def test_one_source_is_one_storage_whatever_the_pool_is_called() -> None:
-    assert same_source(replace(BARE, name="q", target_path="/elsewhere"), NFS)
-    assert not same_source(replace(BARE, source=source(path="/export/below")), NFS)
-    here = PoolDefinition(name="a", type="dir", source=DirSource(), target_path="/srv/a")
-    assert same_source(replace(here, name="b", target_path="/srv//a/"), here)
-    assert not same_source(replace(here, target_path=None), here)
-    assert not same_source(here, NFS)
+RBD = PoolDefinition(
+    name="p", type="rbd", cow=None,
+    source=RbdSource(
+        name="vms", hosts=(SourceHost(name="mon1", port=6789), SourceHost(name="mon2")),
+        auth=SourceAuth(type="ceph", username="admin", secret_usage="vms"), config_options=(("a", "1"), ("b", "2")),
+    ),
+)  # fmt: skip
+DISK = PoolDefinition(
+    name="p", type="disk", source=DiskSource(device="/dev/sdb", format="gpt", part_separator=True), target_path="/dev",
+    vendor="Acme", product="one",
+)  # fmt: skip
+SCSI = PoolDefinition(
+    name="p", type="scsi",
+    source=ScsiSource(adapter=FcHostAdapter(wwnn="a", wwpn="b", parent="scsi_host3", managed=True)),
+)  # fmt: skip
+DIR = PoolDefinition(name="p", type="dir", source=DirSource(), target_path="/srv/p", cow=False)
+
+
+def asked(definition: PoolDefinition, **parts: Any) -> PoolDefinition:
+    assert definition.source is not None
+    return replace(definition, source=replace(definition.source, **parts))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "have", "fields"),
+    [
+        (RBD, RBD, ()),
+        (asked(RBD, hosts=(SourceHost(name="mon2"), SourceHost(name="mon1", port=6789))), RBD, ()),
+        (asked(RBD, hosts=(SourceHost(name="mon1"),)), RBD, ("source.hosts",)),
+        (asked(RBD, name="other"), RBD, ("source.name",)),
+        (asked(RBD, auth=None, config_options=()), RBD, ()),
+        (asked(RBD, auth=SourceAuth(type="ceph", username="me", secret_usage="vms")), RBD, ("source.auth.username",)),
+        (
+            asked(RBD, auth=SourceAuth(type="ceph", username="admin", secret_uuid="u")),
+            RBD,
+            ("source.auth.secret_uuid",),
+        ),
+        (RBD, asked(RBD, auth=None), ("source.auth",)),
+        (asked(RBD, config_options=(("a", "2"),)), RBD, ("source.config_options",)),
+        (asked(RBD, volume_allocation="capacity"), RBD, ("source.volume_allocation",)),
+        # What libvirt ignores is no difference.
+        (replace(RBD, target_path="/x", target_permissions=Permissions(mode=0o700)), RBD, ()),
+        (asked(DISK, format=None, part_separator=None), DISK, ()),
+        (asked(DISK, format="dos", part_separator=False), DISK, ("source.format", "source.part_separator")),
+        (asked(DISK, device="/dev/sdc"), DISK, ("source.device",)),
+        (replace(DISK, vendor="Other", product="two"), DISK, ("vendor", "product")),
+        (asked(SCSI, adapter=ScsiHostAdapter(name="scsi_host3")), SCSI, ("source.adapter",)),
+        (asked(SCSI, adapter=FcHostAdapter(wwnn="a", wwpn="b")), SCSI, ()),
+        (
+            asked(SCSI, adapter=FcHostAdapter(wwnn="a", wwpn="c", managed=False)),
+            SCSI,
+            ("source.adapter.wwpn", "source.adapter.managed"),
+        ),
+        (replace(DIR, cow=True), DIR, ("features.cow",)),
+        (replace(DIR, cow=None), DIR, ()),
+        # A pool whose document has no typed form is another one.
+        (DISK, replace(DISK, source=None), ("source",)),
+    ],
+)
+def test_sources_of_every_kind_are_compared_in_what_is_stated(wanted: Any, have: Any, fields: Any) -> None:
+    assert pool_differences(wanted, have) == fields
+
+
+@pytest.mark.parametrize("pool_type", ["logical", "zfs"])
+def test_the_target_of_a_pool_that_has_its_own_is_not_compared(pool_type: str) -> None:
+    have = PoolDefinition(name="p", type=pool_type, source=LogicalSource(name="vg"), target_path="/dev/vg")
+    assert pool_differences(replace(have, target_path="/dev/other"), have) == ()
+
+
+@given(definitions())
+def test_every_definition_is_as_itself(definition: PoolDefinition) -> None:
+    assert pool_differences(definition, definition) == ()
 
 
 HAVE: VolumeFacts = replace(

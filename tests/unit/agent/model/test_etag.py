@@ -32,6 +32,15 @@ def test_usage_changes_no_pools_etag(usage: Any) -> None:
     assert pool_etag(replace(POOL, **usage), supervised=True) == pool_etag(POOL, supervised=True)
 
 
+def test_neither_does_what_is_free_on_the_disk_of_a_disk_pool() -> None:
+    free = "\n      <freeExtent start='32256' end='10737'/>"
+    documents = [
+        f"<pool><source><device path='/dev/sdb'{inside}</source></pool>"
+        for inside in ("/>", f">{free}\n    </device>", f">{free}{free}\n    </device>")
+    ]
+    assert len({pool_etag(replace(POOL, inactive_xml=document), supervised=True) for document in documents}) == 1
+
+
 @pytest.mark.parametrize(
     "definition", [{"inactive_xml": "<pool><other/></pool>"}, {"autostart": True}, {"persistent": False}, {"uuid": "x"}]
 )

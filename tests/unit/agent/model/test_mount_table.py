@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from poolfleet_agent.model.mount_table import MountEntry, MountTable, Proof, normal_address, prove, prove_made
-from poolfleet_agent.model.pool import NetfsSource
+from poolfleet_agent.model.pool_source import NetfsSource
 
 TARGET = "/mnt/vm_data"
 

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from poolfleet_agent.model.mount_table import MountEntry
-from poolfleet_agent.model.pool import DirSource, NetfsSource, PoolDefinition, RemoteSource, Storage, StorageIdSource
+from poolfleet_agent.model.pool import PoolDefinition, Storage, StorageIdSource
+from poolfleet_agent.model.pool_source import (
+    DirSource,
+    GlusterSource,
+    IscsiDirectSource,
+    IscsiSource,
+    NetfsSource,
+    RbdSource,
+    SourceHost,
+)
 from poolfleet_agent.model.storage import (
     ConfiguredStorage,
     TargetSeen,
@@ -21,6 +30,7 @@ from poolfleet_agent.mounts.mountinfo import parse_mountinfo
 
 DIR = PoolDefinition(name="p", type="dir", source=DirSource(), target_path="/srv/link")
 LOCAL = TargetSeen(real_path="/srv/real", filesystem_id="uuid:1")
+IQN = "iqn.2020-01.com.example:x"
 MARKER = "0f5c9d4e-7b07-4c0c-8a51-0d7b5d7a4b11"
 
 
@@ -105,16 +115,25 @@ def test_a_share_is_known_by_its_server_and_path_however_they_are_written(defini
 
 
 @pytest.mark.parametrize(
-    ("kind", "hosts", "path", "ids"),
+    ("kind", "source", "ids"),
     [
-        ("gluster", ("G1",), "vol/dir", {"gluster:g1/vol/dir"}),
-        ("rbd", ("mon2", "mon1"), "vms", {"rbd:mon1/vms", "rbd:mon2/vms"}),
-        ("iscsi", ("san",), "iqn.2020-01.com.example:x", {"iscsi:san/iqn.2020-01.com.example:x"}),
-        ("iscsi-direct", ("san",), "iqn.2020-01.com.example:x", {"iscsi:san/iqn.2020-01.com.example:x"}),
+        ("gluster", GlusterSource(hosts=(SourceHost(name="G1"),), name="vol", path="/dir/"), {"gluster:g1/vol/dir"}),
+        ("gluster", GlusterSource(hosts=(SourceHost(name="g1"),), path="/"), {"gluster:g1/p"}),
+        (
+            "rbd",
+            RbdSource(hosts=(SourceHost(name="mon2", port=3300), SourceHost(name="mon1")), name="vms"),
+            {"rbd:mon1/vms", "rbd:mon2/vms"},
+        ),
+        ("iscsi", IscsiSource(host=SourceHost(name="san"), device=IQN), {f"iscsi:san/{IQN}"}),
+        (
+            "iscsi-direct",
+            IscsiDirectSource(host=SourceHost(name="san"), device=IQN, initiator="iqn.2020-01.com.example:me"),
+            {f"iscsi:san/{IQN}"},
+        ),
     ],
 )
-def test_other_network_pools_are_known_by_their_source(kind: Any, hosts: Any, path: Any, ids: Any) -> None:
-    definition = PoolDefinition(name="p", type=kind, remote=RemoteSource(hosts=hosts, path=path))
+def test_other_network_pools_are_known_by_their_source(kind: Any, source: Any, ids: Any) -> None:
+    definition = PoolDefinition(name="p", type=kind, source=source)
     assert names(identify(definition, TargetSeen())) == ids
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_table import MountEntry, MountTable, Proof, prove
-from poolfleet_agent.model.pool import NetfsSource
+from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.ports.mounts import MountRequest
 from poolfleet_agent.mounts.detach import UMOUNT, Unmounter
 from poolfleet_agent.mounts.mount import Mounter

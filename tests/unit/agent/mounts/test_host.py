@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from poolfleet_agent.model.mount_failure import MountError, MountFailure
-from poolfleet_agent.model.pool import NetfsSource
+from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.ports.mounts import MountRequest, Mounts
 from poolfleet_agent.mounts.host import HostMounts
 from poolfleet_agent.processes.child import Children

@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from poolfleet_agent.model.mount_failure import MountError, MountFailure
-from poolfleet_agent.model.pool import NetfsSource
+from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.ports.mounts import MountRequest
 from poolfleet_agent.mounts.mount import Mounter, mount_arguments
 from poolfleet_agent.processes.child import Children

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from poolfleet_agent.model.mount_failure import MountFailure
-from poolfleet_agent.model.pool import NetfsSource
+from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.ports.mounts import MountRequest, ServerProbe
 from poolfleet_agent.mounts import nfs_rpc
 from poolfleet_agent.mounts.probe import ServerProber

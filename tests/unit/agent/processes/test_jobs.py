@@ -1,4 +1,4 @@
-"""Jobs: so many at once, in turn, ended when they are cancelled or take too long; and what qemu-img's words mean."""
+"""Jobs: so many at once, in turn, ended when they are cancelled or take too long; and what qemu-img is asked."""
 
 from __future__ import annotations
 
@@ -7,40 +7,22 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.image import Layer, NewImage, SourceImage
+from poolfleet_agent.model.image import ImageFile, Layer, NewImage, SourceImage
+from poolfleet_agent.model.resizing import Resizing
 from poolfleet_agent.model.share_user import ROOT, ShareUser
 from poolfleet_agent.model.volume import BackingStore
 from poolfleet_agent.processes.child import Children
 from poolfleet_agent.processes.jobs import Jobs, Workplace
-from poolfleet_agent.processes.qemu_img import QemuImg, create_arguments, failure
+from poolfleet_agent.processes.qemu_img import QemuImg, create_arguments, resize_arguments
+from tests.unit.agent.processes.conftest import LIMIT_S, Listener
 
-LIMIT_S = 30.0
 AT_ROOT = Workplace(ROOT, "/")
-
-
-class Listener:
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    async def waits(self) -> None:
-        self.told.append("waits")
-
-    async def begins(self) -> None:
-        self.told.append("begins")
-
-
-@pytest.fixture
-async def children() -> AsyncIterator[Children]:
-    children = Children()
-    yield children
-    await children.close()
 
 
 def until_there(path: Path) -> list[str]:
@@ -235,24 +217,28 @@ def test_paths_come_after_the_end_of_options() -> None:
     assert arguments[arguments.index("--") :] == ["--", "./-x", "512"]
 
 
-@pytest.mark.parametrize(
-    ("words", "reason", "code"),
-    [
-        ("qemu-img: /p/v: Could not create '/p/v': Permission denied", Reason.PATH_NOT_USABLE, "EACCES"),
-        ("qemu-img: /p/v: Could not create '/p/v': Operation not permitted", Reason.PATH_NOT_USABLE, "EPERM"),
-        ("qemu-img: /p/v: Could not resize file: No space left on device", Reason.FULL, "ENOSPC"),
-        ("qemu-img: /p/v: error while writing: Disk quota exceeded", Reason.QUOTA_EXCEEDED, "EDQUOT"),
-        ("qemu-img: /p/v: Could not create '/p/v': Read-only file system", Reason.READ_ONLY, "EROFS"),
-        ("qemu-img: /p/v: Could not open '/p/base': Stale file handle", Reason.STALE, "ESTALE"),
-        ("qemu-img: /p/v: Image size must be less than 8 EiB! The image size is too large", Reason.TOO_LARGE, ""),
-        ("qemu-img: ./v: Unsupported VDI image size (size is 0x4, max supported is 0x1)", Reason.TOO_LARGE, ""),
-        ("qemu-img: ./v: QED image size must be a multiple of 512 and less than 8 bytes", Reason.TOO_LARGE, ""),
-        ("qemu-img: Could not open 'json:{}': Failed to get shared \"write\" lock", Reason.VOLUME_IN_USE, ""),
-        ("qemu-img: something that nobody has seen", Reason.INTERNAL, ""),
-        ("", Reason.INTERNAL, ""),
-    ],
-)
-def test_what_its_words_mean(words: str, reason: Reason, code: str) -> None:
-    error = failure(words, 1, "/p/v")
-    assert (error.reason, error.metadata.get("errno", "")) == (reason, code)
-    assert error.message
+def resizing(old_bytes: int, new_bytes: int, *, allocate: bool = False) -> Resizing:
+    return Resizing(
+        format="qcow2",
+        old_capacity_bytes=old_bytes,
+        capacity_bytes=new_bytes,
+        allocated_bytes=0,
+        allocate=allocate,
+    )
+
+
+def test_an_image_is_resized_in_its_own_format_and_shrinks_only_where_that_was_asked_for() -> None:
+    assert resize_arguments("/p/-x", resizing(512, 1024)) == ["resize", "-q", "-f", "qcow2", "--", "./-x", "1024"]
+    assert "--shrink" in resize_arguments("/p/x", resizing(1024, 512))
+    assert "--preallocation=falloc" in resize_arguments("/p/x", resizing(512, 1024, allocate=True))
+
+
+async def test_an_image_is_resized(children: Children, tmp_path: Path) -> None:
+    images, path = QemuImg(Jobs(children, most=2)), str(tmp_path / "-o backing,fmt=qcow2")
+    image = NewImage(path=path, format="qcow2", size_bytes=1 << 20, allocated=False)
+    await images.create(image, user=ROOT, listener=Listener(), timeout_s=LIMIT_S)
+    file = ImageFile(path=path, inode=os.stat(path).st_ino)
+    for change in (resizing(1 << 20, 4 << 20, allocate=True), resizing(4 << 20, 2 << 20)):
+        await images.resize(file, change, user=ROOT, listener=Listener(), timeout_s=LIMIT_S)
+        info = json.loads(subprocess.check_output(["qemu-img", "info", "--output=json", "--", path], timeout=LIMIT_S))
+        assert info["virtual-size"] == change.capacity_bytes

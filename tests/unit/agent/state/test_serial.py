@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poolfleet_agent.model.operation import Operation
-from poolfleet_agent.model.pool import Pool
+from poolfleet_agent.model.pool import Pool, PoolDefinition
 from poolfleet_agent.model.volume import VolumeFacts
 from poolfleet_agent.state.serial import OPERATION, POOL, VOLUME, UnreadableDocumentError
+from tests.pool_definitions import definitions
 
 PLAIN: dict[type, st.SearchStrategy[Any]] = {
     str: st.text(max_size=20),
@@ -40,6 +41,8 @@ def any_value(of: Any) -> st.SearchStrategy[Any]:
         return st.tuples(*[any_value(one) for one in arguments])
     if issubclass(of, Enum):
         return st.sampled_from(of)
+    if of is PoolDefinition:
+        return definitions()
     hints = typing.get_type_hints(of)
     return st.builds(of, **{field.name: any_value(hints[field.name]) for field in dataclasses.fields(of)})
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from poolfleet_agent.model.pool import NetfsSource, Permissions, Pool, PoolDefinition, PoolFacts, PoolState
+from poolfleet_agent.model.pool import Permissions, Pool, PoolDefinition, PoolFacts, PoolState
+from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.ports import SnapshotStore, StoredPool, StoredSnapshot
 from poolfleet_agent.model.volume import BackingStore, VolumeFacts
 from poolfleet_agent.state.database import FILE_NAME, Database

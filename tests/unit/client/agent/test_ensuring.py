@@ -71,6 +71,15 @@ async def test_a_share_that_cannot_be_mounted_is_not_built_over(stub: StubAgent,
     assert "BuildPool" not in stub.called
 
 
+async def test_onto_a_device_nothing_is_written_unasked(stub: StubAgent, client: AgentClient) -> None:
+    disk = pool(active=False, autostart=True)
+    disk.type = "disk"
+    stub.on("DefinePool", defined(succeeded(pool_result=disk)))
+    with pytest.raises(FailedPrecondition):
+        await client.pools.ensure(PoolSpec.disk("images", device="/dev/sdb", format="gpt"))
+    assert "BuildPool" not in stub.called
+
+
 async def test_by_source_a_pool_of_another_name_is_taken(stub: StubAgent, client: AgentClient) -> None:
     theirs = pool(active=False, autostart=True, name="theirs")
     stub.on("DefinePool", SAME_SOURCE)

@@ -1,15 +1,27 @@
 """What is asked of an agent about volumes, and what is made of its answers."""
 
+import contextlib
 from datetime import UTC, datetime
+from typing import Any
 
+import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from poolfleet import BackingStore, CloneSpec, InvalidArgument, Permissions, UnreadPool, Volume, VolumeSpec
+from poolfleet import (
+    BackingStore,
+    CloneSpec,
+    InvalidArgument,
+    Permissions,
+    Unavailable,
+    UnreadPool,
+    Volume,
+    VolumeSpec,
+)
 from poolfleet.aio import AgentClient
 from poolfleet.v1 import snapshot_pb2, volume_pb2, volume_service_pb2
-from tests.unit.client.stub_agent import StubAgent, succeeded
+from tests.unit.client.stub_agent import Refusal, StubAgent, failed, succeeded
 
 QCOW2 = volume_pb2.Volume(
     pool="images",
@@ -122,3 +134,38 @@ async def test_a_delete_says_what_is_no_reason_to_refuse(stub: StubAgent, client
     assert operation.result is None
     (request,) = stub.sent("DeleteVolume")
     assert (request.allow_missing, request.allow_in_use, request.etag) == (True, True, "e")
+
+
+async def test_a_resize_is_to_a_capacity_or_by_a_delta(stub: StubAgent, client: AgentClient) -> None:
+    stub.on("ResizeVolume", volume_service_pb2.ResizeVolumeResponse(operation=succeeded(volume_result=QCOW2)))
+    await client.volumes.resize("images", "a", 5, allow_shrink=True, allocate=True, allow_in_use=True, etag="e")
+    await client.volumes.resize("images", "a", delta_bytes=-5)
+    to, by = stub.sent("ResizeVolume")
+    assert (to.WhichOneof("size"), to.capacity_bytes) == ("capacity_bytes", 5)
+    assert (to.allow_shrink, to.allocate, to.allow_in_use, to.etag) == (True, True, True, "e")
+    assert (by.WhichOneof("size"), by.delta_bytes, by.allow_shrink) == ("delta_bytes", -5, False)
+    for capacity_bytes in (None, 5):
+        with pytest.raises(InvalidArgument):
+            await client.volumes.resize("images", "a", capacity_bytes, delta_bytes=capacity_bytes)
+
+
+@pytest.mark.parametrize(("sizes", "times"), [({"capacity_bytes": 5}, 2), ({"delta_bytes": 5}, 1)])
+async def test_a_delta_that_failed_on_the_agent_is_not_added_by_another_try(
+    stub: StubAgent, client: AgentClient, sizes: dict[str, Any], times: int
+) -> None:
+    away = Refusal(grpc.StatusCode.UNAVAILABLE, "LIBVIRT_UNAVAILABLE", "away", retry_delay_s=0.01)
+    failure = volume_service_pb2.ResizeVolumeResponse(operation=failed(away))
+    done = volume_service_pb2.ResizeVolumeResponse(operation=succeeded(volume_result=QCOW2))
+    stub.on("ResizeVolume", failure, done)
+    with pytest.raises(Unavailable) if times == 1 else contextlib.nullcontext():
+        await client.volumes.resize("images", "a", **sizes)
+    assert len(stub.sent("ResizeVolume")) == times
+
+
+async def test_a_wipe_is_by_zeros_unless_something_else_is_said(stub: StubAgent, client: AgentClient) -> None:
+    stub.on("WipeVolume", volume_service_pb2.WipeVolumeResponse(operation=succeeded(volume_result=QCOW2)))
+    await client.volumes.wipe("images", "a")
+    await client.volumes.wipe("images", "a", algorithm="dod", allow_in_use=True, etag="e")
+    plain, full = stub.sent("WipeVolume")
+    assert (plain.pool, plain.volume, plain.algorithm, plain.allow_in_use) == ("images", "a", "zero", False)
+    assert (full.algorithm, full.allow_in_use, full.etag) == ("dod", True, "e")

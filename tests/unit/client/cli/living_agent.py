@@ -256,6 +256,20 @@ class LivingAgent(StubAgent):
         operation = self._did("DELETE_VOLUME", request, request.pool, volume=request.volume, changed=there is not None)
         return volume_service_pb2.DeleteVolumeResponse(operation=operation)
 
+    async def ResizeVolume(self, request: Any) -> volume_service_pb2.ResizeVolumeResponse:
+        volume = self._volume(request.pool, request.volume)
+        capacity_bytes = request.capacity_bytes or volume.capacity_bytes + request.delta_bytes
+        changed = capacity_bytes != volume.capacity_bytes
+        if not request.validate_only:
+            volume.capacity_bytes = capacity_bytes
+        operation = self._did("RESIZE_VOLUME", request, request.pool, volume=request.volume, changed=changed)
+        return volume_service_pb2.ResizeVolumeResponse(operation=operation)
+
+    async def WipeVolume(self, request: Any) -> volume_service_pb2.WipeVolumeResponse:
+        self._volume(request.pool, request.volume)
+        operation = self._did("WIPE_VOLUME", request, request.pool, volume=request.volume, changed=True)
+        return volume_service_pb2.WipeVolumeResponse(operation=operation)
+
     async def ListDomainDisks(self, request: Any) -> inventory_service_pb2.ListDomainDisksResponse:
         wanted = request.filter
         disks = [

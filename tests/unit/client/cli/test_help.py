@@ -33,7 +33,7 @@ def test_the_program_lists_its_groups_and_nothing_that_has_not_come() -> None:
             "list show define ensure update edit undefine erase start stop restart build refresh autostart supervise"
             " probe discover",
         ),
-        ("volume", "list show find users disk-xml create clone delete"),
+        ("volume", "list show find users disk-xml create clone resize wipe delete"),
         ("operation", "list show wait watch cancel"),
         ("host", "list show check disks cordon uncordon"),
         ("storage", "list show adopt"),

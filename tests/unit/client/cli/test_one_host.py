@@ -108,10 +108,12 @@ async def test_a_dry_run_changes_nothing(agent: LivingAgent, poolfleet: Terminal
     assert agent.pools["p"].state == pool_pb2.POOL_STATE_RUNNING
 
 
-async def test_other_pool_types_are_defined_by_xml_with_virshs_options(agent: LivingAgent, poolfleet: Terminal) -> None:
-    words = ("vg", "--type", "logical", "--source-name", "vg", "--source-dev", "/dev/sdb", "--target", "/dev/vg")
+async def test_what_has_no_typed_form_is_defined_by_xml_with_virshs_options(
+    agent: LivingAgent, poolfleet: Terminal
+) -> None:
+    words = ("s", "--type", "sheepdog", "--source-name", "mysheep", "--source-host", "localhost:7000")
     xml = (await poolfleet("pool", "define", *words, "--print-xml")).out
-    assert '<device path="/dev/sdb" />' in xml
+    assert '<host name="localhost" port="7000" />' in xml
     assert "DefinePool" not in agent.called
     await poolfleet("pool", "define", *words)
     assert agent.sent("DefinePool")[-1].xml.strip() == xml.strip()
@@ -192,38 +194,28 @@ async def test_volumes_come_and_go(agent: LivingAgent, poolfleet: Terminal) -> N
     assert (await poolfleet("volume", "delete", "p/v.qcow2")).code == 4
 
 
-async def test_a_volume_is_cloned_within_its_pool_or_into_another(
-    agent: LivingAgent, poolfleet: Terminal, tmp_path: Path
-) -> None:
-    for pool in ("p", "q"):
-        agent.has_pool(pool)
-    agent.has_volume("p", "base.raw", format="raw", capacity_bytes=GIB)
-    assert (await poolfleet("volume", "clone", "p/base.raw", "a.raw")).out == "volume p/base.raw cloned\n"
-    words = ("--format", "qcow2", "--capacity", "20G", "--mode", "0640", "--allow-in-use")
-    assert (await poolfleet("volume", "clone", "/srv/p/base.raw", "q/b.qcow2", *words)).code == 0
-    assert (await poolfleet("volume", "clone", "p/base.raw", "q/b.qcow2", "--linked")).lines == [
-        "volume p/base.raw already there"
-    ]
-    document = tmp_path / "c.xml"
-    document.write_text("<volume><name>c</name></volume>")
-    assert (await poolfleet("vol-create-from", "q", str(document), "base.raw", "--inputpool", "p")).code == 0
-    first, second, third, by_document = agent.sent("CloneVolume")
-    assert (first.pool, first.volume, first.target_pool, first.spec.name) == ("p", "base.raw", "", "a.raw")
-    assert (second.pool, second.volume, second.target_pool, second.allow_in_use) == ("p", "base.raw", "q", True)
-    assert (second.spec.format, second.spec.capacity_bytes, second.spec.permissions.mode) == ("qcow2", 20 * GIB, 0o640)
-    assert third.spec.linked
-    assert (by_document.target_pool, by_document.xml) == ("q", document.read_text())
+async def test_a_volume_is_resized_to_and_by(agent: LivingAgent, poolfleet: Terminal) -> None:
+    agent.has_pool("p")
+    agent.has_volume("p", "v")
+    assert (await poolfleet("volume", "resize", "p/v", "2G", "--allocate")).out == "volume p/v resized\n"
+    assert (await poolfleet("volume", "resize", "/srv/p/v", "2G")).out == "volume /srv/p/v already of that size\n"
+    assert (await poolfleet("volume", "resize", "p/v", "--by", "-1G", "--allow-shrink")).code == 0
+    assert (await poolfleet("vol-resize", "v", "512M", "--delta", "--pool", "p")).code == 0
+    assert agent.volumes["p", "v"].capacity_bytes == GIB * 3 // 2
+    to, _, shrunk, by = agent.sent("ResizeVolume")
+    assert (to.allocate, shrunk.delta_bytes, shrunk.allow_shrink, by.delta_bytes) == (True, -GIB, True, GIB // 2)
+    for words in ((), ("1G", "--by", "1G")):
+        ran = await poolfleet("volume", "resize", "p/v", *words)
+        assert (ran.code, "say how large" in ran.err) == (2, True)
 
 
-@pytest.mark.parametrize(
-    "words",
-    [("p/v", "kvm1:q/w"), ("p/v", "/srv/w"), ("p/v", "q/w/x"), ("p/v", "q", "--file", "x.xml", "--linked"), ("p/v",)],
-)
-async def test_a_clone_that_makes_no_sense_is_asked_of_no_agent(
-    agent: LivingAgent, poolfleet: Terminal, words: tuple[str, ...]
-) -> None:
-    assert (await poolfleet("volume", "clone", *words)).code == 2
-    assert agent.called == []
+async def test_a_volume_is_wiped(agent: LivingAgent, poolfleet: Terminal) -> None:
+    agent.has_pool("p")
+    agent.has_volume("p", "v")
+    assert (await poolfleet("volume", "wipe", "p/v")).out == "volume p/v wiped\n"
+    assert (await poolfleet("vol-wipe", "v", "p", "nnsa")).out == "volume p/v wiped\n"
+    assert [request.algorithm for request in agent.sent("WipeVolume")] == ["zero", "nnsa"]
+    assert (await poolfleet("volume", "wipe", "p/none")).code == 4
 
 
 async def test_users_of_a_volume_are_listed(agent: LivingAgent, poolfleet: Terminal) -> None:

@@ -83,3 +83,10 @@ def test_labels() -> None:
     assert parsing.label("rack=r1=x") == ("rack", "r1=x")
     with pytest.raises(typer.BadParameter):
         parsing.label("rack")
+
+
+def test_what_is_added_may_have_a_sign() -> None:
+    assert [parsing.delta_bytes(text) for text in ("1k", "+1k", "-1k", " -2 ")] == [1024, 1024, -1024, -2]
+    for text in ("--1", "+-1", "-", "-x"):
+        with pytest.raises(typer.BadParameter):
+            parsing.delta_bytes(text)

@@ -12,7 +12,7 @@ from poolfleet.blocking.agent import AgentClient
 from poolfleet.blocking.fleet import Fleet
 from poolfleet.blocking.loop import run
 from poolfleet.fleet.hosts import Host
-from poolfleet.types.pool import PoolSpec
+from poolfleet.types.pool_spec import PoolSpec
 from tests.unit.client.fleet.stub_hosts import Stubs, stub_agents
 
 

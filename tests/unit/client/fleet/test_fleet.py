@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from poolfleet.fleet.fleet import Fleet
 from poolfleet.fleet.result import Status
-from poolfleet.types.pool import PoolSpec
+from poolfleet.types.pool_spec import PoolSpec
 from poolfleet.types.retry import RetryPolicy
 from poolfleet.v1 import domain_disk_pb2, pool_pb2, snapshot_pb2, volume_pb2
 from tests.unit.client.fleet.stub_hosts import STALENESS_S, Stubs

@@ -9,7 +9,8 @@ from types import MappingProxyType
 from poolfleet.inventory.model import HostStatus
 from poolfleet.inventory.seen import HostSeen, PoolSeen
 from poolfleet.types.disk import DiskRole, DomainDisk, DomainDisks, DomainState
-from poolfleet.types.pool import Pool, PoolState, PoolTarget, Storage, StorageFingerprint, StorageIdSource
+from poolfleet.types.pool import Pool, PoolState, Storage, StorageFingerprint, StorageIdSource
+from poolfleet.types.pool_spec import PoolTarget
 from poolfleet.types.snapshot import Revision
 from poolfleet.types.volume import UnreadPool, Volume, VolumeListing
 

@@ -13,7 +13,7 @@ from poolfleet_agent.control.mounted import MountBook
 from poolfleet_agent.control.pools.attempt import MountAttempt
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_failure import MountError
-from poolfleet_agent.model.pool import NetfsSource
+from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.ports import MountRequest
 from tests.unit.agent.fake_mounts import FakeMounts, MemoryMountStore
 

@@ -20,7 +20,8 @@ from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.domain_disk import DiskRole, DomainReading, DomainReference, DomainState
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationState
-from poolfleet_agent.model.pool import HealthStatus, NetfsSource, PoolFacts
+from poolfleet_agent.model.pool import HealthStatus, PoolFacts
+from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.ports import MountRequest
 from tests.unit.agent.fake_host import FakeHost, operations, pool_facts, until, use_case_host
 

@@ -13,7 +13,8 @@ from poolfleet_agent.control.pools.start import StartPool
 from poolfleet_agent.model.domain_disk import DiskRole, DomainReading, DomainReference, DomainState
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import OperationState
-from poolfleet_agent.model.pool import HealthStatus, MountOwner, NetfsSource
+from poolfleet_agent.model.pool import HealthStatus, MountOwner
+from poolfleet_agent.model.pool_source import NetfsSource
 from tests.unit.agent.fake_host import FakeHost, operations, pool_facts, use_case_host
 from tests.unit.agent.fake_mounts import FakeMounts
 

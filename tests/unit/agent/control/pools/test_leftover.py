@@ -10,7 +10,8 @@ import pytest
 from poolfleet_agent.control.lanes import Lanes
 from poolfleet_agent.control.pools.leftover import Leftovers
 from poolfleet_agent.model.operation import OperationKind
-from poolfleet_agent.model.pool import MountOwner, NetfsSource
+from poolfleet_agent.model.pool import MountOwner
+from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.ports import MountRequest
 from tests.unit.agent.fake_host import FakeHost, pool_facts, use_case_host
 

@@ -14,7 +14,8 @@ from poolfleet_agent.control.pools.probe import ProbePool
 from poolfleet_agent.model.diagnosis import Diagnosis, Layer, Outcome
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_failure import MountFailure
-from poolfleet_agent.model.pool import HealthStatus, NetfsSource, Permissions, PoolFacts
+from poolfleet_agent.model.pool import HealthStatus, Permissions, PoolFacts
+from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.ports import (
     Account,
     FileFacts,

@@ -13,7 +13,8 @@ from poolfleet_agent.control.pools.start import StartPool
 from poolfleet_agent.control.pools.stop import StopPool
 from poolfleet_agent.control.pools.undefine import UndefinePool
 from poolfleet_agent.model.desired_state import Desired
-from poolfleet_agent.model.pool import DirSource, PoolDefinition
+from poolfleet_agent.model.pool import PoolDefinition
+from poolfleet_agent.model.pool_source import DirSource
 from tests.unit.agent.fake_host import FakeHost, operations, pool_facts, use_case_host
 
 CALLER = Caller(name="unix", rpc="StartPool")

@@ -14,7 +14,8 @@ from poolfleet_agent.control.volumes.space import Promises
 from poolfleet_agent.model.domain_disk import DiskRole, DomainReading, DomainReference, DomainState
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation
-from poolfleet_agent.model.pool import HealthStatus, NetfsSource, Permissions
+from poolfleet_agent.model.pool import HealthStatus, Permissions
+from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.ports import Rights
 from poolfleet_agent.model.share_user import ROOT, ShareUser
 from poolfleet_agent.model.volume import VolumeDefinition

@@ -3,103 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import shutil
 import stat
-import subprocess
-import tempfile
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from poolfleet import Cancelled, CloneSpec, FailedPrecondition, PoolSpec, VolumeSpec
+from poolfleet import Cancelled, FailedPrecondition, Unsupported, VolumeSpec
 from poolfleet.aio import AgentClient
 from poolfleet.types.operation import OperationState
 from poolfleet.types.pool import PoolState
 from poolfleet.types.volume import BackingStore, Permissions
 from scripts.embedded.host import EmbeddedHost
-from scripts.embedded.libvirtd import EmbeddedLibvirtd
-from scripts.embedded.nfs_server import NullNfsServer
 from scripts.embedded.squashed_share import SquashedShare
-from tests.netfs_pool import netfs_pool
+from tests.integration.squashed.far_share import KVM_GID, LIMIT_S, MIB, QEMU_UID, names, virsh, volume
 from tests.raw_agent import eventually
 from tests.slow_qemu_img import SlowQemuImg
 
-QEMU_UID, KVM_GID = 64055, 107
 AT_ONCE_S = 10.0
 """Wide for the 3 s that a start may take to say so, on a busy machine."""
 
-LIMIT_S = 30.0
-MIB = 1 << 20
-DATA = os.urandom(MIB // 2) + bytes(MIB // 2)
-
 if os.geteuid() == 0:
-
-    @pytest.fixture(scope="module")
-    def folder(short_dir: Path) -> Iterator[Path]:
-        with tempfile.TemporaryDirectory(dir=short_dir, prefix="q") as made:
-            Path(made).chmod(0o755)
-            yield Path(made)
-
-    @pytest.fixture(scope="module")
-    def server() -> Iterator[NullNfsServer]:
-        with NullNfsServer() as running:
-            yield running
-
-    @pytest.fixture(scope="module")
-    def share(folder: Path) -> Iterator[SquashedShare]:
-        with SquashedShare(folder / "share", host="127.0.0.1") as running:
-            yield running
-
-    @pytest.fixture(scope="module")
-    def slow_host(
-        folder: Path, share: SquashedShare, libvirtd: EmbeddedLibvirtd
-    ) -> Iterator[tuple[EmbeddedHost, SlowQemuImg]]:
-        host = EmbeddedHost("h", folder, share=share, settings={"limits": {"max_jobs": 1}})
-        host.libvirtd.learn_emulators_from(libvirtd)
-        slow = SlowQemuImg(host)
-        with host:
-            yield host, slow
-            slow.let_go()
-
-    @pytest.fixture
-    def host(slow_host: tuple[EmbeddedHost, SlowQemuImg]) -> EmbeddedHost:
-        return slow_host[0]
-
-    @pytest.fixture
-    def spec(host: EmbeddedHost, share: SquashedShare, server: NullNfsServer) -> PoolSpec:
-        return netfs_pool("far", host, share, server)
-
-    @pytest.fixture
-    async def client(
-        slow_host: tuple[EmbeddedHost, SlowQemuImg], share: SquashedShare, spec: PoolSpec
-    ) -> AsyncIterator[AgentClient]:
-        """The agent of a host that has the pool `far`, started, on a share of qemu's user."""
-        host, slow = slow_host
-        share.give(uid=QEMU_UID, gid=KVM_GID, mode=0o755)
-        async with AgentClient(host.agent.target, timeout_s=LIMIT_S) as client:
-            await client.pools.ensure(spec)
-            yield client
-            slow.let_go()
-            share.give(uid=QEMU_UID, gid=KVM_GID, mode=0o755)
-            with contextlib.suppress(FailedPrecondition):
-                await client.pools.stop("far")
-            for left in share.files.iterdir():
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
-
-    def volume(name: str = "v", **differing: Any) -> VolumeSpec:
-        stated: dict[str, Any] = {"capacity_bytes": MIB, "allocation_bytes": 0, "format": "raw"}
-        return VolumeSpec(name, **stated | differing)
-
-    def names(share: SquashedShare) -> list[str]:
-        return sorted(path.name for path in share.files.iterdir())
-
-    def virsh(host: EmbeddedHost, *words: str) -> subprocess.CompletedProcess[str]:
-        command = ["virsh", "--connect", host.libvirtd.uri, *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
 
     async def test_a_diagnosis_tells_who_may_what_and_who_acts(client: AgentClient, share: SquashedShare) -> None:
         looked = await client.pools.probe("far")
@@ -176,6 +101,64 @@ if os.geteuid() == 0:
         found = await client.volumes.get("far", "v", max_staleness_s=0)
         assert found.backing_store
         assert (found.backing_store.path, found.backing_store.format) == (base, "raw")
+
+    @pytest.mark.parametrize("volume_format", ["raw", "qcow2"])
+    async def test_what_virsh_cannot_resize_is_resized(
+        client: AgentClient, host: EmbeddedHost, share: SquashedShare, volume_format: str
+    ) -> None:
+        await client.volumes.create("far", volume(format=volume_format))
+        beside = virsh(host, "vol-resize", "v", "2M", "--pool", "far")
+        assert "ermission denied" in beside.stderr
+        changes: list[tuple[dict[str, Any], int]] = [
+            ({"capacity_bytes": 2 * MIB}, 2 * MIB),
+            ({"delta_bytes": MIB}, 3 * MIB),
+            ({"capacity_bytes": MIB, "allow_shrink": True}, MIB),
+            ({"capacity_bytes": 4 * MIB, "allocate": True}, 4 * MIB),
+        ]
+        for asked, capacity_bytes in changes:
+            assert (await client.volumes.resize("far", "v", **asked)).changed
+            assert not (await client.volumes.resize("far", "v", capacity_bytes)).changed
+            found = await client.volumes.get("far", "v", max_staleness_s=0)
+            assert (found.format, found.capacity_bytes) == (volume_format, capacity_bytes)
+        facts = (share.files / "v").stat()
+        assert (facts.st_uid, facts.st_gid, stat.S_IMODE(facts.st_mode)) == (QEMU_UID, KVM_GID, 0o600)
+        assert facts.st_blocks * 512 >= 3 * MIB
+        assert names(share) == ["v"]
+
+    async def test_a_file_of_another_owner_cannot_be_changed_and_that_is_said(
+        client: AgentClient, share: SquashedShare
+    ) -> None:
+        await client.volumes.create("far", volume())
+        os.chown(share.files / "v", 1234, 1234)
+        (share.files / "v").chmod(0o644)
+        for allocate in (False, True):
+            with pytest.raises(FailedPrecondition) as refused:
+                await client.volumes.resize("far", "v", 2 * MIB, allocate=allocate)
+            assert refused.value.reason == "SQUASHED"
+        with pytest.raises(FailedPrecondition) as refused:
+            await client.volumes.wipe("far", "v")
+        assert refused.value.reason == "SQUASHED"
+        assert (share.files / "v").stat().st_size == MIB
+
+    @pytest.mark.parametrize("volume_format", ["raw", "qcow2"])
+    async def test_what_virsh_cannot_wipe_is_wiped_with_zeros_only(
+        client: AgentClient, host: EmbeddedHost, share: SquashedShare, volume_format: str
+    ) -> None:
+        await client.volumes.create("far", volume(format=volume_format))
+        with (share.files / "v").open("r+b") as file:
+            file.seek(-7, os.SEEK_END)
+            file.write(b"secret!")
+        before = (share.files / "v").stat()
+        assert "ermission denied" in virsh(host, "vol-wipe", "v", "--pool", "far").stderr
+        with pytest.raises(Unsupported) as refused:
+            await client.volumes.wipe("far", "v", algorithm="nnsa")
+        assert refused.value.reason == "NOT_SUPPORTED_HERE"
+        assert (await client.volumes.wipe("far", "v")).changed
+        after = (share.files / "v").stat()
+        assert (share.files / "v").read_bytes() == bytes(before.st_size)
+        assert (after.st_uid, after.st_gid, after.st_mode) == (before.st_uid, before.st_gid, before.st_mode)
+        assert (await client.volumes.get("far", "v", max_staleness_s=0)).format == "raw"
+        assert names(share) == ["v"]
 
     async def test_mode_is_as_asked_and_an_owner_that_cannot_be_is_refused(
         client: AgentClient, share: SquashedShare
@@ -268,96 +251,3 @@ if os.geteuid() == 0:
 
         await eventually(nothing_is_left, limit_s=LIMIT_S, what="what was left is removed")
         assert (await client.volumes.create("far", volume(format="qcow2"))).changed
-
-    @pytest.fixture
-    async def near(client: AgentClient, host: EmbeddedHost) -> AsyncIterator[Path]:
-        """The folder of a local pool `near`."""
-        folder = host.pools_dir / "near"
-        await client.pools.ensure(PoolSpec.dir("near", target=str(folder)))
-        yield folder
-        for left in folder.iterdir():
-            left.unlink()
-        await client.pools.refresh("near")
-
-    def content_of(path: Path, volume_format: str, scratch: Path) -> bytes:
-        words = ["convert", "-f", volume_format, "-O", "raw", "--", str(path), str(scratch / "read")]
-        subprocess.run(["qemu-img", *words], check=True, timeout=LIMIT_S)
-        return (scratch / "read").read_bytes()
-
-    @pytest.mark.parametrize("volume_format", ["raw", "qcow2"])
-    async def test_a_clone_on_it_belongs_to_its_user_though_virshs_fails(
-        client: AgentClient, host: EmbeddedHost, share: SquashedShare, tmp_path: Path, volume_format: str
-    ) -> None:
-        await client.volumes.create("far", volume("src"))
-        (share.files / "src").write_bytes(DATA)
-        beside = virsh(host, "vol-clone", "src", "beside", "--pool", "far")
-        assert "Permission denied" in beside.stderr
-        (share.files / "beside").unlink()  # virsh's failure leaves a file
-        spec = CloneSpec("v", format=volume_format)
-        assert (await client.volumes.clone("far", "src", spec)).changed
-        facts = (share.files / "v").stat()
-        assert (facts.st_uid, facts.st_gid, stat.S_IMODE(facts.st_mode)) == (QEMU_UID, KVM_GID, 0o600)
-        assert names(share) == ["src", "v"]
-        assert content_of(share.files / "v", volume_format, tmp_path) == DATA
-        assert not (await client.volumes.clone("far", "src", spec)).changed
-
-    async def test_it_is_cloned_to_a_local_pool_and_from_one_whose_files_are_roots_alone(
-        client: AgentClient, share: SquashedShare, near: Path
-    ) -> None:
-        await client.volumes.create("far", volume("src"))
-        (share.files / "src").write_bytes(DATA)
-        assert (await client.volumes.clone("far", "src", CloneSpec("copy"), target_pool="near")).changed
-        facts = (near / "copy").stat()
-        assert (facts.st_uid, facts.st_gid, stat.S_IMODE(facts.st_mode)) == (0, 0, 0o600)
-        assert (near / "copy").read_bytes() == DATA
-        assert (await client.volumes.clone("near", "copy", CloneSpec("back"), target_pool="far")).changed
-        assert (share.files / "back").stat().st_uid == QEMU_UID
-        assert (share.files / "back").read_bytes() == DATA
-
-    async def test_a_linked_clone_on_it_lies_on_a_file_of_it_and_not_on_one_of_this_host_alone(
-        client: AgentClient, share: SquashedShare, near: Path
-    ) -> None:
-        await client.volumes.create("far", volume("src"))
-        assert (await client.volumes.clone("far", "src", CloneSpec("v", linked=True))).changed
-        assert (share.files / "v").stat().st_uid == QEMU_UID
-        await client.volumes.create("near", volume("src"))
-        with pytest.raises(FailedPrecondition) as refused:
-            await client.volumes.clone("near", "src", CloneSpec("w", linked=True), target_pool="far")
-        assert refused.value.reason == "PATH_NOT_USABLE"
-        assert names(share) == ["src", "v"]
-
-    async def test_what_its_user_may_not_read_is_not_cloned(client: AgentClient, share: SquashedShare) -> None:
-        await client.volumes.create("far", volume("src"))
-        os.chown(share.files / "src", 1234, 1234)
-        with pytest.raises(FailedPrecondition) as refused:
-            await client.volumes.clone("far", "src", CloneSpec("v"))
-        assert refused.value.reason == "SQUASHED"
-        assert str(QEMU_UID) in refused.value.message
-        assert names(share) == ["src"]
-
-    async def test_a_clone_that_is_cancelled_or_whose_agent_is_killed_leaves_nothing(
-        client: AgentClient, share: SquashedShare, slow_host: tuple[EmbeddedHost, SlowQemuImg]
-    ) -> None:
-        host, slow = slow_host
-        await client.volumes.create("far", volume("src"))
-        slow.hold("after", "convert")
-        going = await client.volumes.clone("far", "src", CloneSpec("v"), wait=False)
-        await asyncio.to_thread(slow.wait_standing)
-        assert names(share) == [f".poolfleet-new.{going.id}", ".poolfleet-reserve.v", "src"]
-        await client.operations.cancel(going.id)
-        with pytest.raises(Cancelled):
-            await client.operations.wait(going.id, timeout_s=LIMIT_S)
-        assert names(share) == ["src"]
-
-        await asyncio.to_thread(slow.forget_standing)
-        await client.volumes.clone("far", "src", CloneSpec("v"), wait=False)
-        await asyncio.to_thread(slow.wait_standing)
-        await asyncio.to_thread(host.agent.kill9)
-        slow.let_go()
-        await asyncio.to_thread(host.agent.start)
-
-        async def nothing_is_left() -> bool:
-            return names(share) == ["src"]
-
-        await eventually(nothing_is_left, limit_s=LIMIT_S, what="what was left is removed")
-        assert (await client.volumes.clone("far", "src", CloneSpec("v"))).changed

@@ -1,0 +1,46 @@
+"""A program of an agent's own, caught as soon as it is there, and stopped: long work that takes no time."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from scripts.embedded.host import EmbeddedHost
+from scripts.embedded.process import wait_until
+
+LIMIT_S = 20.0
+
+
+class OwnProgram:
+    """The first process of the host's agent that runs `name`."""
+
+    def __init__(self, host: EmbeddedHost, name: str) -> None:
+        self._agent_pid = host.agent.pid
+        self._name = f"/{name}.py".encode()
+        self.pid = 0
+
+    def stop(self) -> None:
+        """Return when it is there and stands still."""
+        wait_until(self._found, limit_s=LIMIT_S, what="the program runs", every_s=0.002)
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it run."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def wait_gone(self) -> None:
+        """Return when it is no more."""
+        wait_until(lambda: not Path(f"/proc/{self.pid}/exe").exists(), limit_s=LIMIT_S, what="the program is gone")
+
+    def _found(self) -> bool:
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+                is_it = parent == self._agent_pid and self._name in (process / "cmdline").read_bytes()
+            except OSError:
+                continue  # gone meanwhile
+            if is_it:
+                self.pid = int(process.name)
+                return True
+        return False

@@ -1,0 +1,34 @@
+"""What a program's words mean when it fails."""
+
+from __future__ import annotations
+
+import pytest
+
+from poolfleet_agent.model.errors import Reason
+from poolfleet_agent.processes.failures import failure
+
+
+@pytest.mark.parametrize(
+    ("words", "reason", "code"),
+    [
+        ("qemu-img: /p/v: Could not create '/p/v': Permission denied", Reason.PATH_NOT_USABLE, "EACCES"),
+        ("qemu-img: /p/v: Could not create '/p/v': Operation not permitted", Reason.PATH_NOT_USABLE, "EPERM"),
+        ("qemu-img: /p/v: Could not resize file: No space left on device", Reason.FULL, "ENOSPC"),
+        ("qemu-img: /p/v: error while writing: Disk quota exceeded", Reason.QUOTA_EXCEEDED, "EDQUOT"),
+        ("qemu-img: /p/v: Could not create '/p/v': Read-only file system", Reason.READ_ONLY, "EROFS"),
+        ("qemu-img: /p/v: Could not open '/p/base': Stale file handle", Reason.STALE, "ESTALE"),
+        ("qemu-img: /p/v: Image size must be less than 8 EiB! The image size is too large", Reason.TOO_LARGE, ""),
+        ("qemu-img: ./v: Unsupported VDI image size (size is 0x4, max supported is 0x1)", Reason.TOO_LARGE, ""),
+        ("qemu-img: ./v: QED image size must be a multiple of 512 and less than 8 bytes", Reason.TOO_LARGE, ""),
+        ("qemu-img: Failed to grow the L1 table: File too large", Reason.TOO_LARGE, ""),
+        ("qemu-img: Image format driver does not support resize", Reason.NOT_SUPPORTED_HERE, ""),
+        ("qemu-img: Could not open './v': Failed to get \"write\" lock", Reason.VOLUME_IN_USE, ""),
+        ("v is not the file that it was", Reason.RESOURCE_BUSY, ""),
+        ("qemu-img: something that nobody has seen", Reason.INTERNAL, ""),
+        ("", Reason.INTERNAL, ""),
+    ],
+)
+def test_what_its_words_mean(words: str, reason: Reason, code: str) -> None:
+    error = failure("qemu-img", words, 1, "/p/v")
+    assert (error.reason, error.metadata.get("errno", "")) == (reason, code)
+    assert error.message
