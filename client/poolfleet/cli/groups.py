@@ -32,7 +32,7 @@ GROUPS = {
         ("pools",),
     ),
     "volume": GroupOfVerbs(
-        "Storage volumes: create, clone, look at, resize, wipe and delete them.",
+        "Storage volumes: create, clone, resize, wipe and delete them.",
         ("volume.reads", "volume.disk_xml", "volume.changes", "volume.clone", "volume.contents"),
         ("vol", "vols", "volumes"),
     ),
