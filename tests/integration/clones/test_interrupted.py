@@ -27,6 +27,9 @@ from tests.integration.clones.sources import (
 from tests.raw_agent import eventually
 from tests.slow_qemu_img import SlowQemuImg
 
+REFUSED_WITHIN_S = 1.0
+"""The library waits that long for whoever holds the object."""
+
 
 async def test_a_source_is_held_while_it_is_copied_and_may_be_cloned_twice_at_once(
     client: AgentClient, host: EmbeddedHost, slow_host: tuple[EmbeddedHost, SlowQemuImg]
@@ -36,7 +39,10 @@ async def test_a_source_is_held_while_it_is_copied_and_may_be_cloned_twice_at_on
     slow.hold("before")
     clones = [await client.volumes.clone("a", "src", CloneSpec(name), wait=False) for name in ("one", "two")]
     assert [clone.state for clone in clones] == [OperationState.RUNNING, OperationState.PENDING]
-    for refused_call in (client.volumes.delete("a", "src"), client.pools.stop("a")):
+    for refused_call in (
+        client.volumes.delete("a", "src", timeout_s=REFUSED_WITHIN_S),
+        client.pools.stop("a", timeout_s=REFUSED_WITHIN_S),
+    ):
         with pytest.raises(poolfleet.Aborted) as refused:
             await refused_call
         assert refused.value.reason == "OPERATION_IN_PROGRESS"
