@@ -57,8 +57,17 @@ if TYPE_CHECKING:
     )
     from poolfleet.types.probe import LayerOutcome, PoolProbe, ProbeLayer, ShareUsers
     from poolfleet.types.retry import RetryPolicy
+    from poolfleet.types.secret import Secret, SecretRef, SecretSpec
     from poolfleet.types.snapshot import Revision
-    from poolfleet.types.volume import BackingStore, Permissions, UnreadPool, Volume, VolumeListing, VolumeSpec
+    from poolfleet.types.volume import (
+        BackingStore,
+        Permissions,
+        UnreadPool,
+        Volume,
+        VolumeEncryption,
+        VolumeListing,
+        VolumeSpec,
+    )
 
 # Where the names live that are no types.
 _ELSEWHERE = {
@@ -134,6 +143,9 @@ __all__ = [
     "ResourceExhausted",
     "RetryPolicy",
     "Revision",
+    "Secret",
+    "SecretRef",
+    "SecretSpec",
     "ShareUsers",
     "Status",
     "StillRunning",
@@ -145,6 +157,7 @@ __all__ = [
     "Unsupported",
     "Violation",
     "Volume",
+    "VolumeEncryption",
     "VolumeListing",
     "VolumeSpec",
 ]

@@ -73,7 +73,7 @@ async def check_volume_not_in_use(host: Host, entry: PoolEntry, record: VolumeRe
     users = [_described(disk) for disk in disks.users_of_volume(entry.pool.name, facts.name)]
     users += await _lying_on(host, Place(pool=entry.pool.name, volume=facts.name))
     if users:
-        shown = _shortened(sorted(set(users)))
+        shown = shortened(sorted(set(users)))
         raise ModelError(
             Reason.VOLUME_IN_USE,
             f"volume {entry.pool.name}/{facts.name} is used by {shown}",
@@ -113,9 +113,10 @@ def _described(disk: DomainDisk) -> str:
 
 
 def _domains(disks: Iterable[DomainDisk]) -> str:
-    return _shortened(sorted({disk.reference.domain for disk in disks}))
+    return shortened(sorted({disk.reference.domain for disk in disks}))
 
 
-def _shortened(names: list[str]) -> str:
+def shortened(names: list[str]) -> str:
+    """Name the first of some users, and count the others."""
     more = len(names) - SHOWN_USERS
     return ", ".join(names[:SHOWN_USERS]) + (f" and {more} more" if more > 0 else "")

@@ -29,6 +29,12 @@ def default_domain_uris(storage_uri: str, root: Path = Path("/")) -> tuple[str, 
     return (QEMU_URI,) if _has_qemu(root) else ()
 
 
+def secret_uri(storage_uri: str) -> str | None:
+    """Where the secrets are that the pools of `storage_uri` use; None: on the same connection."""
+    scheme, colon, rest = storage_uri.partition(":")
+    return f"secret{colon}{rest}" if scheme.partition("+")[0] == "storage" else None
+
+
 def _has_qemu(root: Path) -> bool:
     candidates: Iterable[Path] = (path for pattern in _QEMU_DRIVERS for path in root.glob(pattern))
     return (root / _QEMU_SOCKET).exists() or any(True for _ in candidates)

@@ -31,9 +31,12 @@ class Jobs:
         self._children = children
         self._turns = asyncio.Semaphore(most)
 
-    async def run(self, argv: Sequence[str], place: Workplace, *, listener: JobListener, timeout_s: float) -> Finished:
+    async def run(
+        self, argv: Sequence[str], place: Workplace, *, listener: JobListener, timeout_s: float, stdin: bytes = b""
+    ) -> Finished:
         """Run a program at its workplace to its end: OPERATION_TIMED_OUT (its group is killed then), INTERNAL.
 
+        `stdin` is what it finds in /dev/stdin, which it may open by that name, whatever user it is.
         The limit is for the program; the wait for its turn ends with the caller.
         """
         if waits := self._turns.locked():
@@ -41,12 +44,13 @@ class Jobs:
         async with self._turns:
             if waits:
                 await listener.begins()
-            return await self._run(argv, place, timeout_s)
+            return await self._run(argv, place, timeout_s, stdin)
 
-    async def _run(self, argv: Sequence[str], place: Workplace, timeout_s: float) -> Finished:
+    async def _run(self, argv: Sequence[str], place: Workplace, timeout_s: float, stdin: bytes) -> Finished:
         # The folder is entered before the user is become, who may have no right on where Python is installed.
         entering = (*_IN_FOLDER, place.device, place.folder)
-        finished = await run(self._children, [*entering, *_as_user(place.user), *argv], timeout_s=timeout_s)
+        command = [*entering, *_as_user(place.user), *argv]
+        finished = await run(self._children, command, timeout_s=timeout_s, stdin=stdin)
         if finished.status is None:
             raise ModelError(
                 Reason.OPERATION_TIMED_OUT,

@@ -31,11 +31,16 @@ class Finished:
 
 
 async def run(
-    children: Children, argv: Sequence[str], *, timeout_s: float, most_output_bytes: int = MOST_OUTPUT_BYTES
+    children: Children,
+    argv: Sequence[str],
+    *,
+    timeout_s: float,
+    most_output_bytes: int = MOST_OUTPUT_BYTES,
+    stdin: bytes = b"",
 ) -> Finished:
     """Run a program to its end, or kill its group after `timeout_s`: INTERNAL where it can not be started.
 
-    Its standard input is empty. What others write that have its pipes still is not waited for.
+    Its standard input is `stdin`. What others write that have its pipes still is not waited for.
     """
     child = await children.start_heard(argv[0], argv[1:])
     stdout, stderr = bytearray(), bytearray()
@@ -45,6 +50,7 @@ async def run(
         if stream is not None
     ]
     try:
+        child.stdin.write(stdin)
         child.stdin.close()
         status = await _status_within(child, timeout_s)
         await asyncio.wait(reading, timeout=_LAST_WORDS_S)

@@ -43,8 +43,17 @@ from poolfleet.types.pool import (
 )
 from poolfleet.types.probe import LayerOutcome, PoolProbe, ProbeLayer, ShareUsers
 from poolfleet.types.retry import RetryPolicy
+from poolfleet.types.secret import Secret, SecretRef, SecretSpec
 from poolfleet.types.snapshot import Revision
-from poolfleet.types.volume import BackingStore, Permissions, UnreadPool, Volume, VolumeListing, VolumeSpec
+from poolfleet.types.volume import (
+    BackingStore,
+    Permissions,
+    UnreadPool,
+    Volume,
+    VolumeEncryption,
+    VolumeListing,
+    VolumeSpec,
+)
 
 __all__ = [
     "TLS",
@@ -97,6 +106,9 @@ __all__ = [
     "ResourceExhausted",
     "RetryPolicy",
     "Revision",
+    "Secret",
+    "SecretRef",
+    "SecretSpec",
     "ShareUsers",
     "StillRunning",
     "Storage",
@@ -107,6 +119,7 @@ __all__ = [
     "Unsupported",
     "Violation",
     "Volume",
+    "VolumeEncryption",
     "VolumeListing",
     "VolumeSpec",
 ]

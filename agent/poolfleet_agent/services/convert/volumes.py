@@ -2,8 +2,11 @@
 
 from poolfleet.v1 import volume_pb2
 from poolfleet_agent.model.errors import invalid_field
-from poolfleet_agent.model.volume import BackingStore, VolumeDefinition, VolumeFacts
+from poolfleet_agent.model.image import LUKS
+from poolfleet_agent.model.secret import VOLUME_USAGE
+from poolfleet_agent.model.volume import BackingStore, VolumeDefinition, VolumeEncryption, VolumeFacts
 from poolfleet_agent.services.convert.pools import permissions_from, permissions_to
+from poolfleet_agent.services.convert.secrets import ref_from
 from poolfleet_agent.services.convert.times import timestamp
 
 TYPED_FORMATS = frozenset({"raw", "qcow2"})
@@ -38,7 +41,15 @@ def definition_from(spec: volume_pb2.VolumeSpec) -> VolumeDefinition:
         allocation_bytes=allocation_bytes,
         backing_store=backing,
         permissions=permissions_from("spec.permissions", spec.permissions) if has_permissions else None,
+        encryption=_encryption_from(spec.encryption) if spec.HasField("encryption") else None,
     )
+
+
+def _encryption_from(message: volume_pb2.VolumeEncryption) -> VolumeEncryption:
+    ref = ref_from("spec.encryption.secret", message.secret, usage_type=VOLUME_USAGE)
+    if ref.usage_type not in {"", VOLUME_USAGE}:
+        raise invalid_field("spec.encryption.secret.usage_type", f"must be {VOLUME_USAGE}", value=ref.usage_type)
+    return VolumeEncryption(format=message.format or LUKS, secret=ref)
 
 
 def volume_to(facts: VolumeFacts, etag: str) -> volume_pb2.Volume:
