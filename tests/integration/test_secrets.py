@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import subprocess
@@ -12,6 +13,8 @@ import pytest
 
 import poolfleet
 from poolfleet import PoolSpec, Secret, SecretRef, SecretSpec, Volume, VolumeEncryption, VolumeSpec
+from poolfleet_agent.hypervisor import HypervisorSettings, Libvirt
+from poolfleet_agent.model.errors import ModelError, Reason
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.libvirtd import EmbeddedLibvirtd
 
@@ -307,3 +310,57 @@ def test_what_libvirt_no_longer_encrypts_is_not_supported(agent: poolfleet.Agent
     encryption = VolumeEncryption(secret=SecretRef(uuid=made.uuid), format="default")
     with pytest.raises(poolfleet.Unsupported):
         agent.volumes.create("vms", VolumeSpec("v", capacity_bytes=MIB, format="qcow2", encryption=encryption))
+
+
+@pytest.fixture
+def storage_host(host_folder: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[EmbeddedHost]:
+    """A host whose agent speaks to libvirt's storage driver, which knows no secrets."""
+    new = EmbeddedHost("h", host_folder)
+    uri = new.libvirtd.uri.replace("qemu:", "storage:", 1)
+    new = EmbeddedHost("h", host_folder, settings={"libvirt": {"storage_uri": uri}})
+    new.libvirtd.learn_emulators_from(libvirtd)
+    with new:
+        yield new
+
+
+def test_beside_the_storage_driver_the_secret_driver_is_asked(storage_host: EmbeddedHost) -> None:
+    with poolfleet.AgentClient(storage_host.agent.target) as client:
+        made = secret_of(client.secrets.set(SecretSpec("ceph", "a", private=False), "x"))
+        assert value_of(storage_host, made.uuid) == b"x"
+        assert [secret.uuid for secret in client.secrets.list()] == [made.uuid]
+        client.secrets.delete(SecretRef(uuid=made.uuid))
+        client.pools.ensure(PoolSpec.dir("vms", target=str(storage_host.pools_dir / "vms")))
+        client.secrets.set(SecretSpec("volume", "k"), "x")
+        assert client.volumes.create("vms", encrypted("qcow2", SecretRef(usage_type="volume", usage_id="k"))).changed
+
+
+@pytest.mark.parametrize("uri", ["test:///default", "storage:///system?socket=/nowhere"])
+async def test_without_a_driver_for_secrets_it_is_told_what_to_install(
+    uri: str, libvirtd: EmbeddedLibvirtd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The storage's own connection is there, and its daemon has no secrets.
+    connected = "test:///default" if uri.startswith("test") else libvirtd.uri.replace("qemu:", "storage:", 1)
+    libvirt = Libvirt(HypervisorSettings(storage_uri=connected, domain_uris=(), call_timeout_s=10.0))
+    monkeypatch.setattr(libvirt.secrets, "_storage_uri", lambda: uri)
+    await libvirt.start()
+    try:
+        async with asyncio.timeout(30):
+            while not libvirt.facts().connected:
+                await asyncio.sleep(0.01)
+        with pytest.raises(ModelError) as refused:
+            await libvirt.secrets.list()
+        assert refused.value.reason is Reason.NOT_SUPPORTED_HERE
+        assert "virtsecretd" in refused.value.message
+    finally:
+        await libvirt.close()
+
+
+def test_an_agent_that_observes_lists_secrets_and_sets_none(host_folder: Path, libvirtd: EmbeddedLibvirtd) -> None:
+    observing = EmbeddedHost("h", host_folder, settings={"mode": "observe"})
+    observing.libvirtd.learn_emulators_from(libvirtd)
+    with observing, poolfleet.AgentClient(observing.agent.target) as client:
+        assert list(client.secrets.list()) == []
+        with pytest.raises(poolfleet.FailedPrecondition) as refused:
+            client.secrets.set(SecretSpec("ceph", "a"), "x")
+        assert refused.value.reason == "OBSERVE_ONLY"
+        assert virsh(observing, "secret-list") == ""
