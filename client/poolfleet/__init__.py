@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     )
     from poolfleet.types.probe import LayerOutcome, PoolProbe, ProbeLayer, ShareUsers
     from poolfleet.types.retry import RetryPolicy
-    from poolfleet.types.secret import Secret, SecretRef, SecretSpec
+    from poolfleet.types.secret import Secret, SecretRef, SecretSpec, SecretWithValue
     from poolfleet.types.snapshot import Revision
     from poolfleet.types.volume import (
         BackingStore,
@@ -146,6 +146,7 @@ __all__ = [
     "Secret",
     "SecretRef",
     "SecretSpec",
+    "SecretWithValue",
     "ShareUsers",
     "Status",
     "StillRunning",

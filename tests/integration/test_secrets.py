@@ -12,7 +12,16 @@ from pathlib import Path
 import pytest
 
 import poolfleet
-from poolfleet import PoolSpec, Secret, SecretRef, SecretSpec, Volume, VolumeEncryption, VolumeSpec
+from poolfleet import (
+    PoolSpec,
+    Secret,
+    SecretRef,
+    SecretSpec,
+    SecretWithValue,
+    Volume,
+    VolumeEncryption,
+    VolumeSpec,
+)
 from poolfleet_agent.hypervisor import HypervisorSettings, Libvirt
 from poolfleet_agent.model.errors import ModelError, Reason
 from scripts.embedded.host import EmbeddedHost
@@ -364,3 +373,18 @@ def test_an_agent_that_observes_lists_secrets_and_sets_none(host_folder: Path, l
             client.secrets.set(SecretSpec("ceph", "a"), "x")
         assert refused.value.reason == "OBSERVE_ONLY"
         assert virsh(observing, "secret-list") == ""
+
+
+def test_a_pool_is_ensured_with_its_secret(agent: poolfleet.AgentClient, module_host: EmbeddedHost) -> None:
+    spec = PoolSpec.from_xml(POOL.format(secret="usage='chap'"))
+    secret = SecretWithValue(SecretSpec("iscsi", "chap"), "hunter2")
+    try:
+        made = agent.pools.ensure(spec, start=False, autostart=False, secret=secret)
+        assert made.changes == ("secret", "defined")
+        [known] = agent.secrets.list()
+        assert value_of(module_host, known.uuid) == b"hunter2"
+        other = SecretWithValue(secret.spec, "correct horse")
+        assert agent.pools.ensure(spec, start=False, autostart=False, secret=other).changes == ()
+        assert value_of(module_host, known.uuid) == b"correct horse"
+    finally:
+        agent.pools.undefine("far")

@@ -22,7 +22,8 @@ from poolfleet_agent.model.secret import SecretDefinition, SecretFacts, SecretRe
 T = TypeVar("T")
 
 HOW_TO_HAVE_SECRETS = (
-    "install libvirt's secret driver (Debian: libvirt-daemon), and start virtsecretd where daemons are modular"
+    "install libvirt's secret driver (libvirt-daemon-driver-secret; Debian has it in libvirt-daemon), and start"
+    " virtsecretd where there is no libvirtd"
 )
 
 

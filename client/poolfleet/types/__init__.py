@@ -43,7 +43,7 @@ from poolfleet.types.pool import (
 )
 from poolfleet.types.probe import LayerOutcome, PoolProbe, ProbeLayer, ShareUsers
 from poolfleet.types.retry import RetryPolicy
-from poolfleet.types.secret import Secret, SecretRef, SecretSpec
+from poolfleet.types.secret import Secret, SecretRef, SecretSpec, SecretWithValue
 from poolfleet.types.snapshot import Revision
 from poolfleet.types.volume import (
     BackingStore,
@@ -109,6 +109,7 @@ __all__ = [
     "Secret",
     "SecretRef",
     "SecretSpec",
+    "SecretWithValue",
     "ShareUsers",
     "StillRunning",
     "Storage",

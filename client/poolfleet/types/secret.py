@@ -1,11 +1,11 @@
 """libvirt's secrets: what a caller asks for (SecretSpec), what names one (SecretRef), what an agent tells (Secret).
 
-None of them has a place for a value: that is handed over beside them, and no call gives it back.
+A value is handed over beside them, or by SecretWithValue, which does not show it; no call gives it back.
 """
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 
 
@@ -36,6 +36,14 @@ class SecretSpec:
     """Whether libvirt hands the value to its own drivers only. None: for a new one False."""
     ephemeral: bool | None = None
     """Whether libvirt keeps the value in memory only. None: for a new one False."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretWithValue:
+    """What `secrets.set` takes, as one, for calls that set a secret on the way. Its value is not in its repr."""
+
+    spec: SecretSpec
+    value: str | bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,8 @@ async def check_secret_not_in_use(host: Host, facts: SecretFacts) -> None:
             f"secret {facts.usage_type}:{facts.usage_id} is used by {users}",
             metadata={"secret": facts.uuid, "users": users},
         )
-    require_complete(domains.missing, f"secret {facts.usage_type}:{facts.usage_id}")
+    unread = [f"pool {name}: {error.message}" for name, error in host.registry.snapshot.never_read.items()]
+    require_complete([*unread, *domains.missing], f"secret {facts.usage_type}:{facts.usage_id}")
 
 
 def _uses_of_storage(host: Host) -> Iterator[SecretUse]:
