@@ -22,10 +22,13 @@ from poolfleet import (
     VolumeEncryption,
     VolumeSpec,
 )
+from poolfleet.aio import AgentClient as AsyncAgentClient
 from poolfleet_agent.hypervisor import HypervisorSettings, Libvirt
 from poolfleet_agent.model.errors import ModelError, Reason
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.libvirtd import EmbeddedLibvirtd
+from tests.raw_agent import eventually
+from tests.slow_qemu_img import SlowQemuImg
 
 POOL = """<pool type='iscsi'><name>far</name>
 <source><host name='san.test'/><device path='iqn.2030-01.test:t'/>
@@ -388,3 +391,25 @@ def test_a_pool_is_ensured_with_its_secret(agent: poolfleet.AgentClient, module_
         assert value_of(module_host, known.uuid) == b"correct horse"
     finally:
         agent.pools.undefine("far")
+
+
+async def test_what_an_agent_that_was_killed_had_encrypted_is_removed(
+    slow_host: tuple[EmbeddedHost, SlowQemuImg],
+) -> None:
+    host, slow = slow_host
+    folder = host.pools_dir / "vms"
+    async with AsyncAgentClient(host.agent.target) as client:
+        await client.pools.ensure(PoolSpec.dir("vms", target=str(folder)))
+        await client.secrets.set(SecretSpec("volume", "k"), "x")
+        slow.hold("after")
+        spec = encrypted("raw", SecretRef(usage_type="volume", usage_id="k"))
+        await client.volumes.create("vms", spec, wait=False)
+        await asyncio.to_thread(slow.wait_standing)
+        await asyncio.to_thread(host.agent.kill9)
+        slow.let_go()
+        await asyncio.to_thread(host.agent.start)
+
+        async def nothing_is_left() -> bool:
+            return not list(folder.iterdir())
+
+        await eventually(nothing_is_left, limit_s=60, what="what was left is removed")

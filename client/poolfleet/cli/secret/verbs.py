@@ -110,6 +110,7 @@ async def set_secret(
     spec = SecretSpec(
         ref.usage_type, ref.usage_id, uuid=uuid, description=description, private=private, ephemeral=ephemeral
     )
+    cli.changers()  # before anybody types a value for hosts that were not named
     value = taken_in(file, is_base64=is_base64)
 
     async def ask(client: AgentClient, asked: Asked) -> Operation:

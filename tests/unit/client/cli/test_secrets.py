@@ -138,6 +138,11 @@ async def test_one_value_is_set_on_many_hosts(hosts: Hosts, key: Path) -> None:
     ]
 
 
+async def test_hosts_have_to_be_named_before_a_value_is_asked_for(hosts: Hosts) -> None:
+    ran = await hosts.poolfleet("secret", "set", "ceph:client.a")
+    assert (ran.code, "which of the 3 hosts?" in ran.err) == (2, True)
+
+
 async def test_its_operation_is_listed_by_its_name(agent: LivingAgent, poolfleet: Terminal, key: Path) -> None:
     await poolfleet("secret", "set", "ceph:client.a", "--file", str(key))
     listed = await poolfleet("operation", "list")
