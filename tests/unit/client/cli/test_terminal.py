@@ -36,8 +36,9 @@ class Person:
         environment = {**poolfleet.environment, "TERM": "xterm-256color"}
         end = self.slave
         self.process = await asyncio.create_subprocess_exec(
-            POOLFLEET, *words, stdin=end, stdout=end, stderr=end, env=environment
-        )
+            # Of no terminal but this one: what is asked in secret would be asked of whoever runs the tests.
+            POOLFLEET, *words, stdin=end, stdout=end, stderr=end, env=environment, start_new_session=True,
+        )  # fmt: skip
         asyncio.get_running_loop().add_reader(self.master, self._read)
         return self.process
 
@@ -139,9 +140,10 @@ async def test_a_secrets_value_is_asked_for_twice_and_does_not_show(
     agent: LivingAgent, poolfleet: Terminal, person: Person
 ) -> None:
     await person.starts(poolfleet, "secret", "set", "ceph:client.a")
-    await person.reads(lambda seen: "Value:" in seen)
+    # What is typed before the last blank of a question is there is thrown away with what was typed ahead.
+    await person.reads(lambda seen: "Value: " in seen)
     person.types("hunter2\n")
-    await person.reads(lambda seen: "Repeat for confirmation:" in seen)
+    await person.reads(lambda seen: "Repeat for confirmation: " in seen)
     person.types("hunter2\n")
     assert await person.sees_the_end() == 0
     assert agent.sent("SetSecret")[0].value == b"hunter2"
