@@ -71,8 +71,17 @@ if TYPE_CHECKING:
     from poolfleet.types.pool_spec import MountOwner, PoolMount, PoolSpec, PoolTarget
     from poolfleet.types.probe import LayerOutcome, PoolProbe, ProbeLayer, ShareUsers
     from poolfleet.types.retry import RetryPolicy
+    from poolfleet.types.secret import Secret, SecretRef, SecretSpec, SecretWithValue
     from poolfleet.types.snapshot import Revision
-    from poolfleet.types.volume import BackingStore, Permissions, UnreadPool, Volume, VolumeListing, VolumeSpec
+    from poolfleet.types.volume import (
+        BackingStore,
+        Permissions,
+        UnreadPool,
+        Volume,
+        VolumeEncryption,
+        VolumeListing,
+        VolumeSpec,
+    )
 
 # Where the names live that are no types.
 _ELSEWHERE = {
@@ -159,6 +168,10 @@ __all__ = [
     "Revision",
     "ScsiHostAdapter",
     "ScsiSource",
+    "Secret",
+    "SecretRef",
+    "SecretSpec",
+    "SecretWithValue",
     "ShareUsers",
     "SourceAuth",
     "SourceHost",
@@ -172,6 +185,7 @@ __all__ = [
     "Unsupported",
     "Violation",
     "Volume",
+    "VolumeEncryption",
     "VolumeListing",
     "VolumeSpec",
     "VstorageSource",

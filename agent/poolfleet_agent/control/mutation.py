@@ -62,6 +62,11 @@ class Mutation(ABC):
         """Names of the pool and of the volume (empty: the pool itself) that it changes."""
 
     @property
+    def secret(self) -> str:
+        """What names the secret that it changes, in place of a pool; empty: none."""
+        return ""
+
+    @property
     def interrupts(self) -> OperationKind | None:
         """The kind of operation on the same object that this one ends while it waits for its next attempt."""
         return None
@@ -80,9 +85,18 @@ class Mutation(ABC):
         """Decide."""
 
 
+class SecretMutation(Mutation):
+    """One that changes a secret: no pool, and no volume."""
+
+    @property
+    def target(self) -> tuple[str, str]:
+        """None of either."""
+        return "", ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks: name, RPC, and the request id with the digest of the body (both may be empty)."""
+    """Who asks: name, RPC, and the request id with the digest of the body by BodyDigests (both may be empty)."""
 
     name: str
     rpc: str

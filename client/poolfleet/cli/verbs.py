@@ -33,6 +33,7 @@ _ORDER = (
         "define",
         "create",
         "ensure",
+        "set",
         "update",
         "edit",
         "undefine",

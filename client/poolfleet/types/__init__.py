@@ -57,8 +57,17 @@ from poolfleet.types.pool_source import (
 from poolfleet.types.pool_spec import MountOwner, PoolMount, PoolSpec, PoolTarget
 from poolfleet.types.probe import LayerOutcome, PoolProbe, ProbeLayer, ShareUsers
 from poolfleet.types.retry import RetryPolicy
+from poolfleet.types.secret import Secret, SecretRef, SecretSpec, SecretWithValue
 from poolfleet.types.snapshot import Revision
-from poolfleet.types.volume import BackingStore, Permissions, UnreadPool, Volume, VolumeListing, VolumeSpec
+from poolfleet.types.volume import (
+    BackingStore,
+    Permissions,
+    UnreadPool,
+    Volume,
+    VolumeEncryption,
+    VolumeListing,
+    VolumeSpec,
+)
 
 __all__ = [
     "TLS",
@@ -122,6 +131,10 @@ __all__ = [
     "Revision",
     "ScsiHostAdapter",
     "ScsiSource",
+    "Secret",
+    "SecretRef",
+    "SecretSpec",
+    "SecretWithValue",
     "ShareUsers",
     "SourceAuth",
     "SourceHost",
@@ -134,6 +147,7 @@ __all__ = [
     "Unsupported",
     "Violation",
     "Volume",
+    "VolumeEncryption",
     "VolumeListing",
     "VolumeSpec",
     "VstorageSource",

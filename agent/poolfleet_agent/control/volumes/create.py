@@ -12,6 +12,7 @@ from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.pools.refresh import require_active
 from poolfleet_agent.control.report import Report
+from poolfleet_agent.control.volumes.encrypt import check_secret, trying
 from poolfleet_agent.control.volumes.give import give_to_guests
 from poolfleet_agent.control.volumes.make import check_owner, make_volume
 from poolfleet_agent.control.volumes.place import file_in_pool, file_on_share, path_in_pool
@@ -21,7 +22,7 @@ from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
 from poolfleet_agent.model.capacity import bytes_at_once, check_fits, check_overcommit
 from poolfleet_agent.model.compare import volume_differences
 from poolfleet_agent.model.errors import ModelError, Reason, invalid_field
-from poolfleet_agent.model.image import can_be_made
+from poolfleet_agent.model.image import can_be_made, largest_capacity_bytes
 from poolfleet_agent.model.names import check_new_volume_name
 from poolfleet_agent.model.operation import OperationKind
 from poolfleet_agent.model.ports import FileFacts, FileKind
@@ -64,6 +65,7 @@ class CreateVolume(Mutation):
         self._check_space(entry)
         acting = await self.host.actors.acting(entry)
         made_here = self._made_here(acting)
+        await check_secret(self.host, self.definition, made_here=made_here)
         if made_here:
             check_owner(entry, self.definition.permissions, acting.user)
 
@@ -83,7 +85,7 @@ class CreateVolume(Mutation):
 
     def _debris(self, *, made_here: bool) -> str:
         asked = self.definition
-        kept = {"volume": asked.name, "capacity_bytes": asked.capacity_bytes, "format": asked.format}
+        kept = {"volume": asked.name, "capacity_bytes": largest_capacity_bytes(asked), "format": asked.format}
         kept |= {"made_here": made_here}
         return json.dumps({"pool": self.pool, **kept})
 
@@ -181,7 +183,7 @@ class CreateVolume(Mutation):
                 await make_volume(self.host, held.acting, entry, self.definition, report)
             else:
                 held.libvirt_was_asked = True
-                await self._have_created(entry)
+                await trying(self.definition)(self._have_created, entry)
                 # As long as the name is reserved, an agent that dies tells the next one whose the volume is.
                 return await self._created()
         # Not before the reservation is gone, or libvirt would take that for a volume.
@@ -211,7 +213,8 @@ class CreateVolume(Mutation):
         libvirt removes a raw volume itself, and fails where somebody else has made one of that name meanwhile.
         """
         path = path_in_pool(entry, self.definition.name)
-        if path is None or (self.definition.format or "raw") == "raw" or error.reason in _NOT_MADE_BY_US | MAY_GO_ON:
+        by_libvirt = (self.definition.format or "raw") == "raw" and self.definition.encryption is None
+        if path is None or by_libvirt or error.reason in _NOT_MADE_BY_US | MAY_GO_ON:
             return
         try:
             # What is mounted there by now may be somebody else's.

@@ -8,12 +8,14 @@ import asyncio
 import posixpath
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 
 from poolfleet_agent.control.acting import Acting
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.report import Report
+from poolfleet_agent.control.volumes.encrypt import passphrase, trying
 from poolfleet_agent.control.volumes.place import remove_file
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.capacity import bytes_at_once
@@ -55,14 +57,15 @@ async def make_volume(
     path = posixpath.join(folder, new_file_name(report.operation_id))
     # Its turn may come late: what is unmounted by then must not be written below.
     device = host.quarantine.device(entry, Use.TAKE_SPACE)
-    image = image_of(definition, path, device=device)
+    image = image_of(definition, path, device=device, passphrase=await passphrase(host, definition))
+    create = partial(host.images.create, image, user=acting.user, listener=report)
     try:
         async with _progress(acting.files, path, bytes_at_once(definition), report):
-            await host.images.create(image, user=acting.user, listener=report, timeout_s=host.rules.operation_timeout_s)
+            await trying(definition)(create, timeout_s=host.rules.operation_timeout_s)
         inode = await acting.files.publish(
             path,
             name=definition.name,
-            size_bytes=definition.capacity_bytes if (definition.format or "raw") == "raw" else None,
+            size_bytes=definition.capacity_bytes if image.format == "raw" else None,
             mode=_mode(definition.permissions),
         )
         if inode is None:
