@@ -83,6 +83,8 @@ def _tame_field(field: FieldDescriptor, vocabulary: Vocabulary) -> st.SearchStra
         return _repeated(field, st.sampled_from([*field.enum_type.values_by_number]))
     if field.type == FieldDescriptor.TYPE_BOOL:
         return st.booleans()
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return st.sampled_from([b"bytes", b"\xff\0"])
     return st.sampled_from(_TAME_NUMBERS)
 
 
@@ -98,6 +100,8 @@ def _wild_value(field: FieldDescriptor, vocabulary: Vocabulary) -> st.SearchStra
         if field.name in _NEVER_WILD:
             return st.sampled_from(words)
         return st.one_of(st.sampled_from(words), st.sampled_from(_ODD_TEXT), _ANY_TEXT)
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return st.one_of(st.binary(max_size=40), st.just(bytes(65_537)))
     least, most = _BITS[field.type]
     return st.one_of(st.sampled_from([least, most, *_TAME_NUMBERS]), st.integers(least, most))
 

@@ -23,6 +23,7 @@ from poolfleet.v1 import (
     operation_pb2,
     operation_service_pb2,
     pool_service_pb2,
+    secret_service_pb2,
     volume_service_pb2,
 )
 
@@ -33,6 +34,7 @@ _MODULES = (
     agent_service_pb2,
     pool_service_pb2,
     volume_service_pb2,
+    secret_service_pb2,
     inventory_service_pb2,
     operation_service_pb2,
 )

@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from poolfleet.types.pool_spec import MountOwner, PoolMount, PoolSpec, PoolTarget
     from poolfleet.types.probe import LayerOutcome, PoolProbe, ProbeLayer, ShareUsers
     from poolfleet.types.retry import RetryPolicy
+    from poolfleet.types.secret import Secret, SecretRef, SecretSpec, SecretWithValue
     from poolfleet.types.snapshot import Revision
     from poolfleet.types.volume import (
         BackingStore,
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
         Permissions,
         UnreadPool,
         Volume,
+        VolumeEncryption,
         VolumeListing,
         VolumeSpec,
     )
@@ -168,6 +170,10 @@ __all__ = [
     "Revision",
     "ScsiHostAdapter",
     "ScsiSource",
+    "Secret",
+    "SecretRef",
+    "SecretSpec",
+    "SecretWithValue",
     "ShareUsers",
     "SourceAuth",
     "SourceHost",
@@ -181,6 +187,7 @@ __all__ = [
     "Unsupported",
     "Violation",
     "Volume",
+    "VolumeEncryption",
     "VolumeListing",
     "VolumeSpec",
     "VstorageSource",

@@ -38,6 +38,7 @@ _NEEDED = frozenset(
     {
         *("pool", "volume", "name", "path", "key", "operation", "target", "host"),
         *("paths", "update", "update_mask", "capacity_bytes", "type"),
+        *("usage_type", "usage_id", "value", "secret"),
     }
 )
 
@@ -113,6 +114,10 @@ class FuzzedHost:
             "name_prefix": ["", "v", "a"],
             "types": ["dir", "netfs"],
             "domain": ["", "guest"],
+            "usage_type": ["volume", "volume", "ceph", "iscsi"],
+            "usage_types": ["volume", "ceph"],
+            "usage_id": ["k", "other"],
+            "VolumeEncryption.format": ["", "luks", "default"],
         }
         return Vocabulary(words, _NEEDED)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from poolfleet import AgentClient, PoolSpec, SecretRef
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.libvirtd import EmbeddedLibvirtd
 from scripts.embedded.nfs_server import NullNfsServer
@@ -74,3 +75,23 @@ def slow_host(host_folder: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[tuple[E
     with new:
         yield new, slow
         slow.let_go()
+
+
+@pytest.fixture(scope="module")
+def keeping_host(short_dir: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[EmbeddedHost]:
+    """A host for a module's tests of secrets, with its agent and the pool `vms`."""
+    with tempfile.TemporaryDirectory(dir=short_dir, prefix="k") as folder:
+        new = EmbeddedHost("h", Path(folder))
+        new.libvirtd.learn_emulators_from(libvirtd)
+        with new, AgentClient(new.agent.target) as client:
+            client.pools.ensure(PoolSpec.dir("vms", target=str(new.pools_dir / "vms")))
+            yield new
+
+
+@pytest.fixture
+def keeper(keeping_host: EmbeddedHost) -> Iterator[AgentClient]:
+    """The agent of that host, whose secrets are forgotten after each test."""
+    with AgentClient(keeping_host.agent.target) as client:
+        yield client
+        for left in list(client.secrets.list()):
+            client.secrets.delete(SecretRef(uuid=left.uuid), allow_in_use=True)

@@ -41,10 +41,11 @@ from tests.host_state import files_below, pools_by_libvirt
 from tests.integration.bad_input.place import MIB, USED_ID, Place
 from tests.integration.bad_input.pools import BAD_POOLS
 from tests.integration.bad_input.requests import BAD_REQUESTS
+from tests.integration.bad_input.secrets import BAD_SECRETS
 from tests.integration.bad_input.volumes import BAD_VOLUMES, FOUND_BY_LIBVIRT
 from tests.raw_agent import LIMIT_S, RawAgent, path_of, raw_agent, refused
 
-CASES = BAD_POOLS | BAD_VOLUMES | BAD_REQUESTS
+CASES = BAD_POOLS | BAD_VOLUMES | BAD_SECRETS | BAD_REQUESTS
 TABLES = error_tables()
 
 

@@ -15,6 +15,8 @@ from google.protobuf.message_factory import GetMessageClass
 
 from poolfleet.v1.pool_pb2 import DirSource, PoolSpec, PoolTarget
 from poolfleet.v1.pool_service_pb2 import GetPoolRequest, ProbePoolRequest
+from poolfleet.v1.secret_pb2 import SecretRef, SecretSpec
+from poolfleet.v1.secret_service_pb2 import DeleteSecretRequest, SetSecretRequest
 from poolfleet.v1.volume_pb2 import VolumeSpec
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.nfs_server import NullNfsServer
@@ -51,6 +53,8 @@ def changes(folder: Path) -> dict[str, Message]:
     requests["ResizeVolume"].capacity_bytes = 2 << 20  # type: ignore[attr-defined]
     requests["SetMaintenance"].maintenance.enabled = True  # type: ignore[attr-defined]
     requests["StopPool"].force = True  # type: ignore[attr-defined]
+    requests["SetSecret"] = SetSecretRequest(spec=SecretSpec(usage_type="ceph", usage_id="new"), value=b"x")
+    requests["DeleteSecret"] = DeleteSecretRequest(secret=SecretRef(usage_type="ceph", usage_id="new"))
     return requests
 
 

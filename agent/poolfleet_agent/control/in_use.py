@@ -102,7 +102,7 @@ def _running(disks: Iterable[DomainDisk]) -> list[str]:
 
 
 def _volume_in_use(entry: PoolEntry, record: VolumeRecord, users: Iterable[str], advice: str = "") -> ModelError:
-    pool, volume, shown = entry.pool.name, record.facts.name, _shortened(sorted(set(users)))
+    pool, volume, shown = entry.pool.name, record.facts.name, shortened(sorted(set(users)))
     return ModelError(
         Reason.VOLUME_IN_USE,
         f"volume {pool}/{volume} is used by {shown}{advice}",
@@ -120,7 +120,7 @@ async def check_volume_not_written(host: Host, entry: PoolEntry, record: VolumeR
     require_complete(disks.missing, f"volume {facts.name!r}")
     writers = [disk for disk in disks.users_of_volume(entry.pool.name, facts.name) if not disk.reference.read_only]
     if running := [disk for disk in writers if disk.reference.domain_state is DomainState.ACTIVE]:
-        shown = _shortened(sorted({_described(disk) for disk in running}))
+        shown = shortened(sorted({_described(disk) for disk in running}))
         raise ModelError(
             Reason.VOLUME_IN_USE,
             f"volume {entry.pool.name}/{facts.name} is written to by {shown}: a copy would be torn",
@@ -161,9 +161,10 @@ def _described(disk: DomainDisk) -> str:
 
 
 def _domains(disks: Iterable[DomainDisk]) -> str:
-    return _shortened(sorted({disk.reference.domain for disk in disks}))
+    return shortened(sorted({disk.reference.domain for disk in disks}))
 
 
-def _shortened(names: list[str]) -> str:
+def shortened(names: list[str]) -> str:
+    """Name the first of some users, and count the others."""
     more = len(names) - SHOWN_USERS
     return ", ".join(names[:SHOWN_USERS]) + (f" and {more} more" if more > 0 else "")

@@ -2,6 +2,7 @@
 
 A pool's lifecycle has the pool alone; work on volumes shares the pool and has its volume alone; pools are independent.
 What a volume is copied from is shared with others who read it, and with nobody else.
+Work on a secret has that alone: secrets stand beside each other as volumes do, in the lane of no pool.
 Nobody waits in a lane: the same mutation joins the one at work, another one is told to come again.
 
 One kind of work overtakes: what gets rid of a dead share (StopPool by force). Who holds the lane then hangs on that
@@ -139,7 +140,7 @@ def _in_progress(claim: Claim) -> ModelError:
     if (hangs := claim.hangs) is not None:
         metadata = dict(hangs.metadata)
         return ModelError(hangs.reason, hangs.message, metadata=metadata, retry_delay_s=hangs.retry_delay_s)
-    what = f"{claim.pool}/{claim.volume}" if claim.volume else claim.pool
+    what = "/".join(name for name in (claim.pool, claim.volume) if name)
     return ModelError(
         Reason.OPERATION_IN_PROGRESS,
         f"{claim.kind} of {what} is at work; wait for operation {claim.operation_id or '(being checked)'}",

@@ -67,6 +67,11 @@ class Mutation(ABC):
         return None
 
     @property
+    def secret(self) -> str:
+        """What names the secret that it changes, in place of a pool; empty: none."""
+        return ""
+
+    @property
     def interrupts(self) -> OperationKind | None:
         """The kind of operation on the same object that this one ends while it waits for its next attempt."""
         return None
@@ -85,9 +90,18 @@ class Mutation(ABC):
         """Decide."""
 
 
+class SecretMutation(Mutation):
+    """One that changes a secret: no pool, and no volume."""
+
+    @property
+    def target(self) -> tuple[str, str]:
+        """None of either."""
+        return "", ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks: name, RPC, and the request id with the digest of the body (both may be empty)."""
+    """Who asks: name, RPC, and the request id with the digest of the body by BodyDigests (both may be empty)."""
 
     name: str
     rpc: str

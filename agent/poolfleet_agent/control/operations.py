@@ -15,6 +15,7 @@ from poolfleet_agent.control.lanes import Claim, Lanes
 from poolfleet_agent.control.mutation import Caller, Mutation, Outcome, Work
 from poolfleet_agent.control.report import Report
 from poolfleet_agent.inventory.locks import Locks
+from poolfleet_agent.model.body_digest import BodyDigests, are_comparable
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.names import check_uuid
 from poolfleet_agent.model.operation import Failure, Operation, OperationKind, OperationState
@@ -37,6 +38,8 @@ class Operations:
     clock: Clock
     observe_only: bool = False
     most_at_once: int = 256
+    digests: BodyDigests = field(default_factory=BodyDigests)
+    """For the bodies of requests, see Caller."""
     _tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
     _works: "dict[str, asyncio.Task[Outcome]]" = field(default_factory=dict)
     _request_ids: Locks = field(default_factory=Locks)
@@ -70,7 +73,7 @@ class Operations:
         claim, taken = self.lanes.claim(
             kind=mutation.kind,
             pool=pool,
-            volume=volume,
+            volume=volume or mutation.secret,
             fingerprint=mutation.fingerprint,
             reads=mutation.reads,
             overtaking=await mutation.overtakes(),
@@ -130,7 +133,7 @@ class Operations:
 
     async def _recorded(self, caller: Caller) -> Operation | None:
         record = await self.journal.find_request(caller.name, caller.rpc, caller.request_id)
-        if record is None:
+        if record is None or not are_comparable(record.digest, caller.digest):
             return None
         if record.digest != caller.digest:
             raise ModelError(
@@ -159,6 +162,7 @@ class Operations:
             kind=mutation.kind,
             pool=pool,
             volume=volume,
+            secret=mutation.secret,
             caller=caller.name,
             request_ids=(caller.request_id,) if caller.request_id else (),
             created_at_s=now_s,

@@ -18,7 +18,8 @@ from poolfleet_agent.hypervisor.documents import LibvirtDocuments
 from poolfleet_agent.hypervisor.errors import Subject
 from poolfleet_agent.hypervisor.events import EVENT_THREAD, Undo, watch_domains, watch_pools
 from poolfleet_agent.hypervisor.handle import client_version
-from poolfleet_agent.model.domain_disk import DomainReading, DomainReference
+from poolfleet_agent.hypervisor.secret_keeper import LibvirtSecrets
+from poolfleet_agent.model.domain_disk import DomainReading
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import PoolFacts
 from poolfleet_agent.model.ports import (
@@ -28,7 +29,9 @@ from poolfleet_agent.model.ports import (
     DomainEvent,
     HypervisorEvent,
     HypervisorFacts,
+    Secrets,
 )
+from poolfleet_agent.model.secret import SecretReading
 from poolfleet_agent.model.volume import VolumeFacts, VolumeListing
 
 T = TypeVar("T")
@@ -44,6 +47,7 @@ _EVERY_POOL = "every pool:"
 DOMAINS_PER_CALL = 50
 
 Work = Callable[[libvirt.virConnect], T]
+ReadSomeDomains = Callable[[libvirt.virConnect, list[libvirt.virDomain]], tuple[list[T], list[str]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +86,9 @@ class Libvirt:
                 prepare=self._prepare_storage,
                 changed=lambda connected: self._tell(ConnectionEvent(connected=connected)),
             )
+        )
+        self.secrets: Secrets = LibvirtSecrets(
+            Caller(self._calls, self._storage), lambda: self._storage.uri, timeout_s=settings.call_timeout_s
         )
         domain_uris = settings.domain_uris
         if domain_uris is None:
@@ -259,18 +266,29 @@ class Libvirt:
 
     async def read_domains(self) -> DomainReading:
         """Read what the domains refer to, on every domain URI; never raises for a URI that fails: `missing` says it."""
-        references: list[DomainReference] = []
+        references, missing = await self._of_all_domains(domains.read_some)
+        return DomainReading(references=tuple(references), missing=tuple(missing))
+
+    async def read_domain_secrets(self) -> SecretReading:
+        """Read which secrets the domains refer to, as `read_domains` reads the rest."""
+        uses, missing = await self._of_all_domains(domains.read_some_secrets)
+        return SecretReading(uses=tuple(uses), missing=tuple(missing))
+
+    async def _of_all_domains(self, read_some: ReadSomeDomains[T]) -> tuple[list[T], list[str]]:
+        """What is read of each domain, and what could not be read; others get their turn between two calls."""
+        read: list[T] = []
         missing: list[str] = []
         for session in self._domains:
             try:
                 listed = await self._call_domains(session, domains.listed)
                 while listed:
-                    found, unread = await self._call_domains(session, partial(_read_some_domains, listed))
-                    references += found
+                    some = partial(_of_some_domains, read_some, listed)
+                    found, unread = await self._call_domains(session, some)
+                    read += found
                     missing += unread
             except ModelError as error:
                 missing.append(f"{session.uri}: {error.message}")
-        return DomainReading(references=tuple(references), missing=tuple(missing))
+        return read, missing
 
     async def _quick(self, work: Work[T], subject: Subject, server: str | None = None) -> T:
         late = Reason.LIBVIRT_UNAVAILABLE if server is None else Reason.POOL_UNRESPONSIVE
@@ -343,7 +361,7 @@ def _read_some_volumes(
     return volumes.read_some(pool, _take(listed, VOLUMES_PER_CALL))
 
 
-def _read_some_domains(
-    listed: list[libvirt.virDomain], connection: libvirt.virConnect
-) -> tuple[list[DomainReference], list[str]]:
-    return domains.read_some(connection, _take(listed, DOMAINS_PER_CALL))
+def _of_some_domains(
+    read_some: ReadSomeDomains[T], listed: list[libvirt.virDomain], connection: libvirt.virConnect
+) -> tuple[list[T], list[str]]:
+    return read_some(connection, _take(listed, DOMAINS_PER_CALL))

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from poolfleet_agent.hypervisor.xml import pools, sources, volumes
+from poolfleet_agent.hypervisor.xml import pools, secrets, sources, volumes
 from poolfleet_agent.model.discovery import DiscoveredSource, SourceQuery
 from poolfleet_agent.model.pool import PoolDefinition
+from poolfleet_agent.model.secret import SecretRef
 from poolfleet_agent.model.volume import VolumeDefinition
 
 
@@ -22,6 +23,10 @@ class LibvirtDocuments:
     def edit_pool(self, xml: str, definition: PoolDefinition) -> str:
         """Write into a document what the definition states, and keep all else: INVALID_FIELD."""
         return pools.edit_pool(xml, definition)
+
+    def pool_secrets(self, xml: str) -> Sequence[SecretRef]:
+        """Read which secrets a pool document refers to: INVALID_FIELD."""
+        return secrets.pool_secrets(xml)
 
     def render_source_query(self, query: SourceQuery) -> str:
         """Write where libvirt is to look for sources; empty: on the host itself."""

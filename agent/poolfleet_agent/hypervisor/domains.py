@@ -1,12 +1,17 @@
 """Domains: what they refer to, read on a connection that the caller holds."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import libvirt
 
 from poolfleet_agent.hypervisor.xml.domains import Domain, references, snapshot_references
+from poolfleet_agent.hypervisor.xml.secrets import domain_secrets
 from poolfleet_agent.model.domain_disk import DiskRole, DomainReference, DomainState
 from poolfleet_agent.model.errors import ModelError
+from poolfleet_agent.model.secret import SecretUse
+
+T = TypeVar("T")
 
 _GONE = frozenset({libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT})
 
@@ -23,11 +28,26 @@ def read_some(
 
     One that has gone meanwhile is left out. Raises libvirtError only where the connection is lost.
     """
-    found: list[DomainReference] = []
+    return _of_each(connection, domains, lambda domain: _distinct(_read(domain)))
+
+
+def read_some_secrets(
+    connection: libvirt.virConnect, domains: Iterable[libvirt.virDomain]
+) -> tuple[list[SecretUse], list[str]]:
+    """As read_some: which secrets they refer to."""
+    return _of_each(connection, domains, _read_secrets)
+
+
+def _of_each(
+    connection: libvirt.virConnect,
+    domains: Iterable[libvirt.virDomain],
+    read: Callable[[libvirt.virDomain], Iterable[T]],
+) -> tuple[list[T], list[str]]:
+    found: list[T] = []
     missing: list[str] = []
     for domain in domains:
         try:
-            found += _distinct(_read(domain))
+            found += read(domain)
         except UnicodeDecodeError:
             missing.append(f"domain {domain.UUIDString()}: its document is not UTF-8")
         except ModelError as error:
@@ -49,6 +69,14 @@ def _read(domain: libvirt.virDomain) -> Iterator[DomainReference]:
         yield from references(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), who, DomainState.INACTIVE)
     for snapshot in _snapshots(domain):
         yield from snapshot_references(snapshot.getXMLDesc(0), who)
+
+
+def _read_secrets(domain: libvirt.virDomain) -> list[SecretUse]:
+    name = domain.name()
+    uses = list(domain_secrets(domain.XMLDesc(0), name))
+    if domain.isActive() and domain.isPersistent():
+        uses += domain_secrets(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), name)
+    return uses
 
 
 def _snapshots(domain: libvirt.virDomain) -> list[libvirt.virDomainSnapshot]:

@@ -45,6 +45,10 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
         (_MOUNT, Reason.MOUNT_FAILED),
         (_STORAGE_TOOL, Reason.WRONG_STATE),
         (r"Failed to connect(?: to LUN )?:", Reason.POOL_UNRESPONSIVE),
+        # It measures how fast it hashes a passphrase, and gives up where the clock did not move meanwhile.
+        (_QEMU_IMG + r"Unable to get accurate CPU usage", Reason.RESOURCE_BUSY),
+        (_QEMU_IMG + r"Data from secret .* is not valid UTF-8", Reason.SECRET_NOT_USABLE),
+        (r"already defined for use with|cannot change private flag on existing secret", Reason.SECRET_EXISTS),
         (_QEMU_IMG + r"No space left on device", Reason.FULL),
         (_QEMU_IMG + r"[Qq]uota exceeded", Reason.QUOTA_EXCEEDED),
         (_QEMU_IMG + r"Read-only file system", Reason.READ_ONLY),
@@ -73,7 +77,12 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
         (r"volume name .* cannot contain", Reason.INVALID_FIELD, "name"),
         (r"[Nn]o source device specified when formatting", Reason.NOT_SUPPORTED_HERE),
     ),
+    libvirt.VIR_ERR_NO_SECRET: _rules(
+        (r"secret '(?P<secret>.*)' does not have a value", Reason.SECRET_NOT_USABLE),
+        (r"matching (?:uuid|usage) '(?P<secret>.*)'", Reason.SECRET_NOT_FOUND),
+    ),
     libvirt.VIR_ERR_INVALID_ARG: _rules(
+        (r"secret with uuid (?P<secret>\S+) is of type", Reason.SECRET_NOT_USABLE),
         (r"device path '(?P<path>.*)' doesn't exist", Reason.PATH_NOT_USABLE),
         (r"shrink capacity below existing allocation", Reason.WRONG_STATE),
     ),

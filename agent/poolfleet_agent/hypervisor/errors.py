@@ -22,20 +22,24 @@ class Subject:
     pool: str = ""
     volume: str = ""
     on_network: bool = False
+    secret: str = ""
 
     @property
     def metadata(self) -> dict[str, str]:
         """The values that go with every error about it."""
-        return {key: value for key, value in (("pool", self.pool), ("volume", self.volume)) if value}
+        named = {"pool": self.pool, "volume": self.volume, "secret": self.secret}
+        return {key: value for key, value in named.items() if value}
 
 
 _NAMES: Mapping[Reason, str] = {
     Reason.POOL_NOT_FOUND: "NO_STORAGE_POOL INVALID_STORAGE_POOL",
     Reason.VOLUME_NOT_FOUND: "NO_STORAGE_VOL INVALID_STORAGE_VOL",
     Reason.VOLUME_EXISTS: "STORAGE_VOL_EXIST",
+    Reason.SECRET_NOT_FOUND: "NO_SECRET",
+    Reason.SECRET_NOT_USABLE: "INVALID_SECRET",
     Reason.INVALID_FIELD: (
         "INVALID_ARG XML_ERROR XML_DETAIL XML_INVALID_SCHEMA PARSE_FAILED NO_SOURCE NO_TARGET NO_NAME NO_DEVICE OS_TYPE"
-        " NO_SECRET INVALID_SECRET INVALID_MAC UNKNOWN_HOST"
+        " INVALID_MAC UNKNOWN_HOST"
     ),
     Reason.TOO_LARGE: "OVERFLOW",
     Reason.WRONG_STATE: "OPERATION_INVALID DRIVER_FULL MULTIPLE_DOMAINS MULTIPLE_INTERFACES",

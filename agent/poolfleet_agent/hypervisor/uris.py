@@ -1,5 +1,6 @@
 """Which libvirt to speak to, where the configuration does not say."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -27,6 +28,12 @@ def default_domain_uris(storage_uri: str, root: Path = Path("/")) -> tuple[str, 
     if not storage_uri.startswith("storage:"):
         return (storage_uri,)
     return (QEMU_URI,) if _has_qemu(root) else ()
+
+
+def secret_uri(storage_uri: str) -> str | None:
+    """Where the secrets are that the pools of `storage_uri` use; None: on the same connection."""
+    driver = re.match(r"storage(?=[:+])", storage_uri)
+    return f"secret{storage_uri[driver.end() :]}" if driver else None
 
 
 def _has_qemu(root: Path) -> bool:

@@ -10,7 +10,10 @@ LARGEST_CAPACITY_BYTES = 2**63 - 1
 
 
 def bytes_at_once(definition: VolumeDefinition) -> int:
-    """Bytes that creating the volume takes from the storage at once."""
+    """Bytes that creating the volume takes from the storage at once; an encrypted one begins as hardly more than its
+    header."""
+    if definition.encryption is not None:
+        return 0
     if (definition.format or "raw") in SPARSE_FORMATS:
         return definition.allocation_bytes or 0
     if definition.allocation_bytes is not None:

@@ -125,3 +125,6 @@ def _volume_differences(asked: VolumeDefinition, have: VolumeFacts) -> Iterator[
             yield "backing_store.format"
     if asked.permissions is not None:
         yield from _permission_differences("permissions", asked.permissions, have.permissions)
+    # By which secret libvirt soon forgets, and nothing else tells.
+    if asked.encryption is not None and asked.encryption.format != have.encryption:
+        yield "encryption.format"

@@ -4,6 +4,7 @@ import hashlib
 import re
 
 from poolfleet_agent.model.pool import PoolFacts
+from poolfleet_agent.model.secret import SecretFacts
 from poolfleet_agent.model.volume import VolumeFacts
 
 _USAGE = re.compile(r"\s*<(capacity|allocation|available)\b[^>]*>[^<]*</\1>")
@@ -31,6 +32,12 @@ def volume_etag(facts: VolumeFacts) -> str:
         facts.encryption,
         str(facts.born_at_s),
     )
+
+
+def secret_etag(facts: SecretFacts) -> str:
+    """Digest of a secret's identity and definition; its value is not known."""
+    flags = f"{facts.private} {facts.ephemeral}"
+    return _digest(facts.uuid, facts.usage_type, facts.usage_id, facts.description, flags)
 
 
 def _digest(*parts: str) -> str:

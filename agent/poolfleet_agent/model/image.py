@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from poolfleet_agent.model.capacity import bytes_at_once
+from poolfleet_agent.model.secret import SecretValue
 from poolfleet_agent.model.volume import BackingStore, VolumeDefinition
 
 MADE_FORMATS = frozenset({"raw", "qcow2"})
@@ -16,6 +17,11 @@ PREALLOCATED_FORMATS = frozenset({"raw", "qcow2"})
 
 _RAW_BY_ANOTHER_NAME = frozenset({"", "none", "iso"})
 
+LUKS = "luks"
+
+LARGEST_HEADER_BYTES = 16 << 20
+"""More than the header of a luks container ever takes on top of its capacity."""
+
 _SECTOR_BYTES = 512
 _KIB = 1024
 
@@ -24,6 +30,7 @@ _KIB = 1024
 class NewImage:
     """What to make: `size_bytes` as the guest sees it; `allocated`: with all its bytes taken from the storage.
 
+    `format` is qemu's: a raw volume that is encrypted is a `luks` container. `passphrase`: it is encrypted by luks.
     `device`: `major:minor` of the mount that its folder must lie on; empty: any.
     """
 
@@ -33,6 +40,7 @@ class NewImage:
     allocated: bool
     backing_store: BackingStore | None = None
     device: str = ""
+    passphrase: SecretValue | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +79,21 @@ def image_format(volume_format: str) -> str:
 
 def can_be_made(definition: VolumeDefinition) -> bool:
     """Whether such a volume is one that NewImage can tell of."""
-    return (definition.format or "raw") in MADE_FORMATS and definition.capacity_bytes is not None
+    encryption = definition.encryption
+    fits = (definition.format or "raw") in MADE_FORMATS and (encryption is None or encryption.format == LUKS)
+    return fits and definition.capacity_bytes is not None
 
 
-def image_of(definition: VolumeDefinition, path: str, *, device: str = "") -> NewImage:
+def largest_capacity_bytes(definition: VolumeDefinition) -> int | None:
+    """What libvirt may take for the capacity of such a volume while it is being made; None: not stated."""
+    if definition.capacity_bytes is None or definition.encryption is None:
+        return definition.capacity_bytes
+    return definition.capacity_bytes + LARGEST_HEADER_BYTES
+
+
+def image_of(
+    definition: VolumeDefinition, path: str, *, device: str = "", passphrase: SecretValue | None = None
+) -> NewImage:
     """What to make for a volume, as libvirt makes it, on that device.
 
     A raw one begins with what is allocated, in whole sectors; it has yet to be given its length.
@@ -82,7 +101,8 @@ def image_of(definition: VolumeDefinition, path: str, *, device: str = "") -> Ne
     capacity_bytes = definition.capacity_bytes or 0
     at_once_bytes = bytes_at_once(definition)
     made_format = image_format(definition.format or "")
-    if made_format == "raw":
+    is_raw = made_format == "raw"
+    if is_raw and passphrase is None:
         return NewImage(
             path=path,
             format=made_format,
@@ -92,11 +112,12 @@ def image_of(definition: VolumeDefinition, path: str, *, device: str = "") -> Ne
         )
     return NewImage(
         path=path,
-        format=made_format,
+        format=LUKS if is_raw else made_format,
         size_bytes=_rounded_up(capacity_bytes, _KIB),
         allocated=0 < capacity_bytes <= at_once_bytes,
         backing_store=definition.backing_store,
         device=device,
+        passphrase=passphrase,
     )
 
 

@@ -19,14 +19,19 @@ def check_new_name(field: str, name: str) -> None:
         raise invalid_field(field, "must not be . or ..", value=name)
     if "/" in name:
         raise invalid_field(field, "must not contain /", value=name)
-    if _HAS_CONTROL.search(name) or any(unicodedata.category(char) in {"Cs", "Zl", "Zp"} for char in name):
-        raise invalid_field(field, "must not contain control characters", value=ascii(name))
+    check_no_control(field, name)
     if len(name.encode()) > LONGEST_NAME_BYTES:
         raise invalid_field(field, f"must have at most {LONGEST_NAME_BYTES} bytes", value=name)
     if name.startswith("-"):
         raise invalid_field(field, "must not begin with -", value=name)
     if name != name.strip():
         raise invalid_field(field, "must not begin or end with white space", value=name)
+
+
+def check_no_control(field: str, text: str) -> None:
+    """Refuse control characters, and what else ends a line or is no character: INVALID_FIELD."""
+    if _HAS_CONTROL.search(text) or any(unicodedata.category(char) in {"Cs", "Zl", "Zp"} for char in text):
+        raise invalid_field(field, "must not contain control characters", value=ascii(text))
 
 
 def check_new_volume_name(field: str, name: str) -> None:

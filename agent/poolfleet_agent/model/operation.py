@@ -23,6 +23,8 @@ class OperationKind(StrEnum):
     CLONE_VOLUME = "CLONE_VOLUME"
     RESIZE_VOLUME = "RESIZE_VOLUME"
     WIPE_VOLUME = "WIPE_VOLUME"
+    SET_SECRET = "SET_SECRET"  # noqa: S105  a kind, not a secret
+    DELETE_SECRET = "DELETE_SECRET"  # noqa: S105
 
 
 class OperationState(StrEnum):
@@ -74,15 +76,17 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One mutation of a pool or volume. Immutable: each change makes a new one; times are seconds since the epoch.
+    """One mutation of a pool, volume or secret. Immutable: each change makes a new one.
 
-    `result` is the encoded pool or volume as the Encoder made it; `result_kind` says which (`pool`, `volume`, ``).
+    Times are seconds since the epoch. `secret`: what names the secret that it is about; pool and volume are empty then.
+    `result` is the encoded object as the Encoder made it; `result_kind` says which (`pool`, `volume`, `secret`, ``).
     """
 
     id: str
     kind: OperationKind
     pool: str
     volume: str = ""
+    secret: str = ""
     caller: str = ""
     state: OperationState = OperationState.RUNNING
     progress: Progress | None = None

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from poolfleet_agent.model.pool import Permissions
+from poolfleet_agent.model.secret import SecretRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,6 +12,14 @@ class BackingStore:
 
     path: str
     format: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeEncryption:
+    """How a volume is encrypted: libvirt's format, and the secret that is its passphrase (None: not stated)."""
+
+    format: str
+    secret: SecretRef | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +32,7 @@ class VolumeDefinition:
     allocation_bytes: int | None = None
     backing_store: BackingStore | None = None
     permissions: Permissions | None = None
+    encryption: VolumeEncryption | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +56,8 @@ class VolumeFacts:
     features: tuple[str, ...] = ()
     cluster_size_bytes: int | None = None
     encryption: str = ""
+    secret: SecretRef | None = None
+    """What it is encrypted with, as far as libvirt knows."""
     xml: str = ""
 
     @property

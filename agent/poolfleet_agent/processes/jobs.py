@@ -43,26 +43,27 @@ class Jobs:
         listener: JobListener,
         timeout_s: float,
         heard: Callable[[bytes], None] = unheard,
+        stdin: bytes = b"",
     ) -> Finished:
         """Run a program at its workplace to its end: OPERATION_TIMED_OUT (its group is killed then), INTERNAL.
 
-        The limit is for the program; the wait for its turn ends with the caller. `heard` is given its standard output
-        as it comes.
+        `stdin` is what it finds in /dev/stdin, which it may open by that name, whatever user it is. `heard` is given
+        its standard output as it comes. The limit is for the program; the wait for its turn ends with the caller.
         """
         if waits := self._turns.locked():
             await listener.waits()
         async with self._turns:
             if waits:
                 await listener.begins()
-            return await self._run(argv, place, timeout_s, heard)
+            return await self._run(argv, place, timeout_s, heard, stdin)
 
     async def _run(
-        self, argv: Sequence[str], place: Workplace, timeout_s: float, heard: Callable[[bytes], None]
+        self, argv: Sequence[str], place: Workplace, timeout_s: float, heard: Callable[[bytes], None], stdin: bytes
     ) -> Finished:
         # The folder is entered before the user is become, who may have no right on where Python is installed.
         entering = (*_IN_FOLDER, _umask(place.user), place.device, place.folder)
         command = [*entering, *_becoming(place), *argv]
-        finished = await run(self._children, command, timeout_s=timeout_s, heard=heard)
+        finished = await run(self._children, command, timeout_s=timeout_s, heard=heard, stdin=stdin)
         if finished.status is None:
             raise ModelError(
                 Reason.OPERATION_TIMED_OUT,

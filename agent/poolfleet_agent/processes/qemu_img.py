@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.image import PREALLOCATED_FORMATS, ImageFile, Layer, NewImage, SourceImage
+from poolfleet_agent.model.image import LUKS, PREALLOCATED_FORMATS, ImageFile, Layer, NewImage, SourceImage
 from poolfleet_agent.model.ports.images import JobListener
 from poolfleet_agent.model.resizing import Resizing
 from poolfleet_agent.model.share_user import ShareUser
@@ -17,6 +17,8 @@ from poolfleet_agent.processes.run import Finished, unheard
 
 _PERCENT = re.compile(rb"\((\d{1,3}(?:\.\d+)?)/100%\)")
 _FOLDER_OF_NOTHING = "/"
+
+_KEY = "passphrase"
 
 
 class QemuImg:
@@ -30,7 +32,8 @@ class QemuImg:
     async def create(self, image: NewImage, *, user: ShareUser, listener: JobListener, timeout_s: float) -> None:
         """Make an image where nothing is yet, as that user."""
         place = Workplace(user, posixpath.dirname(image.path), image.device)
-        await self._run(create_arguments(image), place, image.path, listener, timeout_s)
+        stdin = image.passphrase.reveal if image.passphrase is not None else b""
+        await self._run(create_arguments(image), place, image.path, listener, timeout_s, stdin)
 
     async def measure(self, source: SourceImage, *, user: ShareUser, listener: JobListener, timeout_s: float) -> int:
         """Bytes that a copy takes at most, whose empty parts stay empty."""
@@ -59,7 +62,7 @@ class QemuImg:
                 copied(float(percents[-1]) / 100)
 
         place = Workplace(user, posixpath.dirname(target.path), target.device, reads_all=True)
-        await self._run(copy_arguments(source, target), place, target.path, listener, timeout_s, heard)
+        await self._run(copy_arguments(source, target), place, target.path, listener, timeout_s, heard=heard)
 
     async def resize(
         self, image: ImageFile, change: Resizing, *, user: ShareUser, listener: JobListener, timeout_s: float
@@ -75,22 +78,35 @@ class QemuImg:
         path: str,
         listener: JobListener,
         timeout_s: float,
+        stdin: bytes = b"",
         heard: Callable[[bytes], None] = unheard,
     ) -> Finished:
         argv = [self._program, *arguments]
-        finished = await self._jobs.run(argv, place, listener=listener, timeout_s=timeout_s, heard=heard)
+        finished = await self._jobs.run(argv, place, listener=listener, timeout_s=timeout_s, heard=heard, stdin=stdin)
         if finished.status != 0:
             raise failure(self._program, finished.words, finished.status or 0, path)
         return finished
 
 
 def create_arguments(image: NewImage) -> list[str]:
-    """What follows the program's name, in the image's folder. Paths begin so that none is taken for a protocol's."""
-    arguments = ["create", "-q", "-f", image.format]
-    if image.format in PREALLOCATED_FORMATS:
-        arguments += ["-o", f"preallocation={'falloc' if image.allocated else 'off'}"]
+    """What follows the program's name, in the image's folder. Paths begin so that none is taken for a protocol's.
+
+    A passphrase comes by standard input: everybody may read the words of a command.
+    """
+    options: list[str] = []
+    if image.format in PREALLOCATED_FORMATS | {LUKS}:
+        options.append(f"preallocation={'falloc' if image.allocated else 'off'}")
     if image.format == "vpc":  # it would be as large as the geometry of some disk
-        arguments += ["-o", "force_size=on"]
+        options.append("force_size=on")
+    arguments = ["create", "-q", "-f", image.format]
+    if image.passphrase is not None:
+        arguments += ["--object", f"secret,id={_KEY},file=/dev/stdin"]
+        if image.format == LUKS:
+            options.append(f"key-secret={_KEY}")
+        else:
+            options += ["encrypt.format=luks", f"encrypt.key-secret={_KEY}"]
+    if options:
+        arguments += ["-o", ",".join(options)]
     if (backing := image.backing_store) is not None:
         arguments += ["-b", backing.path, "-F", backing.format or "raw"]
     return [*arguments, "--", _own_name(image.path), str(image.size_bytes)]

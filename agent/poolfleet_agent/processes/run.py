@@ -41,11 +41,12 @@ async def run(
     timeout_s: float,
     most_output_bytes: int = MOST_OUTPUT_BYTES,
     heard: Callable[[bytes], None] = unheard,
+    stdin: bytes = b"",
 ) -> Finished:
     """Run a program to its end, or kill its group after `timeout_s`: INTERNAL where it can not be started.
 
-    Its standard input is empty. `heard` is given what it writes to its standard output, as it comes. What others write
-    that have its pipes still is not waited for.
+    Its standard input is `stdin`. `heard` is given what it writes to its standard output, as it comes. What others
+    write that have its pipes still is not waited for.
     """
     child = await children.start_heard(argv[0], argv[1:])
     stdout, stderr = bytearray(), bytearray()
@@ -55,6 +56,7 @@ async def run(
         if stream is not None
     ]
     try:
+        child.stdin.write(stdin)
         child.stdin.close()
         status = await _status_within(child, timeout_s)
         await asyncio.wait(reading, timeout=_LAST_WORDS_S)

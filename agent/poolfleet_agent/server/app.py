@@ -14,6 +14,7 @@ from poolfleet.v1.agent_service_pb2_grpc import add_AgentServiceServicer_to_serv
 from poolfleet.v1.inventory_service_pb2_grpc import add_InventoryServiceServicer_to_server
 from poolfleet.v1.operation_service_pb2_grpc import add_OperationServiceServicer_to_server
 from poolfleet.v1.pool_service_pb2_grpc import add_PoolServiceServicer_to_server
+from poolfleet.v1.secret_service_pb2_grpc import add_SecretServiceServicer_to_server
 from poolfleet.v1.volume_service_pb2_grpc import add_VolumeServiceServicer_to_server
 from poolfleet_agent.config.settings import Settings
 from poolfleet_agent.model.errors import ModelError
@@ -31,6 +32,7 @@ from poolfleet_agent.services.agents import AgentDescription, AgentServicer
 from poolfleet_agent.services.inventory import InventoryServicer
 from poolfleet_agent.services.operations import OperationServicer
 from poolfleet_agent.services.pools import PoolServicer
+from poolfleet_agent.services.secrets import SecretServicer
 from poolfleet_agent.services.volumes import VolumeServicer
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -95,6 +97,7 @@ def _register(
     registrar.register(add_AgentServiceServicer_to_server, AgentServicer(parts.host, description))
     registrar.register(add_PoolServiceServicer_to_server, PoolServicer(parts.host, parts.operations))
     registrar.register(add_VolumeServiceServicer_to_server, VolumeServicer(parts.host, parts.operations))
+    registrar.register(add_SecretServiceServicer_to_server, SecretServicer(parts.host, parts.operations))
     registrar.register(add_InventoryServiceServicer_to_server, InventoryServicer(parts.host))
     registrar.register(add_OperationServiceServicer_to_server, OperationServicer(parts.operations, parts.journal))
     health = Health(registrar.services)

@@ -42,10 +42,12 @@ _RESOURCES: Mapping[Reason, tuple[str, tuple[str, ...]]] = {
     Reason.VOLUME_NOT_FOUND: ("volume", ("volume", "path", "key")),
     Reason.VOLUME_EXISTS: ("volume", ("volume",)),
     Reason.OPERATION_NOT_FOUND: ("operation", ("operation",)),
+    Reason.SECRET_NOT_FOUND: ("secret", ("secret",)),
+    Reason.SECRET_EXISTS: ("secret", ("secret",)),
 }
 """What kind of thing a reason speaks of, and which metadata may have its name, the first that is there."""
 
-_SUBJECTS = ("volume", "pool", "path", "operation")
+_SUBJECTS = ("volume", "pool", "path", "operation", "secret")
 
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: ModelError) -> NoReturn:

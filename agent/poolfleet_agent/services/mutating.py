@@ -1,15 +1,16 @@
 """What mutations have in common: caller, request id bound to RPC and body, and the operation in the answer."""
 
-import hashlib
 from typing import TypeAlias
 
 from google.protobuf.message import Message
 
 from poolfleet.v1 import operation_pb2
 from poolfleet.v1 import pool_service_pb2 as pools
+from poolfleet.v1 import secret_service_pb2 as secrets
 from poolfleet.v1 import volume_service_pb2 as volumes
 from poolfleet_agent.control.mutation import Caller, Mutation
 from poolfleet_agent.control.operations import Operations
+from poolfleet_agent.model.body_digest import BodyDigests
 from poolfleet_agent.services.caller import current_caller
 from poolfleet_agent.services.convert.operations import operation_to
 
@@ -28,6 +29,8 @@ MutationRequest: TypeAlias = (
     | volumes.CloneVolumeRequest
     | volumes.ResizeVolumeRequest
     | volumes.WipeVolumeRequest
+    | secrets.SetSecretRequest
+    | secrets.DeleteSecretRequest
 )
 
 
@@ -37,13 +40,14 @@ async def submit(operations: Operations, request: MutationRequest, mutation: Mut
         name=current_caller(),
         rpc=type(request).__name__.removesuffix("Request"),
         request_id=request.request_id,
-        digest=_digest(request) if request.request_id else "",
+        digest=_digest(operations.digests, request) if request.request_id else "",
     )
     return operation_to(await operations.submit(mutation, caller, validate_only=request.validate_only))
 
 
-def _digest(request: Message) -> str:
+def _digest(digests: BodyDigests, request: Message) -> str:
     body = type(request)()
     body.CopyFrom(request)
     body.ClearField("request_id")
-    return hashlib.blake2b(body.SerializeToString(deterministic=True), digest_size=16).hexdigest()
+    raw = body.SerializeToString(deterministic=True)
+    return digests.of_secret(raw) if isinstance(request, secrets.SetSecretRequest) else digests.of_open(raw)

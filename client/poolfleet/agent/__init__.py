@@ -1,4 +1,4 @@
-"""The client of one agent: its pools, volumes, operations and domain disks, as coroutines."""
+"""The client of one agent: its pools, volumes, secrets, operations and domain disks, as coroutines."""
 
 from poolfleet.agent.client import AgentClient
 

@@ -11,6 +11,7 @@ from poolfleet.agent.convert.scalars import instant
 from poolfleet.agent.inventory import Inventory
 from poolfleet.agent.operations import Operations
 from poolfleet.agent.pools import Pools
+from poolfleet.agent.secrets import Secrets
 from poolfleet.agent.volumes import Volumes
 from poolfleet.transport import calls
 from poolfleet.transport.connection import Connection
@@ -38,6 +39,7 @@ class AgentClient:
         self._connection = Connection(target, tls=tls, timeout_s=timeout_s, name=name)
         self.pools = Pools(self._connection)
         self.volumes = Volumes(self._connection)
+        self.secrets = Secrets(self._connection)
         self.operations = Operations(self._connection)
         self.inventory = Inventory(self._connection)
 

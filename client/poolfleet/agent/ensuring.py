@@ -10,9 +10,11 @@ from poolfleet.types.operation import Operation
 from poolfleet.types.pool import EnsureResult, Pool
 from poolfleet.types.pool_spec import PoolSpec
 from poolfleet.types.retry import RetryPolicy
+from poolfleet.types.secret import SecretWithValue
 
 if TYPE_CHECKING:
     from poolfleet.agent.pools import Pools
+    from poolfleet.agent.secrets import Secrets
 
 _WRITTEN_ON = frozenset({"disk", "logical", "zfs"})
 """Pool types whose building makes no directory, but writes onto devices: that is asked for by itself."""
@@ -20,17 +22,21 @@ _WRITTEN_ON = frozenset({"disk", "logical", "zfs"})
 
 async def ensure(
     pools: Pools,
+    secrets: Secrets,
     spec: PoolSpec,
     *,
     start: bool,
     autostart: bool,
     match: Literal["name", "source"],
     retry: RetryPolicy | None,
+    secret: SecretWithValue | None,
     timeout_s: float | None,
 ) -> EnsureResult:
     """Define, set autostart, build and start, each only where it is needed. Raises what those raise."""
     deadline = _Shared(timeout_s)
     changes: list[str] = []
+    if secret is not None:
+        await _set(secrets, secret, deadline, changes)
     pool = await _defined(pools, spec, match, deadline, changes)
     if pool.autostart != autostart:
         done = await pools.update(pool.name, autostart=autostart, timeout_s=deadline.remaining_s)
@@ -51,6 +57,14 @@ class _Shared:
     def remaining_s(self) -> float | None:
         """Seconds left for the next step."""
         return None if self._deadline is None else self._deadline.remaining_s
+
+
+async def _set(secrets: Secrets, secret: SecretWithValue, deadline: _Shared, changes: list[str]) -> None:
+    """Set the secret, whatever its value was: nobody can tell. It counts as changed where there was none."""
+    listed = secrets.list(usage_types=[secret.spec.usage_type], timeout_s=deadline.remaining_s)
+    if secret.spec.usage_id not in {known.usage_id async for known in listed}:
+        changes.append("secret")
+    await secrets.set(secret.spec, secret.value, timeout_s=deadline.remaining_s)
 
 
 async def _defined(pools: Pools, spec: PoolSpec, match: str, deadline: _Shared, changes: list[str]) -> Pool:

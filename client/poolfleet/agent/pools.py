@@ -19,6 +19,7 @@ from poolfleet.agent.convert.outgoing import (
 from poolfleet.agent.convert.pools import pool as converted
 from poolfleet.agent.convert.scalars import moment, seconds
 from poolfleet.agent.paging import pages
+from poolfleet.agent.secrets import Secrets
 from poolfleet.transport import calls
 from poolfleet.transport.connection import Connection
 from poolfleet.types.discovery import PoolSources
@@ -27,6 +28,7 @@ from poolfleet.types.pool import EnsureResult, HealthStatus, Pool, PoolState
 from poolfleet.types.pool_spec import PoolSpec
 from poolfleet.types.probe import PoolProbe
 from poolfleet.types.retry import RetryPolicy
+from poolfleet.types.secret import SecretWithValue
 from poolfleet.v1 import pool_service_pb2 as pb
 
 
@@ -112,21 +114,25 @@ class Pools:
         autostart: bool = True,
         match: Literal["name", "source"] = "name",
         retry: RetryPolicy | None = None,
+        secret: SecretWithValue | None = None,
         timeout_s: float | None = None,
     ) -> EnsureResult:
         """Make the pool exist as asked, whatever is there: defined, with this autostart, and started where `start`.
 
         The target is built only where it is missing. match: with "source" a pool of another name that has this source
-        already is taken for it. retry: as for `start`. timeout_s limits all steps together; None: each has the client's
-        own limit, the start as long as the agent gives it.
+        already is taken for it. retry: as for `start`. secret: what the pool authenticates with; it is set first, each
+        time, and counts as a change only where the host had none of its usage. timeout_s limits all steps together;
+        None: each has the client's own limit, the start as long as the agent gives it.
         """
         return await ensuring.ensure(
             self,
+            Secrets(self._connection),
             spec,
             start=start,
             autostart=autostart,
             match=match,
             retry=retry,
+            secret=secret,
             timeout_s=timeout_s,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from poolfleet.agent import client, inventory, operations, pools, volumes
+from poolfleet.agent import client, inventory, operations, pools, secrets, volumes
 from poolfleet.blocking.face import Face, blocking, listing, streaming
 from poolfleet.types.connection import TLS
 
@@ -41,6 +41,14 @@ class Volumes(Face[volumes.Volumes]):
     delete = blocking(volumes.Volumes.delete)
     resize = blocking(volumes.Volumes.resize)
     wipe = blocking(volumes.Volumes.wipe)
+
+
+class Secrets(Face[secrets.Secrets]):
+    """As `poolfleet.agent.secrets.Secrets`, blocking."""
+
+    list = listing(secrets.Secrets.list)
+    set = blocking(secrets.Secrets.set)
+    delete = blocking(secrets.Secrets.delete)
 
 
 class Operations(Face[operations.Operations]):
@@ -83,6 +91,7 @@ class AgentClient(Face[client.AgentClient]):
         Face.__init__(self, core)
         self.pools = Pools(core.pools)
         self.volumes = Volumes(core.volumes)
+        self.secrets = Secrets(core.secrets)
         self.operations = Operations(core.operations)
         self.inventory = Inventory(core.inventory)
 

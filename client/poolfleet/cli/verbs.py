@@ -34,6 +34,7 @@ _ORDER = (
         "create",
         "clone",
         "ensure",
+        "set",
         "update",
         "edit",
         "undefine",

@@ -24,6 +24,7 @@ from poolfleet.types.disk import DomainDisks
 from poolfleet.types.pool import EnsureResult, Pool
 from poolfleet.types.pool_spec import PoolSpec
 from poolfleet.types.retry import RetryPolicy
+from poolfleet.types.secret import SecretWithValue
 from poolfleet.types.volume import VolumeListing
 
 T = TypeVar("T")
@@ -107,6 +108,7 @@ class Fleet:
         autostart: bool = True,
         match: Match = "name",
         retry: RetryPolicy | None = None,
+        secret: SecretWithValue | None = None,
         batch: Batch | None = None,
         max_failures: int | None = None,
         parallel: int | None = None,
@@ -116,9 +118,12 @@ class Fleet:
 
         match: `name` compares with the pool of that name; `source` takes a pool of the same source, whatever its name.
         retry: how long and how often a network share is tried; None: as each agent is configured.
+        secret: what the pool authenticates with, set on each host before; it counts as a change where there was none.
         timeout_s: how long one host's operations are waited for. The rest is as in `map`.
         """
-        call = ensuring(spec, start=start, autostart=autostart, match=match, retry=retry, timeout_s=timeout_s)
+        call = ensuring(
+            spec, start=start, autostart=autostart, match=match, retry=retry, secret=secret, timeout_s=timeout_s
+        )
         return await self.map(call, batch=batch, max_failures=max_failures, parallel=parallel)
 
     async def agents(self) -> FleetResult[Agent]:

@@ -16,6 +16,7 @@ from poolfleet.v1 import (
     inventory_service_pb2,
     operation_service_pb2,
     pool_service_pb2,
+    secret_service_pb2,
     volume_service_pb2,
 )
 
@@ -24,7 +25,14 @@ KEEPALIVE_S = 20
 # The calls that are repeated by the channel; all others are repeated by retries.py or not at all, never by both.
 READ_PREFIXES = ("Get", "List", "Lookup", "Probe", "Discover")
 
-_FILES = (agent_service_pb2, inventory_service_pb2, operation_service_pb2, pool_service_pb2, volume_service_pb2)
+_FILES = (
+    agent_service_pb2,
+    inventory_service_pb2,
+    operation_service_pb2,
+    pool_service_pb2,
+    secret_service_pb2,
+    volume_service_pb2,
+)
 
 
 def reads() -> list[dict[str, str]]:

@@ -13,6 +13,7 @@ from poolfleet.v1 import (
     inventory_service_pb2_grpc,
     operation_service_pb2_grpc,
     pool_service_pb2_grpc,
+    secret_service_pb2_grpc,
     volume_service_pb2_grpc,
 )
 
@@ -50,6 +51,11 @@ class Connection:
         return volume_service_pb2_grpc.VolumeServiceStub(self._channel)
 
     @cached_property
+    def secrets(self) -> secret_service_pb2_grpc.SecretServiceStub:
+        """SecretService."""
+        return secret_service_pb2_grpc.SecretServiceStub(self._channel)
+
+    @cached_property
     def operations(self) -> operation_service_pb2_grpc.OperationServiceStub:
         """OperationService."""
         return operation_service_pb2_grpc.OperationServiceStub(self._channel)
@@ -63,7 +69,7 @@ class Connection:
         """End the channel and every call on it. Closing the closed is OK."""
         self._closed = True
         made = self.__dict__.pop("_channel", None)
-        for stub in ("agents", "pools", "volumes", "operations", "inventory"):
+        for stub in ("agents", "pools", "volumes", "secrets", "operations", "inventory"):
             self.__dict__.pop(stub, None)
         if made is not None:
             await made.close()

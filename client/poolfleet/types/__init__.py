@@ -57,8 +57,18 @@ from poolfleet.types.pool_source import (
 from poolfleet.types.pool_spec import MountOwner, PoolMount, PoolSpec, PoolTarget
 from poolfleet.types.probe import LayerOutcome, PoolProbe, ProbeLayer, ShareUsers
 from poolfleet.types.retry import RetryPolicy
+from poolfleet.types.secret import Secret, SecretRef, SecretSpec, SecretWithValue
 from poolfleet.types.snapshot import Revision
-from poolfleet.types.volume import BackingStore, CloneSpec, Permissions, UnreadPool, Volume, VolumeListing, VolumeSpec
+from poolfleet.types.volume import (
+    BackingStore,
+    CloneSpec,
+    Permissions,
+    UnreadPool,
+    Volume,
+    VolumeEncryption,
+    VolumeListing,
+    VolumeSpec,
+)
 
 __all__ = [
     "TLS",
@@ -123,6 +133,10 @@ __all__ = [
     "Revision",
     "ScsiHostAdapter",
     "ScsiSource",
+    "Secret",
+    "SecretRef",
+    "SecretSpec",
+    "SecretWithValue",
     "ShareUsers",
     "SourceAuth",
     "SourceHost",
@@ -135,6 +149,7 @@ __all__ = [
     "Unsupported",
     "Violation",
     "Volume",
+    "VolumeEncryption",
     "VolumeListing",
     "VolumeSpec",
     "VstorageSource",

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from poolfleet.types.errors import PoolfleetError
 from poolfleet.types.pool import Pool
+from poolfleet.types.secret import Secret
 from poolfleet.types.volume import Volume
 
 
@@ -29,6 +30,8 @@ class OperationKind(StrEnum):
     CLONE_VOLUME = "clone_volume"
     RESIZE_VOLUME = "resize_volume"
     WIPE_VOLUME = "wipe_volume"
+    SET_SECRET = "set_secret"  # noqa: S105  a kind, not a secret
+    DELETE_SECRET = "delete_secret"  # noqa: S105
 
 
 class OperationState(StrEnum):
@@ -73,7 +76,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One mutation of a pool or volume, as it stood when the agent answered."""
+    """One mutation of a pool, a volume or a secret, as it stood when the agent answered."""
 
     id: str
     """Empty in the answer to `validate_only`."""
@@ -84,6 +87,8 @@ class Operation:
     caller: str
     """`tls:` and the name in the client's certificate, `unix`, or `loopback`."""
     state: OperationState
+    secret: str = ""
+    """What names the secret that it is about, such as `ceph:client.admin`; pool and volume are empty then."""
     progress: Progress | None = None
     attempts: tuple[Attempt, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -95,7 +100,7 @@ class Operation:
     request_ids: tuple[str, ...] = ()
     created_at: datetime | None = None
     ended_at: datetime | None = None
-    result: Pool | Volume | None = None
+    result: Pool | Volume | Secret | None = None
     """The object as it was when the operation ended well; None after undefine, erase and delete."""
     error: PoolfleetError | None = None
     """Why it failed or was cancelled."""

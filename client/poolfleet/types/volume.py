@@ -6,6 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 
 from poolfleet.types.document import document_name
+from poolfleet.types.secret import SecretRef
 from poolfleet.types.snapshot import Revision
 
 
@@ -32,6 +33,15 @@ class BackingStore:
     """In libvirt's spelling; empty: not stated."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeEncryption:
+    """How a volume is encrypted: with a secret of usage type `volume` that the host already has."""
+
+    secret: SecretRef
+    format: str = "luks"
+    """In libvirt's spelling; luks is the only one that libvirt still creates."""
+
+
 @dataclass(frozen=True, slots=True)
 class VolumeSpec:
     """What a volume is asked to be. With `xml` only the document counts: the other fields but `name` stay unread."""
@@ -46,6 +56,8 @@ class VolumeSpec:
     """Bytes to allocate at once. None: all for raw files, none for qcow2."""
     backing_store: BackingStore | None = None
     permissions: Permissions | None = None
+    encryption: VolumeEncryption | None = None
+    """None: none. Of an encrypted volume nothing but the header is allocated at once."""
     xml: str = ""
     """libvirt's own document, passed on untouched."""
 

@@ -5,16 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from poolfleet import Cancelled, FailedPrecondition, Unsupported, VolumeSpec
+from poolfleet import (
+    Cancelled,
+    FailedPrecondition,
+    Secret,
+    SecretRef,
+    SecretSpec,
+    Unsupported,
+    Volume,
+    VolumeSpec,
+)
 from poolfleet.aio import AgentClient
 from poolfleet.types.operation import OperationState
 from poolfleet.types.pool import PoolState
-from poolfleet.types.volume import BackingStore, Permissions
+from poolfleet.types.volume import BackingStore, Permissions, VolumeEncryption
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.squashed_share import SquashedShare
 from tests.integration.squashed.far_share import KVM_GID, LIMIT_S, MIB, QEMU_UID, names, virsh, volume
@@ -93,6 +103,51 @@ if os.geteuid() == 0:
         facts = (share.files / "v").stat()
         assert (facts.st_size, facts.st_blocks * 512) == (size_bytes, allocated_bytes)
         assert not (await client.volumes.create("far", volume(**asked))).changed
+
+    async def secret_for_volumes(client: AgentClient, **stated: Any) -> SecretRef:
+        made = (await client.secrets.set(SecretSpec("volume", "far", **stated), "correct horse")).result
+        assert isinstance(made, Secret)
+        return SecretRef(uuid=made.uuid)
+
+    @pytest.mark.parametrize(("volume_format", "image_format"), [("raw", "luks"), ("qcow2", "qcow2")])
+    async def test_an_encrypted_volume_is_made_with_a_secret_that_libvirt_hands_out(
+        client: AgentClient, share: SquashedShare, volume_format: str, image_format: str
+    ) -> None:
+        secret = await secret_for_volumes(client)
+        encryption = VolumeEncryption(secret=secret)
+        spec = volume(format=volume_format, encryption=encryption, capacity_bytes=1500)
+        made = (await client.volumes.create("far", spec)).result
+        assert isinstance(made, Volume)
+        assert (made.format, made.encryption, made.capacity_bytes) == (volume_format, "luks", 2048)
+        facts = (share.files / "v").stat()
+        assert (facts.st_uid, facts.st_gid, stat.S_IMODE(facts.st_mode)) == (QEMU_UID, KVM_GID, 0o600)
+        assert names(share) == ["v"]
+        driver, key = image_format, "key-secret" if image_format == "luks" else "encrypt.key-secret"
+        options = f"driver={driver},{key}=k,file.filename={share.files / 'v'}"
+        command = ["qemu-img", "measure", "-O", "raw", "--object", "secret,id=k,file=/dev/stdin", "--image-opts"]
+        for passphrase, status in ((b"correct horse", 0), (b"battery staple", 1)):
+            opened = subprocess.run([*command, options], input=passphrase, capture_output=True, timeout=LIMIT_S)
+            assert opened.returncode == status, opened.stderr
+        assert not (await client.volumes.create("far", spec)).changed
+        await client.secrets.delete(secret, allow_in_use=True)
+
+    async def test_what_libvirt_keeps_to_itself_cannot_encrypt_there(client: AgentClient, share: SquashedShare) -> None:
+        secret = await secret_for_volumes(client, private=True)
+        with pytest.raises(FailedPrecondition) as refused:
+            await client.volumes.create("far", volume(encryption=VolumeEncryption(secret=secret)))
+        assert refused.value.reason == "SECRET_NOT_USABLE"
+        assert "not private" in refused.value.message
+        assert names(share) == []
+        await client.secrets.delete(secret)
+
+    async def test_a_value_that_is_no_passphrase_leaves_nothing(client: AgentClient, share: SquashedShare) -> None:
+        await client.secrets.set(SecretSpec("volume", "far"), b"\xff")
+        secret = SecretRef(usage_type="volume", usage_id="far")
+        with pytest.raises(FailedPrecondition) as refused:
+            await client.volumes.create("far", volume(encryption=VolumeEncryption(secret=secret)))
+        assert refused.value.reason == "SECRET_NOT_USABLE"
+        assert names(share) == []
+        await client.secrets.delete(secret)
 
     async def test_a_qcow2_volume_has_its_backing_store(client: AgentClient, host: EmbeddedHost) -> None:
         await client.volumes.create("far", volume("base", permissions=Permissions(mode=0o644)))

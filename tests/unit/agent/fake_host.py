@@ -32,10 +32,12 @@ from poolfleet_agent.model.ports import (
     HypervisorFacts,
     PoolIntent,
 )
+from poolfleet_agent.model.secret import SecretFacts, SecretReading
 from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.model.volume import VolumeFacts, VolumeListing
 from tests.unit.agent.fake_files import FakeContents, FakeFiles, FakeImages
 from tests.unit.agent.fake_mounts import FakeMounts, MemoryMountStore
+from tests.unit.agent.fake_secrets import FakeSecrets
 from tests.unit.agent.fake_watch import FakeWatch
 from tests.unit.agent.memory_operations import MemoryOperations
 
@@ -88,6 +90,9 @@ class PlainEncoder:
     def volume(self, volume: VolumeFacts, etag: str) -> bytes:
         return repr((volume, etag)).encode()
 
+    def secret(self, secret: SecretFacts, etag: str) -> bytes:
+        return repr((secret, etag)).encode()
+
 
 @dataclass
 class FakeHypervisor:
@@ -104,6 +109,8 @@ class FakeHypervisor:
     connected: bool = True
     files: Any = None
     domains: DomainReading = field(default_factory=lambda: DomainReading(references=()))
+    secrets: FakeSecrets = field(default_factory=FakeSecrets)
+    secret_uses: SecretReading = field(default_factory=lambda: SecretReading(uses=()))
     documents = LibvirtDocuments()
 
     def hold(self, call: str) -> asyncio.Event:
@@ -238,6 +245,10 @@ class FakeHypervisor:
     async def read_domains(self) -> DomainReading:
         await self._answer("read_domains", None)
         return self.domains
+
+    async def read_domain_secrets(self) -> SecretReading:
+        await self._answer("read_domain_secrets", None)
+        return self.secret_uses
 
 
 class FakeIntentStore:

@@ -23,6 +23,7 @@ from poolfleet.v1 import (
     operation_pb2,
     operation_service_pb2_grpc,
     pool_service_pb2_grpc,
+    secret_service_pb2_grpc,
     volume_service_pb2_grpc,
 )
 
@@ -37,6 +38,7 @@ SERVICES = (
         operation_service_pb2_grpc.add_OperationServiceServicer_to_server,
     ),
     (pool_service_pb2_grpc.PoolServiceServicer, pool_service_pb2_grpc.add_PoolServiceServicer_to_server),
+    (secret_service_pb2_grpc.SecretServiceServicer, secret_service_pb2_grpc.add_SecretServiceServicer_to_server),
     (volume_service_pb2_grpc.VolumeServiceServicer, volume_service_pb2_grpc.add_VolumeServiceServicer_to_server),
 )
 

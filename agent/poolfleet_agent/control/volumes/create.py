@@ -9,6 +9,7 @@ from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.pools.refresh import require_active
 from poolfleet_agent.control.report import Report
+from poolfleet_agent.control.volumes.encrypt import check_secret, trying
 from poolfleet_agent.control.volumes.make import check_owner, make_volume
 from poolfleet_agent.control.volumes.new import NewVolume
 from poolfleet_agent.control.volumes.reserve import Held
@@ -58,6 +59,7 @@ class CreateVolume(Mutation):
         new.check_space()
         acting = await self.host.actors.acting(entry)
         made_here = self._made_here(acting)
+        await check_secret(self.host, self.definition, made_here=made_here)
         if made_here:
             check_owner(entry, self.definition.permissions, acting.user)
 
@@ -85,7 +87,7 @@ class CreateVolume(Mutation):
         async def ask(proven: Callable[[], None]) -> None:
             await self.host.hypervisor.create_volume(self.pool, xml, server=new.entry.pool.server, proven=proven)
 
-        await new.have_libvirt_make(held, ask, for_guests=not self.xml)
+        await trying(self.definition)(new.have_libvirt_make, held, ask, for_guests=not self.xml)
 
     async def _check_backing_store(self) -> None:
         backing = self.definition.backing_store

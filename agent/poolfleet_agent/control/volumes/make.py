@@ -17,6 +17,7 @@ import structlog
 from poolfleet_agent.control.acting import Acting
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.report import Report
+from poolfleet_agent.control.volumes.encrypt import passphrase, trying
 from poolfleet_agent.control.volumes.give import give_to_guests
 from poolfleet_agent.control.volumes.place import remove_file
 from poolfleet_agent.inventory.snapshot import PoolEntry
@@ -66,10 +67,11 @@ async def make_volume(
     """Make an empty one, yet to be seen by libvirt: VOLUME_EXISTS, SQUASHED, and what directory or program refuse."""
     total_bytes = bytes_at_once(definition)
     async with _new_file(host, acting, entry, definition, report) as (path, device):
-        image = image_of(definition, path, device=device)
+        image = image_of(definition, path, device=device, passphrase=await passphrase(host, definition))
+        create = partial(host.images.create, image, user=acting.user, listener=report)
         done_bytes = partial(_allocated_bytes, acting.files, path, total_bytes)
         async with _progress(done_bytes, total_bytes, report):
-            await host.images.create(image, user=acting.user, listener=report, timeout_s=host.rules.operation_timeout_s)
+            await trying(definition)(create, timeout_s=host.rules.operation_timeout_s)
 
 
 async def make_copy(
@@ -116,7 +118,7 @@ async def _new_file(
         inode = await acting.files.publish(
             path,
             name=definition.name,
-            size_bytes=definition.capacity_bytes if image_format(definition.format or "") == "raw" else None,
+            size_bytes=definition.capacity_bytes if _is_plain_raw(definition) else None,
             mode=_mode(definition.permissions),
         )
         if inode is None:
@@ -151,6 +153,11 @@ async def _make_owner(files: Files, path: str, owner: ShareUser | None) -> Share
     if owner not in {None, was}:
         await files.give(path, inode=facts.inode, user=owner)
     return was
+
+
+def _is_plain_raw(definition: VolumeDefinition) -> bool:
+    """Whether its file's length is its capacity, to the byte."""
+    return image_format(definition.format or "") == "raw" and definition.encryption is None
 
 
 def _mode(permissions: Permissions | None) -> int:

@@ -22,6 +22,7 @@ from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
 from poolfleet_agent.model.capacity import check_fits, check_overcommit
 from poolfleet_agent.model.compare import volume_differences
 from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.image import largest_capacity_bytes
 from poolfleet_agent.model.ports import FileFacts, FileKind
 from poolfleet_agent.model.quarantine import NOT_THE_SHARE, Use
 from poolfleet_agent.model.volume import VolumeDefinition
@@ -80,7 +81,7 @@ class NewVolume:
     def debris(self, *, made_here: bool) -> str:
         """What a restart has to know of it, if the agent dies meanwhile (control/recovery)."""
         asked = self.definition
-        kept = {"volume": asked.name, "capacity_bytes": asked.capacity_bytes, "format": asked.format}
+        kept = {"volume": asked.name, "capacity_bytes": largest_capacity_bytes(asked), "format": asked.format}
         kept |= {"made_here": made_here}
         return json.dumps({"pool": self.pool, **kept})
 
@@ -179,7 +180,8 @@ class NewVolume:
         libvirt removes a raw volume itself, and fails where somebody else has made one of that name meanwhile.
         """
         path = path_in_pool(self.entry, self.definition.name)
-        if path is None or (self.definition.format or "raw") == "raw" or error.reason in _NOT_MADE_BY_US | MAY_GO_ON:
+        by_libvirt = (self.definition.format or "raw") == "raw" and self.definition.encryption is None
+        if path is None or by_libvirt or error.reason in _NOT_MADE_BY_US | MAY_GO_ON:
             return
         try:
             # What is mounted there by now may be somebody else's.

@@ -7,8 +7,9 @@ from xml.etree.ElementTree import Element
 
 from poolfleet_agent.hypervisor.xml import document
 from poolfleet_agent.hypervisor.xml.document import attribute, only, text
+from poolfleet_agent.hypervisor.xml.secrets import secret_refs
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.volume import BackingStore, VolumeDefinition, VolumeFacts
+from poolfleet_agent.model.volume import BackingStore, VolumeDefinition, VolumeEncryption, VolumeFacts
 
 _LARGEST_BYTES = 2**63 - 1
 _POWERS = {letter: power for power, letter in enumerate("kmgtpe", start=1)}
@@ -28,6 +29,7 @@ def parse_volume(xml: str) -> VolumeDefinition:
         allocation_bytes=_size_bytes(root, "allocation"),
         backing_store=_backing_store(root),
         permissions=document.permissions(target),
+        encryption=_encryption(target),
     )
 
 
@@ -38,12 +40,14 @@ def render_volume(definition: VolumeDefinition) -> str:
     for tag, size_bytes in (("capacity", definition.capacity_bytes), ("allocation", definition.allocation_bytes)):
         if size_bytes is not None:
             document.append(root, tag, str(size_bytes)).set("unit", "bytes")
-    if definition.format is not None or definition.permissions is not None:
+    if (definition.format, definition.permissions, definition.encryption) != (None, None, None):
         target = ET.SubElement(root, "target")
         if definition.format is not None:
             ET.SubElement(target, "format").set("type", definition.format)
         if definition.permissions is not None:
             document.append_permissions(target, definition.permissions)
+        if definition.encryption is not None:
+            _append_encryption(target, definition.encryption)
     if definition.backing_store is not None:
         backing = ET.SubElement(root, "backingStore")
         document.append(backing, "path", definition.backing_store.path)
@@ -57,6 +61,7 @@ def parse_facts(pool: str, xml: str) -> VolumeFacts:
     root = document.read(xml, "volume")
     target = only(root, "target")
     features = only(target, "features")
+    encryption = _encryption(target)
     timestamps = only(target, "timestamps")
     modified_at, born_at = text(timestamps, "mtime"), text(timestamps, "btime")
     path = text(target, "path") or ""
@@ -80,7 +85,8 @@ def parse_facts(pool: str, xml: str) -> VolumeFacts:
         compat=text(target, "compat") or "",
         features=() if features is None else tuple(feature.tag for feature in features),
         cluster_size_bytes=_size_bytes(target, "clusterSize"),
-        encryption=attribute(target, "encryption", "format") or "",
+        encryption=sys.intern(encryption.format) if encryption is not None else "",
+        secret=encryption.secret if encryption is not None else None,
     )
 
 
@@ -88,6 +94,20 @@ def _backing_store(root: Element) -> BackingStore | None:
     element = only(root, "backingStore")
     path = text(element, "path")
     return BackingStore(path=path, format=attribute(element, "format", "type") or "") if path else None
+
+
+def _encryption(target: Element | None) -> VolumeEncryption | None:
+    element = only(target, "encryption")
+    if element is None:
+        return None
+    return VolumeEncryption(format=element.get("format", ""), secret=next(secret_refs(element), None))
+
+
+def _append_encryption(target: Element, stated: VolumeEncryption) -> None:
+    element = ET.SubElement(target, "encryption", {"format": stated.format})
+    if (ref := stated.secret) is not None:
+        named = {"uuid": ref.uuid} if ref.uuid else {"usage": ref.usage_id}
+        ET.SubElement(element, "secret", {"type": "passphrase", **named})
 
 
 def _size_bytes(parent: Element | None, tag: str) -> int | None:

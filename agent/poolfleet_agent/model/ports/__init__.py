@@ -24,6 +24,7 @@ from poolfleet_agent.model.ports.mount_helpers import MountHelper, MountHelpers
 from poolfleet_agent.model.ports.mount_store import MountRecord, MountStore
 from poolfleet_agent.model.ports.mount_watch import MountProber, MountWatch, ProbeAnswer
 from poolfleet_agent.model.ports.mounts import Account, Export, LayerResult, MountRequest, Mounts, ServerProbe
+from poolfleet_agent.model.ports.secrets import Secrets
 from poolfleet_agent.model.ports.stores import (
     AgentIdentity,
     AgentStore,
@@ -76,6 +77,7 @@ __all__ = [
     "ProbeAnswer",
     "RequestRecord",
     "Rights",
+    "Secrets",
     "ServerProbe",
     "SnapshotStore",
     "StoredPool",

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from poolfleet_agent.model.pool import Pool
+from poolfleet_agent.model.secret import SecretFacts
 from poolfleet_agent.model.volume import VolumeFacts
 
 
@@ -15,4 +16,8 @@ class Encoder(Protocol):
 
     def volume(self, volume: VolumeFacts, etag: str) -> bytes:
         """Encode a volume (VIEW_BASIC)."""
+        ...
+
+    def secret(self, secret: SecretFacts, etag: str) -> bytes:
+        """Encode a secret, which has no value."""
         ...

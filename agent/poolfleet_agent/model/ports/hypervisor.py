@@ -8,6 +8,8 @@ from typing import Protocol
 from poolfleet_agent.model.discovery import DiscoveredSource, SourceQuery
 from poolfleet_agent.model.domain_disk import DomainReading
 from poolfleet_agent.model.pool import PoolDefinition, PoolFacts
+from poolfleet_agent.model.ports.secrets import Secrets
+from poolfleet_agent.model.secret import SecretReading, SecretRef
 from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.model.volume import VolumeDefinition, VolumeFacts, VolumeListing
 
@@ -92,6 +94,10 @@ class Documents(Protocol):
         """Write into an existing document what the definition states, and keep all else."""
         ...
 
+    def pool_secrets(self, xml: str) -> Sequence[SecretRef]:
+        """Read which secrets a pool document refers to."""
+        ...
+
     def render_source_query(self, query: SourceQuery) -> str:
         """Write where libvirt is to look for sources; empty: on the host itself."""
         ...
@@ -117,6 +123,7 @@ class Hypervisor(Protocol):
     """
 
     documents: Documents
+    secrets: Secrets
 
     def facts(self) -> HypervisorFacts:
         """What is known of the connection, at once."""
@@ -240,4 +247,8 @@ class Hypervisor(Protocol):
 
     async def read_domains(self) -> DomainReading:
         """Read what the domains refer to, on every domain URI; never raises for a URI that fails: `missing` says it."""
+        ...
+
+    async def read_domain_secrets(self) -> SecretReading:
+        """Read which secrets the domains refer to, as `read_domains` reads the rest."""
         ...

@@ -31,6 +31,7 @@ class Images(Protocol):
     async def create(self, image: NewImage, *, user: ShareUser, listener: JobListener, timeout_s: float) -> None:
         """Make an image where nothing is yet, as that user; what a failure leaves there is the caller's to remove.
 
+        RESOURCE_BUSY: an encrypted one may succeed if tried again; SECRET_NOT_USABLE: its passphrase is no text.
         UNMOUNTED, FULL, QUOTA_EXCEEDED, READ_ONLY, STALE, TOO_LARGE, PATH_NOT_USABLE (`errno` in its metadata says
         EACCES or EPERM where that was denied), OPERATION_TIMED_OUT, INTERNAL.
         """

@@ -13,6 +13,7 @@ def operation_to(operation: Operation) -> operation_pb2.Operation:
         kind=operation_pb2.OperationKind.Value(f"OPERATION_KIND_{operation.kind}"),
         pool=operation.pool,
         volume=operation.volume,
+        secret=operation.secret,
         caller=operation.caller,
         state=operation_pb2.OperationState.Value(f"OPERATION_STATE_{operation.state}"),
         attempts=[_attempt_to(attempt) for attempt in operation.attempts],
@@ -38,6 +39,8 @@ def operation_to(operation: Operation) -> operation_pb2.Operation:
         message.pool_result.MergeFromString(operation.result)
     elif operation.result_kind == "volume":
         message.volume_result.MergeFromString(operation.result)
+    elif operation.result_kind == "secret":
+        message.secret_result.MergeFromString(operation.result)
     if operation.failure is not None:
         message.error.CopyFrom(status_of_failure(operation.failure))
     return message

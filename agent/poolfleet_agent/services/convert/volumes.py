@@ -2,9 +2,12 @@
 
 from poolfleet.v1 import volume_pb2, volume_service_pb2
 from poolfleet_agent.model.errors import invalid_field
+from poolfleet_agent.model.image import LUKS
 from poolfleet_agent.model.resizing import NewSize
-from poolfleet_agent.model.volume import BackingStore, VolumeDefinition, VolumeFacts
+from poolfleet_agent.model.secret import VOLUME_USAGE
+from poolfleet_agent.model.volume import BackingStore, VolumeDefinition, VolumeEncryption, VolumeFacts
 from poolfleet_agent.services.convert.pools import permissions_from, permissions_to
+from poolfleet_agent.services.convert.secrets import ref_from
 from poolfleet_agent.services.convert.times import timestamp
 
 TYPED_FORMATS = frozenset({"raw", "qcow2"})
@@ -40,6 +43,7 @@ def definition_from(spec: volume_pb2.VolumeSpec) -> VolumeDefinition:
         allocation_bytes=allocation_bytes,
         backing_store=backing,
         permissions=permissions_from("spec.permissions", spec.permissions) if has_permissions else None,
+        encryption=_encryption_from(spec.encryption) if spec.HasField("encryption") else None,
     )
 
 
@@ -71,6 +75,13 @@ def new_size_from(request: volume_service_pb2.ResizeVolumeRequest) -> NewSize:
             return NewSize(delta_bytes=request.delta_bytes)
         case _:
             raise invalid_field("size", "needs capacity_bytes or delta_bytes")
+
+
+def _encryption_from(message: volume_pb2.VolumeEncryption) -> VolumeEncryption:
+    ref = ref_from("spec.encryption.secret", message.secret, usage_type=VOLUME_USAGE)
+    if ref.usage_type not in {"", VOLUME_USAGE}:
+        raise invalid_field("spec.encryption.secret.usage_type", f"must be {VOLUME_USAGE}", value=ref.usage_type)
+    return VolumeEncryption(format=message.format or LUKS, secret=ref)
 
 
 def volume_to(facts: VolumeFacts, etag: str) -> volume_pb2.Volume:

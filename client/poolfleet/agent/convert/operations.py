@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from poolfleet.agent.convert.pools import pool
 from poolfleet.agent.convert.scalars import moment, numbers, seconds
+from poolfleet.agent.convert.secrets import secret
 from poolfleet.agent.convert.volumes import volume
 from poolfleet.transport.errors import from_status
 from poolfleet.types.operation import Attempt, Operation, OperationKind, OperationState, Progress
 from poolfleet.types.pool import Pool
+from poolfleet.types.secret import Secret
 from poolfleet.types.volume import Volume
 from poolfleet.v1 import operation_pb2
 
@@ -23,6 +25,7 @@ def operation(message: operation_pb2.Operation, *, host: str | None) -> Operatio
         kind=KINDS.get(message.kind, OperationKind.UNKNOWN),
         pool=message.pool,
         volume=message.volume,
+        secret=message.secret,
         caller=message.caller,
         state=STATES.get(message.state, OperationState.UNKNOWN),
         progress=_progress(message.progress) if has("progress") else None,
@@ -40,12 +43,14 @@ def operation(message: operation_pb2.Operation, *, host: str | None) -> Operatio
     )
 
 
-def _result(message: operation_pb2.Operation) -> Pool | Volume | None:
+def _result(message: operation_pb2.Operation) -> Pool | Volume | Secret | None:
     match message.WhichOneof("result"):
         case "pool_result":
             return pool(message.pool_result)
         case "volume_result":
             return volume(message.volume_result)
+        case "secret_result":
+            return secret(message.secret_result)
         case _:
             return None
 

@@ -8,12 +8,13 @@ from types import TracebackType
 from google.protobuf.duration_pb2 import Duration
 
 from poolfleet.agent.convert.pool_sources import write_source
+from poolfleet.agent.convert.secrets import secret_ref
 from poolfleet.types.errors import InvalidArgument
 from poolfleet.types.operation import OperationKind, OperationState
 from poolfleet.types.pool import HealthStatus, PoolState
 from poolfleet.types.pool_spec import PoolMount, PoolSpec, PoolTarget
 from poolfleet.types.retry import RetryPolicy
-from poolfleet.types.volume import CloneSpec, Permissions, VolumeSpec
+from poolfleet.types.volume import CloneSpec, Permissions, VolumeEncryption, VolumeSpec
 from poolfleet.v1 import operation_pb2, operation_service_pb2, pool_pb2, pool_service_pb2, snapshot_pb2, volume_pb2
 
 
@@ -147,6 +148,7 @@ def volume_spec(spec: VolumeSpec) -> volume_pb2.VolumeSpec:
         allocation_bytes=spec.allocation_bytes,
         backing_store=volume_pb2.BackingStore(path=backing.path, format=backing.format) if backing else None,
         permissions=_permissions(spec.permissions),
+        encryption=_encryption(spec.encryption),
     )
 
 
@@ -159,6 +161,12 @@ def clone_spec(spec: CloneSpec) -> volume_pb2.CloneSpec:
         linked=spec.linked,
         permissions=_permissions(spec.permissions),
     )
+
+
+def _encryption(given: VolumeEncryption | None) -> volume_pb2.VolumeEncryption | None:
+    if given is None:
+        return None
+    return volume_pb2.VolumeEncryption(format=given.format, secret=secret_ref(given.secret))
 
 
 def _target(target: PoolTarget) -> pool_pb2.PoolTarget:

@@ -22,7 +22,7 @@ class HostOperation:
 
 
 def _target(operation: Operation) -> str:
-    return f"{operation.pool}/{operation.volume}" if operation.volume else operation.pool
+    return f"{operation.pool}/{operation.volume}" if operation.volume else operation.pool or operation.secret
 
 
 def progress(operation: Operation) -> str | None:

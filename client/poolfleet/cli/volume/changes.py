@@ -13,6 +13,7 @@ from poolfleet.cli.exit_codes import ExitCode
 from poolfleet.cli.parsing import size_bytes, volume_word
 from poolfleet.cli.pool.definitions import document
 from poolfleet.cli.pool.options import AllowMissing, File
+from poolfleet.cli.secret.words import volume_secret_ref
 from poolfleet.cli.session import Session, UsageError
 from poolfleet.cli.verbs import changes, choice
 from poolfleet.cli.volume.options import AllowInUse
@@ -36,6 +37,7 @@ _SIZE = typer.Argument(metavar="CAPACITY", help="Size that a guest sees, such as
     "poolfleet volume create vm_data/web1.qcow2 20G --format qcow2",
     "poolfleet volume create vm_data/web2.qcow2 20G --format qcow2 --backing vm_data/base.qcow2",
     "poolfleet volume create kvm7:local/scratch.img 512M --allocation 0",
+    "poolfleet volume create vm_data/web3.img 20G --secret /vm_data/web3.img",
 )
 async def create_volume(
     cli: Session,
@@ -54,14 +56,17 @@ async def create_volume(
     mode: Mode = None,
     owner: Owner = None,
     group: Group = None,
+    secret: Annotated[
+        str | None, choice("--secret", about="Encrypt it (luks) with this secret for volumes: its id, or UUID.")
+    ] = None,
     file: File = None,
     print_xml: Annotated[bool, typer.Option("--print-xml", help="Print libvirt's XML and create nothing.")] = False,
 ) -> ExitCode:
     """Create a volume. An equal one that exists is left as it is."""
-    from poolfleet.types.volume import BackingStore, VolumeSpec
+    from poolfleet.types.volume import BackingStore, VolumeEncryption, VolumeSpec
 
     if file is not None:
-        if capacity or allocation or backing or mode:
+        if capacity or allocation or backing or mode or secret:
             raise UsageError("--file holds the whole description: leave the other options out")
         spec = VolumeSpec.from_xml(document(file))
         volume = volume if "/" in volume else f"{volume}/{spec.name}"
@@ -78,6 +83,7 @@ async def create_volume(
             allocation_bytes=None if allocation is None else size_bytes(allocation),
             backing_store=BackingStore(path=backing, format=backing_format) if backing else None,
             permissions=permissions(mode, owner, group),
+            encryption=VolumeEncryption(secret=volume_secret_ref(secret)) if secret else None,
         )
     elif spec.name != word.volume:
         raise UsageError(f"{file} describes volume {spec.name}, not {word.volume}")
@@ -131,6 +137,11 @@ def _xml(spec: VolumeSpec) -> str:
                 ET.SubElement(permissions, name).text = str(value)
         if spec.permissions.mode is not None:
             ET.SubElement(permissions, "mode").text = f"{spec.permissions.mode:04o}"
+    if spec.encryption:
+        ref = spec.encryption.secret
+        encryption = ET.SubElement(target, "encryption", format=spec.encryption.format)
+        named = {"uuid": ref.uuid} if ref.uuid else {"usage": ref.usage_id}
+        ET.SubElement(encryption, "secret", {"type": "passphrase", **named})
     if spec.backing_store:
         backing = ET.SubElement(volume, "backingStore")
         ET.SubElement(backing, "path").text = spec.backing_store.path

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from poolfleet_agent.hypervisor.uris import default_domain_uris, default_storage_uri
+from poolfleet_agent.hypervisor.uris import default_domain_uris, default_storage_uri, secret_uri
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,17 @@ def test_by_what_is_there(tmp_path: Path, there: list[str], storage_uri: str, do
 
 def test_domains_of_a_session_are_the_sessions(tmp_path: Path) -> None:
     assert default_domain_uris("qemu:///session", tmp_path) == ("qemu:///session",)
+
+
+@pytest.mark.parametrize(
+    ("storage_uri", "expected"),
+    [
+        ("storage:///system", "secret:///system"),
+        ("storage:///session?socket=/run/x", "secret:///session?socket=/run/x"),
+        ("storage+unix:///system?socket=/run/x", "secret+unix:///system?socket=/run/x"),
+        ("qemu:///system", None),
+        ("test:///default", None),
+    ],
+)
+def test_secrets_are_beside_a_storage_driver_and_with_any_other(storage_uri: str, expected: str | None) -> None:
+    assert secret_uri(storage_uri) == expected

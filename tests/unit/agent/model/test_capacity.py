@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from poolfleet_agent.model.capacity import bytes_at_once, check_fits, check_overcommit
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.volume import VolumeDefinition
+from poolfleet_agent.model.volume import VolumeDefinition, VolumeEncryption
 
 
 def volume(source_format: str | None, capacity: int, allocation: int | None = None) -> VolumeDefinition:
@@ -61,3 +61,12 @@ def test_capacities_add_up_to_the_ratio_at_most_and_0_is_no_limit(ratio: Any, fi
         with pytest.raises(ModelError) as full:
             check_overcommit(**sizes, overcommit_ratio=ratio)
         assert full.value.reason is Reason.NO_SPACE
+
+
+@pytest.mark.parametrize("volume_format", ["raw", "qcow2"])
+def test_an_encrypted_volume_takes_nothing_at_once(volume_format: str) -> None:
+    encryption = VolumeEncryption(format="luks")
+    definition = VolumeDefinition(
+        name="v", format=volume_format, capacity_bytes=100, allocation_bytes=100, encryption=encryption
+    )
+    assert bytes_at_once(definition) == 0

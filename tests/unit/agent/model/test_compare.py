@@ -28,7 +28,8 @@ from poolfleet_agent.model.pool_source import (
     SourceAuth,
     SourceHost,
 )
-from poolfleet_agent.model.volume import BackingStore, VolumeDefinition, VolumeFacts
+from poolfleet_agent.model.secret import SecretRef
+from poolfleet_agent.model.volume import BackingStore, VolumeDefinition, VolumeEncryption, VolumeFacts
 from tests.pool_definitions import definitions
 from tests.unit.agent.fake_host import volume_facts
 
@@ -195,3 +196,11 @@ def test_a_volume_is_compared_in_what_is_stated_after_libvirts_rounding(asked: A
 def test_a_volume_without_backing_store_is_not_one_with_it() -> None:
     asked = VolumeDefinition(name="v", backing_store=BackingStore(path="/b"))
     assert volume_differences(asked, replace(HAVE, backing_store=None)) == ("backing_store.path",)
+
+
+def test_of_encryption_the_format_is_compared_and_never_the_secret() -> None:
+    encryption = VolumeEncryption(format="luks", secret=SecretRef(usage_type="volume", usage_id="a"))
+    asked = VolumeDefinition(name="v", encryption=encryption)
+    have = replace(HAVE, encryption="luks", secret=SecretRef(usage_type="volume", usage_id="b"))
+    assert volume_differences(asked, have) == ()
+    assert volume_differences(asked, HAVE) == ("encryption.format",)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from poolfleet_agent.model.image import NewImage, can_be_made, image_of
-from poolfleet_agent.model.volume import BackingStore, VolumeDefinition
+from poolfleet_agent.model.image import NewImage, can_be_made, image_of, largest_capacity_bytes
+from poolfleet_agent.model.secret import SecretValue
+from poolfleet_agent.model.volume import BackingStore, VolumeDefinition, VolumeEncryption
 
 MIB = 1 << 20
 
@@ -45,6 +47,33 @@ def test_a_qcow2_file_has_whole_kib_and_is_allocated_whole_or_not(
     backing_store = BackingStore(path="/p/base")
     image = made(format="qcow2", backing_store=backing_store, **stated)
     assert (image.size_bytes, image.allocated, image.backing_store) == (size_bytes, allocated, backing_store)
+
+
+@pytest.mark.parametrize(("volume_format", "image_format"), [("raw", "luks"), ("qcow2", "qcow2")])
+def test_an_encrypted_volume_is_a_luks_container_or_a_qcow2_that_holds_luks(
+    volume_format: str, image_format: str
+) -> None:
+    encryption = VolumeEncryption(format="luks")
+    definition = VolumeDefinition(name="v", format=volume_format, capacity_bytes=1500, encryption=encryption)
+    assert can_be_made(definition)
+    image = image_of(definition, "/p/new", passphrase=SecretValue(b"hunter2"))
+    assert (image.format, image.size_bytes, image.allocated) == (image_format, 2048, False)
+    assert "hunter2" not in repr(image)
+
+
+def test_what_is_encrypted_in_another_way_is_libvirts() -> None:
+    encryption = VolumeEncryption(format="default")
+    assert not can_be_made(VolumeDefinition(name="v", format="qcow2", capacity_bytes=1, encryption=encryption))
+
+
+def test_while_it_is_made_an_encrypted_volume_may_look_larger_by_its_header() -> None:
+    plain = VolumeDefinition(name="v", capacity_bytes=MIB)
+    assert largest_capacity_bytes(plain) == MIB
+    assert largest_capacity_bytes(VolumeDefinition(name="v")) is None
+    encrypted = largest_capacity_bytes(replace(plain, encryption=VolumeEncryption(format="luks")))
+    assert encrypted is not None
+    # What qemu-img writes before the volume's own bytes.
+    assert encrypted >= MIB + 2_068_480
 
 
 def test_other_formats_and_volumes_without_a_size_are_libvirts() -> None:

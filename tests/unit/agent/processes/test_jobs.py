@@ -8,15 +8,18 @@ import os
 import shutil
 import subprocess
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from poolfleet_agent.control.volumes.encrypt import trying
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.image import ImageFile, Layer, NewImage, SourceImage
 from poolfleet_agent.model.resizing import Resizing
+from poolfleet_agent.model.secret import SecretValue
 from poolfleet_agent.model.share_user import ROOT, ShareUser
-from poolfleet_agent.model.volume import BackingStore
+from poolfleet_agent.model.volume import BackingStore, VolumeDefinition, VolumeEncryption
 from poolfleet_agent.processes.child import Children
 from poolfleet_agent.processes.jobs import Jobs, Workplace
 from poolfleet_agent.processes.qemu_img import QemuImg, create_arguments, resize_arguments
@@ -203,6 +206,13 @@ if os.geteuid() == 0:
             )
         assert refused.value.metadata["errno"] == "EACCES"
 
+    async def test_its_input_can_be_opened_by_name_as_another_user_too(children: Children) -> None:
+        user = ShareUser(uid=64055, gid=107)
+        finished = await Jobs(children, most=1).run(
+            ["cat", "/dev/stdin", "-"], Workplace(user, "/"), listener=Listener(), timeout_s=LIMIT_S, stdin=b"a\0b"
+        )
+        assert (finished.status, finished.stdout) == (0, b"a\0ba\0b")
+
     async def test_a_job_acts_as_its_user_and_in_no_other_group(children: Children) -> None:
         user = ShareUser(uid=64055, gid=107)
         finished = await Jobs(children, most=1).run(
@@ -210,6 +220,25 @@ if os.geteuid() == 0:
         )
         numbers = [word.partition("(")[0] for word in finished.stdout.decode().split()]
         assert numbers == ["uid=64055", "gid=107", "groups=107"]
+
+
+@pytest.mark.parametrize("image_format", ["luks", "qcow2"])
+async def test_an_encrypted_image_is_made_with_a_passphrase_that_no_list_of_processes_shows(
+    children: Children, tmp_path: Path, image_format: str
+) -> None:
+    seen, path, program = tmp_path / "seen", tmp_path / "v", tmp_path / "qemu-img"
+    program.write_text(f'#!/bin/sh\ncat /proc/$$/cmdline /proc/$$/environ > {seen}\nexec qemu-img "$@"\n')
+    program.chmod(0o755)
+    image = NewImage(
+        path=str(path), format=image_format, size_bytes=1 << 20, allocated=False, passphrase=SecretValue(b"hunter2")
+    )
+    images = QemuImg(Jobs(children, most=1), program=str(program))
+    create = partial(images.create, image, user=ROOT, listener=Listener(), timeout_s=LIMIT_S)
+    await trying(VolumeDefinition(name="v", encryption=VolumeEncryption(format="luks")))(create)
+    info = json.loads(subprocess.check_output(["qemu-img", "info", "--output=json", path], timeout=LIMIT_S))
+    assert (info["format"], info["encrypted"], info["virtual-size"]) == (image_format, True, 1 << 20)
+    assert b"file=/dev/stdin" in seen.read_bytes()
+    assert b"hunter2" not in seen.read_bytes()
 
 
 def test_paths_come_after_the_end_of_options() -> None:

@@ -3,9 +3,9 @@
 import grpc
 import pytest
 
-from poolfleet import AlreadyExists, FailedPrecondition, PoolSpec
+from poolfleet import AlreadyExists, FailedPrecondition, PoolSpec, SecretSpec, SecretWithValue
 from poolfleet.aio import AgentClient
-from poolfleet.v1 import operation_pb2, pool_pb2, pool_service_pb2
+from poolfleet.v1 import operation_pb2, pool_pb2, pool_service_pb2, secret_pb2, secret_service_pb2
 from tests.unit.client.stub_agent import Refusal, StubAgent, failed, succeeded
 
 SPEC = PoolSpec.dir("images", target="/images")
@@ -100,3 +100,23 @@ async def test_an_agent_that_sends_no_pool_is_asked_for_it(stub: StubAgent, clie
     stub.on("DefinePool", defined(succeeded(changed=False)))
     stub.on("GetPool", pool_service_pb2.GetPoolResponse(pool=pool(active=True, autostart=True)))
     assert (await client.pools.ensure(SPEC)).pool.active
+
+
+SECRET = SecretWithValue(SecretSpec("iscsi", "san"), "hunter2")
+
+
+@pytest.mark.parametrize(("there", "changes"), [([], ("secret",)), (["other"], ("secret",)), (["san"], ())])
+async def test_its_secret_is_set_first_and_is_a_change_where_there_was_none(
+    stub: StubAgent, client: AgentClient, there: list[str], changes: tuple[str, ...]
+) -> None:
+    known = [secret_pb2.Secret(usage_type="iscsi", usage_id=usage_id) for usage_id in there]
+    stub.on("ListSecrets", secret_service_pb2.ListSecretsResponse(secrets=known))
+    stub.on("SetSecret", secret_service_pb2.SetSecretResponse(operation=succeeded(changed=True)))
+    stub.on("DefinePool", defined(done(active=True, autostart=True, changed=False)))
+    assert (await client.pools.ensure(SPEC, secret=SECRET)).changes == changes
+    assert stub.called == ["ListSecrets", "SetSecret", "DefinePool"]
+    assert stub.sent("SetSecret")[0].value == b"hunter2"
+
+
+def test_a_secret_with_its_value_does_not_show_it() -> None:
+    assert "hunter2" not in f"{SECRET!r} {SECRET}"

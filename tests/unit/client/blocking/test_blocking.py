@@ -13,7 +13,7 @@ import pytest
 
 import poolfleet
 from poolfleet import AgentClient, FleetResult, Host, NotFound, aio
-from poolfleet.agent import inventory, operations, pools, volumes
+from poolfleet.agent import inventory, operations, pools, secrets, volumes
 from poolfleet.blocking import agent as face
 from poolfleet.blocking.loop import run
 from poolfleet.v1 import agent_pb2, agent_service_pb2, pool_pb2, pool_service_pb2
@@ -24,6 +24,7 @@ PAIRS = [
     (aio.Fleet, poolfleet.Fleet),
     (pools.Pools, face.Pools),
     (volumes.Volumes, face.Volumes),
+    (secrets.Secrets, face.Secrets),
     (operations.Operations, face.Operations),
     (inventory.Inventory, face.Inventory),
 ]

@@ -1,4 +1,7 @@
-"""An agent for tests of the command line: it holds pools, volumes and operations in memory, behind real gRPC."""
+"""An agent for tests of the command line: it holds pools, volumes and operations in memory, behind real gRPC.
+
+Longer than usual because it answers every call of the contract.
+"""
 
 # ruff: noqa: N802  (gRPC names the methods)
 from __future__ import annotations
@@ -20,6 +23,8 @@ from poolfleet.v1 import (
     operation_service_pb2,
     pool_pb2,
     pool_service_pb2,
+    secret_pb2,
+    secret_service_pb2,
     snapshot_pb2,
     volume_pb2,
     volume_service_pb2,
@@ -56,6 +61,7 @@ class LivingAgent(StubAgent):
         self.pools: dict[str, pool_pb2.Pool] = {}
         self.volumes: dict[tuple[str, str], volume_pb2.Volume] = {}
         self.disks: list[domain_disk_pb2.DomainDisk] = []
+        self.secrets: dict[str, secret_pb2.Secret] = {}
         self.operations: list[operation_pb2.Operation] = []
         self.age_s = 4
         for name in dir(self):
@@ -269,6 +275,41 @@ class LivingAgent(StubAgent):
         self._volume(request.pool, request.volume)
         operation = self._did("WIPE_VOLUME", request, request.pool, volume=request.volume, changed=True)
         return volume_service_pb2.WipeVolumeResponse(operation=operation)
+
+    async def SetSecret(self, request: Any) -> secret_service_pb2.SetSecretResponse:
+        spec = request.spec
+        word = f"{spec.usage_type}:{spec.usage_id}"
+        if not request.validate_only:
+            self.secrets[word] = secret_pb2.Secret(
+                uuid=spec.uuid or f"00000000-0000-4000-8000-{len(self.secrets):012x}",
+                usage_type=spec.usage_type,
+                usage_id=spec.usage_id,
+                description=spec.description,
+                private=spec.private,
+                ephemeral=spec.ephemeral,
+            )
+        operation = self._did("SET_SECRET", request, "", changed=True)
+        operation.secret = word
+        return secret_service_pb2.SetSecretResponse(operation=operation)
+
+    async def ListSecrets(self, request: Any) -> secret_service_pb2.ListSecretsResponse:
+        types = set(request.filter.usage_types)
+        found = [self.secrets[word] for word in sorted(self.secrets)]
+        listed = [secret for secret in found if not types or secret.usage_type in types]
+        return secret_service_pb2.ListSecretsResponse(secrets=listed, as_of=now())
+
+    async def DeleteSecret(self, request: Any) -> secret_service_pb2.DeleteSecretResponse:
+        ref = request.secret
+        words = {secret.uuid: word for word, secret in self.secrets.items()}
+        word = words.get(ref.uuid, f"{ref.usage_type}:{ref.usage_id}")
+        there = word in self.secrets
+        if not there and not request.allow_missing:
+            raise not_found("SECRET_NOT_FOUND", f"no secret {word} on this host")
+        if not request.validate_only:
+            self.secrets.pop(word, None)
+        operation = self._did("DELETE_SECRET", request, "", changed=there)
+        operation.secret = word
+        return secret_service_pb2.DeleteSecretResponse(operation=operation)
 
     async def ListDomainDisks(self, request: Any) -> inventory_service_pb2.ListDomainDisksResponse:
         wanted = request.filter

@@ -36,8 +36,9 @@ class Person:
         environment = {**poolfleet.environment, "TERM": "xterm-256color"}
         end = self.slave
         self.process = await asyncio.create_subprocess_exec(
-            POOLFLEET, *words, stdin=end, stdout=end, stderr=end, env=environment
-        )
+            # Of no terminal but this one: what is asked in secret would be asked of whoever runs the tests.
+            POOLFLEET, *words, stdin=end, stdout=end, stderr=end, env=environment, start_new_session=True,
+        )  # fmt: skip
         asyncio.get_running_loop().add_reader(self.master, self._read)
         return self.process
 
@@ -148,3 +149,18 @@ async def test_an_edit_that_is_refused_can_be_mended(
     person.types("y\n")
     assert await person.sees_the_end() == 0
     assert agent.sent("UpdatePool")[-1].update.xml.count("again") == 2
+
+
+async def test_a_secrets_value_is_asked_for_twice_and_does_not_show(
+    agent: LivingAgent, poolfleet: Terminal, person: Person
+) -> None:
+    await person.starts(poolfleet, "secret", "set", "ceph:client.a")
+    # What is typed before the last blank of a question is there is thrown away with what was typed ahead.
+    await person.reads(lambda seen: "Value: " in seen)
+    person.types("hunter2\n")
+    await person.reads(lambda seen: "Repeat for confirmation: " in seen)
+    person.types("hunter2\n")
+    assert await person.sees_the_end() == 0
+    assert agent.sent("SetSecret")[0].value == b"hunter2"
+    await person.reads(lambda seen: "secret ceph:client.a set" in seen)
+    assert "hunter2" not in person.seen

@@ -28,6 +28,7 @@ def test_reads_are_what_it_repeats() -> None:
         "ListDomainDisks",
         "GetOperation",
         "ListOperations",
+        "ListSecrets",
     }
 
 

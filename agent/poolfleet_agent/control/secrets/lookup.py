@@ -1,0 +1,53 @@
+"""Finding a secret, and who on this host refers to it."""
+
+from collections.abc import Iterator
+
+from poolfleet_agent.control.host import Host, require_complete
+from poolfleet_agent.control.in_use import shortened
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.pool import PoolFacts
+from poolfleet_agent.model.secret import SecretFacts, SecretRef, SecretUse
+
+
+async def find_secret(host: Host, ref: SecretRef) -> SecretFacts:
+    """Find a secret as libvirt has it: SECRET_NOT_FOUND."""
+    facts = await host.hypervisor.secrets.find(ref)
+    if facts is None:
+        raise secret_not_found(ref)
+    return facts
+
+
+def secret_not_found(ref: SecretRef) -> ModelError:
+    """SECRET_NOT_FOUND."""
+    return ModelError(Reason.SECRET_NOT_FOUND, f"no secret {ref} on this host", metadata={"secret": str(ref)})
+
+
+async def check_secret_not_in_use(host: Host, facts: SecretFacts) -> None:
+    """Refuse while a pool, a volume or a domain of this host refers to the secret: SECRET_IN_USE."""
+    host.registry.snapshot.require_loaded()
+    domains = await host.hypervisor.read_domain_secrets()
+    uses = [*_uses_of_storage(host), *domains.uses]
+    users = shortened(sorted({use.user for use in uses if facts.is_named_by(use.ref)}))
+    if users:
+        raise ModelError(
+            Reason.SECRET_IN_USE,
+            f"secret {facts.usage_type}:{facts.usage_id} is used by {users}",
+            metadata={"secret": facts.uuid, "users": users},
+        )
+    unread = [f"pool {name}: {error.message}" for name, error in host.registry.snapshot.never_read.items()]
+    require_complete([*unread, *domains.missing], f"secret {facts.usage_type}:{facts.usage_id}")
+
+
+def _uses_of_storage(host: Host) -> Iterator[SecretUse]:
+    for entry in host.registry.snapshot.pools.values():
+        for ref in _secrets_of_pool(host, entry.pool.facts):
+            yield SecretUse(f"pool {entry.pool.name}", ref)
+        for record in entry.volumes.values():
+            if record.facts.secret is not None:
+                yield SecretUse(f"volume {entry.pool.name}/{record.facts.name}", record.facts.secret)
+
+
+def _secrets_of_pool(host: Host, facts: PoolFacts) -> Iterator[SecretRef]:
+    for xml in (facts.xml, facts.inactive_xml):
+        if xml:
+            yield from host.hypervisor.documents.pool_secrets(xml)

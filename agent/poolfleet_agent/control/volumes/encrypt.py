@@ -1,0 +1,64 @@
+"""What encrypted volumes need beyond others: their secret, and another try where qemu-img could not measure."""
+
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random
+
+from poolfleet_agent.control.host import Host
+from poolfleet_agent.control.secrets.lookup import find_secret
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.secret import VOLUME_USAGE, SecretFacts, SecretRef, SecretValue
+from poolfleet_agent.model.volume import VolumeDefinition
+
+MOST_TRIES = 12
+"""qemu-img measures how fast it hashes, and gives up where the clock does not move meanwhile: on a fast machine one
+time in four, and the next time as likely as before."""
+
+
+def trying(definition: VolumeDefinition) -> AsyncRetrying:
+    """Have a volume created, an encrypted one again where qemu-img could not measure: there is no other cure."""
+    return AsyncRetrying(
+        retry=retry_if_exception(_could_not_measure),
+        stop=stop_after_attempt(1 if definition.encryption is None else MOST_TRIES),
+        wait=wait_random(0, 0.1),
+        reraise=True,
+    )
+
+
+def _could_not_measure(error: BaseException) -> bool:
+    return isinstance(error, ModelError) and error.reason is Reason.RESOURCE_BUSY
+
+
+async def check_secret(host: Host, definition: VolumeDefinition, *, made_here: bool) -> None:
+    """Refuse a secret that cannot be the volume's passphrase: SECRET_NOT_FOUND, SECRET_NOT_USABLE.
+
+    made_here: the agent has to read it, which libvirt refuses where it is private.
+    """
+    ref = _secret_of(definition)
+    if ref is None:
+        return
+    facts = await find_secret(host, ref)
+    if facts.usage_type != VOLUME_USAGE:
+        raise _not_usable(facts, f"is of usage {facts.usage_type}, and a volume's must be of usage {VOLUME_USAGE}")
+    if made_here and facts.private:
+        raise _not_usable(
+            facts,
+            "is private, so that libvirt gives it to nobody, and libvirt itself cannot write to this share, whose"
+            " server takes root for nobody; delete it and set it as not private, or export with no_root_squash",
+        )
+
+
+async def passphrase(host: Host, definition: VolumeDefinition) -> SecretValue | None:
+    """What the agent's own program encrypts with; None: it is not to: SECRET_NOT_FOUND, SECRET_NOT_USABLE."""
+    ref = _secret_of(definition)
+    if ref is None:
+        return None
+    facts = await find_secret(host, ref)
+    return await host.hypervisor.secrets.value(facts.uuid)
+
+
+def _secret_of(definition: VolumeDefinition) -> SecretRef | None:
+    return definition.encryption.secret if definition.encryption is not None else None
+
+
+def _not_usable(facts: SecretFacts, why: str) -> ModelError:
+    metadata = {"secret": facts.uuid}
+    return ModelError(Reason.SECRET_NOT_USABLE, f"secret {facts.usage_type}:{facts.usage_id} {why}", metadata=metadata)
