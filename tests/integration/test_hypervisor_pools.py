@@ -254,7 +254,7 @@ async def test_errors_of_pools_have_reasons(hypervisor: Libvirt, folder: Path) -
         (
             "<capacity>1</capacity><target><format type='qcow2'/><encryption format='luks'><secret type='passphrase' "
             "uuid='11111111-1111-1111-1111-111111111111'/></encryption></target>",
-            Reason.INVALID_FIELD,
+            Reason.SECRET_NOT_FOUND,
         ),
     ],
 )
