@@ -133,6 +133,7 @@ def server_digest(lab: Lab, name: str) -> str:
     return lab.server.ssh(f"sha256sum {FOLDER}/{shlex.quote(name)}", timeout_s=CREATE_LIMIT_S).split()[0]
 
 
+@pytest.mark.full
 def test_a_host_that_believes_the_name_free_neither_overwrites_nor_deletes_a_clone(
     healthy: Lab, agents: dict[str, AgentClient]
 ) -> None:

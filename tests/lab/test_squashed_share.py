@@ -38,6 +38,7 @@ def test_volumes_are_created_and_deleted_where_virsh_cannot(healthy: Lab, agent:
     assert files(healthy) == []
 
 
+@pytest.mark.full
 def test_volumes_are_cloned_where_virsh_cannot(healthy: Lab, agent: AgentClient) -> None:
     agent.pools.ensure(share("squashed"), autostart=False)
     agent.pools.ensure(local(), autostart=False)
@@ -51,7 +52,8 @@ def test_volumes_are_cloned_where_virsh_cannot(healthy: Lab, agent: AgentClient)
     assert files(healthy) == [f"libvirt-qemu 600 {name}" for name in ("linked", "qcow2", "raw", "src")]
 
 
-@pytest.mark.parametrize("version", [pytest.param("3", marks=pytest.mark.full), "4.2"])
+@pytest.mark.full
+@pytest.mark.parametrize("version", ["3", "4.2"])
 @pytest.mark.parametrize("volume_format", ["raw", "qcow2"])
 def test_volumes_are_resized_where_virsh_cannot(
     healthy: Lab, agent: AgentClient, version: str, volume_format: str
@@ -69,7 +71,8 @@ def test_volumes_are_resized_where_virsh_cannot(
     agent.volumes.delete("squashed", "v")
 
 
-@pytest.mark.parametrize("version", [pytest.param("3", marks=pytest.mark.full), "4.2"])
+@pytest.mark.full
+@pytest.mark.parametrize("version", ["3", "4.2"])
 @pytest.mark.parametrize("volume_format", ["raw", "qcow2"])
 def test_volumes_are_wiped_where_virsh_cannot(
     healthy: Lab, agent: AgentClient, version: str, volume_format: str
