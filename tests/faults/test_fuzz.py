@@ -118,6 +118,8 @@ class FuzzedHost:
             "usage_types": ["volume", "ceph"],
             "usage_id": ["k", "other"],
             "VolumeEncryption.format": ["", "luks", "default"],
+            "compat": ["", "", "0.10", "1.1", "9"],
+            "features": ["lazy_refcounts", "extended_l2"],
         }
         return Vocabulary(words, _NEEDED)
 

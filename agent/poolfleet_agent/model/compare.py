@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from poolfleet_agent.model.image_options import DEFAULT_CLUSTER_BYTES, QCOW2, ImageOptions
 from poolfleet_agent.model.pool import OWN_TARGET_POOL_TYPES, TARGETLESS_POOL_TYPES, Permissions, PoolDefinition
 from poolfleet_agent.model.pool_source import PoolSource
 from poolfleet_agent.model.volume import VolumeDefinition, VolumeFacts
@@ -128,3 +129,18 @@ def _volume_differences(asked: VolumeDefinition, have: VolumeFacts) -> Iterator[
     # By which secret libvirt soon forgets, and nothing else tells.
     if asked.encryption is not None and asked.encryption.format != have.encryption:
         yield "encryption.format"
+    if asked.format in {None, have.format}:
+        yield from _option_differences(asked.options, have)
+
+
+def _option_differences(asked: ImageOptions, have: VolumeFacts) -> Iterator[str]:
+    """Compare how images are laid out; that one is without copy-on-write nothing tells. What libvirt does not say of a
+    qcow2 image is as qemu-img has made it of old."""
+    is_qcow2 = have.format == QCOW2
+    if asked.compat and asked.compat != (have.compat or ("0.10" if is_qcow2 else "")):
+        yield "compat"
+    have_bytes = have.cluster_size_bytes or (DEFAULT_CLUSTER_BYTES if is_qcow2 else None)
+    if asked.cluster_size_bytes not in {None, have_bytes}:
+        yield "cluster_size_bytes"
+    if not set(asked.features) <= set(have.features):
+        yield "features"

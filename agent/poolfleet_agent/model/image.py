@@ -1,8 +1,9 @@
 """A volume's file that is made, changed or read by a program of our own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from poolfleet_agent.model.capacity import bytes_at_once
+from poolfleet_agent.model.image_options import PLAIN, QCOW2, ImageOptions, made_compat
 from poolfleet_agent.model.secret import SecretValue
 from poolfleet_agent.model.volume import BackingStore, VolumeDefinition
 
@@ -41,6 +42,7 @@ class NewImage:
     backing_store: BackingStore | None = None
     device: str = ""
     passphrase: SecretValue | None = None
+    options: ImageOptions = PLAIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +112,7 @@ def image_of(
             allocated=at_once_bytes > 0,
             device=device,
         )
+    options = definition.options
     return NewImage(
         path=path,
         format=LUKS if is_raw else made_format,
@@ -118,6 +121,7 @@ def image_of(
         backing_store=definition.backing_store,
         device=device,
         passphrase=passphrase,
+        options=replace(options, compat=made_compat(options)) if made_format == QCOW2 else options,
     )
 
 

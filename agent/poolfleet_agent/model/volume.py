@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from poolfleet_agent.model.image_options import PLAIN, ImageOptions
 from poolfleet_agent.model.pool import Permissions
 from poolfleet_agent.model.secret import SecretRef
 
@@ -33,6 +34,7 @@ class VolumeDefinition:
     backing_store: BackingStore | None = None
     permissions: Permissions | None = None
     encryption: VolumeEncryption | None = None
+    options: ImageOptions = PLAIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,12 @@
 import json
 import posixpath
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.image import LUKS, PREALLOCATED_FORMATS, ImageFile, Layer, NewImage, SourceImage
+from poolfleet_agent.model.image_options import ImageOptions
 from poolfleet_agent.model.ports.images import JobListener
 from poolfleet_agent.model.resizing import Resizing
 from poolfleet_agent.model.share_user import ShareUser
@@ -93,7 +94,7 @@ def create_arguments(image: NewImage) -> list[str]:
 
     A passphrase comes by standard input: everybody may read the words of a command.
     """
-    options: list[str] = []
+    options = [*_layout(image.options)]
     if image.format in PREALLOCATED_FORMATS | {LUKS}:
         options.append(f"preallocation={'falloc' if image.allocated else 'off'}")
     if image.format == "vpc":  # it would be as large as the geometry of some disk
@@ -123,6 +124,17 @@ def copy_arguments(source: SourceImage, target: NewImage) -> list[str]:
     forced = ["-U"] if source.forced else []
     into = ["-n", "--target-is-zero", "-t", "writeback", "-O", target.format]
     return ["convert", "-p", *forced, *into, "--", _described(source), _own_name(target.path)]
+
+
+def _layout(options: ImageOptions) -> Iterator[str]:
+    if options.compat:
+        yield f"compat={options.compat}"
+    if options.cluster_size_bytes is not None:
+        yield f"cluster_size={options.cluster_size_bytes}"
+    if options.nocow:
+        yield "nocow=on"
+    for feature in options.features:
+        yield f"{feature}=on"
 
 
 def resize_arguments(path: str, change: Resizing) -> list[str]:

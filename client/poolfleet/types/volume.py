@@ -58,6 +58,14 @@ class VolumeSpec:
     permissions: Permissions | None = None
     encryption: VolumeEncryption | None = None
     """None: none. Of an encrypted volume nothing but the header is allocated at once."""
+    compat: str = ""
+    """qcow2's compatibility level, `0.10` or `1.1`; empty: libvirt's default, 1.1 where features are asked for."""
+    features: tuple[str, ...] = ()
+    """qcow2's, in libvirt's spelling: `lazy_refcounts`, `extended_l2`."""
+    cluster_size_bytes: int | None = None
+    """qcow2's: a power of two between 512 and 2 MiB; None: 64 KiB."""
+    nocow: bool = False
+    """Without copy-on-write of the file system's own: raw and qcow2 on btrfs."""
     xml: str = ""
     """libvirt's own document, passed on untouched."""
 

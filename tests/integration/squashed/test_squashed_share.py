@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import stat
 import subprocess
@@ -103,6 +104,36 @@ if os.geteuid() == 0:
         facts = (share.files / "v").stat()
         assert (facts.st_size, facts.st_blocks * 512) == (size_bytes, allocated_bytes)
         assert not (await client.volumes.create("far", volume(**asked))).changed
+
+    def layout(path: Path) -> dict[str, Any]:
+        command = ["qemu-img", "info", "--output=json", str(path)]
+        found: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        return {key: found.get(key) for key in ("format", "virtual-size", "cluster-size", "format-specific")}
+
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            {},
+            {"compat": "0.10", "cluster_size_bytes": 4096},
+            {"compat": "1.1", "nocow": True},
+            {"features": ("lazy_refcounts", "extended_l2"), "cluster_size_bytes": 131072},
+        ],
+    )
+    async def test_an_image_is_laid_out_as_libvirt_does_it(
+        client: AgentClient, host: EmbeddedHost, share: SquashedShare, asked: dict[str, Any]
+    ) -> None:
+        near = host.pools_dir / "near"
+        await client.pools.ensure(PoolSpec.dir("near", target=str(near)))
+        for pool in ("near", "far"):
+            await client.volumes.create(pool, volume(format="qcow2", **asked))
+        assert layout(share.files / "v") == layout(near / "v")
+        assert not (await client.volumes.create("far", volume(format="qcow2", **asked))).changed
+        await client.volumes.delete("near", "v")
+
+    async def test_a_raw_file_there_cannot_be_without_copy_on_write(client: AgentClient, share: SquashedShare) -> None:
+        with pytest.raises(Unsupported, match="btrfs"):
+            await client.volumes.create("far", volume(nocow=True))
+        assert names(share) == []
 
     async def secret_for_volumes(client: AgentClient, **stated: Any) -> SecretRef:
         made = (await client.secrets.set(SecretSpec("volume", "far", **stated), "correct horse")).result

@@ -10,7 +10,7 @@ from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.pools.refresh import require_active
 from poolfleet_agent.control.report import Report
 from poolfleet_agent.control.volumes.encrypt import check_secret, trying
-from poolfleet_agent.control.volumes.make import check_owner, make_volume
+from poolfleet_agent.control.volumes.make import check_nocow, check_owner, make_volume
 from poolfleet_agent.control.volumes.new import NewVolume
 from poolfleet_agent.control.volumes.reserve import Held
 from poolfleet_agent.control.volumes.space import Promises
@@ -62,6 +62,7 @@ class CreateVolume(Mutation):
         await check_secret(self.host, self.definition, made_here=made_here)
         if made_here:
             check_owner(entry, self.definition.permissions, acting.user)
+            check_nocow(entry, self.definition)
 
         async def perform(report: Report) -> Outcome:
             return await new.made(lambda held: self._make(new, held, report), report)

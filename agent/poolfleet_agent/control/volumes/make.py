@@ -61,6 +61,14 @@ def check_owner(entry: PoolEntry, permissions: Permissions | None, user: ShareUs
     )
 
 
+def check_nocow(entry: PoolEntry, definition: VolumeDefinition) -> None:
+    """Refuse a raw file without copy-on-write where it cannot be, as libvirt does: NOT_SUPPORTED_HERE."""
+    if definition.options.nocow and definition.encryption is None and definition.format in {None, "raw"}:
+        message = f"pool {entry.pool.name} is on a share, and only files on btrfs can be without copy-on-write"
+        metadata = {"pool": entry.pool.name, "what": message}
+        raise ModelError(Reason.NOT_SUPPORTED_HERE, message, metadata=metadata)
+
+
 async def make_volume(
     host: Host, acting: Acting, entry: PoolEntry, definition: VolumeDefinition, report: Report
 ) -> None:

@@ -9,6 +9,7 @@ from poolfleet_agent.hypervisor.xml import document
 from poolfleet_agent.hypervisor.xml.document import attribute, only, text
 from poolfleet_agent.hypervisor.xml.secrets import secret_refs
 from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.image_options import ImageOptions
 from poolfleet_agent.model.volume import BackingStore, VolumeDefinition, VolumeEncryption, VolumeFacts
 
 _LARGEST_BYTES = 2**63 - 1
@@ -30,6 +31,7 @@ def parse_volume(xml: str) -> VolumeDefinition:
         backing_store=_backing_store(root),
         permissions=document.permissions(target),
         encryption=_encryption(target),
+        options=_options(target),
     )
 
 
@@ -40,14 +42,16 @@ def render_volume(definition: VolumeDefinition) -> str:
     for tag, size_bytes in (("capacity", definition.capacity_bytes), ("allocation", definition.allocation_bytes)):
         if size_bytes is not None:
             document.append(root, tag, str(size_bytes)).set("unit", "bytes")
-    if (definition.format, definition.permissions, definition.encryption) != (None, None, None):
-        target = ET.SubElement(root, "target")
-        if definition.format is not None:
-            ET.SubElement(target, "format").set("type", definition.format)
-        if definition.permissions is not None:
-            document.append_permissions(target, definition.permissions)
-        if definition.encryption is not None:
-            _append_encryption(target, definition.encryption)
+    target = ET.Element("target")
+    if definition.format is not None:
+        ET.SubElement(target, "format").set("type", definition.format)
+    if definition.permissions is not None:
+        document.append_permissions(target, definition.permissions)
+    if definition.encryption is not None:
+        _append_encryption(target, definition.encryption)
+    _append_options(target, definition.options)
+    if len(target):
+        root.append(target)
     if definition.backing_store is not None:
         backing = ET.SubElement(root, "backingStore")
         document.append(backing, "path", definition.backing_store.path)
@@ -60,8 +64,8 @@ def parse_facts(pool: str, xml: str) -> VolumeFacts:
     """Read libvirt's own description of a volume of `pool`; the answer is without the document."""
     root = document.read(xml, "volume")
     target = only(root, "target")
-    features = only(target, "features")
     encryption = _encryption(target)
+    options = _options(target)
     timestamps = only(target, "timestamps")
     modified_at, born_at = text(timestamps, "mtime"), text(timestamps, "btime")
     path = text(target, "path") or ""
@@ -82,9 +86,9 @@ def parse_facts(pool: str, xml: str) -> VolumeFacts:
         modified_at_s=None if modified_at is None else float(modified_at),
         # 0: the file system does not say.
         born_at_s=float(born_at or 0) or None,
-        compat=text(target, "compat") or "",
-        features=() if features is None else tuple(feature.tag for feature in features),
-        cluster_size_bytes=_size_bytes(target, "clusterSize"),
+        compat=options.compat,
+        features=options.features,
+        cluster_size_bytes=options.cluster_size_bytes,
         encryption=sys.intern(encryption.format) if encryption is not None else "",
         secret=encryption.secret if encryption is not None else None,
     )
@@ -108,6 +112,29 @@ def _append_encryption(target: Element, stated: VolumeEncryption) -> None:
     if (ref := stated.secret) is not None:
         named = {"uuid": ref.uuid} if ref.uuid else {"usage": ref.usage_id}
         ET.SubElement(element, "secret", {"type": "passphrase", **named})
+
+
+def _options(target: Element | None) -> ImageOptions:
+    features = only(target, "features")
+    return ImageOptions(
+        compat=text(target, "compat") or "",
+        cluster_size_bytes=_size_bytes(target, "clusterSize"),
+        features=() if features is None else tuple(feature.tag for feature in features),
+        nocow=only(target, "nocow") is not None,
+    )
+
+
+def _append_options(target: Element, options: ImageOptions) -> None:
+    if options.compat:
+        document.append(target, "compat", options.compat)
+    if options.cluster_size_bytes is not None:
+        document.append(target, "clusterSize", str(options.cluster_size_bytes)).set("unit", "B")
+    if options.nocow:
+        ET.SubElement(target, "nocow")
+    if options.features:
+        features = ET.SubElement(target, "features")
+        for feature in options.features:
+            ET.SubElement(features, feature)
 
 
 def _size_bytes(parent: Element | None, tag: str) -> int | None:

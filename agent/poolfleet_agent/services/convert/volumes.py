@@ -3,6 +3,7 @@
 from poolfleet.v1 import volume_pb2, volume_service_pb2
 from poolfleet_agent.model.errors import invalid_field
 from poolfleet_agent.model.image import LUKS
+from poolfleet_agent.model.image_options import ImageOptions, check_options
 from poolfleet_agent.model.resizing import NewSize
 from poolfleet_agent.model.secret import VOLUME_USAGE
 from poolfleet_agent.model.volume import BackingStore, VolumeDefinition, VolumeEncryption, VolumeFacts
@@ -35,6 +36,13 @@ def definition_from(spec: volume_pb2.VolumeSpec) -> VolumeDefinition:
         backing = BackingStore(path=spec.backing_store.path, format=spec.backing_store.format)
     elif source_format == "qcow2" and spec.capacity_bytes == 0:
         raise invalid_field("spec.capacity_bytes", "must be positive for qcow2")
+    options = ImageOptions(
+        compat=spec.compat,
+        cluster_size_bytes=spec.cluster_size_bytes if spec.HasField("cluster_size_bytes") else None,
+        features=tuple(spec.features),
+        nocow=spec.nocow,
+    )
+    check_options("spec", source_format, options)
     has_permissions = spec.HasField("permissions")
     return VolumeDefinition(
         name=spec.name,
@@ -44,6 +52,7 @@ def definition_from(spec: volume_pb2.VolumeSpec) -> VolumeDefinition:
         backing_store=backing,
         permissions=permissions_from("spec.permissions", spec.permissions) if has_permissions else None,
         encryption=_encryption_from(spec.encryption) if spec.HasField("encryption") else None,
+        options=options,
     )
 
 

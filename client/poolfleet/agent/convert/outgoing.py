@@ -149,6 +149,10 @@ def volume_spec(spec: VolumeSpec) -> volume_pb2.VolumeSpec:
         backing_store=volume_pb2.BackingStore(path=backing.path, format=backing.format) if backing else None,
         permissions=_permissions(spec.permissions),
         encryption=_encryption(spec.encryption),
+        compat=spec.compat,
+        features=spec.features,
+        cluster_size_bytes=spec.cluster_size_bytes,
+        nocow=spec.nocow,
     )
 
 

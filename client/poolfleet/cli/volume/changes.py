@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
-from xml.etree import ElementTree as ET
 
 import typer
 
@@ -19,6 +18,7 @@ from poolfleet.cli.verbs import changes, choice
 from poolfleet.cli.volume.options import AllowInUse
 from poolfleet.cli.volume.permissions import Group, Mode, Owner, permissions
 from poolfleet.cli.volume.reads import VolumeArgument, app
+from poolfleet.cli.volume.volume_xml import volume_xml
 
 if TYPE_CHECKING:
     from poolfleet.agent.client import AgentClient
@@ -36,6 +36,7 @@ _SIZE = typer.Argument(metavar="CAPACITY", help="Size that a guest sees, such as
     "create",
     "poolfleet volume create vm_data/web1.qcow2 20G --format qcow2",
     "poolfleet volume create vm_data/web2.qcow2 20G --format qcow2 --backing vm_data/base.qcow2",
+    "poolfleet volume create vm_data/web4.qcow2 20G --format qcow2 --feature extended_l2 --cluster-size 128K",
     "poolfleet volume create kvm7:local/scratch.img 512M --allocation 0",
     "poolfleet volume create vm_data/web3.img 20G --secret /vm_data/web3.img",
 )
@@ -59,6 +60,14 @@ async def create_volume(
     secret: Annotated[
         str | None, choice("--secret", about="Encrypt it (luks) with this secret for volumes: its id, or UUID.")
     ] = None,
+    compat: Annotated[str, choice("--compat", about="qcow2's compatibility level: 0.10 or 1.1.")] = "",
+    feature: Annotated[
+        list[str] | None, choice("--feature", about="Of qcow2: lazy_refcounts, extended_l2; may be repeated.")
+    ] = None,
+    cluster_size: Annotated[
+        str | None, choice("--cluster-size", about="qcow2's, such as 128K.", metavar="SIZE")
+    ] = None,
+    nocow: Annotated[bool, typer.Option("--nocow", help="Without copy-on-write of btrfs.")] = False,
     file: File = None,
     print_xml: Annotated[bool, typer.Option("--print-xml", help="Print libvirt's XML and create nothing.")] = False,
 ) -> ExitCode:
@@ -66,7 +75,7 @@ async def create_volume(
     from poolfleet.types.volume import BackingStore, VolumeEncryption, VolumeSpec
 
     if file is not None:
-        if capacity or allocation or backing or mode or secret:
+        if capacity or allocation or backing or mode or secret or compat or feature or cluster_size or nocow:
             raise UsageError("--file holds the whole description: leave the other options out")
         spec = VolumeSpec.from_xml(document(file))
         volume = volume if "/" in volume else f"{volume}/{spec.name}"
@@ -84,11 +93,15 @@ async def create_volume(
             backing_store=BackingStore(path=backing, format=backing_format) if backing else None,
             permissions=permissions(mode, owner, group),
             encryption=VolumeEncryption(secret=volume_secret_ref(secret)) if secret else None,
+            compat=compat,
+            features=tuple(feature or ()),
+            cluster_size_bytes=None if cluster_size is None else size_bytes(cluster_size),
+            nocow=nocow,
         )
     elif spec.name != word.volume:
         raise UsageError(f"{file} describes volume {spec.name}, not {word.volume}")
     if print_xml:
-        typer.echo(_xml(spec))
+        typer.echo(volume_xml(spec))
         return ExitCode.OK
 
     async def ask(client: AgentClient, asked: Asked) -> Operation:
@@ -118,37 +131,6 @@ async def _on_its_backing(client: AgentClient, pool: str, spec: VolumeSpec) -> V
     return replace(
         spec, backing_store=replace(backing, path=word.path or found.path, format=backing.format or found.format)
     )
-
-
-def _xml(spec: VolumeSpec) -> str:
-    if spec.xml:
-        return spec.xml
-    volume = ET.Element("volume")
-    ET.SubElement(volume, "name").text = spec.name
-    ET.SubElement(volume, "capacity").text = str(spec.capacity_bytes)
-    if spec.allocation_bytes is not None:
-        ET.SubElement(volume, "allocation").text = str(spec.allocation_bytes)
-    target = ET.SubElement(volume, "target")
-    ET.SubElement(target, "format", type=spec.format)
-    if spec.permissions:
-        permissions = ET.SubElement(target, "permissions")
-        for name, value in (("owner", spec.permissions.owner), ("group", spec.permissions.group)):
-            if value is not None:
-                ET.SubElement(permissions, name).text = str(value)
-        if spec.permissions.mode is not None:
-            ET.SubElement(permissions, "mode").text = f"{spec.permissions.mode:04o}"
-    if spec.encryption:
-        ref = spec.encryption.secret
-        encryption = ET.SubElement(target, "encryption", format=spec.encryption.format)
-        named = {"uuid": ref.uuid} if ref.uuid else {"usage": ref.usage_id}
-        ET.SubElement(encryption, "secret", {"type": "passphrase", **named})
-    if spec.backing_store:
-        backing = ET.SubElement(volume, "backingStore")
-        ET.SubElement(backing, "path").text = spec.backing_store.path
-        if spec.backing_store.format:
-            ET.SubElement(backing, "format", type=spec.backing_store.format)
-    ET.indent(volume)
-    return ET.tostring(volume, encoding="unicode")
 
 
 @changes(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from poolfleet_agent.hypervisor.documents import LibvirtDocuments
 from poolfleet_agent.hypervisor.xml.volumes import parse_facts
 from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.image_options import FEATURES, ImageOptions
 from poolfleet_agent.model.pool import Permissions
 from poolfleet_agent.model.volume import BackingStore, VolumeDefinition, VolumeFacts
 from tests.pool_definitions import permissions, words
@@ -18,6 +19,13 @@ from tests.pool_definitions import permissions, words
 documents = LibvirtDocuments()
 
 sizes = st.none() | st.integers(0, 2**63 - 1)
+options = st.builds(
+    ImageOptions,
+    compat=st.just("") | words,
+    cluster_size_bytes=sizes,
+    features=st.lists(st.sampled_from(sorted(FEATURES)), unique=True).map(tuple),
+    nocow=st.booleans(),
+)
 definitions = st.builds(
     VolumeDefinition,
     name=words,
@@ -26,6 +34,7 @@ definitions = st.builds(
     allocation_bytes=sizes,
     backing_store=st.none() | st.builds(BackingStore, path=words, format=st.just("") | words),
     permissions=permissions,
+    options=options,
 )
 
 
