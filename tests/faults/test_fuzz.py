@@ -118,6 +118,7 @@ class FuzzedHost:
             "usage_types": ["volume", "ceph"],
             "usage_id": ["k", "other"],
             "VolumeEncryption.format": ["", "luks", "default"],
+            "preallocation": [*([""] * 4), "metadata", "falloc", "full", "x"],
             "compat": ["", "", "0.10", "1.1", "9"],
             "features": ["lazy_refcounts", "extended_l2"],
         }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +14,13 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import poolfleet
-from poolfleet import PoolSpec, Volume, VolumeSpec
+from poolfleet import PoolSpec, SecretRef, SecretSpec, Volume, VolumeEncryption, VolumeSpec
+from poolfleet.aio import AgentClient as AsyncAgentClient
+from poolfleet.types.operation import OperationState
+from poolfleet.types.volume import BackingStore, Permissions
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.libvirtd import EmbeddedLibvirtd
+from tests.slow_qemu_img import SlowQemuImg
 
 MIB = 1 << 20
 
@@ -149,3 +155,123 @@ def test_a_layout_that_there_is_not_names_its_field(
         agent.volumes.create("vms", spec(**stated))
     assert (refused.value.reason, refused.value.metadata["field"]) == ("INVALID_FIELD", field)
     assert list(folder.iterdir()) == []
+
+
+def taken_bytes(path: Path) -> int:
+    return path.stat().st_blocks * 512
+
+
+@pytest.mark.parametrize(
+    ("volume_format", "kind", "least_bytes", "most_bytes"),
+    [
+        ("qcow2", "metadata", 266240, MIB),
+        ("qcow2", "falloc", 4 * MIB, 5 * MIB),
+        ("qcow2", "full", 4 * MIB, 5 * MIB),
+        ("raw", "falloc", 4 * MIB, 4 * MIB),
+        ("raw", "full", 4 * MIB, 4 * MIB),
+    ],
+)
+def test_a_file_is_preallocated(
+    agent: poolfleet.AgentClient,
+    module_host: EmbeddedHost,
+    folder: Path,
+    volume_format: str,
+    kind: str,
+    least_bytes: int,
+    most_bytes: int,
+) -> None:
+    made = agent.volumes.create("vms", spec(volume_format=volume_format), preallocation=kind)
+    assert isinstance(made.result, Volume)
+    assert (made.result.format, made.result.capacity_bytes) == (volume_format, 4 * MIB)
+    assert least_bytes <= taken_bytes(folder / "v") <= most_bytes
+    # Nothing else is there, and libvirt knows it.
+    assert [path.name for path in folder.iterdir()] == ["v"]
+    shown = virsh(module_host, "vol-info", "--bytes", "--physical", "--pool", "vms", "v")
+    assert str((folder / "v").stat().st_size) in shown
+    facts = (folder / "v").stat()
+    assert (facts.st_uid, facts.st_gid, facts.st_mode & 0o7777) == (os.getuid(), os.getgid(), 0o600)
+    assert not agent.volumes.create("vms", spec(volume_format=volume_format), preallocation=kind).changed
+
+
+@pytest.mark.parametrize(("allocation", "whole"), [("<allocation>0</allocation>", False), ("", True)])
+def test_a_document_is_preallocated_as_virsh_does_it(
+    agent: poolfleet.AgentClient, module_host: EmbeddedHost, folder: Path, allocation: str, whole: bool
+) -> None:
+    document = (
+        f"<volume><name>NAME</name><capacity>{4 * MIB}</capacity>{allocation}"
+        "<target><format type='qcow2'/></target></volume>"
+    )
+    agent.volumes.create("vms", VolumeSpec.from_xml(document.replace("NAME", "ours")), preallocation="metadata")
+    (module_host.root / "v.xml").write_text(document.replace("NAME", "theirs"))
+    virsh(module_host, "vol-create", "vms", str(module_host.root / "v.xml"), "--prealloc-metadata")
+    assert taken_bytes(folder / "ours") == taken_bytes(folder / "theirs")
+    assert (taken_bytes(folder / "ours") > 4 * MIB) is whole
+    assert image_info(folder / "ours")["format-specific"] == image_info(folder / "theirs")["format-specific"]
+
+
+def test_a_preallocated_file_belongs_to_whom_it_shall(agent: poolfleet.AgentClient, folder: Path) -> None:
+    # Only root can give files away.
+    owner, group = (1234, 107) if os.geteuid() == 0 else (os.getuid(), os.getgid())
+    permissions = Permissions(mode=0o640, owner=owner, group=group)
+    agent.volumes.create("vms", spec(permissions=permissions), preallocation="metadata")
+    facts = (folder / "v").stat()
+    assert (facts.st_uid, facts.st_gid, facts.st_mode & 0o7777) == (owner, group, 0o640)
+    assert not agent.volumes.create("vms", spec(permissions=permissions)).changed
+
+
+@pytest.mark.parametrize(("volume_format", "image_format"), [("raw", "luks"), ("qcow2", "qcow2")])
+def test_an_encrypted_volume_is_preallocated(
+    agent: poolfleet.AgentClient, folder: Path, volume_format: str, image_format: str
+) -> None:
+    agent.secrets.set(SecretSpec("volume", "k"), "correct horse")
+    secret = SecretRef(usage_type="volume", usage_id="k")
+    asked = spec(volume_format=volume_format, encryption=VolumeEncryption(secret=secret))
+    agent.volumes.create("vms", asked, preallocation="falloc")
+    info = image_info(folder / "v")
+    assert (info["format"], info["encrypted"]) == (image_format, True)
+    assert taken_bytes(folder / "v") >= 4 * MIB
+    agent.secrets.delete(secret, allow_in_use=True)
+
+
+def test_what_is_preallocated_has_to_fit(agent: poolfleet.AgentClient, folder: Path) -> None:
+    huge = VolumeSpec("v", capacity_bytes=1 << 45, format="qcow2")
+    with pytest.raises(poolfleet.ResourceExhausted) as full:
+        agent.volumes.create("vms", huge, preallocation="falloc")
+    assert full.value.reason == "NO_SPACE"
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("stated", "kind"),
+    [
+        ({}, "some"),
+        ({"volume_format": "raw"}, "metadata"),
+        ({"volume_format": "raw", "allocation_bytes": 0}, "full"),
+        ({"backing_store": BackingStore(path="/base")}, "metadata"),
+    ],
+)
+def test_a_preallocation_that_there_is_not_names_its_field(
+    agent: poolfleet.AgentClient, folder: Path, stated: Any, kind: str
+) -> None:
+    with pytest.raises(poolfleet.InvalidArgument) as refused:
+        agent.volumes.create("vms", spec(**stated), preallocation=kind)
+    assert (refused.value.reason, refused.value.metadata["field"]) == ("INVALID_FIELD", "preallocation")
+
+
+async def test_a_preallocation_that_is_cancelled_ends_at_once_and_leaves_nothing(
+    slow_host: tuple[EmbeddedHost, SlowQemuImg],
+) -> None:
+    host, slow = slow_host
+    target = host.pools_dir / "vms"
+    async with AsyncAgentClient(host.agent.target) as client:
+        await client.pools.ensure(PoolSpec.dir("vms", target=str(target)))
+        slow.hold("after")
+        begun = await client.volumes.create("vms", spec(volume_format="raw"), preallocation="full", wait=False)
+        assert begun.cancellable
+        await asyncio.to_thread(slow.wait_standing)
+        assert {path.name for path in target.iterdir()} == {f".poolfleet-new.{begun.id}", ".poolfleet-reserve.v"}
+        await client.operations.cancel(begun.id)
+        with pytest.raises(poolfleet.Cancelled):
+            await client.operations.wait(begun.id, timeout_s=30)
+        assert (await client.operations.get(begun.id)).state is OperationState.CANCELLED
+        assert list(target.iterdir()) == []

@@ -213,11 +213,19 @@ class Libvirt:
         )
 
     async def create_volume(
-        self, pool: str, xml: str, *, server: str | None, proven: Callable[[], None] | None = None
+        self,
+        pool: str,
+        xml: str,
+        *,
+        server: str | None,
+        proven: Callable[[], None] | None = None,
+        preallocate: bool = False,
     ) -> VolumeFacts:
         """Create a volume: VOLUME_EXISTS, FULL, …"""
         subject = Subject(pool, self.documents.parse_volume(xml).name, on_network=server is not None)
-        return await self._work(lambda connection: volumes.create(connection, pool, xml), subject, server, proven)
+        return await self._work(
+            lambda connection: volumes.create(connection, pool, xml, preallocate=preallocate), subject, server, proven
+        )
 
     async def clone_volume(
         self,

@@ -51,9 +51,10 @@ def read(connection: libvirt.virConnect, pool: str, name: str) -> VolumeFacts:
     return _described(pool, connection.storagePoolLookupByName(pool).storageVolLookupByName(name))
 
 
-def create(connection: libvirt.virConnect, pool: str, xml: str) -> VolumeFacts:
+def create(connection: libvirt.virConnect, pool: str, xml: str, *, preallocate: bool) -> VolumeFacts:
     """Create a volume; the answer has its XML."""
-    return _described(pool, connection.storagePoolLookupByName(pool).createXML(xml, 0))
+    flags = libvirt.VIR_STORAGE_VOL_CREATE_PREALLOC_METADATA if preallocate else 0
+    return _described(pool, connection.storagePoolLookupByName(pool).createXML(xml, flags))
 
 
 def clone(connection: libvirt.virConnect, pool: str, xml: str, source: tuple[str, str]) -> VolumeFacts:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from poolfleet_agent.model.capacity import bytes_at_once
+from poolfleet_agent.model.capacity import LARGEST_LUKS_HEADER_BYTES, bytes_at_once
 from poolfleet_agent.model.image_options import PLAIN, QCOW2, ImageOptions, made_compat
 from poolfleet_agent.model.secret import SecretValue
 from poolfleet_agent.model.volume import BackingStore, VolumeDefinition
@@ -20,16 +20,14 @@ _RAW_BY_ANOTHER_NAME = frozenset({"", "none", "iso"})
 
 LUKS = "luks"
 
-LARGEST_HEADER_BYTES = 16 << 20
-"""More than the header of a luks container ever takes on top of its capacity."""
-
 _SECTOR_BYTES = 512
 _KIB = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewImage:
-    """What to make: `size_bytes` as the guest sees it; `allocated`: with all its bytes taken from the storage.
+    """What to make: `size_bytes` as the guest sees it; `allocated`: with all its bytes taken from the storage,
+    by whatever `preallocation` says, where that is stated.
 
     `format` is qemu's: a raw volume that is encrypted is a `luks` container. `passphrase`: it is encrypted by luks.
     `device`: `major:minor` of the mount that its folder must lie on; empty: any.
@@ -43,6 +41,7 @@ class NewImage:
     device: str = ""
     passphrase: SecretValue | None = None
     options: ImageOptions = PLAIN
+    preallocation: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +89,7 @@ def largest_capacity_bytes(definition: VolumeDefinition) -> int | None:
     """What libvirt may take for the capacity of such a volume while it is being made; None: not stated."""
     if definition.capacity_bytes is None or definition.encryption is None:
         return definition.capacity_bytes
-    return definition.capacity_bytes + LARGEST_HEADER_BYTES
+    return definition.capacity_bytes + LARGEST_LUKS_HEADER_BYTES
 
 
 def image_of(
@@ -111,17 +110,19 @@ def image_of(
             size_bytes=_rounded_up(at_once_bytes, _SECTOR_BYTES),
             allocated=at_once_bytes > 0,
             device=device,
+            preallocation=definition.preallocation,
         )
     options = definition.options
     return NewImage(
         path=path,
         format=LUKS if is_raw else made_format,
         size_bytes=_rounded_up(capacity_bytes, _KIB),
-        allocated=0 < capacity_bytes <= at_once_bytes,
+        allocated=False,
         backing_store=definition.backing_store,
         device=device,
         passphrase=passphrase,
         options=replace(options, compat=made_compat(options)) if made_format == QCOW2 else options,
+        preallocation=definition.preallocation,
     )
 
 

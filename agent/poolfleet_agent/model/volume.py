@@ -35,6 +35,8 @@ class VolumeDefinition:
     permissions: Permissions | None = None
     encryption: VolumeEncryption | None = None
     options: ImageOptions = PLAIN
+    preallocation: str = ""
+    """What is taken from the storage at once: metadata, falloc, full; empty: as allocation_bytes says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,7 +96,8 @@ def create_arguments(image: NewImage) -> list[str]:
     """
     options = [*_layout(image.options)]
     if image.format in PREALLOCATED_FORMATS | {LUKS}:
-        options.append(f"preallocation={'falloc' if image.allocated else 'off'}")
+        preallocation = image.preallocation or ("falloc" if image.allocated else "off")
+        options.append(f"preallocation={preallocation}")
     if image.format == "vpc":  # it would be as large as the geometry of some disk
         options.append("force_size=on")
     arguments = ["create", "-q", "-f", image.format]

@@ -19,6 +19,7 @@ from poolfleet_agent.inventory.pages import page_of
 from poolfleet_agent.inventory.snapshot import PoolEntry, Snapshot, VolumeRecord, volume_not_found
 from poolfleet_agent.model.errors import ModelError, Reason, invalid_field
 from poolfleet_agent.model.names import check_known_name
+from poolfleet_agent.model.preallocation import preallocated
 from poolfleet_agent.model.quarantine import QUARANTINED
 from poolfleet_agent.model.wiping import ZERO
 from poolfleet_agent.services.convert.volumes import clone_definition_from, definition_from, new_size_from
@@ -49,6 +50,7 @@ class VolumeServicer(volume_service_pb2_grpc.VolumeServiceServicer):
                 definition = self._host.hypervisor.documents.parse_volume(request.xml)
             case _:
                 raise invalid_field("definition", "needs spec or xml")
+        definition = preallocated(definition, request.preallocation, by_libvirt=bool(request.xml))
         mutation = CreateVolume(
             host=self._host, promises=self._promises, pool=request.pool, definition=definition, xml=request.xml
         )

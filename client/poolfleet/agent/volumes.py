@@ -104,6 +104,7 @@ class Volumes:
         pool: str,
         spec: VolumeSpec,
         *,
+        preallocation: str = "",
         validate_only: bool = False,
         request_id: str | None = None,
         wait: bool = True,
@@ -111,11 +112,13 @@ class Volumes:
     ) -> Operation:
         """Create a volume, or find that it is there already with equal properties (`changed` is False then).
 
+        preallocation: `metadata` (qcow2's own tables), `falloc` (all its bytes too), `full` (all of them, written):
+        it may take long, and with wait=False can be watched and cancelled; with a spec made of XML `metadata` alone.
         Raises AlreadyExists (VOLUME_EXISTS) where one of that name differs, ResourceExhausted (NO_SPACE) where what is
         to be allocated does not fit.
         """
         with representable:
-            request = pb.CreateVolumeRequest(pool=pool, validate_only=validate_only)
+            request = pb.CreateVolumeRequest(pool=pool, preallocation=preallocation, validate_only=validate_only)
             if spec.xml:
                 request.xml = spec.xml
             else:

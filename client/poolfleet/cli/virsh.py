@@ -169,7 +169,7 @@ TABLE: dict[str, Command] = {
         Command(
             "vol-create",
             "volume create",
-            (*_needs("pool", "file"), *_PREALLOC, *_VALIDATE),
+            (*_needs("pool", "file"), *_switches("prealloc-metadata"), *_VALIDATE),
             lambda given: [given["pool"], "--file", given["file"]],
         ),
         Command(
@@ -178,7 +178,7 @@ TABLE: dict[str, Command] = {
             (
                 *_needs("pool", "name", "capacity"),
                 *_may("allocation", "format", backing_vol="--backing", backing_vol_format="--backing-format"),
-                *_PREALLOC,
+                *_switches("prealloc-metadata"),
                 *_switches("print-xml"),
             ),
             lambda given: [f"{given['pool']}/{given['name']}", given["capacity"]],

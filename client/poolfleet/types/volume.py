@@ -53,7 +53,7 @@ class VolumeSpec:
     format: str = "raw"
     """`raw` or `qcow2`; others by XML."""
     allocation_bytes: int | None = None
-    """Bytes to allocate at once. None: all for raw files, none for qcow2."""
+    """Bytes to allocate at once of a raw file. None: all. Others are allocated by `preallocation` of `create` alone."""
     backing_store: BackingStore | None = None
     permissions: Permissions | None = None
     encryption: VolumeEncryption | None = None

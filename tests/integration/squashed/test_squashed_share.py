@@ -15,6 +15,7 @@ import pytest
 from poolfleet import (
     Cancelled,
     FailedPrecondition,
+    PoolSpec,
     Secret,
     SecretRef,
     SecretSpec,
@@ -128,6 +129,25 @@ if os.geteuid() == 0:
             await client.volumes.create(pool, volume(format="qcow2", **asked))
         assert layout(share.files / "v") == layout(near / "v")
         assert not (await client.volumes.create("far", volume(format="qcow2", **asked))).changed
+        await client.volumes.delete("near", "v")
+
+    @pytest.mark.parametrize(
+        ("volume_format", "kind"), [("qcow2", "metadata"), ("qcow2", "falloc"), ("raw", "falloc"), ("raw", "full")]
+    )
+    async def test_a_file_is_preallocated_as_elsewhere(
+        client: AgentClient, host: EmbeddedHost, share: SquashedShare, volume_format: str, kind: str
+    ) -> None:
+        near = host.pools_dir / "near"
+        await client.pools.ensure(PoolSpec.dir("near", target=str(near)))
+        asked = volume(format=volume_format, allocation_bytes=None)
+        for pool in ("near", "far"):
+            await client.volumes.create(pool, asked, preallocation=kind)
+        facts = (share.files / "v").stat()
+        assert (facts.st_uid, facts.st_gid, stat.S_IMODE(facts.st_mode)) == (QEMU_UID, KVM_GID, 0o600)
+        assert facts.st_blocks * 512 >= (MIB if kind != "metadata" else 200_000)
+        assert facts.st_size == (near / "v").stat().st_size
+        assert layout(share.files / "v") == layout(near / "v")
+        assert not (await client.volumes.create("far", asked)).changed
         await client.volumes.delete("near", "v")
 
     async def test_a_raw_file_there_cannot_be_without_copy_on_write(client: AgentClient, share: SquashedShare) -> None:

@@ -184,7 +184,13 @@ class FakeHypervisor:
         await self._answer(f"until_pool_calls_are_back {pool}", None)
 
     async def create_volume(
-        self, pool: str, xml: str, *, server: str | None, proven: Callable[[], None] | None = None
+        self,
+        pool: str,
+        xml: str,
+        *,
+        server: str | None,
+        proven: Callable[[], None] | None = None,
+        preallocate: bool = False,
     ) -> VolumeFacts:
         definition = self.documents.parse_volume(xml)
         await self._answer(f"create_volume {pool} {definition.name}", None)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 from poolfleet_agent.control.acting import Acting
@@ -10,10 +11,12 @@ from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.pools.refresh import require_active
 from poolfleet_agent.control.report import Report
 from poolfleet_agent.control.volumes.encrypt import check_secret, trying
-from poolfleet_agent.control.volumes.make import check_nocow, check_owner, make_volume
+from poolfleet_agent.control.volumes.make import check_nocow, check_owner, creation_timeout_s, make_volume
 from poolfleet_agent.control.volumes.new import NewVolume
+from poolfleet_agent.control.volumes.place import path_in_pool
 from poolfleet_agent.control.volumes.reserve import Held
 from poolfleet_agent.control.volumes.space import Promises
+from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.capacity import bytes_at_once
 from poolfleet_agent.model.errors import ModelError, Reason, invalid_field
 from poolfleet_agent.model.image import can_be_made
@@ -60,7 +63,8 @@ class CreateVolume(Mutation):
         acting = await self.host.actors.acting(entry)
         made_here = self._made_here(acting)
         await check_secret(self.host, self.definition, made_here=made_here)
-        if made_here:
+        self._check_can_be_preallocated(entry)
+        if made_here and acting.squashed:
             check_owner(entry, self.definition.permissions, acting.user)
             check_nocow(entry, self.definition)
 
@@ -69,24 +73,39 @@ class CreateVolume(Mutation):
 
         return Work(
             perform=perform,
-            timeout_s=self.host.rules.operation_timeout_s,
+            timeout_s=creation_timeout_s(self.host.rules, self.definition),
             cancellable=made_here,
+            hopeless=partial(self.host.quarantine.until_unresponsive, entry) if self.definition.preallocation else None,
             debris=new.debris(made_here=made_here),
         )
 
     def _made_here(self, acting: Acting) -> bool:
         """Whether the agent makes the file, not libvirt; a document of the caller's own is for libvirt alone."""
-        return acting.squashed and not self.xml and can_be_made(self.definition)
+        asked_of_us = acting.squashed or bool(self.definition.preallocation)
+        return asked_of_us and not self.xml and can_be_made(self.definition)
+
+    def _check_can_be_preallocated(self, entry: PoolEntry) -> None:
+        if self.definition.preallocation and path_in_pool(entry, self.definition.name) is None:
+            what = f"preallocation in a pool of type {entry.pool.definition.type}"
+            message = f"{what}: only files are preallocated"
+            raise ModelError(Reason.NOT_SUPPORTED_HERE, message, metadata={"pool": self.pool, "what": what})
 
     async def _make(self, new: NewVolume, held: Held, report: Report) -> None:
         if self._made_here(held.acting):
-            check_owner(new.entry, self.definition.permissions, held.acting.user)
+            if held.acting.squashed:
+                check_owner(new.entry, self.definition.permissions, held.acting.user)
             await make_volume(self.host, held.acting, new.entry, self.definition, report)
             return
         xml = self.xml or self.host.hypervisor.documents.render_volume(self.definition)
 
         async def ask(proven: Callable[[], None]) -> None:
-            await self.host.hypervisor.create_volume(self.pool, xml, server=new.entry.pool.server, proven=proven)
+            await self.host.hypervisor.create_volume(
+                self.pool,
+                xml,
+                server=new.entry.pool.server,
+                proven=proven,
+                preallocate=bool(self.definition.preallocation),
+            )
 
         await trying(self.definition)(new.have_libvirt_make, held, ask, for_guests=not self.xml)
 

@@ -41,8 +41,8 @@ async def check_secret(host: Host, definition: VolumeDefinition, *, made_here: b
     if made_here and facts.private:
         raise _not_usable(
             facts,
-            "is private, so that libvirt gives it to nobody, and libvirt itself cannot write to this share, whose"
-            " server takes root for nobody; delete it and set it as not private, or export with no_root_squash",
+            "is private, so that libvirt gives it to nobody, and the agent makes this volume: it is to be preallocated,"
+            " or the server of the share takes root, and so libvirt, for nobody; delete it and set it as not private",
         )
 
 

@@ -15,7 +15,7 @@ from functools import partial
 import structlog
 
 from poolfleet_agent.control.acting import Acting
-from poolfleet_agent.control.host import Host
+from poolfleet_agent.control.host import Host, HostRules
 from poolfleet_agent.control.report import Report
 from poolfleet_agent.control.volumes.encrypt import passphrase, trying
 from poolfleet_agent.control.volumes.give import give_to_guests
@@ -69,6 +69,11 @@ def check_nocow(entry: PoolEntry, definition: VolumeDefinition) -> None:
         raise ModelError(Reason.NOT_SUPPORTED_HERE, message, metadata=metadata)
 
 
+def creation_timeout_s(rules: HostRules, definition: VolumeDefinition) -> float:
+    """How long a creation may take; one that writes the whole volume is as long at work as a copy."""
+    return rules.copy_timeout_s if definition.preallocation else rules.operation_timeout_s
+
+
 async def make_volume(
     host: Host, acting: Acting, entry: PoolEntry, definition: VolumeDefinition, report: Report
 ) -> None:
@@ -79,7 +84,7 @@ async def make_volume(
         create = partial(host.images.create, image, user=acting.user, listener=report)
         done_bytes = partial(_allocated_bytes, acting.files, path, total_bytes)
         async with _progress(done_bytes, total_bytes, report):
-            await trying(definition)(create, timeout_s=host.rules.operation_timeout_s)
+            await trying(definition)(create, timeout_s=creation_timeout_s(host.rules, definition))
 
 
 async def make_copy(

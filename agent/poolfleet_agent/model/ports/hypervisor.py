@@ -200,9 +200,18 @@ class Hypervisor(Protocol):
         ...
 
     async def create_volume(
-        self, pool: str, xml: str, *, server: str | None, proven: Callable[[], None] | None = None
+        self,
+        pool: str,
+        xml: str,
+        *,
+        server: str | None,
+        proven: Callable[[], None] | None = None,
+        preallocate: bool = False,
     ) -> VolumeFacts:
-        """Create a volume: VOLUME_EXISTS, FULL, …"""
+        """Create a volume: VOLUME_EXISTS, FULL, …
+
+        preallocate: by libvirt's flag; of a qcow2 file its tables, and all bytes unless it allocates fewer.
+        """
         ...
 
     async def clone_volume(

@@ -37,6 +37,7 @@ _SIZE = typer.Argument(metavar="CAPACITY", help="Size that a guest sees, such as
     "poolfleet volume create vm_data/web1.qcow2 20G --format qcow2",
     "poolfleet volume create vm_data/web2.qcow2 20G --format qcow2 --backing vm_data/base.qcow2",
     "poolfleet volume create vm_data/web4.qcow2 20G --format qcow2 --feature extended_l2 --cluster-size 128K",
+    "poolfleet volume create vm_data/db.img 200G --preallocation full --no-wait",
     "poolfleet volume create kvm7:local/scratch.img 512M --allocation 0",
     "poolfleet volume create vm_data/web3.img 20G --secret /vm_data/web3.img",
 )
@@ -68,12 +69,19 @@ async def create_volume(
         str | None, choice("--cluster-size", about="qcow2's, such as 128K.", metavar="SIZE")
     ] = None,
     nocow: Annotated[bool, typer.Option("--nocow", help="Without copy-on-write of btrfs.")] = False,
+    preallocation: Annotated[
+        str, choice("--preallocation", about="What to take at once: metadata (qcow2), falloc, full.", metavar="KIND")
+    ] = "",
+    prealloc_metadata: Annotated[
+        bool, typer.Option("--prealloc-metadata", help="virsh's name of --preallocation metadata.")
+    ] = False,
     file: File = None,
     print_xml: Annotated[bool, typer.Option("--print-xml", help="Print libvirt's XML and create nothing.")] = False,
 ) -> ExitCode:
     """Create a volume. An equal one that exists is left as it is."""
     from poolfleet.types.volume import BackingStore, VolumeEncryption, VolumeSpec
 
+    taken = _preallocation(preallocation, metadata=prealloc_metadata)
     if file is not None:
         if capacity or allocation or backing or mode or secret or compat or feature or cluster_size or nocow:
             raise UsageError("--file holds the whole description: leave the other options out")
@@ -106,10 +114,17 @@ async def create_volume(
 
     async def ask(client: AgentClient, asked: Asked) -> Operation:
         pool = await pool_name(client, word.pool)
-        return await client.volumes.create(pool, await _on_its_backing(client, pool, spec), **asked)
+        placed = await _on_its_backing(client, pool, spec)
+        return await client.volumes.create(pool, placed, preallocation=taken, **asked)
 
     change = Change(ask=ask, doing=f"create volume {word.text}", done="created", already="already there")
     return await carry_out(cli, change, host=word.host)
+
+
+def _preallocation(kind: str, *, metadata: bool) -> str:
+    if metadata and kind not in {"", "metadata"}:
+        raise UsageError("--prealloc-metadata and --preallocation say two things")
+    return "metadata" if metadata else kind
 
 
 async def _on_its_backing(client: AgentClient, pool: str, spec: VolumeSpec) -> VolumeSpec:

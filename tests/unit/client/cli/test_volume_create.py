@@ -56,6 +56,30 @@ async def test_options_make_the_typed_form_that_is_the_same_as_the_xml(
     assert LibvirtDocuments().parse_volume(xml) == definition_from(sent)
 
 
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ("", ""),
+        ("--preallocation full", "full"),
+        ("--prealloc-metadata", "metadata"),
+        ("--preallocation metadata --prealloc-metadata", "metadata"),
+    ],
+)
+async def test_preallocation_goes_beside_the_description(
+    agent: LivingAgent, poolfleet: Terminal, options: str, kind: str
+) -> None:
+    agent.has_pool("p")
+    ran = await poolfleet("volume", "create", "p/v", "2M", *shlex.split(options))
+    assert ran.code == 0, ran.err
+    assert agent.sent("CreateVolume")[-1].preallocation == kind
+
+
+async def test_two_preallocations_are_one_too_many(poolfleet: Terminal) -> None:
+    ran = await poolfleet("volume", "create", "p/v", "2M", "--preallocation", "full", "--prealloc-metadata")
+    assert ran.code == 2
+    assert "say two things" in ran.err
+
+
 @pytest.mark.parametrize("option", ["--compat 1.1", "--feature extended_l2", "--cluster-size 64K", "--nocow"])
 async def test_a_file_holds_the_whole_description(poolfleet: Terminal, option: str) -> None:
     ran = await poolfleet("volume", "create", "p/v", "--file", "v.xml", *shlex.split(option))
