@@ -18,6 +18,7 @@ from poolfleet import PoolSpec, SecretRef, SecretSpec, Volume, VolumeEncryption,
 from poolfleet.aio import AgentClient as AsyncAgentClient
 from poolfleet.types.operation import OperationState
 from poolfleet.types.volume import BackingStore, Permissions
+from poolfleet_agent.model.volume_formats import BACKED_FORMATS, FILE_FORMATS
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.libvirtd import EmbeddedLibvirtd
 from tests.slow_qemu_img import SlowQemuImg
@@ -275,3 +276,62 @@ async def test_a_preallocation_that_is_cancelled_ends_at_once_and_leaves_nothing
             await client.operations.wait(begun.id, timeout_s=30)
         assert (await client.operations.get(begun.id)).state is OperationState.CANCELLED
         assert list(target.iterdir()) == []
+
+
+@pytest.mark.parametrize("volume_format", FILE_FORMATS)
+def test_every_format_that_libvirt_makes_is_made(
+    agent: poolfleet.AgentClient, module_host: EmbeddedHost, folder: Path, volume_format: str
+) -> None:
+    asked = spec(volume_format=volume_format)
+    made = agent.volumes.create("vms", asked).result
+    assert isinstance(made, Volume)
+    assert made.format == volume_format
+    assert image_info(folder / "v")["format"] == volume_format
+    shown = target_shown(module_host).find("format")
+    assert shown is not None
+    assert shown.get("type") == volume_format
+    # As large as asked for, but for vpc, which has whole cylinders of some disk.
+    size_bytes = image_info(folder / "v")["virtual-size"]
+    assert 4 * MIB <= size_bytes <= 4 * MIB + (2 * MIB if volume_format == "vpc" else 0)
+    assert not agent.volumes.create("vms", asked).changed
+    other = VolumeSpec("v", capacity_bytes=16 * MIB, format=volume_format)
+    with pytest.raises(poolfleet.AlreadyExists) as exists:
+        agent.volumes.create("vms", other)
+    assert exists.value.metadata["fields"] == "capacity_bytes"
+
+
+@pytest.mark.parametrize("volume_format", sorted(BACKED_FORMATS))
+def test_every_copy_on_write_format_lies_on_another_volume(
+    agent: poolfleet.AgentClient, folder: Path, volume_format: str
+) -> None:
+    # vmdk lies on nothing but vmdk.
+    below = "vmdk" if volume_format == "vmdk" else "raw"
+    base = agent.volumes.create("vms", spec("base", below)).result
+    assert isinstance(base, Volume)
+    top = spec("top", volume_format, backing_store=BackingStore(path=base.path, format=below))
+    made = agent.volumes.create("vms", top).result
+    assert isinstance(made, Volume)
+    assert made.backing_store is not None
+    assert made.backing_store.path == base.path
+
+
+def test_a_volume_of_no_stated_format_is_raw(agent: poolfleet.AgentClient, folder: Path) -> None:
+    made = agent.volumes.create("vms", VolumeSpec("v", capacity_bytes=MIB)).result
+    assert isinstance(made, Volume)
+    assert made.format == "raw"
+    agent.volumes.create("vms", spec("q"))
+    with pytest.raises(poolfleet.AlreadyExists) as exists:
+        agent.volumes.create("vms", VolumeSpec("q", capacity_bytes=4 * MIB))
+    assert exists.value.metadata["fields"] == "format"
+
+
+@pytest.mark.parametrize(
+    "volume_format", ["iso", "cow", "bochs", "cloop", "dmg", "fat", "vhd", "ploop", "dir", "linux"]
+)
+def test_what_is_only_read_is_refused_before_the_attempt(
+    agent: poolfleet.AgentClient, folder: Path, volume_format: str
+) -> None:
+    with pytest.raises(poolfleet.Unsupported) as refused:
+        agent.volumes.create("vms", spec(volume_format=volume_format), validate_only=True)
+    assert refused.value.reason == "NOT_SUPPORTED_HERE"
+    assert "qcow2" in refused.value.message

@@ -13,6 +13,9 @@ LARGEST_CAPACITY_BYTES = 2**63 - 1
 LARGEST_LUKS_HEADER_BYTES = 16 << 20
 """More than the header of a luks container ever takes on top of its capacity."""
 
+LARGEST_CYLINDER_BYTES = 16 * 255 * 512
+"""What a vpc image may have on top of its capacity, to have the geometry of some disk."""
+
 _REFERENCE_BYTES, _EXTENDED_REFERENCE_BYTES, _REFERENCE_COUNT_BYTES = 8, 16, 2
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from poolfleet_agent.model.capacity import LARGEST_CYLINDER_BYTES
 from poolfleet_agent.model.image_options import DEFAULT_CLUSTER_BYTES, QCOW2, ImageOptions
 from poolfleet_agent.model.pool import OWN_TARGET_POOL_TYPES, TARGETLESS_POOL_TYPES, Permissions, PoolDefinition
 from poolfleet_agent.model.pool_source import PoolSource
@@ -107,15 +108,26 @@ def volume_differences(asked: VolumeDefinition, have: VolumeFacts) -> tuple[str,
     return tuple(_volume_differences(asked, have))
 
 
-def _made_capacities(asked_bytes: int) -> tuple[int, ...]:
-    """What a volume of that capacity may have: qemu-img is given whole KiB by libvirt, rounded up."""
-    return asked_bytes, -(-asked_bytes // 1024) * 1024
+def _has_capacity(asked: VolumeDefinition, have: VolumeFacts) -> bool:
+    """Whether it is as large as asked: libvirt gives qemu-img whole KiB, rounded up, and a vpc image whole cylinders of
+    some disk."""
+    if asked.capacity_bytes is None or have.capacity_bytes == asked.capacity_bytes:
+        return True
+    if have.capacity_bytes is None:
+        return False
+    more_bytes = have.capacity_bytes - _whole_kib(asked.capacity_bytes)
+    return more_bytes == 0 or (have.format == "vpc" and 0 < more_bytes <= LARGEST_CYLINDER_BYTES)
+
+
+def _whole_kib(size_bytes: int) -> int:
+    return -(-size_bytes // 1024) * 1024
 
 
 def _volume_differences(asked: VolumeDefinition, have: VolumeFacts) -> Iterator[str]:
-    if asked.format is not None and asked.format != have.format:
+    # Of a partition libvirt knows what it is for only as long as it has made it itself.
+    if asked.format is not None and have.format not in {asked.format, "none"}:
         yield "format"
-    if asked.capacity_bytes is not None and have.capacity_bytes not in _made_capacities(asked.capacity_bytes):
+    if not _has_capacity(asked, have):
         yield "capacity_bytes"
     if asked.backing_store is not None:
         path = have.backing_store.path if have.backing_store else ""

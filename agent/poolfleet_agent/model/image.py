@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from poolfleet_agent.model.capacity import LARGEST_LUKS_HEADER_BYTES, bytes_at_once
+from poolfleet_agent.model.capacity import LARGEST_CYLINDER_BYTES, LARGEST_LUKS_HEADER_BYTES, bytes_at_once
 from poolfleet_agent.model.image_options import PLAIN, QCOW2, ImageOptions, made_compat
 from poolfleet_agent.model.secret import SecretValue
 from poolfleet_agent.model.volume import BackingStore, VolumeDefinition
@@ -81,15 +81,19 @@ def image_format(volume_format: str) -> str:
 def can_be_made(definition: VolumeDefinition) -> bool:
     """Whether such a volume is one that NewImage can tell of."""
     encryption = definition.encryption
-    fits = (definition.format or "raw") in MADE_FORMATS and (encryption is None or encryption.format == LUKS)
+    if encryption is None:
+        fits = (definition.format or "raw") in COPIED_FORMATS
+    else:
+        fits = (definition.format or "raw") in MADE_FORMATS and encryption.format == LUKS
     return fits and definition.capacity_bytes is not None
 
 
 def largest_capacity_bytes(definition: VolumeDefinition) -> int | None:
     """What libvirt may take for the capacity of such a volume while it is being made; None: not stated."""
-    if definition.capacity_bytes is None or definition.encryption is None:
-        return definition.capacity_bytes
-    return definition.capacity_bytes + LARGEST_LUKS_HEADER_BYTES
+    if definition.capacity_bytes is None:
+        return None
+    header_bytes = LARGEST_LUKS_HEADER_BYTES if definition.encryption is not None else 0
+    return definition.capacity_bytes + header_bytes + (LARGEST_CYLINDER_BYTES if definition.format == "vpc" else 0)
 
 
 def image_of(

@@ -50,8 +50,9 @@ class VolumeSpec:
     _: KW_ONLY
     capacity_bytes: int
     """Size that a guest sees; 0 for a spec made of XML."""
-    format: str = "raw"
-    """`raw` or `qcow2`; others by XML."""
+    format: str = ""
+    """Of files: raw (also meant by empty), qcow2, qcow, qed, vmdk, vdi, vpc. Of partitions in a disk pool: their type,
+    such as linux. Devices have none."""
     allocation_bytes: int | None = None
     """Bytes to allocate at once of a raw file. None: all. Others are allocated by `preallocation` of `create` alone."""
     backing_store: BackingStore | None = None

@@ -131,6 +131,14 @@ if os.geteuid() == 0:
         assert not (await client.volumes.create("far", volume(format="qcow2", **asked))).changed
         await client.volumes.delete("near", "v")
 
+    @pytest.mark.parametrize("volume_format", ["qcow", "qed", "vmdk", "vdi", "vpc"])
+    async def test_every_format_is_made_there(client: AgentClient, share: SquashedShare, volume_format: str) -> None:
+        assert (await client.volumes.create("far", volume(format=volume_format))).changed
+        assert layout(share.files / "v")["format"] == volume_format
+        assert layout(share.files / "v")["virtual-size"] == MIB
+        assert (await client.volumes.get("far", "v", max_staleness_s=0)).format == volume_format
+        assert not (await client.volumes.create("far", volume(format=volume_format))).changed
+
     @pytest.mark.parametrize(
         ("volume_format", "kind"), [("qcow2", "metadata"), ("qcow2", "falloc"), ("raw", "falloc"), ("raw", "full")]
     )

@@ -1,7 +1,7 @@
 """CreateVolume: create a volume, or find that it is there already."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ClassVar
 
@@ -25,6 +25,7 @@ from poolfleet_agent.model.operation import OperationKind
 from poolfleet_agent.model.ports import FileKind
 from poolfleet_agent.model.quarantine import Use
 from poolfleet_agent.model.volume import VolumeDefinition
+from poolfleet_agent.model.volume_formats import BACKED_FORMATS, format_in_pool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,12 @@ class CreateVolume(Mutation):
         check_new_volume_name("name", self.definition.name)
         entry = await self.host.fresh_pool(self.pool)
         require_active(entry)
+        if self.xml:
+            return await self._check_in(entry)
+        fitting = format_in_pool(entry.pool.definition.type, self.definition.format)
+        return await replace(self, definition=replace(self.definition, format=fitting))._check_in(entry)
+
+    async def _check_in(self, entry: PoolEntry) -> Outcome | Work:
         new = NewVolume(
             host=self.host,
             promises=self.promises,
@@ -113,8 +120,8 @@ class CreateVolume(Mutation):
         backing = self.definition.backing_store
         if backing is None:
             return
-        if (self.definition.format or "raw") == "raw":
-            raise invalid_field("backing_store", "needs a copy-on-write format such as qcow2")
+        if (self.definition.format or "raw") not in BACKED_FORMATS:
+            raise invalid_field("backing_store", f"needs a copy-on-write format: {', '.join(sorted(BACKED_FORMATS))}")
         await self.host.check_path("backing_store.path", backing.path)
         facts = await self.host.files.stat(backing.path)
         if facts is None or facts.kind not in {FileKind.FILE, FileKind.BLOCK}:

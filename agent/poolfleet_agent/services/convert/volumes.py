@@ -11,17 +11,12 @@ from poolfleet_agent.services.convert.pools import permissions_from, permissions
 from poolfleet_agent.services.convert.secrets import ref_from
 from poolfleet_agent.services.convert.times import timestamp
 
-TYPED_FORMATS = frozenset({"raw", "qcow2"})
 LINKED_FORMATS = frozenset({"", "qcow2"})
 
 
 def definition_from(spec: volume_pb2.VolumeSpec) -> VolumeDefinition:
     """Read what a caller asks a volume to be: INVALID_FIELD."""
     source_format = spec.format or "raw"
-    if source_format not in TYPED_FORMATS:
-        raise invalid_field(
-            "spec.format", "must be raw or qcow2; other formats are created by xml", value=source_format
-        )
     if spec.capacity_bytes < 0:
         raise invalid_field("spec.capacity_bytes", "must not be negative", value=str(spec.capacity_bytes))
     allocation_bytes = spec.allocation_bytes if spec.HasField("allocation_bytes") else None
@@ -34,8 +29,8 @@ def definition_from(spec: volume_pb2.VolumeSpec) -> VolumeDefinition:
         if not spec.backing_store.path:
             raise invalid_field("spec.backing_store.path", "must not be empty")
         backing = BackingStore(path=spec.backing_store.path, format=spec.backing_store.format)
-    elif source_format == "qcow2" and spec.capacity_bytes == 0:
-        raise invalid_field("spec.capacity_bytes", "must be positive for qcow2")
+    elif source_format != "raw" and spec.capacity_bytes == 0:
+        raise invalid_field("spec.capacity_bytes", f"must be positive for {source_format}")
     options = ImageOptions(
         compat=spec.compat,
         cluster_size_bytes=spec.cluster_size_bytes if spec.HasField("cluster_size_bytes") else None,
@@ -46,7 +41,7 @@ def definition_from(spec: volume_pb2.VolumeSpec) -> VolumeDefinition:
     has_permissions = spec.HasField("permissions")
     return VolumeDefinition(
         name=spec.name,
-        format=source_format,
+        format=spec.format or None,
         capacity_bytes=None if backing is not None and not spec.capacity_bytes else spec.capacity_bytes,
         allocation_bytes=allocation_bytes,
         backing_store=backing,

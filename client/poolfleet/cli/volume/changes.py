@@ -47,7 +47,10 @@ async def create_volume(
     *,
     volume: Annotated[str, _WORD],
     capacity: Annotated[str | None, _SIZE] = None,
-    format_: Annotated[str, choice("--format", about="raw or qcow2; others by --file.")] = "raw",
+    format_: Annotated[
+        str,
+        choice("--format", about="raw (the default of files), qcow2, qcow, qed, vmdk, vdi, vpc; of partitions: type."),
+    ] = "",
     allocation: Annotated[
         str | None, choice("--allocation", about="Bytes to take at once; left out: all of a raw one.", metavar="SIZE")
     ] = None,

@@ -20,7 +20,8 @@ def volume_xml(spec: VolumeSpec) -> str:
     if spec.allocation_bytes is not None:
         ET.SubElement(volume, "allocation").text = str(spec.allocation_bytes)
     target = ET.SubElement(volume, "target")
-    ET.SubElement(target, "format", type=spec.format)
+    if spec.format:
+        ET.SubElement(target, "format", type=spec.format)
     if spec.permissions:
         _append_permissions(target, spec.permissions)
     if spec.encryption:

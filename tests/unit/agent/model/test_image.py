@@ -69,6 +69,10 @@ def test_while_it_is_made_an_encrypted_volume_may_look_larger_by_its_header() ->
     plain = VolumeDefinition(name="v", capacity_bytes=MIB)
     assert largest_capacity_bytes(plain) == MIB
     assert largest_capacity_bytes(VolumeDefinition(name="v")) is None
+    cylinder = largest_capacity_bytes(replace(plain, format="vpc"))
+    assert cylinder is not None
+    # What libvirt makes of 4 MiB.
+    assert cylinder >= MIB + 18_432
     encrypted = largest_capacity_bytes(replace(plain, encryption=VolumeEncryption(format="luks")))
     assert encrypted is not None
     # What qemu-img writes before the volume's own bytes.
@@ -77,5 +81,8 @@ def test_while_it_is_made_an_encrypted_volume_may_look_larger_by_its_header() ->
 
 def test_other_formats_and_volumes_without_a_size_are_libvirts() -> None:
     assert can_be_made(VolumeDefinition(name="v", capacity_bytes=1))
-    assert not can_be_made(VolumeDefinition(name="v", capacity_bytes=1, format="vmdk"))
+    assert can_be_made(VolumeDefinition(name="v", capacity_bytes=1, format="vmdk"))
+    assert not can_be_made(VolumeDefinition(name="v", capacity_bytes=1, format="bochs"))
+    encryption = VolumeEncryption(format="luks")
+    assert not can_be_made(VolumeDefinition(name="v", capacity_bytes=1, format="vmdk", encryption=encryption))
     assert not can_be_made(VolumeDefinition(name="v", format="qcow2"))

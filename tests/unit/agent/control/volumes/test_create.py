@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -57,3 +58,57 @@ async def test_a_creation_that_fails_takes_its_promise_back(fake: Any) -> None:
     assert (await running.submit(creation(fake, "a", promises), CALLER)).failure is not None
     assert promises.of("p").at_once_bytes == 0
     assert (await running.submit(creation(fake, "b", promises), CALLER)).changed
+
+
+@pytest.mark.parametrize(
+    ("pool_type", "stated", "written"),
+    [
+        ("dir", None, "<format type="),
+        ("disk", None, ""),
+        ("disk", "linux", '<format type="linux"'),
+        ("logical", "raw", ""),
+    ],
+)
+async def test_libvirt_is_told_the_format_that_fits_the_pool(
+    fake: Any, pool_type: str, stated: str | None, written: str
+) -> None:
+    known = fake.hypervisor.pools["p"]
+    definition = replace(known.definition, type=pool_type)
+    fake.hypervisor.pools["p"] = replace(known, definition=definition, stored_definition=definition)
+    told: list[str] = []
+    create = fake.hypervisor.create_volume
+
+    async def hear(pool: str, xml: str, **how: Any) -> Any:
+        told.append(xml)
+        return await create(pool, xml, **how)
+
+    fake.hypervisor.create_volume = hear
+    asked = creation(fake, "a", Promises())
+    asked = replace(asked, definition=replace(asked.definition, format=stated))
+    assert (await operations().submit(asked, CALLER)).failure is None
+    assert len(told) == 1
+    assert written in told[0]
+    assert ("<format" in told[0]) is bool(written)
+
+
+@pytest.mark.parametrize(("pool_type", "stated"), [("disk", "raw"), ("dir", "iso"), ("logical", "qcow2")])
+async def test_a_format_that_does_not_fit_the_pool_is_refused_before_libvirt_is_asked(
+    fake: Any, pool_type: str, stated: str
+) -> None:
+    known = fake.hypervisor.pools["p"]
+    definition = replace(known.definition, type=pool_type)
+    fake.hypervisor.pools["p"] = replace(known, definition=definition, stored_definition=definition)
+    asked = creation(fake, "a", Promises())
+    with pytest.raises(ModelError) as refused:
+        await operations().submit(replace(asked, definition=replace(asked.definition, format=stated)), CALLER)
+    assert refused.value.reason is Reason.NOT_SUPPORTED_HERE
+
+
+async def test_only_files_are_preallocated(fake: Any) -> None:
+    known = fake.hypervisor.pools["p"]
+    definition = replace(known.definition, type="logical")
+    fake.hypervisor.pools["p"] = replace(known, definition=definition, stored_definition=definition)
+    asked = creation(fake, "a", Promises())
+    with pytest.raises(ModelError) as refused:
+        await operations().submit(replace(asked, definition=replace(asked.definition, preallocation="full")), CALLER)
+    assert refused.value.reason is Reason.NOT_SUPPORTED_HERE

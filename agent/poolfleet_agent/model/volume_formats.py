@@ -1,0 +1,43 @@
+"""Which formats new volumes can have, by the type of their pool."""
+
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES
+
+FILE_FORMATS = ("raw", "qcow2", "qcow", "qed", "vmdk", "vdi", "vpc")
+"""What libvirt and qemu-img make. libvirt knows others too, for files that came from elsewhere."""
+
+BACKED_FORMATS = frozenset({"qcow2", "qcow", "qed", "vmdk"})
+"""What can lie on a backing store."""
+
+PARTITION_TYPES = ("none", "linux", "fat16", "fat32", "linux-swap", "linux-lvm", "linux-raid", "extended")
+
+_FORMATLESS_POOL_TYPES = frozenset({"logical", "iscsi", "iscsi-direct", "scsi", "mpath", "zfs"})
+
+
+def format_in_pool(pool_type: str, stated: str | None) -> str | None:
+    """The format of a new volume in a pool of that type; None: none is stated. NOT_SUPPORTED_HERE.
+
+    Nothing stated is raw in a directory. Devices have no format, and to say that they are raw is no mistake. Pools of
+    other types are left to libvirt.
+    """
+    if pool_type in DIRECTORY_POOL_TYPES:
+        return _one_of(FILE_FORMATS, pool_type, stated or "raw")
+    if pool_type == "disk":
+        return None if not stated else _one_of(PARTITION_TYPES, pool_type, stated)
+    if pool_type in _FORMATLESS_POOL_TYPES:
+        if stated not in {None, "", "raw"}:
+            raise _not_supported(pool_type, stated, "its volumes are devices, which have no format")
+        return None
+    return stated or None
+
+
+def _one_of(formats: tuple[str, ...], pool_type: str, stated: str) -> str:
+    if stated not in formats:
+        raise _not_supported(pool_type, stated, f"there are {', '.join(formats)}")
+    return stated
+
+
+def _not_supported(pool_type: str, stated: str | None, why: str) -> ModelError:
+    what = f"a new volume of format {stated!r} in a pool of type {pool_type}"
+    message = f"{what} cannot be made: {why}"
+    return ModelError(Reason.NOT_SUPPORTED_HERE, message, metadata={"what": what})
