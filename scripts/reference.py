@@ -16,7 +16,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from poolfleet.cli.exit_codes import of_error
-from poolfleet.cli.virsh import TABLE, Command, Option, translated
+from poolfleet.cli.virsh.rows import Command, Option
+from poolfleet.cli.virsh.table import TABLE
+from poolfleet.cli.virsh.translation import translated
 from poolfleet.transport.retries import RETRIED
 from poolfleet.types.errors import CLASSES
 from poolfleet_agent.config.settings import ENVIRONMENT_PREFIX, Settings
@@ -34,11 +36,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/docs", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail where a page is not as made")
     check = parser.parse_args().check
-    guide = DOCS / "command-line.md"
+    virsh = DOCS / "virsh.md"
     pages = {
         DOCS / "errors.md": errors_page(),
         DOCS / "configuration.md": configuration_page(),
-        guide: _with_part(guide.read_text(encoding="utf-8"), virsh_table()),
+        virsh: _with_part(virsh.read_text(encoding="utf-8"), virsh_tables()),
     }
     old = [path for path, text in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path in old:
@@ -198,48 +200,42 @@ def _default(info: FieldInfo) -> str:
     return "left out" if info.default is None else f"`{json.dumps(info.default)}`"
 
 
-def virsh_table() -> str:
-    """virsh's storage commands and what each is here."""
+def virsh_tables() -> str:
+    """virsh's storage commands and their options, and what each is here."""
     return "\n\n".join(
-        _table(
-            ("virsh", "poolfleet", "further options", "refused, and why"),
-            (
+        (
+            "### Commands",
+            *_table(("virsh", "poolfleet", "Note"), (_virsh_row(command) for command in TABLE.values())),
+            "### Options",
+            *_table(
+                ("Option", "virsh", "poolfleet", "Note"),
                 (
-                    f"`{shlex.join(_as_typed(command))}`",
-                    f"`{shlex.join(['poolfleet', *translated(_as_typed(command), announce=False)])}`",
-                    ", ".join(f"`--{option.name}`" for option in _optional(command) if not option.refused),
-                    "; ".join(f"{names}: {why}" for why, names in _refused(command).items()),
-                )
-                for command in TABLE.values()
+                    (f"`{command.name} --{option.name}`", *_virsh_row(command, option))
+                    for command in TABLE.values()
+                    for option in command.optional
+                ),
             ),
         )
     )
 
 
-def _as_typed(command: Command) -> list[str]:
-    """The command with what it cannot do without, as people write it in virsh."""
-    words = [option.name.upper() for option in command.options if option.required]
-    in_pool = ["--pool", "POOL"] if any(option.name == "pool" for option in _optional(command)) else []
-    return [command.name, *words, *in_pool]
-
-
-def _optional(command: Command) -> list[Option]:
-    return [option for option in command.options if not option.required]
-
-
-def _refused(command: Command) -> dict[str, str]:
-    names: dict[str, str] = {}
-    for option in command.options:
-        if option.refused:
-            names[option.refused] = ", ".join(filter(None, (names.get(option.refused), f"`--{option.name}`")))
-    return names
+def _virsh_row(command: Command, option: Option | None = None) -> tuple[str, str, str]:
+    typed = f"`{shlex.join(['virsh', *command.line(option)])}`"
+    if not command.verb:
+        return (typed, "", "coming")
+    if option and option.refused:
+        return ("", "", f"none: {option.refused}")
+    here = f"`{shlex.join(['poolfleet', *translated(command.line(option), announce=False)])}`"
+    if command.needs_device:
+        return (typed, here, "not compared")
+    return (typed, here, "definitions compared" if option and option.needs_device else "")
 
 
 def _with_part(text: str, part: str) -> str:
     before, _, rest = text.partition(MADE)
     _, end, after = rest.partition(END)
     if not end:
-        raise ValueError(f"docs/command-line.md lacks {MADE} or {END}")
+        raise ValueError(f"docs/virsh.md lacks {MADE} or {END}")
     return f"{before}{MADE}\n\n{part}\n\n{END}{after}"
 
 

@@ -25,6 +25,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SHOWN_DIR = "/srv/demo"
 
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_CELL = re.compile(r"(?<=\| `)poolfleet [^`]+(?=` \|)")
 # What ends a command of a shell's line.
 _ENDS = {"|", "||", "&&", ";", ">", "<"}
 
@@ -34,7 +35,7 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 
 
 def command_lines() -> Iterator[tuple[str, list[str]]]:
-    """Each command line of `poolfleet` with its page."""
+    """Each command line of `poolfleet` in a console or in a cell of a table, with its page."""
     for page in PAGES:
         for kind, text in blocks(page):
             if kind == "console":
@@ -43,6 +44,8 @@ def command_lines() -> Iterator[tuple[str, list[str]]]:
                     if words:
                         end = next((index for index, word in enumerate(words) if word in _ENDS), len(words))
                         yield page.name, words[2:end]
+        for cell in _CELL.findall(page.read_text(encoding="utf-8")):
+            yield page.name, shlex.split(cell)[1:]
 
 
 @pytest.fixture(scope="module")

@@ -32,9 +32,9 @@ class Root(Group):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the verb that the words mean."""
-        from poolfleet.cli import virsh
+        from poolfleet.cli.virsh import translation
 
-        return super().resolve_command(ctx, virsh.translated(args, announce=not ctx.resilient_parsing))
+        return super().resolve_command(ctx, translation.translated(args, announce=not ctx.resilient_parsing))
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the groups, without loading them, and what stands beside them."""

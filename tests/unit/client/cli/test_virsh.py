@@ -3,12 +3,14 @@ from __future__ import annotations
 import pytest
 import typer
 
-from poolfleet.cli import virsh
 from poolfleet.cli.groups import GROUPS
+from poolfleet.cli.virsh.rows import Command, Option
+from poolfleet.cli.virsh.table import TABLE
+from poolfleet.cli.virsh.translation import translated
 
 
 def new_form(words: str) -> str:
-    return " ".join(virsh.translated(words.split(), announce=False))
+    return " ".join(translated(words.split(), announce=False))
 
 
 @pytest.mark.parametrize(
@@ -101,8 +103,26 @@ def test_what_virsh_would_refuse_or_we_cannot_do_is_said(words: str, complaint: 
         new_form(words)
 
 
-@pytest.mark.parametrize("command", virsh.TABLE.values(), ids=lambda command: command.name)
-def test_each_row_leads_to_a_verb_that_is_there(command: virsh.Command) -> None:
+THERE = [command for command in TABLE.values() if command.verb]
+COMING = [command for command in TABLE.values() if not command.verb]
+REFUSED = [(command, option) for command in THERE for option in command.options if option.refused]
+
+
+@pytest.mark.parametrize("command", THERE, ids=lambda command: command.name)
+def test_each_row_leads_to_a_verb_that_is_there(command: Command) -> None:
     group, verb, *_ = command.verb.split()
     verbs = {each.name for each in GROUPS[group].load().registered_commands}
     assert verb in verbs
+
+
+@pytest.mark.parametrize(("command", "option"), REFUSED, ids=lambda each: each.name)
+def test_an_option_without_a_counterpart_is_refused_with_the_reason(command: Command, option: Option) -> None:
+    with pytest.raises(typer.BadParameter) as refusal:
+        new_form(" ".join([*command.line(option), *(["value"] if option.takes_value else [])]))
+    assert option.refused in str(refusal.value)
+
+
+@pytest.mark.parametrize("command", COMING, ids=lambda command: command.name)
+def test_a_command_that_is_coming_says_that_it_is_not_there_yet(command: Command) -> None:
+    with pytest.raises(typer.BadParameter, match="not there yet"):
+        new_form(" ".join(command.line()))

@@ -1,0 +1,1 @@
+"""virsh's storage commands, each with the same options, as verbs of poolfleet."""
