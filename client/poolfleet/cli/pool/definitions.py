@@ -131,7 +131,9 @@ class Wanted:
 
     def _adapter(self) -> dict[str, str]:
         given = dict(self.adapter)
-        return {"type": "fc_host", **given} if {"wwnn", "wwpn"} & given.keys() else given
+        if not given:
+            return {}
+        return {"type": "fc_host" if {"wwnn", "wwpn"} & given.keys() else "scsi_host", **given}
 
 
 def _namespaced(pool: ET.Element, tag: str, options: Sequence[str]) -> None:

@@ -11,23 +11,11 @@ from poolfleet.cli.virsh.rows import Command, Option, Values, Words
 
 # What options are given in examples, where a row says nothing else.
 _VALUES = {
-    "pool": "vm_data",
     "type": "dir",
-    "source-host": "nfs.example.com",
-    "source-path": "/path/to/share",
-    "target": "/vm_data",
-    "source-format": "nfs",
     "source-protocol-ver": "4.2",
-    "auth-type": "chap",
-    "auth-username": "kvm",
-    "secret-usage": "san1",
     "secret-uuid": "0fbb7aaf-1aa6-4ea3-8b8f-8ef1d3c6d8a1",
     "adapter-name": "scsi_host1",
-    "adapter-wwnn": "20000000c9831b4b",
-    "adapter-wwpn": "10000000c9831b4b",
     "adapter-parent": "scsi_host3",
-    "adapter-parent-wwnn": "20000000c9831b4c",
-    "adapter-parent-wwpn": "10000000c9831b4c",
     "adapter-parent-fabric-wwn": "2000000012341234",
     "source-initiator": "iqn.2026-01.com.example:kvm1",
     "host": "nfs.example.com",
@@ -35,10 +23,7 @@ _VALUES = {
     "initiator": "iqn.2026-01.com.example:kvm1",
     "allocation": "1M",
     "format": "qcow2",
-    "backing-vol": "web1.qcow2",
-    "backing-vol-format": "qcow2",
     "algorithm": "zero",
-    "event": "lifecycle",
     "timeout": "10",
     "inputpool": "images",
     "offset": "1048576",
@@ -91,7 +76,7 @@ _XPATH = (
 )
 _BUILD = _refused("build needs a stored pool: `poolfleet pool ensure`", "build", "no-overwrite", "overwrite")
 _PREALLOC = _refused("poolfleet does not preallocate metadata", "prealloc-metadata")
-_NETFS = "vm_data netfs --source-host nfs.example.com --source-path /path/to/share --target /vm_data"
+_NETFS = "vm_data netfs --source-host nfs.example.com --source-path /share --source-format nfs --target /vm_data"
 _GLUSTER = "vms gluster --source-host gluster1.example.com --source-name volume1 --source-path /images"
 _DISK = "disks disk --source-dev /dev/sdb --source-format gpt --target /dev"
 _ISCSI = "san iscsi --source-host san1.example.com --source-dev iqn.2026-01.com.example:lun1 --target /dev/disk/by-path"
@@ -165,6 +150,7 @@ def _volume_or_key(field: str) -> Words:
 _IN_POOL = _may(pool="")
 _VOL = "web1.qcow2 --pool vm_data"
 _BY_PATH = "/vm_data/web1.qcow2"
+_ON_BACKING = "vm_data web2.qcow2 20G --format qcow2 --backing-vol /vm_data/web1.qcow2 --backing-vol-format qcow2"
 _TRANSFER = (*_needs("vol", "file"), *_may("pool", "offset", "length"), *_switches("sparse"))
 TABLE: dict[str, Command] = {
     command.name: command
@@ -309,13 +295,9 @@ TABLE: dict[str, Command] = {
             options=(
                 *_needs("pool", "name", "capacity"),
                 *_may("allocation", "format"),
-                *_may(beside="vm_data web2.qcow2 20G --format qcow2", backing_vol="--backing"),
-                *_may(
-                    beside="vm_data web2.qcow2 20G --format qcow2 --backing-vol web1.qcow2",
-                    backing_vol_format="--backing-format",
-                ),
+                *_may(beside=_ON_BACKING, backing_vol="--backing", backing_vol_format="--backing-format"),
                 *_PREALLOC,
-                *_switches("print-xml"),
+                *_switches("print-xml", beside=_ON_BACKING),
             ),
             example="vm_data web2.img 64M",
             words=lambda given: [f"{given['pool']}/{given['name']}", given["capacity"]],

@@ -1,0 +1,161 @@
+"""Lines of the table of virsh's commands, run by virsh on one host, by poolfleet on another: the same comes of them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from poolfleet.cli.virsh.table import TABLE
+from scripts.embedded.host import EmbeddedHost
+from scripts.embedded.libvirtd import EmbeddedLibvirtd
+from tests.integration.cli.virsh_sides import UUID, PoolfleetSide, Side, VirshSide
+
+Sides = tuple[Side, Side]
+
+# What a case begins with.
+_FOLDER = ("mkdir /vm_data",)
+_DEFINED = ("pool-define pool.xml",)
+_BUILT = (*_DEFINED, "pool-build vm_data")
+_STARTED = (*_BUILT, "pool-start vm_data")
+_FILLED = (
+    *_STARTED,
+    "vol-create-as vm_data web1.qcow2 20G --format qcow2",
+    "vol-create-as vm_data db.raw 64M --allocation 0",
+    # From then on libvirt says of volumes all that it says.
+    "pool-refresh vm_data",
+)
+_SEVERAL = (
+    *_FILLED,
+    "pool-autostart vm_data",
+    "pool-define-as other dir --target /other",
+    "mkdir /temp",
+    "pool-create-as temp dir --target /temp",
+)
+_BEGINS = {
+    "pool-define": (),
+    "pool-define-as": (),
+    "pool-create": _FOLDER,
+    "pool-create-as": _FOLDER,
+    "pool-build": _DEFINED,
+    "pool-start": _BUILT,
+    "pool-start --build": _DEFINED,
+    "pool-autostart": _BUILT,
+    "pool-autostart --disable": (*_BUILT, "pool-autostart vm_data"),
+    "pool-refresh": (*_STARTED, "mkdir /vm_data/new"),
+    "pool-edit": _BUILT,
+    "pool-delete": _BUILT,
+    "pool-undefine": _BUILT,
+    "pool-list": _SEVERAL,
+    "vol-create": _STARTED,
+}
+
+
+def _words(side: Side, out: str) -> list[str]:
+    """Lines of words, wherever the folder is and whatever UUIDs libvirt chose."""
+    lines = [line.strip().replace(str(side.folder), "") for line in out.splitlines() if line.strip()]
+    return sorted(line if line == UUID or not _ANY_UUID.fullmatch(line) else "another" for line in lines)
+
+
+def _names(side: Side, out: str) -> list[str]:
+    """The first column of a table."""
+    firsts = [line.split()[0] for line in out.splitlines() if line.strip()]
+    return sorted(word for word in firsts if word.lower() != "name" and not word.startswith("---"))
+
+
+def _facts(side: Side, out: str) -> dict[str, str]:
+    """What both programs say of one object, one to a line; how full the file system is changes all the time."""
+    lines = (re.split(r":\s+|\s{2,}", line.strip(), maxsplit=1) for line in out.splitlines())
+    return {line[0]: _one_decimal(line[1]) for line in lines if line[0] in _FACTS}
+
+
+def _one_decimal(value: str) -> str:
+    size = re.fullmatch(r"([\d.]+) ?(\w*)", value)
+    return f"{float(size[1]):.1f}{size[2].removesuffix('bytes')}" if size else value
+
+
+_ANY_UUID = re.compile(r"[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}")
+_FACTS = {"Name", "UUID", "State", "Persistent", "Autostart", "Capacity"}
+_ANSWERS: dict[str, Callable[[Side, str], object]] = {
+    "pool-define-as --print-xml": Side.plain,
+    "pool-create-as --print-xml": Side.plain,
+    "pool-list": _names,
+    "pool-list --uuid": _words,
+    "pool-info": _facts,
+    "pool-dumpxml": Side.plain,
+    "pool-uuid": _words,
+    "pool-name": _words,
+    "vol-create-as --print-xml": Side.plain,
+    "vol-list": _names,
+    "vol-info": _facts,
+    "vol-dumpxml": Side.plain,
+    "vol-path": _words,
+    "vol-key": _words,
+    "vol-name": _words,
+    "vol-pool": _words,
+}
+
+
+def begins(case: str) -> tuple[str, ...]:
+    """What a command, or one of its options, begins with."""
+    return _BEGINS.get(case, _BEGINS.get(case.split()[0], _FILLED))
+
+
+def cases(*, by_definition: bool) -> dict[str, list[str]]:
+    """The lines to run, each once, by the first row that has it."""
+    lines: dict[str, str] = {}
+    for command in TABLE.values():
+        if not command.verb or command.needs_device:
+            continue
+        for option in (None, *command.optional):
+            if option is None or not option.refused:
+                name = f"{command.name} --{option.name}" if option else command.name
+                if by_definition == bool(option and option.needs_device):
+                    lines.setdefault(shlex.join(command.line(option)), name)
+    return {name: shlex.split(line) for line, name in lines.items()}
+
+
+COMPARED = cases(by_definition=False)
+BY_DEFINITION = cases(by_definition=True)
+
+
+@pytest.fixture(scope="module")
+def sides(short_dir: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[Sides]:
+    with tempfile.TemporaryDirectory(dir=short_dir, prefix="v") as folder:
+        Path(folder).chmod(0o755)
+        one, other = EmbeddedHost("v", Path(folder)), EmbeddedHost("p", Path(folder))
+        for host in (one, other):
+            host.libvirtd.learn_emulators_from(libvirtd)
+        try:
+            one.start_libvirtd()
+            with other:
+                socket = other.agent.target.removeprefix("unix:")
+                yield VirshSide(one.libvirtd, one.pools_dir), PoolfleetSide(other.libvirtd, other.pools_dir, socket)
+        finally:
+            one.stop()
+
+
+@pytest.mark.parametrize("case", COMPARED)
+def test_the_same_comes_of_a_line(sides: Sides, case: str) -> None:
+    virsh, poolfleet = sides
+    for side in sides:
+        side.prepare(begins(case))
+    theirs, ours = (side.run(COMPARED[case]) for side in sides)
+    assert ours.succeeded == theirs.succeeded, (theirs.err, ours.err)
+    assert poolfleet.state() == virsh.state()
+    answer = _ANSWERS.get(case, _ANSWERS.get(case.split()[0]))
+    if answer is not None:
+        assert answer(poolfleet, ours.out) == answer(virsh, theirs.out)
+
+
+@pytest.mark.parametrize("case", BY_DEFINITION)
+def test_the_same_definition_is_made_of_a_line(sides: Sides, case: str) -> None:
+    virsh, poolfleet = sides
+    theirs, ours = (side.run([*BY_DEFINITION[case], "--print-xml"]) for side in sides)
+    assert theirs.succeeded, theirs.err
+    assert ours.succeeded, ours.err
+    assert poolfleet.plain(ours.out) == virsh.plain(theirs.out)
