@@ -33,6 +33,7 @@ _VOLUME = """\
 """
 _EDITOR = '#!/bin/sh\nexec sed -i s/0711/0700/ "$1"\n'
 _FILES = {"pool.xml": _POOL, "vol.xml": _VOLUME, "editor": _EDITOR}
+_DEVICE = "/dev/sdb"
 _READS = {"list", "show", "find", "discover"}
 # How full the file system is changes all the time, and when a file was made differs by nature.
 _VARIES_IN_POOL = {"allocation", "available"}
@@ -49,11 +50,15 @@ class Outcome:
 
 
 class Side:
-    """A host, and a folder that stands for `/` in the lines that it is given."""
+    """A host, and what stands on it for `/` and for `/dev/sdb` in the lines that it is given.
 
-    def __init__(self, libvirtd: EmbeddedLibvirtd, folder: Path) -> None:
+    Without a `device` (a loop device, whose content is lost) lines that use it cannot be run.
+    """
+
+    def __init__(self, libvirtd: EmbeddedLibvirtd, folder: Path, device: str | None) -> None:
         self.libvirtd = libvirtd
         self.folder = folder
+        self._device = device or _DEVICE
         self._begun: tuple[str, ...] | None = None
 
     def run(self, words: list[str]) -> Outcome:
@@ -67,7 +72,7 @@ class Side:
 
     def here(self, words: list[str]) -> list[str]:
         """Put what a line names into this side's folder."""
-        named = [str(self.folder / word) if word in _FILES else word for word in words]
+        named = [str(self.folder / word) if word in _FILES else word.replace(_DEVICE, self._device) for word in words]
         return [re.sub(r"^/(vm_data|other|temp)\b", rf"{self.folder}/\1", word) for word in named]
 
     def prepare(self, lines: tuple[str, ...]) -> None:
@@ -75,6 +80,8 @@ class Side:
         if self._begun == lines:
             return
         self._forget()
+        if self._device != _DEVICE:
+            subprocess.run(["wipefs", "--all", "--quiet", self._device], check=True, timeout=60)
         for left in self.folder.iterdir():
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         for name, text in _FILES.items():
@@ -109,8 +116,8 @@ class Side:
         return found
 
     def plain(self, xml: str) -> str:
-        """XML without what differs between any two hosts: where the folder is, UUIDs that libvirt chose, times."""
-        top = ET.fromstring(xml.replace(str(self.folder), ""))  # noqa: S314 - of libvirt and of ourselves
+        """XML without what differs between any two hosts: folder and device, UUIDs that libvirt chose, times."""
+        top = ET.fromstring(xml.replace(str(self.folder), "").replace(self._device, _DEVICE))  # noqa: S314 - of libvirt and of ourselves
         varies = _VARIES | (_VARIES_IN_POOL if top.tag == "pool" else set())
         for parent in list(top.iter()):
             for child in list(parent):
@@ -138,8 +145,8 @@ class VirshSide(Side):
 class PoolfleetSide(Side):
     """Runs the same lines by poolfleet, in the tests' own process, which is sooner done."""
 
-    def __init__(self, libvirtd: EmbeddedLibvirtd, folder: Path, socket: str) -> None:
-        super().__init__(libvirtd, folder)
+    def __init__(self, libvirtd: EmbeddedLibvirtd, folder: Path, device: str | None, socket: str) -> None:
+        super().__init__(libvirtd, folder, device)
         self._environment = {"POOLFLEET_SOCKET": socket, "VISUAL": str(folder / "editor")}
 
     def _run(self, words: list[str]) -> Outcome:

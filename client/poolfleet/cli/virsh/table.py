@@ -77,10 +77,9 @@ _XPATH = (
 _BUILD = _refused("build needs a stored pool: `poolfleet pool ensure`", "build", "no-overwrite", "overwrite")
 _PREALLOC = _refused("poolfleet does not preallocate metadata", "prealloc-metadata")
 _NETFS = "vm_data netfs --source-host nfs.example.com --source-path /share --source-format nfs --target /vm_data"
-_GLUSTER = "vms gluster --source-host gluster1.example.com --source-name volume1 --source-path /images"
+_LOGICAL = "vms logical --source-name vms --target /dev/vms"
 _DISK = "disks disk --source-dev /dev/sdb --source-format gpt --target /dev"
 _ISCSI = "san iscsi --source-host san1.example.com --source-dev iqn.2026-01.com.example:lun1 --target /dev/disk/by-path"
-_DIRECT = "san iscsi-direct --source-host san1.example.com --source-dev iqn.2026-01.com.example:lun1"
 _BY_USAGE = f"{_ISCSI} --auth-type chap --auth-username kvm --secret-usage san1"
 _BY_UUID = f"{_ISCSI} --auth-type chap --auth-username kvm"
 _SCSI = "hba scsi --target /dev/disk/by-path"
@@ -97,7 +96,7 @@ def _as(*, starts: bool) -> tuple[Option, ...]:
         *_switches("print-xml"),
         *devices("source-host", "source-path", beside=_NETFS),
         *devices("source-dev", beside=_DISK),
-        *devices("source-name", beside=_GLUSTER),
+        *devices("source-name", beside=_LOGICAL),
         *_may("target"),
         *devices("source-format", beside=_NETFS),
         *devices("auth-type", "auth-username", "secret-usage", beside=_BY_USAGE),
@@ -107,7 +106,7 @@ def _as(*, starts: bool) -> tuple[Option, ...]:
         *devices("adapter-parent-wwnn", "adapter-parent-wwpn", beside=f"{_FC} {_PARENT}"),
         *devices("adapter-parent-fabric-wwn", beside=_FC),
         *devices(beside=_NETFS, source_protocol_ver="--protocol-version"),
-        *devices("source-initiator", beside=_DIRECT),
+        *devices("source-initiator", beside=_ISCSI),
     )
 
 
