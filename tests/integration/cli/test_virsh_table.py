@@ -29,6 +29,7 @@ _FILLED = (
     *_STARTED,
     "vol-create-as vm_data web1.qcow2 20G --format qcow2",
     "vol-create-as vm_data db.raw 64M --allocation 0",
+    "fill /vm_data/db.raw",
     # From then on libvirt says of volumes all that it says.
     "pool-refresh vm_data",
 )
@@ -67,6 +68,8 @@ _BEGINS = {
     "pool-undefine": _BUILT,
     "pool-list": _SEVERAL,
     "vol-create": _STARTED,
+    # Written from end to end: libvirt does not overwrite a sparse file, poolfleet does.
+    "vol-wipe": (*_STARTED, "vol-create-as vm_data db.raw 1M", "fill /vm_data/db.raw"),
 }
 # What is run after it, to see what came of it.
 _SEEN_BY = {"pool-build --no-overwrite": "pool-start vm_data", "pool-build --overwrite": "pool-start vm_data"}

@@ -49,6 +49,11 @@ class Outcome:
     err: str
 
 
+def _beginning(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(16)
+
+
 class Side:
     """A host, and what stands on it for `/` and for `/dev/sdb` in the lines that it is given.
 
@@ -91,9 +96,12 @@ class Side:
             words = line.split()
             if words[0] == "mkdir":
                 Path(*self.here(words[1:])).mkdir()
-                continue
-            done = self.run(words)
-            assert done.succeeded, f"{line}: {done.err}"
+            elif words[0] == "fill":
+                with Path(*self.here(words[1:])).open("r+b") as file:
+                    file.write(b"x" * (1 << 20))
+            else:
+                done = self.run(words)
+                assert done.succeeded, f"{line}: {done.err}"
         self._begun = lines
 
     def _forget(self) -> None:
@@ -103,8 +111,12 @@ class Side:
             assert self.run(["pool-undefine", name]).succeeded
 
     def state(self) -> dict[str, object]:
-        """What virsh says of this host's pools and their volumes, and the names of what lies in its folder."""
-        found: dict[str, object] = {"files": sorted(str(at.relative_to(self.folder)) for at in self.folder.rglob("*"))}
+        """What virsh says of this host's pools and their volumes, and what lies in its folder."""
+        files = sorted(self.folder.rglob("*"))
+        found: dict[str, object] = {
+            "files": [str(file.relative_to(self.folder)) for file in files],
+            "contents": [_beginning(file) for file in files if file.suffix == ".raw"],
+        }
         for name in self._lines("pool-list", "--all", "--name"):
             facts = dict(line.split(":", 1) for line in self._lines("pool-info", name))
             found |= {f"{name}: {key}": facts[key].strip() for key in ("State", "Persistent", "Autostart")}

@@ -311,7 +311,7 @@ TABLE: dict[str, Command] = {
                 *_REFLINK,
                 *_refused("the source's is `poolfleet volume show --xml`", "print-xml"),
             ),
-            example="web1.qcow2 web2.qcow2 --pool vm_data",
+            example="db.raw db2.raw --pool vm_data",
             words=lambda given: [*_volume(given), given["newname"]],
         ),
         Command(
