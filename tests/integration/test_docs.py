@@ -17,6 +17,8 @@ import pytest
 import typer
 
 from poolfleet.cli.main import app
+from poolfleet.cli.virsh.table import TABLE
+from poolfleet.cli.virsh.translation import translated
 from scripts.embedded.fleet import EmbeddedFleet
 from scripts.embedded.tour import Tour
 
@@ -92,6 +94,12 @@ def leave_as_found(demo: EmbeddedFleet) -> None:
 )
 def test_a_command_line_is_understood(page: str, words: list[str]) -> None:
     understood(typer.main.get_command(app), "poolfleet", words)
+
+
+def test_the_lines_of_virshs_table_are_among_them() -> None:
+    shown = [words for page, words in command_lines() if page == "virsh.md"]
+    there = [command for command in TABLE.values() if command.verb]
+    assert all(translated(command.line(), announce=False) in shown for command in there)
 
 
 def test_a_verb_that_is_not_there_is_not_understood() -> None:
