@@ -72,7 +72,11 @@ _BEGINS = {
     "vol-wipe": (*_STARTED, "vol-create-as vm_data db.raw 1M", "fill /vm_data/db.raw"),
 }
 # What is run after it, to see what came of it.
-_SEEN_BY = {"pool-build --no-overwrite": "pool-start vm_data", "pool-build --overwrite": "pool-start vm_data"}
+_SEEN_BY = {
+    "pool-build --no-overwrite": "pool-start vm_data",
+    "pool-build --overwrite": "pool-start vm_data",
+    "vol-create-as --prealloc-metadata": "pool-refresh vm_data",
+}
 
 
 def _words(side: Side, out: str) -> list[str]:

@@ -75,7 +75,7 @@ _XPATH = (
     *_refused("it goes with --xpath", "wrap"),
 )
 _BUILD = _refused("build needs a stored pool: `poolfleet pool ensure`", "build", "no-overwrite", "overwrite")
-_PREALLOC = _refused("poolfleet does not preallocate metadata", "prealloc-metadata")
+_PREALLOC = _refused("the metadata of copies is not preallocated", "prealloc-metadata")
 _NETFS = "vm_data netfs --source-host nfs.example.com --source-path /share --source-format nfs --target /vm_data"
 _LOGICAL = "vms logical --source-name vms --target /dev/vms"
 _DISK = "disks disk --source-dev /dev/sdb --source-format gpt --target /dev"
@@ -284,7 +284,7 @@ TABLE: dict[str, Command] = {
         Command(
             name="vol-create",
             verb="volume create",
-            options=(*_needs("pool", "file"), *_PREALLOC, *_VALIDATE),
+            options=(*_needs("pool", "file"), *_switches("prealloc-metadata"), *_VALIDATE),
             example="vm_data vol.xml",
             words=lambda given: [given["pool"], "--file", given["file"]],
         ),
@@ -295,7 +295,7 @@ TABLE: dict[str, Command] = {
                 *_needs("pool", "name", "capacity"),
                 *_may("allocation", "format"),
                 *_may(beside=_ON_BACKING, backing_vol="--backing", backing_vol_format="--backing-format"),
-                *_PREALLOC,
+                *_switches("prealloc-metadata", beside="vm_data web2.qcow2 64M --allocation 0 --format qcow2"),
                 *_switches("print-xml", beside=_ON_BACKING),
             ),
             example="vm_data web2.img 64M",
