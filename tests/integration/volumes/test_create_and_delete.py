@@ -4,43 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import poolfleet
-from poolfleet import Operation, PoolSpec, Volume, VolumeSpec
+from poolfleet import Operation, Volume, VolumeSpec
 from poolfleet.types.disk import DiskRole, DomainState
 from poolfleet.types.volume import BackingStore, Permissions
 from scripts.embedded.host import EmbeddedHost
-from scripts.embedded.libvirtd import EmbeddedLibvirtd
 
 GIB = 1 << 30
-
-
-@pytest.fixture(scope="module")
-def module_host(short_dir: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[EmbeddedHost]:
-    new = EmbeddedHost("volumes", short_dir)
-    new.libvirtd.learn_emulators_from(libvirtd)
-    with new:
-        yield new
-
-
-@pytest.fixture(scope="module")
-def agent(module_host: EmbeddedHost) -> Iterator[poolfleet.AgentClient]:
-    with poolfleet.AgentClient(module_host.agent.target) as client:
-        client.pools.ensure(PoolSpec.dir("vms", target=str(module_host.pools_dir / "vms")))
-        yield client
-
-
-@pytest.fixture
-def folder(module_host: EmbeddedHost, agent: poolfleet.AgentClient) -> Iterator[Path]:
-    path = module_host.pools_dir / "vms"
-    yield path
-    for file in path.iterdir():
-        file.rmdir() if file.is_dir() and not file.is_symlink() else file.unlink()
-    agent.pools.refresh("vms")
 
 
 def define_guest(host: EmbeddedHost, name: str, *devices: str) -> None:

@@ -4,43 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import poolfleet
-from poolfleet import Operation, PoolSpec, Volume, VolumeSpec
+from poolfleet import Operation, Volume, VolumeSpec
 from poolfleet.types.volume import BackingStore
 from scripts.embedded.host import EmbeddedHost
-from scripts.embedded.libvirtd import EmbeddedLibvirtd
 
 MIB = 1 << 20
-
-
-@pytest.fixture(scope="module")
-def module_host(short_dir: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[EmbeddedHost]:
-    new = EmbeddedHost("resized", short_dir)
-    new.libvirtd.learn_emulators_from(libvirtd)
-    with new:
-        yield new
-
-
-@pytest.fixture(scope="module")
-def agent(module_host: EmbeddedHost) -> Iterator[poolfleet.AgentClient]:
-    with poolfleet.AgentClient(module_host.agent.target) as client:
-        client.pools.ensure(PoolSpec.dir("vms", target=str(module_host.pools_dir / "vms")))
-        yield client
-
-
-@pytest.fixture
-def folder(module_host: EmbeddedHost, agent: poolfleet.AgentClient) -> Iterator[Path]:
-    path = module_host.pools_dir / "vms"
-    yield path
-    for file in path.iterdir():
-        file.unlink()
-    agent.pools.refresh("vms")
 
 
 def create(agent: poolfleet.AgentClient, name: str, volume_format: str = "raw", **differing: Any) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -20,34 +19,9 @@ from poolfleet.types.operation import OperationState
 from poolfleet.types.volume import BackingStore, Permissions
 from poolfleet_agent.model.volume_formats import BACKED_FORMATS, FILE_FORMATS
 from scripts.embedded.host import EmbeddedHost
-from scripts.embedded.libvirtd import EmbeddedLibvirtd
 from tests.slow_qemu_img import SlowQemuImg
 
 MIB = 1 << 20
-
-
-@pytest.fixture(scope="module")
-def module_host(short_dir: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[EmbeddedHost]:
-    new = EmbeddedHost("options", short_dir)
-    new.libvirtd.learn_emulators_from(libvirtd)
-    with new:
-        yield new
-
-
-@pytest.fixture(scope="module")
-def agent(module_host: EmbeddedHost) -> Iterator[poolfleet.AgentClient]:
-    with poolfleet.AgentClient(module_host.agent.target) as client:
-        client.pools.ensure(PoolSpec.dir("vms", target=str(module_host.pools_dir / "vms")))
-        yield client
-
-
-@pytest.fixture
-def folder(module_host: EmbeddedHost, agent: poolfleet.AgentClient) -> Iterator[Path]:
-    path = module_host.pools_dir / "vms"
-    yield path
-    for file in path.iterdir():
-        file.unlink()
-    agent.pools.refresh("vms")
 
 
 def spec(name: str = "v", volume_format: str = "qcow2", **stated: Any) -> VolumeSpec:

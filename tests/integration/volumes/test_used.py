@@ -12,23 +12,8 @@ import pytest
 import poolfleet
 from poolfleet import PoolSpec, VolumeSpec
 from scripts.embedded.host import EmbeddedHost
-from scripts.embedded.libvirtd import EmbeddedLibvirtd
 
 GIB = 1 << 30
-
-
-@pytest.fixture(scope="module")
-def module_host(short_dir: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[EmbeddedHost]:
-    new = EmbeddedHost("used", short_dir)
-    new.libvirtd.learn_emulators_from(libvirtd)
-    with new:
-        yield new
-
-
-@pytest.fixture(scope="module")
-def agent(module_host: EmbeddedHost) -> Iterator[poolfleet.AgentClient]:
-    with poolfleet.AgentClient(module_host.agent.target) as client:
-        yield client
 
 
 @pytest.fixture
