@@ -172,13 +172,15 @@ async def test_a_worker_that_can_not_live_is_not_started_without_end(children: C
     script = tmp_path / "broken.py"
     script.write_text(f"open({str(starts)!r}, 'a').write('x')\nraise SystemExit(1)\n")
     channel = Channel(children, program=(sys.executable, "-I", "-S", str(script)))
-    reasons = []
+    errors = []
     for _ in range(30):
         with pytest.raises(ModelError) as caught:
             await channel.ask(b"stat", b"/", timeout_s=LIMIT_S)
-        reasons.append(caught.value.reason)
-    assert reasons[-1] is Reason.INTERNAL
-    assert caught.value.retry_delay_s is not None
+        errors.append(caught.value)
+    # Any of them, the last too, may be one for which another start was due.
+    refused = [error for error in errors if error.reason is Reason.INTERNAL]
+    assert refused
+    assert all(error.retry_delay_s is not None for error in refused)
     # Two at once, then with a growing delay.
     assert len(starts.read_text()) <= 6
     await channel.close()
