@@ -50,6 +50,7 @@ def changes(folder: Path) -> dict[str, Message]:
     requests["UpdatePool"].update.autostart = True  # type: ignore[attr-defined]
     requests["UpdatePool"].update_mask.paths.append("autostart")  # type: ignore[attr-defined]
     requests["CreateVolume"].spec.CopyFrom(VolumeSpec(name="new", capacity_bytes=1 << 20))  # type: ignore[attr-defined]
+    requests["CloneVolume"].spec.name = "new"  # type: ignore[attr-defined]
     requests["ResizeVolume"].capacity_bytes = 2 << 20  # type: ignore[attr-defined]
     requests["SetMaintenance"].maintenance.enabled = True  # type: ignore[attr-defined]
     requests["StopPool"].force = True  # type: ignore[attr-defined]
