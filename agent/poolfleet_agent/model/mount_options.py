@@ -44,3 +44,11 @@ def option_value(options: Sequence[str], *names: str) -> str | None:
         if name in names:
             found = value
     return found
+
+
+def enforces_locks(kind: str | None, options: Sequence[str]) -> bool:
+    """Whether qemu's locks keep qemu from writing: SMB enforces those of byte ranges, unless none are sent.
+
+    `kind` is a pool's format, or the type of a mounted file system.
+    """
+    return kind in {"cifs", "smb3"} and option_value(options, "nobrl") is None

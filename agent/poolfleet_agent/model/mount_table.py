@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from poolfleet_agent.model.allowed_paths import is_within
 from poolfleet_agent.model.compare import clean_path
+from poolfleet_agent.model.mount_options import enforces_locks
 from poolfleet_agent.model.pool_source import NetfsSource
 
 NETWORK_FS_TYPES = frozenset(
@@ -49,8 +50,8 @@ class MountEntry:
 
     @property
     def enforces_locks(self) -> bool:
-        """Whether qemu's locks keep qemu from writing: SMB enforces those of byte ranges, unless none are sent."""
-        return self.fs_type in {"cifs", "smb3"} and self.option("nobrl") is None
+        """Whether qemu's locks keep qemu from writing there."""
+        return enforces_locks(self.fs_type, (*self.super_options, *self.options))
 
     @property
     def host(self) -> str:

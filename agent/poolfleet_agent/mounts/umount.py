@@ -16,7 +16,6 @@ import ctypes
 import os
 import select
 import sys
-from collections.abc import Iterator
 
 MNT_FORCE = 1
 MNT_DETACH = 2
@@ -41,7 +40,7 @@ def umount2(step: str, target: str, flags: int) -> bool:
 def force(target: str) -> None:
     """Take the mount off its path, then end what hangs on it for as long as that is wanted."""
     host = _own_namespace()
-    copies = list(_copied_namespaces())
+    copies = _copied_namespaces()
     if not copies or not _entered(host) or not umount2("detach", target, MNT_DETACH):
         return
     pause_s = FIRST_PAUSE_S
@@ -56,14 +55,16 @@ def force(target: str) -> None:
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
 
-def _copied_namespaces() -> Iterator[int]:
-    """Namespaces that have all mounts of the one before, and see no change of them; fewer where it is refused."""
+def _copied_namespaces() -> list[int]:
+    """Namespaces that have all mounts of the one before, and see no change of them; none where it is refused."""
+    copies = []
     for _ in range(COPIES):
         copied = _libc.unshare(_NEW_MOUNTS) == 0
         if not copied or _libc.mount(b"none", b"/", None, _UNSHARED_FROM_ROOT, None) != 0:
             _said("copy", -1)
-            return
-        yield _own_namespace()
+            return []
+        copies.append(_own_namespace())
+    return copies
 
 
 def _own_namespace() -> int:

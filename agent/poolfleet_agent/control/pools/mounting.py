@@ -16,7 +16,7 @@ from poolfleet_agent.control.acting import LISTING_ADVICE, LOCKS_ADVICE
 from poolfleet_agent.control.pools.attempt import MountAttempt
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_failure import RETRY, MountError, MountFailure, Retry, RetryPolicy, tries_left
-from poolfleet_agent.model.mount_options import option_value
+from poolfleet_agent.model.mount_options import enforces_locks
 from poolfleet_agent.model.operation import Attempt
 from poolfleet_agent.model.pool import PoolDefinition
 from poolfleet_agent.model.pool_source import NetfsSource
@@ -45,7 +45,7 @@ def mount_request(definition: PoolDefinition) -> MountRequest | None:
 
 def mount_warnings(request: MountRequest | None) -> tuple[str, ...]:
     """What is to be said of a mount that will do, and yet not as its pool's guests expect."""
-    if request is None or request.source.format != "cifs" or option_value(request.options, "nobrl") is not None:
+    if request is None or not enforces_locks(request.source.format, request.options):
         return ()
     return (f"guests will not be able to write: {LOCKS_ADVICE}",)
 
