@@ -23,6 +23,7 @@ from poolfleet_agent.control.volumes.make import remove_new_file
 from poolfleet_agent.control.volumes.place import file_on_share, path_in_pool
 from poolfleet_agent.control.volumes.reserve import find_reservation, remove_reservation
 from poolfleet_agent.inventory.snapshot import PoolEntry
+from poolfleet_agent.model.capacity import KIB, rounded_up
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationKind, OperationState
 from poolfleet_agent.model.ports import FileKind
@@ -221,7 +222,7 @@ def _as_asked(operation: Operation, facts: VolumeFacts) -> bool:
     """Whether it can be what libvirt was asked to make, finished or not, and is not somebody else's of that name."""
     asked = json.loads(operation.debris)
     capacity_bytes, volume_format = asked.get("capacity_bytes"), asked.get("format")
-    larger = capacity_bytes is not None and (facts.capacity_bytes or 0) > -(-capacity_bytes // 1024) * 1024
+    larger = capacity_bytes is not None and (facts.capacity_bytes or 0) > rounded_up(capacity_bytes, KIB)
     # An image whose header is still to come looks raw.
     return not larger and (volume_format is None or facts.format in {volume_format, "raw"})
 

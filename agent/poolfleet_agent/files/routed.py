@@ -131,8 +131,7 @@ class RoutedFiles:
     async def unlink_if(self, path: str, *, inode: int, device: str = "", timeout_s: float = 5.0) -> bool:
         """Remove a file only if it still is that inode; the answer says whether it did."""
         question = (b"unlink_if", os.fsencode(path), b"%d" % inode, device.encode())
-        found = _found(path, await self._asker.ask_once(*question, timeout_s=timeout_s))
-        return found is not None and found[0] == b"1"
+        return _did(path, await self._asker.ask_once(*question, timeout_s=timeout_s))
 
     async def publish(
         self, path: str, *, name: str, size_bytes: int | None, mode: int, timeout_s: float = 30.0
@@ -146,8 +145,7 @@ class RoutedFiles:
     async def give(self, path: str, *, inode: int, user: ShareUser, timeout_s: float = 5.0) -> bool:
         """Change the owner of a file only if it still is that inode; the answer says whether it did."""
         question = (b"give", os.fsencode(path), b"%d" % inode, b"%d" % user.uid, b"%d" % user.gid)
-        found = _found(path, await self._asker.ask_once(*question, timeout_s=timeout_s))
-        return found is not None and found[0] == b"1"
+        return _did(path, await self._asker.ask_once(*question, timeout_s=timeout_s))
 
     async def resize_if(
         self, path: str, *, inode: int, size_bytes: int, new_size_bytes: int, device: str = "", timeout_s: float = 30.0
@@ -155,8 +153,7 @@ class RoutedFiles:
         """Change the length of a file only if it still is that inode, of that length; True: it did."""
         sizes = (b"%d" % size_bytes, b"%d" % new_size_bytes)
         question = (b"resize_if", os.fsencode(path), b"%d" % inode, *sizes, device.encode())
-        found = _found(path, await self._asker.ask_once(*question, timeout_s=timeout_s))
-        return found is not None and found[0] == b"1"
+        return _did(path, await self._asker.ask_once(*question, timeout_s=timeout_s))
 
     async def clock_s(self, path: str, *, device: str = "", timeout_s: float = 5.0) -> float:
         """Seconds since the epoch by the clock that dates the files of a folder."""
@@ -167,6 +164,12 @@ class RoutedFiles:
 def _made(path: str, answer: Sequence[bytes]) -> Sequence[bytes] | None:
     """As _needed; None: there is one already."""
     return None if int(answer[0]) == errno.EEXIST else _needed(path, answer)
+
+
+def _did(path: str, answer: Sequence[bytes]) -> bool:
+    """Whether it was done; False too where there is nothing."""
+    found = _found(path, answer)
+    return found is not None and found[0] == b"1"
 
 
 def _needed(path: str, answer: Sequence[bytes]) -> Sequence[bytes]:

@@ -62,21 +62,23 @@ def _of_each(
 
 def _read(domain: libvirt.virDomain) -> Iterator[DomainReference]:
     who = Domain(domain.name(), domain.UUIDString())
-    active = bool(domain.isActive())
-    if active:
-        yield from references(domain.XMLDesc(0), who, DomainState.ACTIVE)
-    if domain.isPersistent():
-        yield from references(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), who, DomainState.INACTIVE)
+    for xml, state in _documents(domain):
+        yield from references(xml, who, state)
     for snapshot in _snapshots(domain):
         yield from snapshot_references(snapshot.getXMLDesc(0), who)
 
 
 def _read_secrets(domain: libvirt.virDomain) -> list[SecretUse]:
     name = domain.name()
-    uses = list(domain_secrets(domain.XMLDesc(0), name))
-    if domain.isActive() and domain.isPersistent():
-        uses += domain_secrets(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), name)
-    return uses
+    return [use for xml, _ in _documents(domain) for use in domain_secrets(xml, name)]
+
+
+def _documents(domain: libvirt.virDomain) -> Iterator[tuple[str, DomainState]]:
+    """What it is while it runs, and what it is stored as."""
+    if domain.isActive():
+        yield domain.XMLDesc(0), DomainState.ACTIVE
+    if domain.isPersistent():
+        yield domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), DomainState.INACTIVE
 
 
 def _snapshots(domain: libvirt.virDomain) -> list[libvirt.virDomainSnapshot]:

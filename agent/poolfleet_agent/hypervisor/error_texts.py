@@ -55,7 +55,6 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
         (_QEMU_IMG + r"Stale file handle", Reason.STALE),
         (_QEMU_IMG + r"(?:too large|too big|Invalid image size)", Reason.TOO_LARGE),
         (_QEMU_IMG + r"Failed to get .*lock", Reason.VOLUME_IN_USE),
-        (_QEMU_IMG + r"File too large", Reason.TOO_LARGE),
         (_QEMU_IMG + r"(?:Unknown file format|not support)", Reason.NOT_SUPPORTED_HERE),
         (_QEMU_IMG + r"(?:does not accept|Invalid |must be|should be)", Reason.INVALID_FIELD, "xml"),
         (_QEMU_IMG + r"(?:Could not open|Permission denied|No such file|not in \S+ format)", Reason.PATH_NOT_USABLE),

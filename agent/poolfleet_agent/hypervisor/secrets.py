@@ -39,7 +39,7 @@ def set_value(connection: libvirt.virConnect, asked: SecretDefinition, value: Se
 
     Flags that are not stated stay as they are.
     """
-    known = _lookup(connection, asked.ref)
+    known, wanted = _lookup(connection, asked.ref), asked
     if known is not None:
         have = parse_secret(known.XMLDesc(0))
         wanted = dataclasses.replace(
@@ -49,9 +49,7 @@ def set_value(connection: libvirt.virConnect, asked: SecretDefinition, value: Se
             private=have.private if asked.private is None else asked.private,
             ephemeral=have.ephemeral if asked.ephemeral is None else asked.ephemeral,
         )
-        secret = connection.secretDefineXML(render_secret(wanted), 0)
-    else:
-        secret = connection.secretDefineXML(render_secret(asked), 0)
+    secret = connection.secretDefineXML(render_secret(wanted), 0)
     try:
         secret.setValue(value.reveal, 0)  # type: ignore[arg-type]  # the stubs say str, the binding takes bytes
     except libvirt.libvirtError:

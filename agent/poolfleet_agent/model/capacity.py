@@ -8,6 +8,9 @@ from poolfleet_agent.model.volume import VolumeDefinition
 SPARSE_FORMATS = frozenset({"qcow", "qcow2", "qed", "vmdk", "vdi", "vhd", "vpc"})
 """Formats whose files begin small whatever their capacity."""
 
+SECTOR_BYTES = 512
+KIB = 1024
+
 LARGEST_CAPACITY_BYTES = 2**63 - 1
 
 LARGEST_LUKS_HEADER_BYTES = 16 << 20
@@ -54,6 +57,11 @@ def _around_bytes(definition: VolumeDefinition) -> int:
 def _share(size_bytes: int, unit_bytes: int) -> int:
     """How many units hold so much."""
     return -(-size_bytes // unit_bytes)
+
+
+def rounded_up(size_bytes: int, unit_bytes: int) -> int:
+    """The next whole multiple of a unit."""
+    return _share(size_bytes, unit_bytes) * unit_bytes
 
 
 def check_fits(*, needed_bytes: int, available_bytes: int | None, promised_bytes: int) -> None:

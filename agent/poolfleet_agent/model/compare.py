@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from poolfleet_agent.model.capacity import LARGEST_CYLINDER_BYTES
+from poolfleet_agent.model.capacity import KIB, LARGEST_CYLINDER_BYTES, rounded_up
 from poolfleet_agent.model.image_options import DEFAULT_CLUSTER_BYTES, QCOW2, ImageOptions
 from poolfleet_agent.model.pool import OWN_TARGET_POOL_TYPES, TARGETLESS_POOL_TYPES, Permissions, PoolDefinition
 from poolfleet_agent.model.pool_source import PoolSource
@@ -115,12 +115,8 @@ def _has_capacity(asked: VolumeDefinition, have: VolumeFacts) -> bool:
         return True
     if have.capacity_bytes is None:
         return False
-    more_bytes = have.capacity_bytes - _whole_kib(asked.capacity_bytes)
+    more_bytes = have.capacity_bytes - rounded_up(asked.capacity_bytes, KIB)
     return more_bytes == 0 or (have.format == "vpc" and 0 < more_bytes <= LARGEST_CYLINDER_BYTES)
-
-
-def _whole_kib(size_bytes: int) -> int:
-    return -(-size_bytes // 1024) * 1024
 
 
 def _volume_differences(asked: VolumeDefinition, have: VolumeFacts) -> Iterator[str]:

@@ -2,16 +2,24 @@
 
 from dataclasses import dataclass, replace
 
-from poolfleet_agent.model.capacity import LARGEST_CYLINDER_BYTES, LARGEST_LUKS_HEADER_BYTES, bytes_at_once
+from poolfleet_agent.model.capacity import (
+    KIB,
+    LARGEST_CYLINDER_BYTES,
+    LARGEST_LUKS_HEADER_BYTES,
+    SECTOR_BYTES,
+    bytes_at_once,
+    rounded_up,
+)
 from poolfleet_agent.model.image_options import PLAIN, QCOW2, ImageOptions, made_compat
 from poolfleet_agent.model.secret import SecretValue
 from poolfleet_agent.model.volume import BackingStore, VolumeDefinition
+from poolfleet_agent.model.volume_formats import FILE_FORMATS
 
 MADE_FORMATS = frozenset({"raw", "qcow2"})
-"""Formats in which new volumes are made."""
+"""Formats of which an encrypted volume, and one of no capacity, can be made."""
 
-COPIED_FORMATS = MADE_FORMATS | {"qcow", "qed", "vmdk", "vdi", "vpc"}
-"""Formats in which copies are made."""
+COPIED_FORMATS = frozenset(FILE_FORMATS)
+"""Formats in which new volumes and copies are made."""
 
 PREALLOCATED_FORMATS = frozenset({"raw", "qcow2"})
 """Formats whose bytes can be taken from the storage at once."""
@@ -19,9 +27,6 @@ PREALLOCATED_FORMATS = frozenset({"raw", "qcow2"})
 _RAW_BY_ANOTHER_NAME = frozenset({"", "none", "iso"})
 
 LUKS = "luks"
-
-_SECTOR_BYTES = 512
-_KIB = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +116,7 @@ def image_of(
         return NewImage(
             path=path,
             format=made_format,
-            size_bytes=_rounded_up(at_once_bytes, _SECTOR_BYTES),
+            size_bytes=rounded_up(at_once_bytes, SECTOR_BYTES),
             allocated=at_once_bytes > 0,
             device=device,
             preallocation=definition.preallocation,
@@ -120,7 +125,7 @@ def image_of(
     return NewImage(
         path=path,
         format=LUKS if is_raw else made_format,
-        size_bytes=_rounded_up(capacity_bytes, _KIB),
+        size_bytes=rounded_up(capacity_bytes, KIB),
         allocated=False,
         backing_store=definition.backing_store,
         device=device,
@@ -136,10 +141,6 @@ def copy_of(definition: VolumeDefinition, path: str, *, device: str = "") -> New
     A raw one has whole sectors; it has yet to be given its length.
     """
     made_format = image_format(definition.format or "")
-    unit_bytes = _SECTOR_BYTES if made_format == "raw" else _KIB
-    size_bytes = _rounded_up(definition.capacity_bytes or 0, unit_bytes)
+    unit_bytes = SECTOR_BYTES if made_format == "raw" else KIB
+    size_bytes = rounded_up(definition.capacity_bytes or 0, unit_bytes)
     return NewImage(path=path, format=made_format, size_bytes=size_bytes, allocated=False, device=device)
-
-
-def _rounded_up(size_bytes: int, unit_bytes: int) -> int:
-    return -(-size_bytes // unit_bytes) * unit_bytes

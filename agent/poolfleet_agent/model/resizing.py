@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 
-from poolfleet_agent.model.capacity import LARGEST_CAPACITY_BYTES
+from poolfleet_agent.model.capacity import LARGEST_CAPACITY_BYTES, SECTOR_BYTES, rounded_up
 from poolfleet_agent.model.errors import ModelError, Reason, invalid_field
 from poolfleet_agent.model.volume import VolumeFacts
-
-_SECTOR_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +64,7 @@ def resizing_of(facts: VolumeFacts, size: NewSize, *, allocate: bool) -> Resizin
         new_bytes = size.capacity_bytes or 0
     # libvirt takes a format that it does not know for raw.
     if (image_format := facts.format or "raw") != "raw" and facts.type == "file":
-        new_bytes = -(-new_bytes // _SECTOR_BYTES) * _SECTOR_BYTES
+        new_bytes = rounded_up(new_bytes, SECTOR_BYTES)
     if new_bytes > LARGEST_CAPACITY_BYTES:
         raise ModelError(
             Reason.TOO_LARGE,

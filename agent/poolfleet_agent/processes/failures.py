@@ -18,7 +18,7 @@ _MEANINGS: Sequence[tuple[re.Pattern[str], Reason, Mapping[str, str]]] = (
     (re.compile(r"Read-only file system"), Reason.READ_ONLY, {"errno": "EROFS"}),
     (re.compile(r"Stale file handle"), Reason.STALE, {"errno": "ESTALE"}),
     (
-        re.compile(r"File too large|too large|too big|Invalid image size|size must be .*less than|max supported is"),
+        re.compile(r"too large|too big|Invalid image size|size must be .*less than|max supported is"),
         Reason.TOO_LARGE,
         {},
     ),

@@ -118,6 +118,11 @@ def child(parent: Element, tag: str) -> Element:
     return ET.SubElement(parent, tag) if found is None else found
 
 
+def yes_no(value: bool) -> str:
+    """libvirt's words for a switch."""
+    return "yes" if value else "no"
+
+
 def remove(parent: Element, tag: str) -> None:
     """Take away all children of that tag."""
     for element in parent.findall(tag):

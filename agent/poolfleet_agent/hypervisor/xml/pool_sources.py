@@ -7,12 +7,13 @@ may have such a pool all the same, and it stays addressable.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
+from functools import reduce
 from typing import Any
 from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element
 
 from poolfleet_agent.hypervisor.xml import document
-from poolfleet_agent.hypervisor.xml.document import attribute, child, only, remove, text
+from poolfleet_agent.hypervisor.xml.document import attribute, child, only, remove, text, yes_no
 from poolfleet_agent.model.names import check_uuid
 from poolfleet_agent.model.pool_source import (
     SOURCES,
@@ -69,13 +70,20 @@ def _elements(kind: type[PoolSource]) -> Mapping[str, _Element]:
     return _OF_NETFS if kind is NetfsSource else _ELEMENTS
 
 
-def _attribute(tag: str, name: str) -> _Element:
-    """An attribute of a child of `<source>`."""
+def _attribute(path: str, name: str) -> _Element:
+    """An attribute of the element at a path below the root."""
+    *above, tag = path.split("/")
+
+    def read(root: Element) -> str | None:
+        parent: Element | None = root
+        for step in above:
+            parent = only(parent, step)
+        return attribute(parent, tag, name) or None
 
     def edit(root: Element, value: str) -> None:
-        child(child(root, "source"), tag).set(name, value)
+        child(reduce(child, above, root), tag).set(name, value)
 
-    return _Element(lambda root: attribute(only(root, "source"), tag, name) or None, edit)
+    return _Element(read, edit)
 
 
 def _read_hosts(root: Element) -> tuple[SourceHost, ...]:
@@ -130,10 +138,6 @@ def _edit_part_separator(root: Element, value: bool) -> None:
 
 def _edit_name(root: Element, name: str) -> None:
     child(child(root, "source"), "name").text = name
-
-
-def _edit_initiator(root: Element, name: str) -> None:
-    child(child(child(root, "source"), "initiator"), "iqn").set("name", name)
 
 
 def _read_auth(root: Element) -> SourceAuth | None:
@@ -224,21 +228,12 @@ def _edit_config_options(root: Element, options: tuple[tuple[str, str], ...]) ->
         ET.SubElement(element, f"{RBD}option", name=name, value=value)
 
 
-def _edit_volume_allocation(root: Element, value: str) -> None:
-    child(child(root, "refresh"), "volume").set("allocation", value)
-
-
 def _number(element: Element, name: str) -> int | None:
     """Read an attribute; libvirt takes 0 and less for "not stated"."""
     value = element.get(name, "0")
     if not re.fullmatch(r"-?[0-9]{1,9}", value):
         raise document.malformed(f"<{element.tag}> has the {name} {value[:50]!r}, which is no number")
     return int(value) if int(value) > 0 else None
-
-
-def yes_no(value: bool) -> str:
-    """libvirt's words for a switch."""
-    return "yes" if value else "no"
 
 
 _ELEMENTS: Mapping[str, _Element] = {
@@ -248,16 +243,12 @@ _ELEMENTS: Mapping[str, _Element] = {
     "device": _Element(_only(_read_devices), lambda root, device: _edit_devices(root, (device,))),
     "devices": _Element(_read_devices, _edit_devices),
     "part_separator": _Element(_read_part_separator, _edit_part_separator),
-    "path": _attribute("dir", "path"),
-    "format": _attribute("format", "type"),
-    "initiator": _Element(
-        lambda root: attribute(only(only(root, "source"), "initiator"), "iqn", "name") or None, _edit_initiator
-    ),
+    "path": _attribute("source/dir", "path"),
+    "format": _attribute("source/format", "type"),
+    "initiator": _attribute("source/initiator/iqn", "name"),
     "auth": _Element(_read_auth, _edit_auth),
     "adapter": _Element(_read_adapter, _edit_adapter),
     "config_options": _Element(_read_config_options, _edit_config_options),
-    "volume_allocation": _Element(
-        lambda root: attribute(only(root, "refresh"), "volume", "allocation") or None, _edit_volume_allocation
-    ),
+    "volume_allocation": _attribute("refresh/volume", "allocation"),
 }
-_OF_NETFS: Mapping[str, _Element] = {**_ELEMENTS, "host": _attribute("host", "name")}
+_OF_NETFS: Mapping[str, _Element] = {**_ELEMENTS, "host": _attribute("source/host", "name")}

@@ -4,8 +4,8 @@ from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element
 
 from poolfleet_agent.hypervisor.xml import document
-from poolfleet_agent.hypervisor.xml.document import attribute, child, only, remove, text
-from poolfleet_agent.hypervisor.xml.pool_sources import edit_source, parse_source, yes_no
+from poolfleet_agent.hypervisor.xml.document import attribute, child, only, remove, text, yes_no
+from poolfleet_agent.hypervisor.xml.pool_sources import edit_source, parse_source
 from poolfleet_agent.model.names import check_uuid
 from poolfleet_agent.model.pool import PoolDefinition
 

@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element
 
 from poolfleet_agent.hypervisor.xml import document
-from poolfleet_agent.hypervisor.xml.document import only, text
+from poolfleet_agent.hypervisor.xml.document import only, text, yes_no
 from poolfleet_agent.model.secret import SecretDefinition, SecretFacts, SecretRef, SecretUse
 
 _ID_TAGS: Mapping[str, str] = {"volume": "volume", "ceph": "name", "iscsi": "target", "tls": "name", "vtpm": "name"}
@@ -34,7 +34,7 @@ def parse_secret(xml: str) -> SecretFacts:
 def render_secret(definition: SecretDefinition) -> str:
     """Write a secret document."""
     flags = {"ephemeral": definition.ephemeral, "private": definition.private}
-    root = ET.Element("secret", {name: "yes" if value else "no" for name, value in flags.items()})
+    root = ET.Element("secret", {name: yes_no(bool(value)) for name, value in flags.items()})
     if definition.uuid is not None:
         document.append(root, "uuid", definition.uuid)
     if definition.description is not None:
