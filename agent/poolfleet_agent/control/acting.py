@@ -113,11 +113,11 @@ class Actors:
     def denied(self, entry: PoolEntry, error: ModelError) -> ModelError:
         """What a denial on a share means: IDMAP where the folder shows as nobody's, else SQUASHED. It is asked anew.
 
-        On SMB it may be qemu's own lock, which is said beside it.
+        On SMB it stays what it is, with advice: it may be qemu's own lock.
         """
         key = self._key(entry.pool.definition)
         seen = self._seen.pop(key, None) if key is not None else None
-        if seen is None or error.metadata.get("errno") not in {"EACCES", "EPERM"}:
+        if seen is None or not error.is_denial:
             return error
         if seen.owner.is_nobody:
             return id_mapped(entry.pool.definition)

@@ -101,11 +101,13 @@ def _running(disks: Iterable[DomainDisk]) -> list[str]:
     return [_described(disk) for disk in disks if disk.reference.domain_state is DomainState.ACTIVE]
 
 
-def _volume_in_use(entry: PoolEntry, record: VolumeRecord, users: Iterable[str], advice: str = "") -> ModelError:
+def _volume_in_use(
+    entry: PoolEntry, record: VolumeRecord, users: Iterable[str], advice: str = "", *, how: str = "used by"
+) -> ModelError:
     pool, volume, shown = entry.pool.name, record.facts.name, shortened(sorted(set(users)))
     return ModelError(
         Reason.VOLUME_IN_USE,
-        f"volume {pool}/{volume} is used by {shown}{advice}",
+        f"volume {pool}/{volume} is {how} {shown}{advice}",
         metadata={"pool": pool, "volume": volume, "users": shown},
     )
 
@@ -115,17 +117,9 @@ async def check_volume_not_written(host: Host, entry: PoolEntry, record: VolumeR
 
     The answer names the domains that may do so once they are started.
     """
-    facts = record.facts
-    disks = await host.fresh_disks()
-    require_complete(disks.missing, f"volume {facts.name!r}")
-    writers = [disk for disk in disks.users_of_volume(entry.pool.name, facts.name) if not disk.reference.read_only]
-    if running := [disk for disk in writers if disk.reference.domain_state is DomainState.ACTIVE]:
-        shown = shortened(sorted({_described(disk) for disk in running}))
-        raise ModelError(
-            Reason.VOLUME_IN_USE,
-            f"volume {entry.pool.name}/{facts.name} is written to by {shown}: a copy would be torn",
-            metadata={"pool": entry.pool.name, "volume": facts.name, "users": shown},
-        )
+    writers = [disk for disk in await _users_of(host, entry, record) if not disk.reference.read_only]
+    if running := _running(writers):
+        raise _volume_in_use(entry, record, running, ": a copy would be torn", how="written to by")
     return tuple(sorted({disk.reference.domain for disk in writers}))
 
 

@@ -155,6 +155,11 @@ class ModelError(Exception):
         """The gRPC code."""
         return self.reason.code
 
+    @property
+    def is_denial(self) -> bool:
+        """Whether a file system denied it to who asked."""
+        return self.metadata.get("errno") in {"EACCES", "EPERM"}
+
     def __repr__(self) -> str:
         """Reason and message."""
         return f"ModelError({self.reason}: {self.message})"

@@ -72,9 +72,9 @@ class SecretFacts:
         return self.usage_type, self.usage_id, self.uuid
 
     @property
-    def ref(self) -> SecretRef:
-        """Its name by UUID, which is the same whatever else changes."""
-        return SecretRef(uuid=self.uuid)
+    def usage(self) -> SecretRef:
+        """Its name by what it is for."""
+        return SecretRef(usage_type=self.usage_type, usage_id=self.usage_id)
 
     def is_named_by(self, ref: SecretRef) -> bool:
         """Whether a reference means this one."""

@@ -24,7 +24,6 @@ from poolfleet_agent.model.share_user import ROOT, ShareUser
 QUESTION_LIMIT_S = 3.0
 WRITE_LIMIT_S = 3.0
 
-_NO_RIGHT = frozenset({"EACCES", "EPERM"})
 _CONTENT = b"made by `poolfleet pool probe --write-test`; may be removed\n"
 
 
@@ -165,7 +164,7 @@ class FolderProbe:
             await self.host.quarantine.check(self.entry, Use.TAKE_SPACE)
             made = await self._made_and_removed(self.host.files, path)
         except ModelError as error:
-            if error.metadata.get("errno") not in _NO_RIGHT or worker.is_root or not self.host.actors.may_switch:
+            if not error.is_denial or worker.is_root or not self.host.actors.may_switch:
                 self._write_failed(started_s, error)
             else:
                 await self._write_as(worker, path, started_s)
@@ -183,9 +182,10 @@ class FolderProbe:
         self._ok(Layer.WRITE, started_s, f"as uid {worker.uid}, gid {worker.gid}; root may not")
 
     def _write_failed(self, started_s: float, error: ModelError) -> None:
-        denied = error.metadata.get("errno") in _NO_RIGHT
         on_share = self.host.quarantine.mounts.mount(self.entry.pool.definition) is not None
-        self._fail(Layer.WRITE, started_s, Reason.SQUASHED if denied and on_share else error.reason, error.message)
+        self._fail(
+            Layer.WRITE, started_s, Reason.SQUASHED if error.is_denial and on_share else error.reason, error.message
+        )
 
     async def _made_and_removed(self, files: Files, path: str) -> FileFacts | None:
         device = self.host.quarantine.device(self.entry, Use.TAKE_SPACE)

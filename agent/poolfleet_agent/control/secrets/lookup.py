@@ -31,11 +31,11 @@ async def check_secret_not_in_use(host: Host, facts: SecretFacts) -> None:
     if users:
         raise ModelError(
             Reason.SECRET_IN_USE,
-            f"secret {facts.usage_type}:{facts.usage_id} is used by {users}",
+            f"secret {facts.usage} is used by {users}",
             metadata={"secret": facts.uuid, "users": users},
         )
     unread = [f"pool {name}: {error.message}" for name, error in host.registry.snapshot.never_read.items()]
-    require_complete([*unread, *domains.missing], f"secret {facts.usage_type}:{facts.usage_id}")
+    require_complete([*unread, *domains.missing], f"secret {facts.usage}")
 
 
 def _uses_of_storage(host: Host) -> Iterator[SecretUse]:

@@ -99,8 +99,6 @@ class CreateVolume(Mutation):
 
     async def _make(self, new: NewVolume, held: Held, report: Report) -> None:
         if self._made_here(held.acting):
-            if held.acting.squashed:
-                check_owner(new.entry, self.definition.permissions, held.acting.user)
             await make_volume(self.host, held.acting, new.entry, self.definition, report)
             return
         xml = self.xml or self.host.hypervisor.documents.render_volume(self.definition)

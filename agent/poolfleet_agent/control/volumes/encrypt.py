@@ -61,4 +61,4 @@ def _secret_of(definition: VolumeDefinition) -> SecretRef | None:
 
 def _not_usable(facts: SecretFacts, why: str) -> ModelError:
     metadata = {"secret": facts.uuid}
-    return ModelError(Reason.SECRET_NOT_USABLE, f"secret {facts.usage_type}:{facts.usage_id} {why}", metadata=metadata)
+    return ModelError(Reason.SECRET_NOT_USABLE, f"secret {facts.usage} {why}", metadata=metadata)

@@ -3,6 +3,7 @@
 import posixpath
 
 from poolfleet_agent.control.host import Host, check_etag
+from poolfleet_agent.control.mutation import Outcome
 from poolfleet_agent.control.pools.refresh import require_active
 from poolfleet_agent.control.volumes.place import file_on_share
 from poolfleet_agent.control.volumes.reserve import check_not_being_created
@@ -44,6 +45,13 @@ async def file_of_volume(host: Host, entry: PoolEntry, record: VolumeRecord) -> 
     if found.kind is FileKind.SYMLINK:
         raise _not_a_volume(record, "is a symbolic link; name the volume that it leads to")
     return found if found.kind is FileKind.FILE else None
+
+
+async def changed_volume(host: Host, pool: str, volume: str) -> Outcome:
+    """The volume as a change has left it; what that took of its pool is read too."""
+    record = await host.looker.volume(pool, volume)
+    await host.looker.pool_facts(pool)
+    return Outcome.of_volume(record, changed=True)
 
 
 def _not_a_volume(record: VolumeRecord, why: str) -> ModelError:

@@ -121,6 +121,8 @@ async def _new_file(
     host: Host, acting: Acting, entry: PoolEntry, definition: VolumeDefinition, report: Report
 ) -> AsyncIterator[tuple[str, str]]:
     """Path and device of a file that the block makes; then it becomes the volume, or goes where the block fails."""
+    if acting.squashed:
+        check_owner(entry, definition.permissions, acting.user)
     folder = entry.pool.definition.target_path or ""
     path = posixpath.join(folder, new_file_name(report.operation_id))
     # Its turn may come late: what is unmounted by then must not be written below.

@@ -14,6 +14,7 @@ import structlog
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.mutation import Outcome
 from poolfleet_agent.control.report import Report
+from poolfleet_agent.control.volumes.existing import changed_volume
 from poolfleet_agent.control.volumes.give import give_to_guests
 from poolfleet_agent.control.volumes.place import file_in_pool, file_on_share, path_in_pool
 from poolfleet_agent.control.volumes.reserve import MAY_GO_ON, Held, check_not_being_created, reserved
@@ -121,15 +122,10 @@ class NewVolume:
             await make(held)
             if held.libvirt_was_asked:
                 # As long as the name is reserved, an agent that dies tells the next one whose the volume is.
-                return await self._seen()
+                return await changed_volume(self.host, self.pool, self.definition.name)
         # Not before the reservation is gone, or libvirt would take that for a volume.
         await self.host.refreshes.ask(self.pool)
-        return await self._seen()
-
-    async def _seen(self) -> Outcome:
-        record = await self.host.looker.volume(self.pool, self.definition.name)
-        await self.host.looker.pool_facts(self.pool)
-        return Outcome.of_volume(record, changed=True)
+        return await changed_volume(self.host, self.pool, self.definition.name)
 
     async def _compare_or_replace(self, make: Make, report: Report) -> Outcome:
         """There is such a file, or libvirt knows such a volume, although we found none before."""

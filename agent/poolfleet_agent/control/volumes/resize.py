@@ -9,7 +9,7 @@ from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.in_use import check_volume_may_grow, check_volume_may_shrink
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.report import Report
-from poolfleet_agent.control.volumes.existing import existing_volume, file_of_volume
+from poolfleet_agent.control.volumes.existing import changed_volume, existing_volume, file_of_volume
 from poolfleet_agent.control.volumes.resize_file import resize_file
 from poolfleet_agent.control.volumes.space import Promise, Promises
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
@@ -24,7 +24,11 @@ from poolfleet_agent.model.volume import VolumeFacts
 
 @dataclass(frozen=True, kw_only=True)
 class ResizeVolume(Mutation):
-    """Resize one volume. libvirt only grows it, sparsely: it tells no progress, and cuts off nothing that is used."""
+    """Resize one volume.
+
+    A file that is not encrypted is shrunk and allocated by programs of our own, and grown by libvirt where root is
+    root: libvirt tells no progress, and cuts off nothing that is used. All else is libvirt's.
+    """
 
     kind: ClassVar = OperationKind.RESIZE_VOLUME
     host: Host = field(repr=False)
@@ -73,9 +77,7 @@ class ResizeVolume(Mutation):
                     await self._resize_here(acting, entry, file, change, report)
                 else:
                     await self._have_resized(entry, change, use)
-            after = await self.host.looker.volume(self.pool, self.volume)
-            await self.host.looker.pool_facts(self.pool)
-            return Outcome.of_volume(after, changed=True)
+            return await changed_volume(self.host, self.pool, self.volume)
 
         return Work(
             perform=perform,

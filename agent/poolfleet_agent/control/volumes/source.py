@@ -9,15 +9,13 @@ import posixpath
 from dataclasses import dataclass
 
 from poolfleet_agent.control.acting import Acting
-from poolfleet_agent.control.host import Host, check_etag
-from poolfleet_agent.control.pools.refresh import require_active
+from poolfleet_agent.control.host import Host
+from poolfleet_agent.control.volumes.existing import existing_volume
 from poolfleet_agent.control.volumes.place import file_on_share
-from poolfleet_agent.control.volumes.reserve import check_not_being_created
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
 from poolfleet_agent.model.disk_header import HEADER_BYTES, DiskHeader, read_disk_header, stands_alone
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.image import Layer, image_format
-from poolfleet_agent.model.names import check_known_name
 from poolfleet_agent.model.quarantine import Use
 from poolfleet_agent.model.volume import VolumeFacts
 
@@ -48,20 +46,8 @@ class Source:
 async def find_source(host: Host, pool: str, volume: str, *, etag: str) -> Source:
     """Find it as it is now: POOL_NOT_FOUND, POOL_NOT_ACTIVE, VOLUME_NOT_FOUND, ETAG_MISMATCH, NOT_A_VOLUME,
     SYMLINK_LEAVES_POOL, NAME_RESERVED, and what the quarantine refuses."""
-    check_known_name("volume", volume)
-    entry = await host.fresh_pool(pool)
-    require_active(entry)
-    await host.quarantine.check_volume(entry, volume, Use.READ)
-    record = await host.looker.volume(pool, volume)
-    check_etag(etag, record.etag)
-    if record.facts.special:
-        raise ModelError(
-            Reason.NOT_A_VOLUME,
-            f"{volume!r} is a directory or begins with a dot; it is no volume",
-            metadata={"pool": pool, "volume": volume, "path": record.facts.path},
-        )
+    entry, record = await existing_volume(host, pool, volume, etag=etag, use=Use.READ)
     await file_on_share(host, entry, volume)
-    await check_not_being_created(host, entry, volume)
     return Source(entry=entry, record=record)
 
 
@@ -113,7 +99,7 @@ async def _head(reader: Acting, path: str) -> bytes:
     try:
         head = await reader.files.head(path, HEADER_BYTES)
     except ModelError as error:
-        if error.metadata.get("errno") not in {"EACCES", "EPERM"} or not reader.squashed:
+        if not error.is_denial or not reader.squashed:
             raise
         raise ModelError(
             Reason.SQUASHED,

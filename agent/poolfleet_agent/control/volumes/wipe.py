@@ -13,7 +13,7 @@ from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.in_use import check_volume_not_in_use
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.report import Report
-from poolfleet_agent.control.volumes.existing import existing_volume, file_of_volume
+from poolfleet_agent.control.volumes.existing import changed_volume, existing_volume, file_of_volume
 from poolfleet_agent.control.volumes.place import path_in_pool
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -78,9 +78,7 @@ class WipeVolume(Mutation):
                 await self._wipe_here(acting, entry, wiped_here, listener)
             else:
                 await self._have_wiped(entry)
-            after = await self.host.looker.volume(self.pool, self.volume)
-            await self.host.looker.pool_facts(self.pool)
-            return Outcome.of_volume(after, changed=True)
+            return await changed_volume(self.host, self.pool, self.volume)
 
         return Work(
             perform=perform,
