@@ -240,6 +240,7 @@ class Volumes:
                 request.capacity_bytes = capacity_bytes
             if delta_bytes is not None:
                 request.delta_bytes = delta_bytes
+                # With an id of its own a resize that failed is not followed by another, which might add twice.
                 request_id = request_id or str(uuid4())
         return await mutations.run(
             self._connection, self._connection.volumes.ResizeVolume, request, request_id, timeout_s, wait=wait

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from poolfleet.types.volume import Permissions
 
 _UNITS = "kmgtpe"
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgtpe])(i?b)?|b|bytes?)?", re.IGNORECASE)
@@ -89,6 +93,15 @@ def mode_bits(text: str) -> int:
     if not re.fullmatch(r"0?[0-7]{3,4}", text):
         raise typer.BadParameter(f"{text!r} is no mode: write it in octal, such as 0711")
     return int(text, 8)
+
+
+def permissions(mode: str | None, owner: int | None, group: int | None) -> Permissions | None:
+    """What the options state; None: nothing."""
+    from poolfleet.types.volume import Permissions
+
+    if mode is None and owner is None and group is None:
+        return None
+    return Permissions(mode=mode_bits(mode) if mode else None, owner=owner, group=group)
 
 
 def batch(text: str) -> int | str:

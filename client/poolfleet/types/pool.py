@@ -133,8 +133,9 @@ class Pool:
     mount: PoolMount | None = None
     """Of fs and netfs pools."""
     cow: bool | None = None
-    """Whether files are copied on write, where the definition says so. None: it does not. So are vendor and product."""
+    """Whether files are copied on write, where the definition says so. None: it does not."""
     vendor: str = ""
+    """As the definition has it; empty: not stated. So is the product."""
     product: str = ""
     storage: Storage | None = None
     filesystem_id: str = ""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from poolfleet.cli.parsing import mode_bits
+from poolfleet.cli.parsing import permissions
 from poolfleet.cli.pool.sources import config_option, options_of, source
 from poolfleet.cli.session import UsageError
 from poolfleet.types.pool_source import SOURCES, SourceHost
@@ -17,7 +17,6 @@ from poolfleet.types.pool_spec import USUAL_TARGETS
 
 if TYPE_CHECKING:
     from poolfleet.types.pool_spec import PoolSpec
-    from poolfleet.types.volume import Permissions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +52,7 @@ class Wanted:
 
         if not self._is_typed():
             return PoolSpec.from_xml(self.xml())
-        path, permissions = self._path(), self._permissions()
+        path, rights = self._path(), permissions(self.mode or None, self.owner, self.group)
         if not path and self.type in {"dir", "fs", "netfs", "vstorage"}:
             raise UsageError(f"a pool of type {self.type} needs --target")
         mounted = bool(self.mount_option or self.protocol_version)
@@ -61,7 +60,7 @@ class Wanted:
             self.name,
             uuid=self.uuid,
             source=source(self),
-            target=PoolTarget(path=path, permissions=permissions) if path or permissions else None,
+            target=PoolTarget(path=path, permissions=rights) if path or rights else None,
             mount=PoolMount(options=self.mount_option, protocol_version=self.protocol_version) if mounted else None,
             cow=self.cow,
         )
@@ -82,13 +81,6 @@ class Wanted:
 
     def _path(self) -> str:
         return self.target or USUAL_TARGETS.get(self.type, "")
-
-    def _permissions(self) -> Permissions | None:
-        from poolfleet.types.volume import Permissions
-
-        if not self.mode and self.owner is None and self.group is None:
-            return None
-        return Permissions(mode=mode_bits(self.mode) if self.mode else None, owner=self.owner, group=self.group)
 
     def xml(self) -> str:
         """Write libvirt's document, as virsh does with --print-xml."""
@@ -115,15 +107,15 @@ class Wanted:
         _attributes(inside, "protocol", ver=self.protocol_version)
         if len(inside):
             pool.append(inside)
-        if self._path() or self.mode or self.owner is not None or self.group is not None:
+        rights = ET.Element("permissions")
+        _child(rights, "mode", self.mode)
+        _child(rights, "owner", "" if self.owner is None else str(self.owner))
+        _child(rights, "group", "" if self.group is None else str(self.group))
+        if self._path() or len(rights):
             target = ET.SubElement(pool, "target")
             _child(target, "path", self._path())
-            permissions = ET.Element("permissions")
-            _child(permissions, "mode", self.mode)
-            _child(permissions, "owner", "" if self.owner is None else str(self.owner))
-            _child(permissions, "group", "" if self.group is None else str(self.group))
-            if len(permissions):
-                target.append(permissions)
+            if len(rights):
+                target.append(rights)
         for tag, options in (("fs:mount_opts", self.mount_option), ("rbd:config_opts", self.config_option)):
             _namespaced(pool, tag, options)
         ET.indent(pool)

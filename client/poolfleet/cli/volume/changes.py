@@ -9,14 +9,14 @@ import typer
 from poolfleet.cli.addressing import named_volume, pool_name, volume_at
 from poolfleet.cli.changing.change import Asked, Change, carry_out
 from poolfleet.cli.exit_codes import ExitCode
-from poolfleet.cli.parsing import size_bytes, volume_word
+from poolfleet.cli.parsing import permissions, size_bytes, volume_word
 from poolfleet.cli.pool.definitions import document
 from poolfleet.cli.pool.options import AllowMissing, File
 from poolfleet.cli.secret.words import volume_secret_ref
 from poolfleet.cli.session import Session, UsageError
 from poolfleet.cli.verbs import changes, choice
 from poolfleet.cli.volume.options import AllowInUse
-from poolfleet.cli.volume.permissions import Group, Mode, Owner, permissions
+from poolfleet.cli.volume.permissions import Group, Mode, Owner
 from poolfleet.cli.volume.reads import VolumeArgument, app
 from poolfleet.cli.volume.volume_xml import volume_xml
 

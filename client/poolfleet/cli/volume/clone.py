@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poolfleet.cli.addressing import pool_name, volume_at
+from poolfleet.cli.addressing import named_volume, pool_name
 from poolfleet.cli.changing.change import Asked, Change, carry_out
 from poolfleet.cli.exit_codes import ExitCode
-from poolfleet.cli.parsing import VolumeWord, size_bytes, volume_word
+from poolfleet.cli.parsing import VolumeWord, permissions, size_bytes, volume_word
 from poolfleet.cli.pool.definitions import document
 from poolfleet.cli.pool.options import File
 from poolfleet.cli.session import Session, UsageError
 from poolfleet.cli.verbs import changes, choice
-from poolfleet.cli.volume.permissions import Group, Mode, Owner, permissions
+from poolfleet.cli.volume.permissions import Group, Mode, Owner
 from poolfleet.cli.volume.reads import VolumeArgument, app
 
 if TYPE_CHECKING:
     from poolfleet.agent.client import AgentClient
     from poolfleet.types.operation import Operation
-    from poolfleet.types.volume import CloneSpec
 
 _NEW = typer.Argument(
     metavar="NEW",
     help="NAME in the same pool, or POOL/NAME; with --file POOL is enough.",
     show_default=False,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _New:
-    """The new volume's name, and its pool; empty: the source's."""
-
-    pool: str
-    name: str
 
 
 @changes(
@@ -74,12 +64,12 @@ async def clone_volume(
             raise UsageError("--file holds the whole description: leave the other options out")
         spec = CloneSpec.from_xml(document(file))
         target = _new(new if "/" in new else f"{new}/{spec.name}")
-        if target.name != spec.name:
-            raise UsageError(f"{file} describes volume {spec.name}, not {target.name}")
+        if target.volume != spec.name:
+            raise UsageError(f"{file} describes volume {spec.name}, not {target.volume}")
     else:
         target = _new(new)
         spec = CloneSpec(
-            target.name,
+            target.volume,
             format=format_,
             capacity_bytes=None if capacity is None else size_bytes(capacity),
             linked=linked,
@@ -88,26 +78,19 @@ async def clone_volume(
     word = volume_word(volume)
 
     async def ask(client: AgentClient, asked: Asked) -> Operation:
-        return await _clone(client, word, target.pool, spec, {**asked, "allow_in_use": allow_in_use})
+        pool, name = await named_volume(client, word)
+        into = await pool_name(client, target.pool) if target.pool else ""
+        return await client.volumes.clone(pool, name, spec, target_pool=into, allow_in_use=allow_in_use, **asked)
 
     change = Change(ask=ask, doing=f"clone volume {word.text}", done="cloned", already="already there")
     return await carry_out(cli, change, host=word.host)
 
 
-def _new(text: str) -> _New:
+def _new(text: str) -> VolumeWord:
+    """The new volume's name, and its pool; empty: the source's."""
     if "/" not in text:
-        return _New("", text)
+        return VolumeWord(volume=text)
     word = volume_word(text)
     if word.path or word.host:
         raise UsageError(f"a new volume is named NAME or POOL/NAME, not {text}: its host is the source's")
-    return _New(word.pool, word.volume)
-
-
-async def _clone(client: AgentClient, word: VolumeWord, target_pool: str, spec: CloneSpec, asked: Asked) -> Operation:
-    if word.path:
-        found = await volume_at(client, word)
-        pool, name = found.pool, found.name
-    else:
-        pool, name = await pool_name(client, word.pool), word.volume
-    into = await pool_name(client, target_pool) if target_pool else ""
-    return await client.volumes.clone(pool, name, spec, target_pool=into, **asked)
+    return word
