@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import poolfleet
-from poolfleet import Operation, OperationState, PoolSpec, VolumeSpec
+from poolfleet import Operation, OperationState, VolumeSpec
 from poolfleet.types.volume import BackingStore
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.libvirtd import EmbeddedLibvirtd
@@ -23,7 +23,6 @@ MIB = 1 << 20
 CANCELLED_WITHIN_S = 10.0
 """Wide for the 2 s that it may take, on a busy machine."""
 
-LIMIT_S = 30.0
 
 _SCRUB = """\
 #!/bin/sh
@@ -49,22 +48,6 @@ def module_host(short_dir: Path, libvirtd: EmbeddedLibvirtd, scrub: Path) -> Ite
     env["PATH"] = f"{scrub.parent}:{env.get('PATH', os.defpath)}"
     with new:
         yield new
-
-
-@pytest.fixture
-def agent(module_host: EmbeddedHost) -> Iterator[poolfleet.AgentClient]:
-    with poolfleet.AgentClient(module_host.agent.target, timeout_s=LIMIT_S) as client:
-        client.pools.ensure(PoolSpec.dir("vms", target=str(module_host.pools_dir / "vms")))
-        yield client
-
-
-@pytest.fixture
-def folder(module_host: EmbeddedHost, agent: poolfleet.AgentClient) -> Iterator[Path]:
-    path = module_host.pools_dir / "vms"
-    yield path
-    for file in path.iterdir():
-        file.unlink()
-    agent.pools.refresh("vms")
 
 
 def written(agent: poolfleet.AgentClient, path: Path, size_bytes: int = MIB) -> Path:

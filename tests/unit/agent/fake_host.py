@@ -23,7 +23,7 @@ from poolfleet_agent.inventory.observe import Observer
 from poolfleet_agent.inventory.own_stops import OwnStops
 from poolfleet_agent.inventory.pool_mounts import PoolMounts
 from poolfleet_agent.inventory.registry import Registry
-from poolfleet_agent.model.domain_disk import DomainReading
+from poolfleet_agent.model.domain_disk import DiskRole, DomainReading, DomainReference, DomainState
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import Pool, PoolDefinition, PoolFacts, PoolState
 from poolfleet_agent.model.pool_source import DirSource
@@ -346,3 +346,12 @@ async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(5):
         while not condition():
             await asyncio.sleep(0)
+
+
+def used(fake: FakeHost, state: DomainState) -> None:
+    """A guest in that state has the volume `v` of the pool `p` as its disk."""
+    reference = DomainReference(
+        domain="web", domain_uuid="u", domain_state=state, role=DiskRole.DISK, target="vda",
+        source_kind="volume", pool="p", volume="v",
+    )  # fmt: skip
+    fake.hypervisor.domains = DomainReading(references=(reference,))

@@ -48,13 +48,6 @@ def hanging(tmp_path: Path) -> Iterator[Hanging]:
 
 
 @pytest.fixture
-async def children() -> AsyncIterator[Children]:
-    children = Children()
-    yield children
-    await children.close()
-
-
-@pytest.fixture
 async def channel(children: Children) -> AsyncIterator[Channel]:
     channel = Channel(children)
     yield channel

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
-
 from poolfleet_agent.model.operation import Progress
-from poolfleet_agent.processes.child import Children
 
 LIMIT_S = 30.0
 
@@ -26,10 +21,3 @@ class Listener:
 
     async def progress(self, progress: Progress) -> None:
         self.told.append(f"{progress.done_bytes} of {progress.total_bytes}")
-
-
-@pytest.fixture
-async def children() -> AsyncIterator[Children]:
-    children = Children()
-    yield children
-    await children.close()

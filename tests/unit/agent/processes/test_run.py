@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,6 @@ from poolfleet_agent.processes.run import run
 from scripts.embedded.process import wait_until
 
 LONG_S = 60
-
-
-@pytest.fixture
-async def children() -> AsyncIterator[Children]:
-    children = Children()
-    yield children
-    await children.close()
 
 
 def descriptors() -> int:

@@ -13,12 +13,12 @@ from poolfleet_agent.control.mutation import Caller
 from poolfleet_agent.control.operations import Operations
 from poolfleet_agent.control.volumes.resize import ResizeVolume
 from poolfleet_agent.control.volumes.space import Promise, Promises
-from poolfleet_agent.model.domain_disk import DiskRole, DomainReading, DomainReference, DomainState
+from poolfleet_agent.model.domain_disk import DomainState
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationState
 from poolfleet_agent.model.resizing import NewSize
 from poolfleet_agent.model.volume import BackingStore
-from tests.unit.agent.fake_host import MIB, FakeHost, operations, until, use_case_host, volume_facts
+from tests.unit.agent.fake_host import MIB, FakeHost, operations, until, use_case_host, used, volume_facts
 
 CALLER = Caller(name="unix", rpc="ResizeVolume")
 PATH = "/pools/p/v"
@@ -53,14 +53,6 @@ async def refusal(fake: FakeHost, *size: int, **asked: Any) -> ModelError:
     with pytest.raises(ModelError) as refused:
         await resized(fake, *size, **asked)
     return refused.value
-
-
-def used(fake: FakeHost, state: DomainState) -> None:
-    reference = DomainReference(
-        domain="web", domain_uuid="u", domain_state=state, role=DiskRole.DISK, target="vda",
-        source_kind="volume", pool="p", volume="v",
-    )  # fmt: skip
-    fake.hypervisor.domains = DomainReading(references=(reference,))
 
 
 def by_libvirt(fake: FakeHost) -> list[str]:

@@ -10,14 +10,14 @@ import pytest
 
 from poolfleet_agent.control.mutation import Caller
 from poolfleet_agent.control.volumes.wipe import WipeVolume
-from poolfleet_agent.model.domain_disk import DiskRole, DomainReading, DomainReference, DomainState
+from poolfleet_agent.model.domain_disk import DomainState
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationState
 from poolfleet_agent.model.pool import HealthStatus
 from poolfleet_agent.model.ports import Rights
 from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.model.volume import BackingStore
-from tests.unit.agent.fake_host import FakeHost, operations, until, use_case_host, volume_facts
+from tests.unit.agent.fake_host import FakeHost, operations, until, use_case_host, used, volume_facts
 
 CALLER = Caller(name="unix", rpc="WipeVolume")
 PATH = "/pools/p/v"
@@ -75,14 +75,6 @@ async def test_where_root_is_nobody_the_share_s_user_wipes_and_only_with_zeros(f
     assert by_libvirt(full) == []
 
 
-def used(fake: FakeHost, state: DomainState) -> None:
-    reference = DomainReference(
-        domain="web", domain_uuid="u", domain_state=state, role=DiskRole.DISK, target="vda",
-        source_kind="volume", pool="p", volume="v",
-    )  # fmt: skip
-    fake.hypervisor.domains = DomainReading(references=(reference,))
-
-
 @pytest.mark.parametrize("allow_in_use", [False, True])
 async def test_what_a_guest_came_to_use_while_the_wipe_waited_for_its_turn_is_not_wiped(
     full: FakeHost, allow_in_use: bool
@@ -95,7 +87,7 @@ async def test_what_a_guest_came_to_use_while_the_wipe_waited_for_its_turn_is_no
     full.contents.busy.set()
     ended = await running.journal.wait((await asked).id, 5)
     assert ended.changed is allow_in_use
-    assert ended.failure is None or ended.failure.reason is Reason.VOLUME_IN_USE
+    assert (ended.failure and ended.failure.reason) == (None if allow_in_use else Reason.VOLUME_IN_USE)
     assert len(full.contents.wiped) == int(allow_in_use)
 
 

@@ -1,4 +1,4 @@
-"""What the tests of mounts share: children, and mounts of their own where the user is root."""
+"""What the tests of all adapters share: children, none of which outlives its test."""
 
 from __future__ import annotations
 
