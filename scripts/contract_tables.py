@@ -84,6 +84,21 @@ def error_tables(protos: Path = PROTOS) -> dict[str, RpcErrors]:
     }
 
 
+def prose(comment: str) -> str:
+    """What a comment says beside its tables of errors; `comment` has its lines without their slashes."""
+    kept: list[str] = []
+    in_table = False
+    for line in (each.removeprefix(" ").rstrip() for each in comment.splitlines()):
+        in_table = _begins_errors(line) or (in_table and line.startswith("  "))
+        if not in_table:
+            kept.append(line)
+    return "\n".join(kept).strip()
+
+
+def _begins_errors(line: str) -> bool:
+    return bool(_HEADER.fullmatch(line)) or line.startswith("Errors: none")
+
+
 def _services(text: str) -> Iterator[_Service]:
     comment: list[str] = []
     service: _Service | None = None

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import shlex
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -15,20 +14,16 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from poolfleet.cli.exit_codes import of_error
 from poolfleet.cli.virsh.rows import Command, Option
 from poolfleet.cli.virsh.table import TABLE
 from poolfleet.cli.virsh.translation import translated
-from poolfleet.transport.retries import RETRIED
-from poolfleet.types.errors import CLASSES
 from poolfleet_agent.config.settings import ENVIRONMENT_PREFIX, Settings
-from scripts.contract_tables import PROTOS, ErrorRow, RpcErrors, error_tables
+from scripts import markdown
+from scripts.error_reference import errors_page
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 MADE = "<!-- Made by scripts/docs; changes by hand are lost. -->"
 END = "<!-- End of what scripts/docs made. -->"
-
-_REASON = re.compile(r"((?:  // .*\n)+)  ERROR_REASON_(\w+) = \d+;")
 
 
 def main() -> int:
@@ -38,7 +33,7 @@ def main() -> int:
     check = parser.parse_args().check
     virsh = DOCS / "virsh.md"
     pages = {
-        DOCS / "errors.md": errors_page(),
+        DOCS / "errors.md": _page("Errors", *errors_page()),
         DOCS / "configuration.md": configuration_page(),
         virsh: _with_part(virsh.read_text(encoding="utf-8"), virsh_tables()),
     }
@@ -50,105 +45,6 @@ def main() -> int:
             path.write_text(pages[path], encoding="utf-8")
             print(path.relative_to(DOCS.parent))
     return 1 if check and old else 0
-
-
-def errors_page() -> str:
-    """Every reason that an error can have, and which of them each RPC answers with."""
-    tables = error_tables()
-    used = {row.reason for rpc in tables.values() for row in rpc.rows}
-    reasons = list(_reasons())
-    return _page(
-        "Errors",
-        "Every error has a *reason*, one word that says exactly what was wrong, and a gRPC code, the coarse kind. The"
-        " same reason may refuse a call, before any work has begun, or stand in the `error` of an operation that failed"
-        " at its work; the library raises the same exception for both. [Library](library.md#errors) shows how to catch"
-        " them, [command line](command-line.md#exit-codes) has the exit codes.",
-        "## Reasons",
-        "*Exit* is what `poolfleet` ends with where every host failed so. *Again* says that the library tries a change"
-        " again by itself, within its timeout: the cause passes, and another try does no harm.",
-        *_table(
-            ("Reason", "gRPC code", "Python exception", "Exit", "Again", "Meaning"),
-            (_reason_row(reason, code, text) for reason, code, text in reasons if reason in used),
-        ),
-        "Three more come from the library, and no agent sends them:",
-        *_table(
-            ("Reason", "Python exception", "Exit", "Meaning"),
-            (
-                ("`UNREACHABLE`", "`Unavailable`", "3", "There is no connection to the agent."),
-                ("`DEADLINE`", "`DeadlineExceeded`", "1", "The agent gave no answer within `timeout_s`."),
-                (
-                    "`STILL_RUNNING`",
-                    "`StillRunning`",
-                    "6",
-                    "The time is up and the operation goes on, on the agent: wait for it, watch it or cancel it.",
-                ),
-            ),
-        ),
-        "And two come from a fleet: `FLEET` is the reason of the `FleetError` that `raise_for_failures()` raises,"
-        " `CALL` that of an exception of your own code within `fleet.map`.",
-        "## Reasons that no agent sends yet",
-        "They are part of the contract, and their place is kept for the pool and volume calls that come next.",
-        *_table(
-            ("Reason", "gRPC code", "Meaning"),
-            ((f"`{reason}`", f"`{code}`", text) for reason, code, text in reasons if reason not in used),
-        ),
-        "## What each call may answer",
-        *_rpc_sections(tables),
-    )
-
-
-def _reasons() -> Iterator[tuple[str, str, str]]:
-    for comment, reason in _REASON.findall((PROTOS / "errors.proto").read_text(encoding="utf-8")):
-        text = " ".join(line.strip().removeprefix("//").strip() for line in comment.splitlines())
-        if found := re.fullmatch(r"\[(\w+)\] (.*)", text):
-            yield reason, found[1], found[2]
-
-
-def _reason_row(reason: str, code: str, text: str) -> tuple[str, ...]:
-    kind = CLASSES[code]
-    exit_code = of_error(kind("", reason=reason, code=code))
-    return (
-        f"`{reason}`",
-        f"`{code}`",
-        f"`{kind.__name__}`",
-        str(int(exit_code)),
-        "yes" if reason in RETRIED else "",
-        text,
-    )
-
-
-def _rpc_sections(tables: dict[str, RpcErrors]) -> Iterator[str]:
-    everywhere = _common(tables.values())
-    yield "### Every call"
-    yield from _error_table(everywhere)
-    for service in dict.fromkeys(rpc.service for rpc in tables.values()):
-        rpcs = [rpc for rpc in tables.values() if rpc.service == service]
-        here = [row for row in _common(rpcs) if row not in everywhere]
-        mutations = [rpc for rpc in rpcs if set(rpc.shared) - set(everywhere) - set(here)]
-        if here or any(rpc.own for rpc in rpcs):
-            yield f"### {service}"
-        if here:
-            yield f"Every call of {service}:"
-            yield from _error_table(here)
-        if mutations:
-            yield f"Every change ({', '.join(rpc.name for rpc in mutations)}):"
-            yield from _error_table(row for row in mutations[0].shared if row not in everywhere and row not in here)
-        for rpc in rpcs:
-            if rpc.own:
-                yield f"#### {rpc.name}"
-                yield from _error_table(rpc.own)
-
-
-def _common(rpcs: Iterable[RpcErrors]) -> list[ErrorRow]:
-    first, *others = rpcs
-    return [row for row in first.shared if all(row in other.shared for other in others)]
-
-
-def _error_table(rows: Iterable[ErrorRow]) -> Iterator[str]:
-    yield from _table(
-        ("When", "gRPC code", "Reason", "What to do"),
-        ((row.condition, f"`{row.code}`", f"`{row.reason}`", row.advice) for row in rows),
-    )
 
 
 def configuration_page() -> str:
@@ -182,7 +78,7 @@ def _section(name: str, info: FieldInfo) -> Iterator[str]:
 
 def _settings_table(section: type[BaseModel]) -> Iterator[str]:
     fields = {name: info for name, info in section.model_fields.items() if _model_of(info) is None}
-    yield from _table(
+    yield from markdown.table(
         ("Setting", "Default", "Meaning"),
         ((f"`{name}`", _default(info), " ".join((info.description or "").split())) for name, info in fields.items()),
     )
@@ -205,9 +101,9 @@ def virsh_tables() -> str:
     return "\n\n".join(
         (
             "### Commands",
-            *_table(("virsh", "poolfleet", "Note"), (_virsh_row(command) for command in TABLE.values())),
+            *markdown.table(("virsh", "poolfleet", "Note"), (_virsh_row(command) for command in TABLE.values())),
             "### Options",
-            *_table(
+            *markdown.table(
                 ("Option", "virsh", "poolfleet", "Note"),
                 (
                     (f"`{command.name} --{option.name}`", *_virsh_row(command, option))
@@ -241,11 +137,6 @@ def _with_part(text: str, part: str) -> str:
 
 def _page(title: str, *parts: str) -> str:
     return "\n\n".join((MADE, f"# {title}", *parts)) + "\n"
-
-
-def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    lines = [titles, ("---",) * len(titles), *rows]
-    yield "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
 if __name__ == "__main__":

@@ -76,20 +76,26 @@ class Group(TyperGroup):
         _write_examples(self, formatter)
 
 
-def _write_panels(command: Any, ctx: Any, formatter: Any) -> None:
-    panels: dict[str, list[tuple[str, str]]] = {}
+def panels(command: Any, ctx: Any) -> dict[str, list[tuple[str, str]]]:
+    """What a verb takes, as help tells it: how it is written and what it means, panel by panel."""
+    found: dict[str, list[tuple[str, str]]] = {}
     for parameter in command.get_params(ctx):
         record = parameter.get_help_record(ctx)
         if record is not None:
             kind = "Options" if parameter.param_type_name == "option" else "Arguments"
             # Typer writes the Python type of an argument beside its name.
             shown = (record[0].partition(" <")[0] if kind == "Arguments" else record[0], record[1])
-            panels.setdefault(getattr(parameter, "rich_help_panel", None) or kind, []).append(shown)
+            found.setdefault(getattr(parameter, "rich_help_panel", None) or kind, []).append(shown)
     last = [HOSTS, ANSWERS, CHANGES]
-    first = [panel for panel in ("Arguments", "Options") if panel in panels]
-    for panel in (*first, *(p for p in panels if p not in first + last), *(p for p in last if p in panels)):
+    first = ["Arguments", "Options"]
+    own = [panel for panel in found if panel not in first + last]
+    return {panel: found[panel] for panel in (*first, *own, *last) if panel in found}
+
+
+def _write_panels(command: Any, ctx: Any, formatter: Any) -> None:
+    for panel, shown in panels(command, ctx).items():
         with formatter.section(panel):
-            formatter.write_dl(panels[panel])
+            formatter.write_dl(shown)
 
 
 def _write_examples(command: Any, formatter: Any) -> None:
