@@ -1,6 +1,6 @@
 """What README and docs/ show is true: their Python runs on the hosts of the demo, their command lines are understood.
 
-A ```text block right after a ```python one is what that one prints.
+How blocks are read and marked: tests/doc_pages.py. The pages of docs/pools/ are run whole: test_pool_pages.py.
 """
 
 from __future__ import annotations
@@ -21,33 +21,27 @@ from poolfleet.cli.virsh.table import TABLE
 from poolfleet.cli.virsh.translation import translated
 from scripts.embedded.fleet import EmbeddedFleet
 from scripts.embedded.tour import Tour
+from tests.doc_pages import ROOT, blocks, commands
 
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SHOWN_DIR = "/srv/demo"
 
-_FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CELL = re.compile(r"(?<=\| `)poolfleet [^`]+(?=` \|)")
 # What ends a command of a shell's line.
 _ENDS = {"|", "||", "&&", ";", ">", "<"}
 
 
-def blocks(page: Path) -> list[tuple[str, str]]:
-    return _FENCE.findall(page.read_text(encoding="utf-8"))
-
-
 def command_lines() -> Iterator[tuple[str, list[str]]]:
     """Each command line of `poolfleet` in a console or in a cell of a table, with its page."""
     for page in PAGES:
-        for kind, text in blocks(page):
-            if kind == "console":
-                for line in text.replace("\\\n", " ").splitlines():
-                    words = shlex.split(line, comments=False) if line.startswith(("$ poolfleet", "# poolfleet")) else []
-                    if words:
-                        end = next((index for index, word in enumerate(words) if word in _ENDS), len(words))
-                        yield page.name, words[2:end]
+        name = str(page.relative_to(ROOT))
+        for block in blocks(page):
+            for words, _ in commands(block.text) if block.kind == "console" else ():
+                if words[0] == "poolfleet":
+                    end = next((index for index, word in enumerate(words) if word in _ENDS), len(words))
+                    yield name, words[1:end]
         for cell in _CELL.findall(page.read_text(encoding="utf-8")):
-            yield page.name, shlex.split(cell)[1:]
+            yield name, shlex.split(cell)[1:]
 
 
 @pytest.fixture(scope="module")
@@ -66,14 +60,14 @@ def demo(short_dir: Path) -> Iterator[EmbeddedFleet]:
 def test_the_python_of_a_page_runs_and_prints_what_it_shows(page: str, demo: EmbeddedFleet) -> None:
     space: dict[str, Any] = {"__name__": "__main__"}
     shown = blocks(ROOT / page)
-    codes = [index for index, (kind, _) in enumerate(shown) if kind == "python"]
+    codes = [index for index, block in enumerate(shown) if block.kind == "python"]
     assert codes
     for index in codes:
-        code = shown[index][1].replace(SHOWN_DIR, str(demo.root))
+        code = shown[index].text.replace(SHOWN_DIR, str(demo.root))
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             exec(compile(code, f"{page}, Python block {codes.index(index) + 1}", "exec"), space)  # noqa: S102
-        told = shown[index + 1][1] if shown[index + 1 :] and shown[index + 1][0] == "text" else ""
+        told = shown[index + 1].text if shown[index + 1 :] and shown[index + 1].kind == "text" else ""
         assert printed.getvalue() == told.replace(SHOWN_DIR, str(demo.root)), code
     if page == "README.md":
         leave_as_found(demo)
@@ -97,7 +91,7 @@ def test_a_command_line_is_understood(page: str, words: list[str]) -> None:
 
 
 def test_the_lines_of_virshs_table_are_among_them() -> None:
-    shown = [words for page, words in command_lines() if page == "virsh.md"]
+    shown = [words for page, words in command_lines() if page == "docs/virsh.md"]
     there = [command for command in TABLE.values() if command.verb]
     assert all(translated(command.line(), announce=False) in shown for command in there)
 
@@ -121,4 +115,4 @@ def understood(command: Any, name: str, words: list[str], parent: Any = None) ->
 def test_links_lead_somewhere() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)[^)]*\)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+            assert (page.parent / target).exists(), f"{page.relative_to(ROOT)}: {target}"
