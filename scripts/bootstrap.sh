@@ -29,6 +29,7 @@ libvirt-daemon the libvirtd that is managed
 libvirt-daemon-system the system libvirtd's configuration
 libvirt-clients virsh, to look at what was made
 qemu-utils qemu-img, for qcow2 volumes
+parted to make the partitions of disk pools
 qemu-system-x86 an emulator, without which libvirt defines no guest
 iproute2 network namespaces for the embedded hosts
 procps ps and friends

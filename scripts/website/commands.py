@@ -69,7 +69,7 @@ def _verb(command: Any, parent: Any, name: str) -> Iterator[str]:
         yield markdown.text(command.help or "")
         taken = panels(command, context)
         yield from _panels({panel: rows for panel, rows in taken.items() if panel not in _SHARED}, "")
-        shared = [f"*{panel}*" for panel in _SHARED if panel in taken]
+        shared = [f"[{panel}](index.md#{panel.lower().replace(' ', '-')})" for panel in _SHARED if panel in taken]
         if shared:
             yield f"And the flags of {' and '.join(shared)}."
         if command.epilog:
