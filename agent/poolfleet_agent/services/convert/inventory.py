@@ -63,6 +63,7 @@ def _write_pool(message: _PB.PoolChange, part: PoolPart) -> None:
     if part.entry is None:
         message.gone = True
         return
+    message.name = part.entry.pool.name
     if part.itself:
         message.pool.MergeFromString(part.entry.encoded)
     message.unchanged, message.whole, message.digest = part.unchanged, part.whole, part.digest

@@ -239,6 +239,33 @@ async def test_a_reader_who_was_too_slow_gets_the_whole_state_again(clock: FakeC
     assert reader.sent_volumes == 3, "b's are as it had them"
 
 
+async def test_a_pool_that_was_away_meanwhile_comes_whole(clock: FakeClock) -> None:
+    registry, reader = loaded(entry("a", record("a", "v")), entry("b")), Reader()
+    registry.history = History(remembered=1)
+
+    def overflow() -> None:
+        for number in range(3):
+            registry.put(entry("b", etag=f"{registry.snapshot.revision.sequence} {number}"))
+
+    async with aclosing(watch(registry, clock).parts()) as parts:
+        await read_to_mark(parts, reader)
+        registry.remove("a")
+        overflow()
+        has_all(reader, await read_to_mark(parts, reader), usage=True)
+        registry.put(entry("a", record("a", "v")))
+        overflow()
+        has_all(reader, await read_to_mark(parts, reader), usage=True)
+
+
+async def test_a_pool_seen_under_a_new_name_before_it_is_missed_under_the_old_one_stays(clock: FakeClock) -> None:
+    registry, reader = loaded(entry("b", record("b", "v"), uuid="1")), Reader()
+    registry.put(entry("a", record("a", "v"), uuid="1"))
+    registry.remove("b")
+    async with aclosing(watch(registry, clock).parts()) as parts:
+        has_all(reader, await read_to_mark(parts, reader), usage=True)
+    assert reader.pools["1"].pool.name == "a"
+
+
 async def test_a_large_pool_comes_in_pieces_and_its_digest_last(clock: FakeClock) -> None:
     long = "x" * 200
     registry = loaded(entry("a", *(record("a", f"{long}{n:05d}") for n in range(PART_BYTES // 100))))
