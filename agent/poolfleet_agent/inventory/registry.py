@@ -1,5 +1,6 @@
 """Holds the newest snapshot. All changes go through here, on the event loop: each makes exactly one revision."""
 
+import asyncio
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -20,8 +21,13 @@ class Registry:
         self.snapshot = Snapshot(revision=Revision(epoch=uuid.uuid4().hex, sequence=0))
         self.history = History()
         self.digests = Digests()
-        self.seen_since_start = False
-        """Whether all pools were looked at by this process: what is restored is told, and never acted on."""
+        self.seen = asyncio.Event()
+        """Set when all pools were looked at by this process: what is restored is told, and never acted on."""
+
+    @property
+    def seen_since_start(self) -> bool:
+        """Whether all pools were looked at by this process."""
+        return self.seen.is_set()
 
     def restore(self, entries: list[PoolEntry], as_of_s: float) -> None:
         """Begin with what was known before a restart, marked with its age."""
@@ -32,7 +38,7 @@ class Registry:
 
         `unread` are those that could not be: what was known of them stays, with its age.
         """
-        self.seen_since_start = True
+        self.seen.set()
         if not self.snapshot.loaded:
             self._replace(entries, as_of_s)
         elif not unread:

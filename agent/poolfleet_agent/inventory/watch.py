@@ -113,6 +113,9 @@ class Watch:
     async def parts(self) -> AsyncGenerator[Part, None]:
         """The state, or what is new since the resumed one, and then each change; without end."""
         self.registry.snapshot.require_loaded()
+        if self.resume is not None:
+            # What was restored may be older than what the reader was told by the agent before its end.
+            await self.registry.seen.wait()
         for part in self._first():
             yield part
         while True:

@@ -1,19 +1,24 @@
-"""What the domains of one host use."""
+"""What one host has and what its domains use, as it stands and as it changes."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
+
 from poolfleet.agent.convert.hosts import disk
-from poolfleet.agent.convert.outgoing import representable, staleness
+from poolfleet.agent.convert.inventory import batch, write_resume
+from poolfleet.agent.convert.outgoing import duration, representable, staleness
 from poolfleet.agent.convert.scalars import moment, revision, seconds
 from poolfleet.agent.paging import pages
+from poolfleet.transport import calls
 from poolfleet.transport.connection import Connection
 from poolfleet.types.disk import DomainDisk, DomainDisks
+from poolfleet.types.inventory import InventoryBatch, ResumePoint
 from poolfleet.types.snapshot import Revision
 from poolfleet.v1 import inventory_service_pb2 as pb
 
 
 class Inventory:
-    """Tells what domains refer to on storage."""
+    """Tells what domains refer to on storage, and what changes."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -49,3 +54,38 @@ class Inventory:
         return DomainDisks(
             disks=tuple(disks), complete=complete, missing=tuple(missing), revision=at, as_of=as_of, age_s=age_s
         )
+
+    async def watch(
+        self,
+        *,
+        pools: Sequence[str] = (),
+        volumes: bool = True,
+        domain_disks: bool = True,
+        include_special: bool = False,
+        resume: ResumePoint | None = None,
+        heartbeat_s: float | None = None,
+        timeout_s: float | None = None,
+    ) -> AsyncIterator[InventoryBatch]:
+        """Yield the whole state, or what is new since `resume`, then each change, without end.
+
+        pools: names; empty: all. include_special: directories and files whose names begin with a dot, too.
+        resume: what `WatchedInventory.resume` answers. Raises InvalidArgument where that watched something else.
+        heartbeat_s: how often a bookmark comes while nothing changes, 1 to 600; None: 15.
+        timeout_s: None: no limit. Raises Unavailable where the connection is lost: watch again, with `resume`.
+        """
+        with representable:
+            request = pb.WatchInventoryRequest(
+                filter=pb.InventoryFilter(
+                    pools=pools,
+                    without_volumes=not volumes,
+                    without_domain_disks=not domain_disks,
+                    include_special=include_special,
+                ),
+                heartbeat=duration(heartbeat_s),
+            )
+            if resume is not None:
+                write_resume(resume, request)
+        async for response in calls.stream(
+            self._connection, self._connection.inventory.WatchInventory, request, timeout_s
+        ):
+            yield batch(response)

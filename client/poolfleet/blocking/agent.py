@@ -65,6 +65,7 @@ class Inventory(Face[inventory.Inventory]):
     """As `poolfleet.agent.inventory.Inventory`, blocking."""
 
     disks = blocking(inventory.Inventory.disks)
+    watch = streaming(inventory.Inventory.watch)
 
 
 class AgentClient(Face[client.AgentClient]):

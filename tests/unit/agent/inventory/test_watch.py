@@ -215,6 +215,22 @@ async def test_nothing_is_sent_of_what_is_known_to_a_reader_of_another_epoch(clo
     assert (reader.sent_volumes, reader.resyncs) == (52, [ResyncReason.OTHER_EPOCH])
 
 
+async def test_who_has_a_state_is_not_told_what_was_restored_before_all_was_looked_at(clock: FakeClock) -> None:
+    registry, newcomer = Registry(), Reader()
+    registry.restore([entry("a")], 1.0)
+    reader = Reader(revision=Revision(epoch="before", sequence=7))
+    async with aclosing(watch(registry, clock).parts()) as parts:
+        has_all(newcomer, await read_to_mark(parts, newcomer), usage=True)
+    async with aclosing(watch(registry, clock, reader).parts()) as parts:
+        first = asyncio.ensure_future(read_to_mark(parts, reader))
+        await asyncio.wait({first}, timeout=0.05)
+        assert not first.done()
+        registry.put(entry("a", record("a", "v")))
+        registry.looked_at_all([], {}, 2.0)
+        has_all(reader, await first, usage=True)
+    assert set(reader.volumes["uuid of a"]) == {"v"}
+
+
 @pytest.mark.parametrize("sequence", [1, 99])
 async def test_what_is_not_remembered_or_never_was_comes_whole(clock: FakeClock, sequence: int) -> None:
     registry = loaded(entry("a"))
