@@ -53,7 +53,7 @@ class Watcher:
 @asynccontextmanager
 async def watching(client: AgentClient, state: WatchedInventory | None = None, **what: Any) -> AsyncIterator[Watcher]:
     state = state or WatchedInventory()
-    async with aclosing(client.inventory.watch(resume=state.resume(), heartbeat_s=1, **what)) as batches:  # type: ignore[type-var]
+    async with aclosing(client.inventory.watch(resume=state.resume(), heartbeat_s=1, **what)) as batches:
         yield Watcher(state, batches)
 
 

@@ -66,6 +66,7 @@ class Inventory(Face[inventory.Inventory]):
 
     disks = blocking(inventory.Inventory.disks)
     watch = streaming(inventory.Inventory.watch)
+    follow = streaming(inventory.Inventory.follow)
 
 
 class AgentClient(Face[client.AgentClient]):
