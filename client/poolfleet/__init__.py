@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from poolfleet.agent.watched import WatchedInventory
     from poolfleet.blocking import AgentClient, Fleet
     from poolfleet.fleet.fleet_file import FleetFileError
     from poolfleet.fleet.hosts import Host, NoSuchHost
@@ -34,6 +35,14 @@ if TYPE_CHECKING:
         Unavailable,
         Unsupported,
         Violation,
+    )
+    from poolfleet.types.inventory import (
+        Bookmark,
+        DomainChange,
+        InventoryBatch,
+        PoolChange,
+        ResumePoint,
+        ResyncReason,
     )
     from poolfleet.types.operation import Attempt, Operation, OperationKind, OperationState, Progress
     from poolfleet.types.pool import (
@@ -96,6 +105,7 @@ _ELSEWHERE = {
     "NoSuchHost": "poolfleet.fleet.hosts",
     "Outcome": "poolfleet.fleet.result",
     "Status": "poolfleet.fleet.result",
+    "WatchedInventory": "poolfleet.agent.watched",
 }
 
 __all__ = [
@@ -109,6 +119,7 @@ __all__ = [
     "AlreadyExists",
     "Attempt",
     "BackingStore",
+    "Bookmark",
     "Cancelled",
     "CloneSpec",
     "DeadlineExceeded",
@@ -119,6 +130,7 @@ __all__ = [
     "DiscoveredSource",
     "DiskRole",
     "DiskSource",
+    "DomainChange",
     "DomainDisk",
     "DomainDisks",
     "DomainState",
@@ -136,6 +148,7 @@ __all__ = [
     "InternalError",
     "InvalidArgument",
     "Inventory",
+    "InventoryBatch",
     "IscsiDirectSource",
     "IscsiSource",
     "LayerOutcome",
@@ -154,6 +167,7 @@ __all__ = [
     "PermissionDenied",
     "Permissions",
     "Pool",
+    "PoolChange",
     "PoolHealth",
     "PoolMount",
     "PoolProbe",
@@ -166,6 +180,8 @@ __all__ = [
     "Progress",
     "RbdSource",
     "ResourceExhausted",
+    "ResumePoint",
+    "ResyncReason",
     "RetryPolicy",
     "Revision",
     "ScsiHostAdapter",
@@ -191,6 +207,7 @@ __all__ = [
     "VolumeListing",
     "VolumeSpec",
     "VstorageSource",
+    "WatchedInventory",
     "ZfsSource",
 ]
 

@@ -158,7 +158,7 @@ class Limits(_Section):
 
     calls: Annotated[int, Field(gt=0)] = 512
     """Calls being answered at once."""
-    watchers: Annotated[int, Field(gt=0)] = 64
+    watchers: Annotated[int, Field(gt=0)] = 256
     """Streams open at once."""
     operations: Annotated[int, Field(gt=0)] = 256
     """Operations running at once."""

@@ -1,14 +1,16 @@
 """Holds the newest snapshot. All changes go through here, on the event loop: each makes exactly one revision."""
 
+import asyncio
 import uuid
-from collections.abc import Mapping
-from dataclasses import fields, replace
-from operator import attrgetter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
+from poolfleet_agent.inventory.changes import PoolTouched, touched, touched_domains
+from poolfleet_agent.inventory.digests import Digests
+from poolfleet_agent.inventory.history import History
 from poolfleet_agent.inventory.snapshot import PoolEntry, Revision, Snapshot
 from poolfleet_agent.model.domain_disk import DomainDisks
 from poolfleet_agent.model.errors import ModelError
-from poolfleet_agent.model.pool import Pool, PoolHealth
 
 
 class Registry:
@@ -17,8 +19,15 @@ class Registry:
     def __init__(self) -> None:
         """Begin a new epoch, with nothing loaded."""
         self.snapshot = Snapshot(revision=Revision(epoch=uuid.uuid4().hex, sequence=0))
-        self.seen_since_start = False
-        """Whether all pools were looked at by this process: what is restored is told, and never acted on."""
+        self.history = History()
+        self.digests = Digests()
+        self.seen = asyncio.Event()
+        """Set when all pools were looked at by this process: what is restored is told, and never acted on."""
+
+    @property
+    def seen_since_start(self) -> bool:
+        """Whether all pools were looked at by this process."""
+        return self.seen.is_set()
 
     def restore(self, entries: list[PoolEntry], as_of_s: float) -> None:
         """Begin with what was known before a restart, marked with its age."""
@@ -29,7 +38,7 @@ class Registry:
 
         `unread` are those that could not be: what was known of them stays, with its age.
         """
-        self.seen_since_start = True
+        self.seen.set()
         if not self.snapshot.loaded:
             self._replace(entries, as_of_s)
         elif not unread:
@@ -39,56 +48,59 @@ class Registry:
 
     def put(self, entry: PoolEntry) -> None:
         """Publish a look at one pool."""
-        pools = dict(self.snapshot.pools)
-        known = entry.pool.name in pools
-        changed = not known or _differs(pools[entry.pool.name], entry)
-        pools[entry.pool.name] = entry
-        if not known:
+        known = self.snapshot.pools.get(entry.pool.name)
+        pools = {**self.snapshot.pools, entry.pool.name: entry}
+        if known is None:
             pools = dict(sorted(pools.items()))
-        self.snapshot = replace(
-            self.snapshot, pools=pools, revision=self._next() if changed else self.snapshot.revision
-        )
-        if entry.pool.name in self.snapshot.never_read:
-            never_read = {name: error for name, error in self.snapshot.never_read.items() if name not in pools}
-            self.snapshot = replace(self.snapshot, never_read=never_read)
+        never_read = self.snapshot.never_read
+        if entry.pool.name in never_read:
+            never_read = {name: error for name, error in never_read.items() if name not in pools}
+        changes = tuple(self._changes(known, entry))
+        self.snapshot = replace(self.snapshot, pools=pools, never_read=never_read)
+        if changes:
+            self._next(changes)
 
     def remove(self, pool: str) -> None:
         """Publish that a pool is gone."""
-        if pool in self.snapshot.pools:
+        gone = self.snapshot.pools.get(pool)
+        if gone is not None:
             pools = {name: entry for name, entry in self.snapshot.pools.items() if name != pool}
-            self.snapshot = replace(self.snapshot, pools=pools, revision=self._next())
+            self.snapshot = replace(self.snapshot, pools=pools)
+            self._next(tuple(self._changes(gone, None)))
 
     def put_disks(self, disks: DomainDisks) -> None:
         """Publish a look at the domains."""
         before = self.snapshot.disks
-        changed = before is None or (before.disks, before.missing) != (disks.disks, disks.missing)
-        self.snapshot = replace(
-            self.snapshot, disks=disks, revision=self._next() if changed else self.snapshot.revision
-        )
+        self.snapshot = replace(self.snapshot, disks=disks)
+        if before is None or (before.disks, before.missing) != (disks.disks, disks.missing):
+            self._next(domains=touched_domains(before, disks))
 
     def _replace(self, entries: list[PoolEntry], as_of_s: float) -> None:
+        before = self.snapshot.pools
         pools = {entry.pool.name: entry for entry in sorted(entries, key=lambda entry: entry.pool.name)}
-        self.snapshot = replace(self.snapshot, loaded=True, pools=pools, as_of_s=as_of_s, revision=self._next())
+        changes = [change for name in before.keys() - pools.keys() for change in self._changes(before[name], None)]
+        changes += [change for name, entry in pools.items() for change in self._changes(before.get(name), entry)]
+        self.snapshot = replace(self.snapshot, loaded=True, pools=pools, as_of_s=as_of_s)
+        self._next(tuple(changes))
 
-    def _next(self) -> Revision:
-        return replace(self.snapshot.revision, sequence=self.snapshot.revision.sequence + 1)
+    def _changes(self, before: PoolEntry | None, after: PoolEntry | None) -> Iterator[PoolTouched]:
+        """Compare two looks at a name; what has another UUID is another pool."""
+        if before is not None and after is not None and before.pool.facts.uuid != after.pool.facts.uuid:
+            yield from self._changes(before, None)
+            before = None
+        change = touched(before, after)
+        if change is None:
+            return
+        if after is None:
+            # Renamed, it may have been seen under its new name before it was missed under the old one.
+            if all(entry is before or entry.pool.facts.uuid != change.uuid for entry in self.snapshot.pools.values()):
+                self.digests.forget(change.uuid)
+        else:
+            names = after.volumes if change.whole else change.volumes | change.volumes_usage
+            self.digests.follow(before, after, names)
+        yield change
 
-
-_LASTING = attrgetter(*({field.name for field in fields(Pool)} - {"as_of_s", "volumes_as_of_s", "health"}))
-_LASTING_HEALTH = attrgetter(*({field.name for field in fields(PoolHealth)} - {"probed_at_s"}))
-
-
-def _differs(before: PoolEntry, after: PoolEntry) -> bool:
-    """Whether there is more to tell than that it was looked at again."""
-    if _lasting(before.pool) != _lasting(after.pool):
-        return True
-    if before.volumes is after.volumes:
-        return False
-    return before.volumes.keys() != after.volumes.keys() or any(
-        record is not before.volumes[name] and record.encoded != before.volumes[name].encoded
-        for name, record in after.volumes.items()
-    )
-
-
-def _lasting(pool: Pool) -> object:
-    return _LASTING(pool), pool.health and _LASTING_HEALTH(pool.health)
+    def _next(self, pools: tuple[PoolTouched, ...] = (), domains: frozenset[str] = frozenset()) -> None:
+        revision = replace(self.snapshot.revision, sequence=self.snapshot.revision.sequence + 1)
+        self.snapshot = replace(self.snapshot, revision=revision)
+        self.history.add(revision.sequence, pools, domains)

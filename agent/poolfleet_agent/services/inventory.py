@@ -1,5 +1,7 @@
-"""InventoryService: what the host's domains use."""
+"""InventoryService: what the host's domains use, and what changes."""
 
+import hashlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -7,14 +9,21 @@ import grpc
 from poolfleet.v1 import inventory_service_pb2, inventory_service_pb2_grpc
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.inventory.pages import page_of
+from poolfleet_agent.inventory.snapshot import Revision
+from poolfleet_agent.inventory.watch import Watch, Watched
 from poolfleet_agent.model.domain_disk import DomainDisk
 from poolfleet_agent.model.errors import invalid_field
 from poolfleet_agent.services.convert.disks import disk_to
+from poolfleet_agent.services.convert.inventory import Batches
+from poolfleet_agent.services.convert.times import seconds
 from poolfleet_agent.services.pool_filter import question_of
 from poolfleet_agent.services.reading import date, too_old, wanted_staleness_s
 
 Context = grpc.aio.ServicerContext[Any, Any]
 _PB = inventory_service_pb2
+
+DEFAULT_HEARTBEAT_S = 15.0
+SHORTEST_HEARTBEAT_S, LONGEST_HEARTBEAT_S = 1.0, 600.0
 
 
 class InventoryServicer(inventory_service_pb2_grpc.InventoryServiceServicer):
@@ -52,6 +61,29 @@ class InventoryServicer(inventory_service_pb2_grpc.InventoryServiceServicer):
         date(answer, host.registry.snapshot, as_of_s=disks.as_of_s, now_s=host.clock.now_s())
         return answer
 
+    async def WatchInventory(
+        self, request: _PB.WatchInventoryRequest, context: Context
+    ) -> AsyncIterator[_PB.WatchInventoryResponse]:
+        """Stream the state and its changes."""
+        host, wanted = self._host, request.filter
+        filter_digest = hashlib.blake2b(question_of(wanted).encode(), digest_size=8).hexdigest()
+        watch = Watch(
+            registry=host.registry,
+            clock=host.clock,
+            watched=Watched(
+                pools=frozenset(wanted.pools),
+                volumes=not wanted.without_volumes,
+                domain_disks=not wanted.without_domain_disks,
+                special=wanted.include_special,
+            ),
+            heartbeat_s=_heartbeat_s(request),
+            resume=_resumed(request, filter_digest),
+            known=_known(request),
+        )
+        batches = Batches(pools=watch.watched.pools, filter_digest=filter_digest, now_s=host.clock.now_s)
+        async for batch in batches.of(watch.parts()):
+            yield batch
+
 
 def _fits(disk: DomainDisk, wanted: _PB.DomainDiskFilter) -> bool:
     return (
@@ -59,3 +91,32 @@ def _fits(disk: DomainDisk, wanted: _PB.DomainDiskFilter) -> bool:
         and (not wanted.volume or disk.volume == wanted.volume)
         and (not wanted.domain or disk.reference.domain == wanted.domain)
     )
+
+
+def _heartbeat_s(request: _PB.WatchInventoryRequest) -> float:
+    if not request.HasField("heartbeat"):
+        return DEFAULT_HEARTBEAT_S
+    asked_s = seconds("heartbeat", request.heartbeat)
+    if not SHORTEST_HEARTBEAT_S <= asked_s <= LONGEST_HEARTBEAT_S:
+        limits = f"{SHORTEST_HEARTBEAT_S:g} to {LONGEST_HEARTBEAT_S:g} seconds"
+        raise invalid_field("heartbeat", f"must be {limits}", value=str(asked_s))
+    return asked_s
+
+
+def _resumed(request: _PB.WatchInventoryRequest, filter_digest: str) -> Revision | None:
+    if not request.HasField("resume_revision"):
+        if request.known:
+            raise invalid_field("known", "needs resume_revision")
+        return None
+    if request.resume_filter_digest != filter_digest:
+        raise invalid_field(
+            "resume_filter_digest", "is not of this filter; begin anew", value=request.resume_filter_digest[:100]
+        )
+    return Revision(epoch=request.resume_revision.epoch, sequence=request.resume_revision.sequence)
+
+
+def _known(request: _PB.WatchInventoryRequest) -> dict[str, str]:
+    known = {pool.pool_uuid: pool.digest for pool in request.known}
+    if len(known) != len(request.known):
+        raise invalid_field("known", "names a pool twice")
+    return known

@@ -17,11 +17,12 @@ from poolfleet_agent.control.volumes.space import Promises
 from poolfleet_agent.control.volumes.wipe import WipeVolume
 from poolfleet_agent.inventory.pages import page_of
 from poolfleet_agent.inventory.snapshot import PoolEntry, Snapshot, VolumeRecord, volume_not_found
-from poolfleet_agent.model.errors import ModelError, Reason, invalid_field
+from poolfleet_agent.model.errors import ModelError, invalid_field
 from poolfleet_agent.model.names import check_known_name
 from poolfleet_agent.model.preallocation import preallocated
 from poolfleet_agent.model.quarantine import QUARANTINED
 from poolfleet_agent.model.wiping import ZERO
+from poolfleet_agent.services.convert.unread import unread_pools
 from poolfleet_agent.services.convert.volumes import clone_definition_from, definition_from, new_size_from
 from poolfleet_agent.services.mutating import submit
 from poolfleet_agent.services.pool_filter import question_of
@@ -106,12 +107,9 @@ class VolumeServicer(volume_service_pb2_grpc.VolumeServiceServicer):
             size_bytes=lambda record: len(record.encoded),
         )
         as_of_s = min((entry.pool.volumes_as_of_s or entry.pool.as_of_s for entry in entries), default=snapshot.as_of_s)
-        answer = _PB.ListVolumesResponse(
-            next_page_token=page.next_token, unread_pools=[] if request.page_token else list(_unread(entries))
-        )
-        if not request.pool and not request.page_token:
-            for name, error in snapshot.never_read.items():
-                answer.unread_pools.add(pool=name, reason=error.reason, message=error.message)
+        answer = _PB.ListVolumesResponse(next_page_token=page.next_token)
+        if not request.page_token:
+            answer.unread_pools.extend(unread_pools(entries, {} if request.pool else snapshot.never_read))
         for record in page.items:
             answer.volumes.add().MergeFromString(record.encoded)
         date(answer, snapshot, as_of_s=as_of_s, now_s=host.clock.now_s())
@@ -212,14 +210,3 @@ def _fitting(
                 continue
             if (not formats or record.facts.format in formats) and name.startswith(request.filter.name_prefix):
                 yield (entry.pool.name, name), record
-
-
-def _unread(entries: list[PoolEntry]) -> Iterator[_PB.UnreadPool]:
-    for entry in entries:
-        pool = entry.pool
-        if pool.unread_reason:
-            yield _PB.UnreadPool(pool=pool.name, reason=pool.unread_reason, message=pool.unread_message)
-        elif pool.active and pool.volumes_as_of_s is None:
-            yield _PB.UnreadPool(
-                pool=pool.name, reason=Reason.LIBVIRT_UNAVAILABLE, message="its volumes have not been read yet"
-            )

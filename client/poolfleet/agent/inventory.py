@@ -1,19 +1,31 @@
-"""What the domains of one host use."""
+"""What one host has and what its domains use, as it stands and as it changes."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+
 from poolfleet.agent.convert.hosts import disk
-from poolfleet.agent.convert.outgoing import representable, staleness
+from poolfleet.agent.convert.inventory import batch as converted
+from poolfleet.agent.convert.inventory import write_resume
+from poolfleet.agent.convert.outgoing import duration, representable, staleness
 from poolfleet.agent.convert.scalars import moment, revision, seconds
 from poolfleet.agent.paging import pages
+from poolfleet.agent.watched import WatchedInventory
+from poolfleet.transport import calls
 from poolfleet.transport.connection import Connection
+from poolfleet.transport.retries import passes_by, reconnecting
 from poolfleet.types.disk import DomainDisk, DomainDisks
+from poolfleet.types.errors import PoolfleetError
+from poolfleet.types.inventory import InventoryBatch, ResumePoint
 from poolfleet.types.snapshot import Revision
 from poolfleet.v1 import inventory_service_pb2 as pb
 
+_Begun = tuple[AsyncGenerator[InventoryBatch, None], InventoryBatch]
+
 
 class Inventory:
-    """Tells what domains refer to on storage."""
+    """Tells what domains refer to on storage, and what changes."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -49,3 +61,84 @@ class Inventory:
         return DomainDisks(
             disks=tuple(disks), complete=complete, missing=tuple(missing), revision=at, as_of=as_of, age_s=age_s
         )
+
+    async def watch(
+        self,
+        *,
+        pools: Sequence[str] = (),
+        volumes: bool = True,
+        domain_disks: bool = True,
+        include_special: bool = False,
+        resume: ResumePoint | None = None,
+        heartbeat_s: float | None = None,
+        timeout_s: float | None = None,
+    ) -> AsyncGenerator[InventoryBatch, None]:
+        """Yield the whole state, or what is new since `resume`, then each change, without end.
+
+        pools: names; empty: all. include_special: directories and files whose names begin with a dot, too.
+        resume: what `WatchedInventory.resume` answers. Raises InvalidArgument where that watched something else.
+        heartbeat_s: how often a bookmark comes while nothing changes, 1 to 600; None: 15.
+        timeout_s: None: no limit. Raises Unavailable where the connection is lost: watch again, with `resume`.
+        """
+        with representable:
+            request = pb.WatchInventoryRequest(
+                filter=pb.InventoryFilter(
+                    pools=pools,
+                    without_volumes=not volumes,
+                    without_domain_disks=not domain_disks,
+                    include_special=include_special,
+                ),
+                heartbeat=duration(heartbeat_s),
+            )
+            if resume is not None:
+                write_resume(resume, request)
+        async for response in calls.stream(
+            self._connection, self._connection.inventory.WatchInventory, request, timeout_s
+        ):
+            yield converted(response)
+
+    async def follow(
+        self,
+        state: WatchedInventory,
+        *,
+        pools: Sequence[str] = (),
+        volumes: bool = True,
+        domain_disks: bool = True,
+        include_special: bool = False,
+        heartbeat_s: float | None = None,
+        lost: Callable[[PoolfleetError], None] = lambda error: None,
+    ) -> AsyncGenerator[InventoryBatch, None]:
+        """Watch without end, over lost connections and restarts of the agent: yield each batch when `state` has it.
+
+        state: where to go on; what was watched with it is watched again. lost: told once of each interruption.
+        The rest is as `watch`'s. Raises what does not pass by itself.
+        """
+
+        def watch() -> AsyncGenerator[InventoryBatch, None]:
+            return self.watch(
+                pools=pools,
+                volumes=volumes,
+                domain_disks=domain_disks,
+                include_special=include_special,
+                resume=state.resume(),
+                heartbeat_s=heartbeat_s,
+            )
+
+        async def begun() -> _Begun:
+            batches = watch()
+            return batches, await anext(batches)
+
+        while True:
+            begin: _Begun = await reconnecting(lost=lost)(begun)
+            batches, first = begin
+            async with aclosing(batches):
+                try:
+                    state.apply(first)
+                    yield first
+                    async for batch in batches:
+                        state.apply(batch)
+                        yield batch
+                except PoolfleetError as error:
+                    if not passes_by(error):
+                        raise
+                    lost(error)

@@ -65,6 +65,8 @@ class Inventory(Face[inventory.Inventory]):
     """As `poolfleet.agent.inventory.Inventory`, blocking."""
 
     disks = blocking(inventory.Inventory.disks)
+    watch = streaming(inventory.Inventory.watch)
+    follow = streaming(inventory.Inventory.follow)
 
 
 class AgentClient(Face[client.AgentClient]):

@@ -28,7 +28,7 @@ class GroupOfVerbs:
 GROUPS = {
     "pool": GroupOfVerbs(
         "Storage pools: define, start, look at and forget them.",
-        ("pool.reads", "pool.changes", "pool.update", "pool.actions", "pool.probe", "pool.discover"),
+        ("pool.reads", "pool.changes", "pool.update", "pool.actions", "pool.probe", "pool.discover", "pool.events"),
         ("pools",),
     ),
     "volume": GroupOfVerbs(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeGuard
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 from tenacity.wait import wait_exponential, wait_random
@@ -34,13 +35,14 @@ RETRIED = frozenset(
 WAITED_FOR = frozenset({"NAME_RESERVED", "OPERATION_IN_PROGRESS"})
 
 _backoff = wait_exponential(multiplier=0.2, max=5) + wait_random(0, 0.2)
+_rare_backoff = wait_exponential(multiplier=0.5, max=30) + wait_random(0, 2)
 
 
 def retrying(deadline: Deadline, *, unless: Callable[[PoolfleetError], bool] = lambda error: False) -> AsyncRetrying:
     """Tries until a deadline; an agent's RetryInfo is waited for, and gives up where it leads past that."""
 
     def again(error: BaseException) -> bool:
-        return isinstance(error, PoolfleetError) and error.reason in RETRIED and not unless(error)
+        return passes_by(error) and not unless(error)
 
     def enough(state: RetryCallState) -> bool:
         """After so many tries, but for waits for somebody else; and where the wait would lead past the deadline."""
@@ -55,6 +57,22 @@ def retrying(deadline: Deadline, *, unless: Callable[[PoolfleetError], bool] = l
         stop=enough,
         reraise=True,
     )
+
+
+def reconnecting(*, lost: Callable[[PoolfleetError], None]) -> AsyncRetrying:
+    """Tries without end, ever more rarely, while what stands in the way may pass; `lost` hears of the first failure."""
+
+    def told(state: RetryCallState) -> None:
+        error = _error(state)
+        if state.attempt_number == 1 and error is not None:
+            lost(error)
+
+    return AsyncRetrying(retry=retry_if_exception(passes_by), wait=_rare_backoff, before_sleep=told, reraise=True)
+
+
+def passes_by(error: BaseException) -> TypeGuard[PoolfleetError]:
+    """Whether an error is of a reason that passes by itself."""
+    return isinstance(error, PoolfleetError) and error.reason in RETRIED
 
 
 def _error(state: RetryCallState) -> PoolfleetError | None:

@@ -21,6 +21,14 @@ from poolfleet.types.errors import (
     Unsupported,
     Violation,
 )
+from poolfleet.types.inventory import (
+    Bookmark,
+    DomainChange,
+    InventoryBatch,
+    PoolChange,
+    ResumePoint,
+    ResyncReason,
+)
 from poolfleet.types.operation import Attempt, Operation, OperationKind, OperationState, Progress
 from poolfleet.types.pool import (
     Desired,
@@ -80,6 +88,7 @@ __all__ = [
     "AlreadyExists",
     "Attempt",
     "BackingStore",
+    "Bookmark",
     "Cancelled",
     "CloneSpec",
     "DeadlineExceeded",
@@ -90,6 +99,7 @@ __all__ = [
     "DiscoveredSource",
     "DiskRole",
     "DiskSource",
+    "DomainChange",
     "DomainDisk",
     "DomainDisks",
     "DomainState",
@@ -101,6 +111,7 @@ __all__ = [
     "HealthStatus",
     "InternalError",
     "InvalidArgument",
+    "InventoryBatch",
     "IscsiDirectSource",
     "IscsiSource",
     "LayerOutcome",
@@ -117,6 +128,7 @@ __all__ = [
     "PermissionDenied",
     "Permissions",
     "Pool",
+    "PoolChange",
     "PoolHealth",
     "PoolMount",
     "PoolProbe",
@@ -129,6 +141,8 @@ __all__ = [
     "Progress",
     "RbdSource",
     "ResourceExhausted",
+    "ResumePoint",
+    "ResyncReason",
     "RetryPolicy",
     "Revision",
     "ScsiHostAdapter",

@@ -39,7 +39,7 @@ representable = Representable()
 
 def staleness(max_staleness_s: float | None) -> Duration | None:
     """How old an answer may be; None leaves it to the snapshot."""
-    return _duration(max_staleness_s)
+    return duration(max_staleness_s)
 
 
 def retry_policy(policy: RetryPolicy | None) -> pool_service_pb2.RetryPolicy | None:
@@ -47,19 +47,20 @@ def retry_policy(policy: RetryPolicy | None) -> pool_service_pb2.RetryPolicy | N
     if policy is None:
         return None
     return pool_service_pb2.RetryPolicy(
-        deadline=_duration(policy.deadline_s),
+        deadline=duration(policy.deadline_s),
         attempts=policy.attempts,
-        first_delay=_duration(policy.first_delay_s),
-        longest_delay=_duration(policy.longest_delay_s),
+        first_delay=duration(policy.first_delay_s),
+        longest_delay=duration(policy.longest_delay_s),
     )
 
 
-def _duration(seconds: float | None) -> Duration | None:
+def duration(seconds: float | None) -> Duration | None:
+    """A length of time; None is not stated."""
     if seconds is None:
         return None
-    duration = Duration()
-    duration.FromNanoseconds(round(seconds * 1e9))
-    return duration
+    message = Duration()
+    message.FromNanoseconds(round(seconds * 1e9))
+    return message
 
 
 def view(*, full: bool) -> snapshot_pb2.View.ValueType:

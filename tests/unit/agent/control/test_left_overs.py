@@ -93,7 +93,7 @@ async def test_an_agent_that_only_observes_removes_nothing(fake: FakeHost, left_
 
 
 async def test_nothing_is_decided_before_the_host_was_looked_at(fake: FakeHost, left_overs: LeftOvers) -> None:
-    fake.registry.seen_since_start = False
+    fake.registry.seen.clear()
     assert not await left_overs.sweep()
 
 

@@ -152,7 +152,7 @@ async def serving(contents: Contents, socket: Path) -> AsyncIterator[None]:
     agent_service_pb2_grpc.add_AgentServiceServicer_to_server(_Agent(contents), server)
     pool_service_pb2_grpc.add_PoolServiceServicer_to_server(_Pools(contents), server)  # type: ignore[abstract]
     volume_service_pb2_grpc.add_VolumeServiceServicer_to_server(_Volumes(contents), server)  # type: ignore[abstract]
-    inventory_service_pb2_grpc.add_InventoryServiceServicer_to_server(_Inventory(contents), server)
+    inventory_service_pb2_grpc.add_InventoryServiceServicer_to_server(_Inventory(contents), server)  # type: ignore[abstract]
     server.add_insecure_port(f"unix:{socket}")
     await server.start()
     try:

@@ -1,0 +1,245 @@
+"""Tells a reader the state of the inventory and then its changes, in parts of a size that can be sent.
+
+Nothing waits for the reader: it holds the snapshot that it is being told, and no other.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from poolfleet_agent.inventory.changes import disks_by_domain
+from poolfleet_agent.inventory.history import Delta, PoolDelta
+from poolfleet_agent.inventory.registry import Registry
+from poolfleet_agent.inventory.snapshot import PoolEntry, Revision, Snapshot, VolumeRecord
+from poolfleet_agent.model.domain_disk import DomainDisk
+from poolfleet_agent.model.ports import Clock
+
+USAGE_S = 60.0
+"""How often usage is told that changes by itself."""
+
+PART_BYTES = 512 * 1024
+"""What the volumes of one part come to."""
+
+
+class ResyncReason(StrEnum):
+    """Why the whole state comes again."""
+
+    TOO_OLD = "TOO_OLD"
+    OTHER_EPOCH = "OTHER_EPOCH"
+    SLOW_READER = "SLOW_READER"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """What a reader wants to know; no pools: all."""
+
+    pools: frozenset[str] = frozenset()
+    volumes: bool = True
+    domain_disks: bool = True
+    special: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resync:
+    """The whole state follows, up to the next Mark."""
+
+    reason: ResyncReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolPart:
+    """A piece of what is new of one pool; `entry` None: it is gone.
+
+    `digest` is set in the last piece; `whole` in the first one of all that there is.
+    """
+
+    uuid: str
+    entry: PoolEntry | None
+    itself: bool = False
+    unchanged: bool = False
+    whole: bool = False
+    volumes: list[VolumeRecord] = field(default_factory=list)
+    gone_volumes: list[str] = field(default_factory=list)
+    digest: str = ""
+
+    @property
+    def size_bytes(self) -> int:
+        """About what it comes to when it is sent."""
+        own = len(self.entry.encoded) if self.entry is not None and self.itself else 0
+        return 128 + own + sum(len(one.encoded) for one in self.volumes) + sum(map(len, self.gone_volumes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainPart:
+    """What one domain refers to now; no disks: it is gone, or refers to nothing."""
+
+    uuid: str
+    disks: tuple[DomainDisk, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """About what it comes to when it is sent."""
+        return 64 + sum(256 + len(disk.path) for disk in self.disks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """The state is consistent; `revision` is where to resume, which may be before that of the snapshot."""
+
+    snapshot: Snapshot
+    revision: Revision
+
+
+Part = Resync | PoolPart | DomainPart | Mark
+
+
+@dataclass(kw_only=True)
+class Watch:
+    """One reader: what it wants, and what it was told."""
+
+    registry: Registry
+    clock: Clock
+    watched: Watched
+    heartbeat_s: float
+    resume: Revision | None = None
+    known: dict[str, str] = field(default_factory=dict)
+    """Digests of the volumes that the reader has, by the UUIDs of their pools."""
+    _told: int = 0
+    _settled: int = 0
+    _usage_told_s: float = 0.0
+    _marked_s: float = 0.0
+
+    async def parts(self) -> AsyncGenerator[Part, None]:
+        """The state, or what is new since the resumed one, and then each change; without end."""
+        self.registry.snapshot.require_loaded()
+        if self.resume is not None:
+            # What was restored may be older than what the reader was told by the agent before its end.
+            await self.registry.seen.wait()
+        for part in self._first():
+            yield part
+        while True:
+            changed = self.registry.history.changed
+            told = self._next()
+            if told is None:
+                for part in self._all(ResyncReason.SLOW_READER):
+                    yield part
+                continue
+            for part in told:
+                yield part
+            try:
+                async with asyncio.timeout(self._marked_s + self.heartbeat_s - self.clock.monotonic_s()):
+                    await changed.wait()
+            except TimeoutError:
+                if not changed.is_set():
+                    yield self._mark(self.registry.snapshot)
+
+    def _first(self) -> Iterator[Part]:
+        now = self.registry.snapshot.revision
+        if self.resume is None:
+            return self._all(None)
+        if self.resume.epoch != now.epoch:
+            return self._all(ResyncReason.OTHER_EPOCH)
+        self._told = self._settled = self.resume.sequence
+        delta = None
+        if self.resume.sequence <= now.sequence:
+            delta = self.registry.history.since(self._told, self._settled, usage=True)
+        return self._all(ResyncReason.TOO_OLD) if delta is None else self._delta(delta, usage=True, mark=True)
+
+    def _next(self) -> Iterator[Part] | None:
+        usage = self.clock.monotonic_s() - self._usage_told_s >= USAGE_S
+        delta = self.registry.history.since(self._told, self._settled, usage=usage)
+        return None if delta is None else self._delta(delta, usage=usage, mark=False)
+
+    def _all(self, reason: ResyncReason | None) -> Iterator[Part]:
+        snapshot = self.registry.snapshot
+        # What the reader has by now is as the digests say, or partly newer: then it comes whole.
+        known, self.known = self.known, {}
+        if reason is not None:
+            yield Resync(reason=reason)
+        for entry in snapshot.pools.values():
+            if self._wants(entry):
+                digest = self._digest(entry)
+                same = bool(digest) and known.get(entry.pool.facts.uuid) == digest
+                yield from self._pool(entry, PoolDelta(itself=True, whole=not same), digest, unchanged=same)
+        if self.watched.domain_disks:
+            for uuid, disks in disks_by_domain(snapshot.disks).items():
+                yield DomainPart(uuid=uuid, disks=disks)
+        self._told = self._settled = snapshot.revision.sequence
+        self._usage_told_s = self.clock.monotonic_s()
+        yield self._mark(snapshot)
+
+    def _delta(self, delta: Delta, *, usage: bool, mark: bool) -> Iterator[Part]:
+        snapshot = self.registry.snapshot
+        by_uuid = {entry.pool.facts.uuid: entry for entry in snapshot.pools.values() if self._wants(entry)}
+        changes = [(uuid, change, by_uuid.get(uuid)) for uuid, change in delta.pools.items()]
+        # A reader that is not told all cannot have what the digest stands for.
+        digests = {
+            uuid: "" if change.usage_left else self._digest(entry)
+            for uuid, change, entry in changes
+            if entry is not None
+        }
+        self._told = snapshot.revision.sequence
+        if not delta.usage_left:
+            self._settled = self._told
+        if usage:
+            self._usage_told_s = self.clock.monotonic_s()
+        for uuid, change, entry in changes:
+            if entry is None:
+                self.known.pop(uuid, None)
+                yield PoolPart(uuid=uuid, entry=None)
+            else:
+                yield from self._pool(entry, change, digests[uuid], unchanged=False)
+        if self.watched.domain_disks and delta.domains:
+            disks = disks_by_domain(snapshot.disks)
+            for domain in sorted(delta.domains):
+                yield DomainPart(uuid=domain, disks=disks.get(domain, ()))
+        if delta or mark:
+            yield self._mark(snapshot)
+
+    def _wants(self, entry: PoolEntry) -> bool:
+        return not self.watched.pools or entry.pool.name in self.watched.pools
+
+    def _digest(self, entry: PoolEntry) -> str:
+        if not self.watched.volumes:
+            return ""
+        return self.registry.digests.of(entry.pool.facts.uuid, include_special=self.watched.special)
+
+    def _pool(self, entry: PoolEntry, change: PoolDelta, digest: str, *, unchanged: bool) -> Iterator[PoolPart]:
+        """What is different of a pool that is there, in pieces."""
+        names: Iterable[str] = entry.volumes if change.whole else sorted(change.volumes)
+        if unchanged or not self.watched.volumes:
+            names = ()
+        itself, whole = change.itself or change.whole, change.whole and self.watched.volumes
+        volumes: list[VolumeRecord] = []
+        gone: list[str] = []
+        used_bytes = 0
+        uuid = entry.pool.facts.uuid
+        for name in names:
+            record = entry.volumes.get(name)
+            if record is None or (record.facts.special and not self.watched.special):
+                if not change.whole:
+                    gone.append(name)
+                    used_bytes += len(name)
+                continue
+            volumes.append(record)
+            used_bytes += len(record.encoded)
+            if used_bytes >= PART_BYTES:
+                yield PoolPart(uuid=uuid, entry=entry, itself=itself, whole=whole, volumes=volumes, gone_volumes=gone)
+                itself, whole, volumes, gone, used_bytes = False, False, [], [], 0
+        self.known[uuid] = digest
+        yield PoolPart(
+            uuid=uuid,
+            entry=entry,
+            itself=itself,
+            unchanged=unchanged,
+            whole=whole,
+            volumes=volumes,
+            gone_volumes=gone,
+            digest=digest,
+        )
+
+    def _mark(self, snapshot: Snapshot) -> Mark:
+        self._marked_s = self.clock.monotonic_s()
+        revision = Revision(epoch=snapshot.revision.epoch, sequence=self._settled)
+        return Mark(snapshot=snapshot, revision=revision)

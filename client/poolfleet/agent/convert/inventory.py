@@ -1,0 +1,74 @@
+"""What comes in of a watched inventory, and where a watch begins."""
+
+from __future__ import annotations
+
+from poolfleet.agent.convert.hosts import disk
+from poolfleet.agent.convert.pools import pool
+from poolfleet.agent.convert.scalars import moment, numbers, revision, seconds
+from poolfleet.agent.convert.volumes import unread_pool, volume
+from poolfleet.types.inventory import Bookmark, DomainChange, InventoryBatch, PoolChange, ResumePoint, ResyncReason
+from poolfleet.types.volume import Volume
+from poolfleet.v1 import inventory_service_pb2 as pb
+from poolfleet.v1 import snapshot_pb2, volume_pb2
+
+_REASONS = numbers(pb.Resync.Reason.items(), "REASON_", ResyncReason)
+
+
+def batch(message: pb.WatchInventoryResponse) -> InventoryBatch:
+    """One message of the stream."""
+    resync = message.HasField("resync")
+    return InventoryBatch(
+        resync=_REASONS.get(message.resync.reason, ResyncReason.UNKNOWN) if resync else None,
+        pools=tuple(map(_pool_change, message.pools)),
+        domains=tuple(map(_domain_change, message.domains)),
+        bookmark=_bookmark(message.bookmark) if message.HasField("bookmark") else None,
+    )
+
+
+def write_resume(point: ResumePoint, request: pb.WatchInventoryRequest) -> None:
+    """Ask to go on from a state."""
+    at = point.bookmark.revision
+    request.resume_revision.CopyFrom(snapshot_pb2.Revision(epoch=at.epoch, sequence=at.sequence))
+    request.resume_filter_digest = point.bookmark.filter_digest
+    for pool_uuid, digest in point.digests.items():
+        request.known.add(pool_uuid=pool_uuid, digest=digest)
+
+
+def _pool_change(message: pb.PoolChange) -> PoolChange:
+    return PoolChange(
+        pool_uuid=message.pool_uuid,
+        name=message.name,
+        pool=pool(message.pool) if message.HasField("pool") else None,
+        gone=message.gone,
+        unchanged=message.unchanged,
+        whole=message.whole,
+        volumes=tuple(_volume(message, one) for one in message.volumes),
+        gone_volumes=tuple(message.gone_volumes),
+        digest=message.digest,
+    )
+
+
+def _volume(change: pb.PoolChange, message: volume_pb2.Volume) -> Volume:
+    """A volume with what was left out of it."""
+    usual = f"{change.target_path}/{message.name}"
+    message.pool = change.name
+    message.path = message.path or usual
+    message.key = message.key or usual
+    return volume(message)
+
+
+def _domain_change(message: pb.DomainChange) -> DomainChange:
+    return DomainChange(domain_uuid=message.domain_uuid, domain=message.domain, disks=tuple(map(disk, message.disks)))
+
+
+def _bookmark(message: pb.Bookmark) -> Bookmark:
+    has = message.HasField
+    return Bookmark(
+        revision=revision(message.revision),
+        filter_digest=message.filter_digest,
+        as_of=moment(message.as_of) if has("as_of") else None,
+        age_s=seconds(message.age) if has("age") else None,
+        unread_pools=tuple(map(unread_pool, message.unread_pools)),
+        domains_as_of=moment(message.domains_as_of) if has("domains_as_of") else None,
+        domains_missing=tuple(message.domains_missing),
+    )

@@ -1,0 +1,99 @@
+"""What one agent tells a watcher of its inventory: pools, volumes and domain disks as they change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from poolfleet.types.disk import DomainDisk
+from poolfleet.types.pool import Pool
+from poolfleet.types.snapshot import Revision
+from poolfleet.types.volume import UnreadPool, Volume
+
+
+class ResyncReason(StrEnum):
+    """Why the whole state comes again."""
+
+    UNKNOWN = "unknown"
+    TOO_OLD = "too_old"
+    """The agent does not remember what changed since."""
+    OTHER_EPOCH = "other_epoch"
+    """The agent was restarted."""
+    SLOW_READER = "slow_reader"
+    """The watcher read so slowly that the agent does not remember what changed meanwhile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolChange:
+    """What changed in one pool."""
+
+    pool_uuid: str
+    name: str = ""
+    pool: Pool | None = None
+    """The pool itself, where it changed or is new."""
+    gone: bool = False
+    """With its volumes; nothing but the UUID is told."""
+    unchanged: bool = False
+    """The volumes are as the watcher knows them."""
+    whole: bool = False
+    """What the watcher has of the volumes is void: all that there are follow."""
+    volumes: tuple[Volume, ...] = ()
+    """Those that changed or are new."""
+    gone_volumes: tuple[str, ...] = ()
+    """Names of those that are gone."""
+    digest: str = ""
+    """Stands for all volumes of the pool, also to an agent started anew; empty: none does at the moment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainChange:
+    """All that one domain refers to on storage now; no disks: the domain is gone, or refers to nothing."""
+
+    domain_uuid: str
+    domain: str
+    disks: tuple[DomainDisk, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bookmark:
+    """What was told up to here is one consistent state."""
+
+    revision: Revision
+    filter_digest: str
+    """Stands for what is watched."""
+    as_of: datetime | None
+    """When all pools were last looked at, by the host's clock."""
+    age_s: float | None
+    unread_pools: tuple[UnreadPool, ...]
+    """Pools whose volumes are as they were seen before, or were never read."""
+    domains_as_of: datetime | None
+    """When the domains were last read; None: never."""
+    domains_missing: tuple[str, ...]
+    """Why what is used is not known whole, a sentence each."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every pool was read, and all that is used."""
+        return not self.unread_pools and self.domains_as_of is not None and not self.domains_missing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InventoryBatch:
+    """What comes at once: a resync, then pools, then domains, then a bookmark."""
+
+    resync: ResyncReason | None = None
+    """What is neither told nor named as unchanged up to the next bookmark is gone."""
+    pools: tuple[PoolChange, ...] = ()
+    domains: tuple[DomainChange, ...] = ()
+    bookmark: Bookmark | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumePoint:
+    """A state that a watcher has, to go on from."""
+
+    bookmark: Bookmark
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """Of each pool's volumes as they were last told, by its UUID; those that count no more are left out."""
