@@ -67,9 +67,10 @@ class VolumeServicer(volume_service_pb2_grpc.VolumeServiceServicer):
         record = entry.volumes.get(request.volume)
         as_of_s = entry.pool.volumes_as_of_s or entry.pool.as_of_s
         xml = ""
-        if request.view == snapshot_pb2.VIEW_FULL:
-            xml = (await host.looker.described_volume(request.pool, request.volume)).xml
-        if record is None or xml or too_old(as_of_s, host.clock.now_s(), staleness_s):
+        described = request.view == snapshot_pb2.VIEW_FULL
+        if described:
+            xml = await self._xml(request.pool, request.volume)
+        if record is None or described or too_old(as_of_s, host.clock.now_s(), staleness_s):
             if record is None and not entry.pool.active:
                 raise volume_not_found(request.pool, request.volume)
             try:
@@ -83,6 +84,15 @@ class VolumeServicer(volume_service_pb2_grpc.VolumeServiceServicer):
         answer.volume.xml = xml
         date(answer, host.registry.snapshot, as_of_s=as_of_s, now_s=host.clock.now_s())
         return answer
+
+    async def _xml(self, pool: str, volume: str) -> str:
+        """libvirt's document; empty: it has not seen the volume, which its file may be there for all the same."""
+        try:
+            return (await self._host.looker.described_volume(pool, volume)).xml
+        except ModelError as error:
+            if error.reason is not Reason.VOLUME_NOT_FOUND:
+                raise
+            return ""
 
     async def ListVolumes(self, request: _PB.ListVolumesRequest, context: Context) -> _PB.ListVolumesResponse:
         """List volumes."""
