@@ -83,10 +83,16 @@ def _image(file: bytes) -> Fields:
             return GONE
         settled = time.time_ns() - facts.st_ctime_ns > SETTLES_IN_NS
         length = os.lseek(found, 0, os.SEEK_END) if kind == stat.S_IFBLK else facts.st_size
-        image = ImageFacts("dir") if kind == stat.S_IFDIR else read_image(os.pread(found, HEAD_BYTES, 0))
+        image = _folder(file) if kind == stat.S_IFDIR else read_image(os.pread(found, HEAD_BYTES, 0))
         return [_stamp(facts), *numbers(settled, length), *_fields(image), _label(found)]
     finally:
         os.close(found)
+
+
+def _folder(path: bytes) -> ImageFacts:
+    """A folder is one image where it has what makes a ploop disk."""
+    names = (b"root.hds", b"DiskDescriptor.xml")
+    return ImageFacts("ploop" if all(os.path.exists(os.path.join(path, name)) for name in names) else "dir")
 
 
 def _unopened(file: bytes, error: OSError) -> Fields:

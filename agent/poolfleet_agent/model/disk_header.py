@@ -38,9 +38,9 @@ def read_disk_header(head: bytes) -> DiskHeader | None:
     backing = head[name_offset : name_offset + name_length] if name_offset else b""
     data = extensions.get(_DATA_FILE, b"")
     return DiskHeader(
-        backing_path=path_in(backing),
+        backing_path=_path_in(backing),
         backing_format=extensions.get(_BACKING_FORMAT, b"").decode(errors="replace"),
-        data_path=path_in(data),
+        data_path=_path_in(data),
         on_paths=all(_is_path(name) for name in (backing, data)) and name_offset + name_length <= len(head),
     )
 
@@ -83,10 +83,10 @@ def _extensions(head: bytes) -> dict[int, bytes]:
 
 def _is_path(name: bytes) -> bool:
     """Whether a name is a path and nothing else, or empty."""
-    return not name.startswith(b"json:") and name in {b"", path_in(name).encode()}
+    return not name.startswith(b"json:") and name in {b"", _path_in(name).encode()}
 
 
-def path_in(name: bytes) -> str:
+def _path_in(name: bytes) -> str:
     """The path in qemu's name of a file: plain, `file:…`, or `json:…`; empty where it names no file of the host.
 
     A name that is not UTF-8 is none of a volume.

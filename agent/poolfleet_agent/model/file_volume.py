@@ -1,10 +1,10 @@
 """A file in the folder of a pool as libvirt describes it as a volume."""
 
+import json
 import posixpath
 import sys
 from functools import lru_cache
 
-from poolfleet_agent.model.disk_header import path_in
 from poolfleet_agent.model.image_facts import ImageFacts
 from poolfleet_agent.model.pool import Permissions
 from poolfleet_agent.model.ports import FileKind, SeenFile
@@ -25,13 +25,34 @@ def has_volume_name(name: str) -> bool:
 def backing_of(path: str, image: ImageFacts | None) -> BackingStore | None:
     """What an image at a path lies on; an empty format is to be found out from what is there.
 
-    What is no file of this host keeps its name as it is written, and counts as raw.
+    What libvirt takes for no file of this host keeps its name as it is written, and counts as raw.
     """
     if image is None or not image.backing:
         return None
-    if not (below := path_in(image.backing)):
-        return BackingStore(path=image.backing.decode(errors="replace"), format="raw")
+    name = image.backing.decode(errors="replace")
+    if not (below := _file_in(name)):
+        return BackingStore(path=name, format="raw")
     return BackingStore(path=posixpath.join(posixpath.dirname(path), below), format=image.backing_format)
+
+
+def _file_in(name: str) -> str:
+    """The path in qemu's name of a file, as far as libvirt reads those; empty: none."""
+    if name.startswith("json:"):
+        try:
+            return _file_of_node(json.loads(name.removeprefix("json:")))
+        except (ValueError, RecursionError):
+            return ""
+    return "" if ":" in name.partition("/")[0] else name
+
+
+def _file_of_node(node: object) -> str:
+    """The file of a block node: one that is a file, or a raw one on such. qemu's other formats libvirt does not follow."""
+    if not isinstance(node, dict):
+        return ""
+    if node.get("driver", "raw") == "raw" and "file" in node:
+        return _file_of_node(node["file"])
+    path = node.get("filename") if node.get("driver") == "file" else None
+    return path if isinstance(path, str) else ""
 
 
 def file_volume(
@@ -46,7 +67,7 @@ def file_volume(
         name=posixpath.basename(path),
         key=path,
         path=path,
-        type="dir" if is_folder else "file",
+        type=_type(image, is_folder=is_folder),
         format=sys.intern(image.format),
         capacity_bytes=_capacity_bytes(image, size_bytes) if seen.image else None,
         allocation_bytes=0 if is_folder else seen.allocated_bytes,
@@ -63,7 +84,15 @@ def file_volume(
     )
 
 
+def _type(image: ImageFacts, *, is_folder: bool) -> str:
+    if image.format == "ploop":
+        return "ploop"
+    return "dir" if is_folder else "file"
+
+
 def _capacity_bytes(image: ImageFacts, size_bytes: int) -> int:
+    if image.format == "ploop":
+        return size_bytes  # which is all that libvirt tells of these
     return (size_bytes if image.capacity_bytes is None else image.capacity_bytes) - image.payload_bytes
 
 

@@ -65,6 +65,10 @@ def _seen(volume: VolumeFacts) -> SeenFile:
         gid=0,
         modified_at_ns=1000 * 1_000_000_000,
         image=ImageFacts(
-            volume.format, volume.capacity_bytes, backing=backing.path.encode(), backing_format=backing.format
+            volume.format,
+            volume.capacity_bytes,
+            backing=backing.path.encode(),
+            backing_format=backing.format,
+            encryption=volume.encryption,
         ),
     )

@@ -178,12 +178,10 @@ async def test_a_look_at_a_local_pool_that_hangs_on_a_chain_is_given_up_and_the_
     backing = BackingStore(path=f"{SHARE}/base", format="qcow2")
     fake.hypervisor.volumes["p"]["upper"] = replace(volume_facts("p", "upper"), backing_store=backing)
     await fake.looker.all_pools()
-    assert fake.hypervisor.servers["look_at_folder p"] is None, "nothing was known of its chains"
     fake.hypervisor.hold("look_at_folder p")
     fake.hypervisor.called.clear()
     look = asyncio.create_task(fake.looker.pool("p"))
     await until(lambda: "look_at_folder p" in fake.hypervisor.called)
-    assert fake.hypervisor.servers["look_at_folder p"] == "192.0.2.7", "it counts among the calls of that server"
     fake.watch.become(SHARE, HealthStatus.UNRESPONSIVE)
     fake.hypervisor.hanging.add("p")
     async with asyncio.timeout(5):
