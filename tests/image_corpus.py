@@ -1,4 +1,4 @@
-"""Files of every kind that a pool's folder may hold: images of each format and option that qemu-img makes, and odd ones."""
+"""What a pool's folder may hold: images of each format and option that qemu-img makes, and odd files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MADE_BY_NOBODY = {
     "future.qcow2": b"QFI\xfb" + struct.pack(">I", 99) + bytes(4096),
     "no-size.qcow": b"QFI\xfb" + struct.pack(">I", 1) + bytes(12),
     "zero-size.qcow": b"QFI\xfb" + struct.pack(">I", 1) + bytes(200),
-    "cow.cow": b"OOOM" + struct.pack(">I", 2) + b"/elsewhere/base".ljust(1024, b"\0") + struct.pack(">IQI", 0, 5 * MIB, 512),
+    "cow.cow": b"OOOM" + struct.pack(">I", 2) + b"/base".ljust(1024, b"\0") + struct.pack(">IQI", 0, 5 * MIB, 512),
     "cow-alone.cow": b"OOOM" + struct.pack(">I", 2) + bytes(1024) + struct.pack(">IQI", 0, 3 * MIB, 512),
     "ploop.hds": b"WithouFreSpacExt" + struct.pack("<IIIIIQ", 2, 16, 2048, 0, 0, 4096) + bytes(4096),
     "vpc-new": b"conectix" + struct.pack(">II", 0, 0x20000) + bytes(600),
@@ -113,7 +113,8 @@ def _overlays(folder: Path) -> None:
 
 def _unstated(path: Path, backing: bytes) -> None:
     """A qcow2 header of version 2 that names its backing file, and no format of it."""
-    header = struct.pack(">4sIQIIQIIQQIIQ", b"QFI\xfb", 2, 72 + 8, len(backing), 16, 8 * MIB, 0, 1, 65536, 131072, 1, 0, 0)
+    tables = (0, 1, 65536, 131072, 1, 0, 0)
+    header = struct.pack(">4sIQIIQIIQQIIQ", b"QFI\xfb", 2, 72 + 8, len(backing), 16, 8 * MIB, *tables)
     path.write_bytes((header + bytes(8) + backing).ljust(4 * 65536, b"\0"))
 
 
@@ -127,7 +128,7 @@ def _odd_files(folder: Path) -> None:
         file.write(b"x")
     os.link(folder / "plain.qcow2", folder / "same.qcow2")
     (folder / "owned.raw").write_bytes(b"x")
-    os.chmod(folder / "owned.raw", 0o6751)
+    (folder / "owned.raw").chmod(0o6750)
     os.chown(folder / "owned.raw", 12345, 54321)
     os.utime(folder / "owned.raw", ns=(1, 999_999_999_999_999_999))
     os.utime(folder / "one-byte", ns=(0, 0))

@@ -13,6 +13,7 @@ from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.ports import FileFacts, FileKind, FileSystemFacts, MadeFile, Rights
 from poolfleet_agent.model.share_user import ShareUser
 
+
 class RoutedFiles:
     """Paths are text, with surrogates for bytes that are not UTF-8.
 

@@ -154,7 +154,7 @@ class FolderVolumes:
         return replace(volume_record(facts, self.encoder), stamp=stamp)
 
     async def _probed(self, backing: BackingStore) -> tuple[BackingStore, bool]:
-        """A backing file whose format its image does not state, and whether it could be asked; else it counts as raw."""
+        """A backing file whose format its image does not state, and whether it could be asked; if not, it is raw."""
         try:
             seen = await self.folders.image(backing.path)
         except ModelError:

@@ -1,14 +1,19 @@
-"""Holds the newest snapshot. All changes go through here, on the event loop: each makes exactly one revision."""
+"""Holds the newest snapshot. All changes go through here, on the event loop: each makes exactly one revision.
+
+What pools and volumes merely use is in the snapshot at once, and makes a revision of its own at most once a minute.
+"""
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import fields, replace
-from operator import attrgetter
+from dataclasses import replace
 
+from poolfleet_agent.inventory.diff import pool_change
 from poolfleet_agent.inventory.snapshot import PoolEntry, Revision, Snapshot
 from poolfleet_agent.model.domain_disk import DomainDisks
 from poolfleet_agent.model.errors import ModelError
-from poolfleet_agent.model.pool import Pool, PoolHealth
+
+USAGE_TOLD_EVERY_S = 60.0
+"""How often a pool's usage, which changes by itself, makes a revision."""
 
 
 class Registry:
@@ -19,6 +24,9 @@ class Registry:
         self.snapshot = Snapshot(revision=Revision(epoch=uuid.uuid4().hex, sequence=0))
         self.seen_since_start = False
         """Whether all pools were looked at by this process: what is restored is told, and never acted on."""
+        self._told: Mapping[str, PoolEntry] = {}
+        """Each pool as of the last revision that told of it."""
+        self._usage_due_s: dict[str, float] = {}
 
     def restore(self, entries: list[PoolEntry], as_of_s: float) -> None:
         """Begin with what was known before a restart, marked with its age."""
@@ -41,7 +49,7 @@ class Registry:
         """Publish a look at one pool."""
         pools = dict(self.snapshot.pools)
         known = entry.pool.name in pools
-        changed = not known or _differs(pools[entry.pool.name], entry)
+        changed = self._tells(entry)
         pools[entry.pool.name] = entry
         if not known:
             pools = dict(sorted(pools.items()))
@@ -56,6 +64,8 @@ class Registry:
         """Publish that a pool is gone."""
         if pool in self.snapshot.pools:
             pools = {name: entry for name, entry in self.snapshot.pools.items() if name != pool}
+            self._told = {name: entry for name, entry in self._told.items() if name != pool}
+            self._usage_due_s.pop(pool, None)
             self.snapshot = replace(self.snapshot, pools=pools, revision=self._next())
 
     def put_disks(self, disks: DomainDisks) -> None:
@@ -66,29 +76,21 @@ class Registry:
             self.snapshot, disks=disks, revision=self._next() if changed else self.snapshot.revision
         )
 
+    def _tells(self, entry: PoolEntry) -> bool:
+        """Whether an entry is worth a revision: by the time of its own look, where only usage is new."""
+        name, now_s = entry.pool.name, entry.pool.as_of_s
+        change = pool_change(self._told.get(name), entry)
+        if not change.lasting and not (change.usage and now_s >= self._usage_due_s.get(name, now_s)):
+            return False
+        self._told = {**self._told, name: entry}
+        if change.usage:
+            self._usage_due_s[name] = now_s + USAGE_TOLD_EVERY_S
+        return True
+
     def _replace(self, entries: list[PoolEntry], as_of_s: float) -> None:
         pools = {entry.pool.name: entry for entry in sorted(entries, key=lambda entry: entry.pool.name)}
+        self._told = pools
         self.snapshot = replace(self.snapshot, loaded=True, pools=pools, as_of_s=as_of_s, revision=self._next())
 
     def _next(self) -> Revision:
         return replace(self.snapshot.revision, sequence=self.snapshot.revision.sequence + 1)
-
-
-_LASTING = attrgetter(*({field.name for field in fields(Pool)} - {"as_of_s", "volumes_as_of_s", "health"}))
-_LASTING_HEALTH = attrgetter(*({field.name for field in fields(PoolHealth)} - {"probed_at_s"}))
-
-
-def _differs(before: PoolEntry, after: PoolEntry) -> bool:
-    """Whether there is more to tell than that it was looked at again."""
-    if _lasting(before.pool) != _lasting(after.pool):
-        return True
-    if before.volumes is after.volumes:
-        return False
-    return before.volumes.keys() != after.volumes.keys() or any(
-        record is not before.volumes[name] and record.encoded != before.volumes[name].encoded
-        for name, record in after.volumes.items()
-    )
-
-
-def _lasting(pool: Pool) -> object:
-    return _LASTING(pool), pool.health and _LASTING_HEALTH(pool.health)

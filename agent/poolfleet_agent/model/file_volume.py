@@ -46,7 +46,7 @@ def _file_in(name: str) -> str:
 
 
 def _file_of_node(node: object) -> str:
-    """The file of a block node: one that is a file, or a raw one on such. qemu's other formats libvirt does not follow."""
+    """The file of a block node: one that is a file, or a raw one on such. Other formats libvirt does not follow."""
     if not isinstance(node, dict):
         return ""
     if node.get("driver", "raw") == "raw" and "file" in node:

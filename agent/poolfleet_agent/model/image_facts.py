@@ -10,8 +10,8 @@ HEAD_BYTES = 0x8200
 """As much as libvirt reads of a file: an ISO 9660 image tells itself at 32 KiB."""
 
 FORMATS = frozenset(
-    "raw dir bochs cloop dmg iso vpc vdi fat vhd ploop cow qcow qcow2 qed vmdk".split(),
-)
+    ("raw", "dir", "bochs", "cloop", "dmg", "iso", "vpc", "vdi", "fat", "vhd", "ploop", "cow", "qcow", "qcow2", "qed")
+) | {"vmdk"}
 """What libvirt knows; whatever else a header says of a backing file is how to reach it, and that one is raw."""
 
 _SECTOR_BYTES = 512

@@ -30,7 +30,7 @@ class FolderPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenFile:
-    """What a file is; `image` None: it may not be read. `stamp` empty: it is to be looked at again, whatever its own is."""
+    """What a file is; `image` None: it may not be read. `stamp` empty: it is to be looked at again in any case."""
 
     stamp: bytes
     kind: FileKind
