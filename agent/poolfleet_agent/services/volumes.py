@@ -22,6 +22,7 @@ from poolfleet_agent.model.names import check_known_name
 from poolfleet_agent.model.preallocation import preallocated
 from poolfleet_agent.model.quarantine import QUARANTINED
 from poolfleet_agent.model.wiping import ZERO
+from poolfleet_agent.services.convert.wire import repeated
 from poolfleet_agent.services.convert.volumes import clone_definition_from, definition_from, new_size_from
 from poolfleet_agent.services.mutating import submit
 from poolfleet_agent.services.pool_filter import question_of
@@ -29,6 +30,7 @@ from poolfleet_agent.services.reading import date, too_old, wanted_staleness_s
 
 Context = grpc.aio.ServicerContext[Any, Any]
 _PB = volume_service_pb2
+_VOLUMES = _PB.ListVolumesResponse.DESCRIPTOR.fields_by_name["volumes"].number
 
 
 class VolumeServicer(volume_service_pb2_grpc.VolumeServiceServicer):
@@ -122,8 +124,7 @@ class VolumeServicer(volume_service_pb2_grpc.VolumeServiceServicer):
         if not request.pool and not request.page_token:
             for name, error in snapshot.never_read.items():
                 answer.unread_pools.add(pool=name, reason=error.reason, message=error.message)
-        for record in page.items:
-            answer.volumes.add().MergeFromString(record.encoded)
+        answer.MergeFromString(repeated(_VOLUMES, (record.encoded for record in page.items)))
         date(answer, snapshot, as_of_s=as_of_s, now_s=host.clock.now_s())
         return answer
 
