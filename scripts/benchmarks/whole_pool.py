@@ -1,7 +1,7 @@
 """Lists a pool of many volumes in every way, one after the other, round by round.
 
-`warm` is the agent's snapshot; for `one_percent_changed` and `cold` it looks anew, after one file in a hundred, or every
-one, was changed, so that it is opened again. What libvirt takes does not depend on that: it stands beside each case.
+`warm` is the agent's snapshot; for `one_percent_changed` and `cold` it looks anew, after one file in a hundred, or
+each, was changed, so that it is opened again. What libvirt takes does not depend on that: it stands beside each case.
 """
 
 from __future__ import annotations

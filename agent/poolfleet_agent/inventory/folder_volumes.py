@@ -21,7 +21,7 @@ from poolfleet_agent.model.volume import BackingStore
 ENTRIES_AT_ONCE = 2048
 """Of one question: so many stats a slow server must answer within its limit, and no more stand in memory at once."""
 
-OPENED_AT_ONCE = 256
+OPENED_AT_ONCE = 512
 """Files of one question; to encode so many holds up everybody else for some milliseconds."""
 
 MOST_OWNERS = 4

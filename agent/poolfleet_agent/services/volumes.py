@@ -22,8 +22,8 @@ from poolfleet_agent.model.names import check_known_name
 from poolfleet_agent.model.preallocation import preallocated
 from poolfleet_agent.model.quarantine import QUARANTINED
 from poolfleet_agent.model.wiping import ZERO
-from poolfleet_agent.services.convert.wire import repeated
 from poolfleet_agent.services.convert.volumes import clone_definition_from, definition_from, new_size_from
+from poolfleet_agent.services.convert.wire import repeated
 from poolfleet_agent.services.mutating import submit
 from poolfleet_agent.services.pool_filter import question_of
 from poolfleet_agent.services.reading import date, too_old, wanted_staleness_s

@@ -89,9 +89,7 @@ class Volumes:
         timeout_s: float | None = None,
     ) -> VolumeListing:
         """Read what `list` reads, whole, and which pools could not be read. timeout_s is each page's own."""
-        request = _request(
-            pool, formats, name_prefix, max_staleness_s, _LONGEST_PAGE, include_special=include_special
-        )
+        request = _request(pool, formats, name_prefix, max_staleness_s, _LONGEST_PAGE, include_special=include_special)
         volumes: list[Volume] = []
         unread: list[UnreadPool] = []
         at = Revision(epoch="", sequence=0)

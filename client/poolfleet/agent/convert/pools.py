@@ -71,18 +71,12 @@ def pool(message: pool_pb2.Pool, *, as_of: datetime | None = None, age_s: float 
 def permissions(message: snapshot_pb2.Permissions) -> Permissions:
     """Owner, group, mode and label."""
     has = message.HasField
-    return _permissions(
-        message.mode if has("mode") else None,
-        message.owner if has("owner") else None,
-        message.group if has("group") else None,
-        message.label,
+    return Permissions(
+        mode=message.mode if has("mode") else None,
+        owner=message.owner if has("owner") else None,
+        group=message.group if has("group") else None,
+        label=message.label,
     )
-
-
-@lru_cache(maxsize=256)
-def _permissions(mode: int | None, owner: int | None, group: int | None, label: str) -> Permissions:
-    """One value for all volumes that have the same: there may be a million of them."""
-    return Permissions(mode=mode, owner=owner, group=group, label=label)
 
 
 def _target(message: pool_pb2.PoolTarget) -> PoolTarget:

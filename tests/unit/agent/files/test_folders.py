@@ -123,9 +123,7 @@ async def test_images_are_told_in_the_order_asked_for_and_what_is_gone_is_none(
     assert list(await folders.images(str(tmp_path), [])) == []
 
 
-async def test_what_lies_on_another_mount_is_not_touched(
-    folders: Folders, tmp_path: Path, borders: list[str]
-) -> None:
+async def test_what_lies_on_another_mount_is_not_touched(folders: Folders, tmp_path: Path, borders: list[str]) -> None:
     share, pool = tmp_path / "share", tmp_path / "pool"
     share.mkdir()
     (share / "disk").touch()

@@ -1,4 +1,4 @@
-"""Volumes by a look at their folder: what is opened, what is kept, and who is asked about what the folder cannot tell."""
+"""Volumes by a look at their folder: what is opened, what is kept, and who is asked what the folder cannot tell."""
 
 from __future__ import annotations
 

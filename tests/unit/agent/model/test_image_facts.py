@@ -51,9 +51,7 @@ def test_features_are_those_that_libvirt_has_names_for() -> None:
     assert read_image(qcow2(compatible=1, other=0b11111)).features == ("lazy_refcounts", "extended_l2")
 
 
-@pytest.mark.parametrize(
-    ("stated", "understood"), [(b"qcow2", "qcow2"), (b"raw", "raw"), (b"nbd", "raw"), (b"", "")]
-)
+@pytest.mark.parametrize(("stated", "understood"), [(b"qcow2", "qcow2"), (b"raw", "raw"), (b"nbd", "raw"), (b"", "")])
 def test_a_backing_file_has_the_format_that_is_stated_or_none(stated: bytes, understood: str) -> None:
     for version in (2, 3):
         facts = read_image(qcow2(version=version, backing=b"base", stated=stated))
