@@ -10,7 +10,7 @@ from poolfleet_agent.files.listing import FIELDS_PER_FILE, STAMP
 from poolfleet_agent.files.routes import Asker
 from poolfleet_agent.model.allowed_paths import is_within
 from poolfleet_agent.model.image_facts import ImageFacts
-from poolfleet_agent.model.ports import FileKind, FolderEntry, FolderPage, SeenFile
+from poolfleet_agent.model.ports import FileKind, FolderPage, SeenFile
 from poolfleet_agent.model.share_user import ShareUser
 
 
@@ -33,8 +33,7 @@ class RoutedFolders:
         if answer is None:
             return None
         *fields, next_after = answer
-        pairs = zip(fields[::2], fields[1::2], strict=True)
-        return FolderPage(entries=[FolderEntry(name=name, stamp=stamp) for name, stamp in pairs], next_after=next_after)
+        return FolderPage(stamps=dict(zip(fields[::2], fields[1::2], strict=True)), next_after=next_after)
 
     async def images(
         self, folder: str, names: Sequence[bytes], *, timeout_s: float = 30.0

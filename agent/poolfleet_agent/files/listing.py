@@ -45,8 +45,9 @@ def _entries(path: bytes, after: bytes, most: bytes, *borders: bytes) -> Fields:
     names = sorted(name for name in os.listdir(path) if name > after)
     page = names[: int(most)]
     fields: list[bytes] = []
+    prefix = os.path.join(path, b"")
     for name in page:
-        file = os.path.join(path, name)
+        file = prefix + name
         try:
             if borders and (file in borders or leads_to(file, *borders)[0] in borders):
                 fields += (name, b"")

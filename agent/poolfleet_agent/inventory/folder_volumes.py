@@ -13,12 +13,12 @@ from poolfleet_agent.inventory.build import VolumesSeen, is_agents_own, unaddres
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.file_volume import backing_of, file_volume, has_volume_name
-from poolfleet_agent.model.ports import Clock, Encoder, FolderEntry, Folders, Hypervisor, SeenFile
+from poolfleet_agent.model.ports import Clock, Encoder, Folders, Hypervisor, SeenFile
 from poolfleet_agent.model.secret import SecretRef
 from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.model.volume import BackingStore
 
-ENTRIES_AT_ONCE = 2048
+ENTRIES_AT_ONCE = 8192
 """Of one question: so many stats a slow server must answer within its limit, and no more stand in memory at once."""
 
 OPENED_AT_ONCE = 512
@@ -66,7 +66,7 @@ class FolderVolumes:
             if page is None:
                 message = f"{folder}, where pool {entry.pool.name} has its volumes, is missing"
                 raise ModelError(Reason.PATH_NOT_USABLE, message, metadata={"path": folder, "pool": entry.pool.name})
-            await self._take(look, page.entries)
+            await self._take(look, page.stamps)
             if not (after := page.next_after):
                 break
         return VolumesSeen(
@@ -84,29 +84,31 @@ class FolderVolumes:
         seen = await self.folders.image(posixpath.join(folder, name))
         return await self._record(look, name, seen) if seen is not None else None
 
-    async def _take(self, look: _Look, entries: Sequence[FolderEntry]) -> None:
+    async def _take(self, look: _Look, stamps: Mapping[bytes, bytes]) -> None:
         """Add the volumes of a page in their order."""
-        stamps: dict[str, bytes] = {}
-        for entry in entries:
+        found: dict[str, VolumeRecord | None] = {}
+        changed: list[str] = []
+        elsewhere: list[str] = []
+        for encoded, stamp in stamps.items():
             try:
-                name = entry.name.decode()
+                name = encoded.decode()
             except UnicodeDecodeError:
-                look.not_utf8.append(entry.name)
+                if has_volume_name(encoded.decode(errors="surrogateescape")):
+                    look.not_utf8.append(encoded)
                 continue
-            if has_volume_name(name) and not is_agents_own(name):
-                stamps[name] = entry.stamp
-        changed = [name for name, stamp in stamps.items() if stamp and not _unchanged(look.known(name), stamp)]
-        opened: dict[str, VolumeRecord | None] = {}
+            known = look.known(name)
+            if known is not None and known.stamp == stamp != b"":
+                found[name] = known
+            elif has_volume_name(name) and not is_agents_own(name):
+                found[name] = None
+                (changed if stamp else elsewhere).append(name)
         for begin in range(0, len(changed), OPENED_AT_ONCE):
             names = changed[begin : begin + OPENED_AT_ONCE]
             for name, seen in zip(names, await self._seen(look, names), strict=True):
-                opened[name] = await self._record(look, name, seen) if seen is not None else None
-        for name in [name for name, stamp in stamps.items() if not stamp]:
-            opened[name] = await self._elsewhere(look, name)
-        for name in stamps:
-            record = opened[name] if name in opened else look.known(name)
-            if record is not None:
-                look.records[name] = record
+                found[name] = await self._record(look, name, seen) if seen is not None else None
+        for name in elsewhere:
+            found[name] = await self._elsewhere(look, name)
+        look.records |= {name: record for name, record in found.items() if record is not None}
 
     async def _seen(self, look: _Look, names: Sequence[str]) -> Sequence[SeenFile | None]:
         """What the files are; those on a share that root may not read, by their owners, as libvirt reads them."""
@@ -136,7 +138,7 @@ class FolderVolumes:
             return known
         if seen is None:
             return None
-        return known if _unchanged(known, seen.stamp) else await self._record(look, name, seen)
+        return await self._record(look, name, seen)
 
     async def _record(self, look: _Look, name: str, seen: SeenFile) -> VolumeRecord:
         path, known, stamp = look.path(name), look.known(name), seen.stamp
@@ -170,10 +172,6 @@ class FolderVolumes:
             if error.reason is not Reason.VOLUME_NOT_FOUND:
                 raise
             return None
-
-
-def _unchanged(known: VolumeRecord | None, stamp: bytes) -> bool:
-    return known is not None and known.stamp == stamp != b""
 
 
 def _same(before: Mapping[str, VolumeRecord], after: Mapping[str, VolumeRecord]) -> bool:

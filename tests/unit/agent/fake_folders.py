@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from poolfleet_agent.model.image_facts import ImageFacts
-from poolfleet_agent.model.ports import FileKind, FolderEntry, FolderPage, SeenFile
+from poolfleet_agent.model.ports import FileKind, FolderPage, SeenFile
 from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.model.volume import BackingStore, VolumeFacts
 
@@ -23,12 +23,9 @@ class FakeFolders:
     async def page(self, folder: str, *, after: bytes, most: int, timeout_s: float = 30.0) -> FolderPage | None:
         if (pool := await self._pool(folder)) is None:
             return None
-        entries = [
-            FolderEntry(name=name.encode(), stamp=_stamp(facts))
-            for name, facts in sorted(self._hypervisor.volumes[pool].items())
-        ]
-        await self._hypervisor._answer(f"look_at_folder {pool}", entries)
-        return FolderPage(entries=entries, next_after=b"")
+        stamps = {name.encode(): _stamp(facts) for name, facts in sorted(self._hypervisor.volumes[pool].items())}
+        await self._hypervisor._answer(f"look_at_folder {pool}", stamps)
+        return FolderPage(stamps=stamps, next_after=b"")
 
     async def images(
         self, folder: str, names: Sequence[bytes], *, timeout_s: float = 30.0

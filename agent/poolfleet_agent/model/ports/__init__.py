@@ -7,7 +7,7 @@ may hang on (PoolDefinition.server); None: a local call. It decides under which 
 from poolfleet_agent.model.ports.clock import Clock
 from poolfleet_agent.model.ports.encoder import Encoder
 from poolfleet_agent.model.ports.files import FileFacts, FileKind, Files, FileSystemFacts, MadeFile, Rights
-from poolfleet_agent.model.ports.folders import FolderEntry, FolderPage, Folders, SeenFile
+from poolfleet_agent.model.ports.folders import FolderPage, Folders, SeenFile
 from poolfleet_agent.model.ports.hypervisor import (
     BuildMode,
     ConnectionEvent,
@@ -54,7 +54,6 @@ __all__ = [
     "FileKind",
     "FileSystemFacts",
     "Files",
-    "FolderEntry",
     "FolderPage",
     "Folders",
     "Hypervisor",

@@ -1,6 +1,6 @@
 """Looking at the folder of a pool: its entries, and what the images in it are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -10,21 +10,14 @@ from poolfleet_agent.model.share_user import ShareUser
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FolderEntry:
-    """A file, directory or block device: `stamp` is another as soon as the file has changed; links are followed.
+class FolderPage:
+    """The stamps of files, directories and block devices by their names, in the order of these; links are followed.
 
-    An empty stamp: it lies on another mount, and was not touched.
+    A stamp is another as soon as its file has changed; an empty one: it lies on another mount, and was not touched.
+    `next_after` is the name to go on after; empty: that was all.
     """
 
-    name: bytes
-    stamp: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FolderPage:
-    """Entries in the order of their names' bytes; `next_after` is the name to go on after, empty: that was all."""
-
-    entries: Sequence[FolderEntry]
+    stamps: Mapping[bytes, bytes]
     next_after: bytes
 
 

@@ -33,7 +33,7 @@ async def names(folders: Folders, folder: Path, *, most: int = 100) -> list[str]
     found: list[str] = []
     after = b""
     while (page := await folders.page(str(folder), after=after, most=most)) is not None:
-        found += [entry.name.decode() for entry in page.entries]
+        found += [name.decode() for name in page.stamps]
         if not (after := page.next_after):
             break
     return found
@@ -42,7 +42,7 @@ async def names(folders: Folders, folder: Path, *, most: int = 100) -> list[str]
 async def stamp(folders: Folders, path: Path) -> bytes:
     page = await folders.page(str(path.parent), after=b"", most=100)
     assert page is not None
-    return next(entry.stamp for entry in page.entries if entry.name == path.name.encode())
+    return page.stamps[path.name.encode()]
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 100])

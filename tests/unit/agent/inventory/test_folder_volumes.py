@@ -14,7 +14,7 @@ from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.image_facts import ImageFacts
 from poolfleet_agent.model.pool import Pool
-from poolfleet_agent.model.ports import FileKind, FolderEntry, FolderPage, SeenFile
+from poolfleet_agent.model.ports import FileKind, FolderPage, SeenFile
 from poolfleet_agent.model.secret import SecretRef
 from poolfleet_agent.model.share_user import ROOT, ShareUser
 from poolfleet_agent.model.volume import BackingStore
@@ -50,8 +50,8 @@ class Files:
         names = sorted(path.rpartition("/")[2].encode() for path in self.files if path.startswith(folder + "/"))
         here = [name for name in names if name > after]
         page = here[:2]
-        entries = [FolderEntry(name=name, stamp=self._stamp(folder, name)) for name in page]
-        return FolderPage(entries=entries, next_after=page[-1] if len(page) < len(here) else b"")
+        stamps = {name: self._stamp(folder, name) for name in page}
+        return FolderPage(stamps=stamps, next_after=page[-1] if len(page) < len(here) else b"")
 
     def _stamp(self, folder: str, name: bytes) -> bytes:
         path = f"{folder}/{name.decode(errors='surrogateescape')}"
@@ -144,13 +144,12 @@ async def test_what_is_gone_is_left_out_and_the_agents_own_files_are_never_in(lo
 async def test_names_that_are_no_text_are_counted_and_told(looking: Looking) -> None:
     class NotUtf8(Files):
         async def page(self, folder: str, *, after: bytes, most: int, timeout_s: float = 30.0) -> FolderPage | None:
-            entries = [FolderEntry(name=name, stamp=b"s") for name in (b"a", b"caf\xe9", b"\xff\x01")]
-            return FolderPage(entries=entries, next_after=b"")
+            return FolderPage(stamps=dict.fromkeys((b"a", b"caf\xe9", b"\xff", b"\xff\x01"), b"s"), next_after=b"")
 
     looking.files = NotUtf8(files={f"{FOLDER}/a": file()})
     seen = await looking.look()
     assert list(seen.records) == ["a"]
-    assert (seen.unaddressable_count, seen.unaddressable_names) == (2, ("\\xff\x01", "caf\\xe9"))
+    assert (seen.unaddressable_count, seen.unaddressable_names) == (2, ("\\xff", "caf\\xe9"))
 
 
 async def test_a_folder_that_is_missing_is_no_pool_without_volumes(looking: Looking) -> None:

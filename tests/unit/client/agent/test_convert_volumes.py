@@ -52,5 +52,7 @@ def test_every_field_is_filled_and_none_can_be_changed() -> None:
 
 @pytest.mark.parametrize("size", ["capacity_bytes", "allocation_bytes", "physical_bytes", "cluster_size_bytes"])
 def test_a_size_of_nothing_is_not_an_unknown_one(size: str) -> None:
-    assert getattr(volume(VolumeMessage(**{size: 0})), size) == 0
+    stated = VolumeMessage()
+    setattr(stated, size, 0)
+    assert getattr(volume(stated), size) == 0
     assert getattr(volume(VolumeMessage()), size) is None
