@@ -59,7 +59,7 @@ def test_the_memory_is_that_of_the_agent_and_its_children(report: dict[str, Any]
 
 
 def test_a_pool_is_listed_in_every_way_beside_the_peers() -> None:
-    command = [ROOT / "scripts/bench", "list", f"--rounds={ROUNDS}", "--volumes=30"]
+    command = [str(ROOT / "scripts/bench"), "list", f"--rounds={ROUNDS}", "--volumes=30"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
