@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from poolfleet import PoolfleetError
-from scripts.benchmarks import rpc
+from scripts.benchmarks import listing, rpc
 from scripts.benchmarks.figures import CutOffError
 from scripts.benchmarks.report import report
 from scripts.embedded.process import NotReadyError
@@ -31,6 +31,9 @@ def arguments() -> argparse.Namespace:
     rpc_parser = names.add_parser("rpc", help="single calls, and the agent's memory")
     _count(rpc_parser, "--calls", 2000, "calls of each kind")
     _count(rpc_parser, "--volumes", 10_000, "volumes for the memory")
+    list_parser = names.add_parser("list", help="a pool of many volumes, and the agent's memory")
+    _count(list_parser, "--rounds", 5, "listings of each kind")
+    _count(list_parser, "--volumes", 10_000, "volumes of the pool")
     nfs_parser = names.add_parser("nfs", help="network pools, with a server that is well and one that is not")
     where = nfs_parser.add_mutually_exclusive_group()
     where.add_argument("--local", action="store_true", help="with stand-ins on this machine, as root")
@@ -61,7 +64,9 @@ def carry_out(chosen: argparse.Namespace, root: Path) -> dict[str, Any]:
     """Run the benchmark on hosts below `root`; its report."""
     if chosen.name == "rpc":
         return report("rpc", rpc.run(root, calls=chosen.calls, volumes=chosen.volumes))
-    # Not before: the other benchmark measures with as little loaded as can be.
+    if chosen.name == "list":
+        return report("list", listing.run(root, rounds=chosen.rounds, volumes=chosen.volumes))
+    # Not before: the other benchmarks measure with as little loaded as can be.
     from scripts.benchmarks.nfs.cases import Effort, measure
     from scripts.benchmarks.nfs.lab import lab_place
     from scripts.benchmarks.nfs.local import local_place

@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CALLS = 11
+ROUNDS = 2
 LATENCY_CASES = ("get_pool", "get_pool_fresh", "get_volume")
 
 
@@ -55,6 +56,20 @@ def test_the_memory_is_that_of_the_agent_and_its_children(report: dict[str, Any]
     (memory,) = (row for row in report["results"] if row["case"] == "agent_memory")
     # A Python process with gRPC has tens of megabytes; neither pages nor kilobytes would fit.
     assert 20 < memory["median"] < 1000
+
+
+def test_a_pool_is_listed_in_every_way_beside_the_peers() -> None:
+    command = [str(ROOT / "scripts/bench"), "list", f"--rounds={ROUNDS}", "--volumes=30"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["name"] == "list"
+    systems = ("poolfleet", "libvirt-python", "virsh")
+    assert {(row["case"], row["system"]): (row["unit"], row["n"]) for row in report["results"]} == {
+        **{(case, one): ("s", ROUNDS) for case in ("cold", "warm", "one_percent_changed") for one in systems},
+        ("agent_memory", "poolfleet"): ("MB", 3),
+    }
+    assert all(0 < row["median"] <= row["p99"] for row in report["results"])
 
 
 def test_an_unknown_benchmark_is_wrong_usage() -> None:

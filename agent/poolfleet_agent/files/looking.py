@@ -97,7 +97,7 @@ def _rights(path: bytes) -> Fields:
     return numbers(*(os.access(path, wanted) for wanted in (os.R_OK, os.W_OK, os.X_OK)))
 
 
-def _leads_to(path: bytes, *borders: bytes) -> Fields:
+def leads_to(path: bytes, *borders: bytes) -> Fields:
     """Follow symbolic links until the path enters one of the folders `borders`, which is not touched but given."""
     left = path.split(b"/")[::-1]
     at = b""
@@ -178,7 +178,7 @@ OPERATIONS: dict[bytes, Callable[..., Fields]] = {
     b"head": _head,
     PROBE: _probe,
     b"first_name": _first_name,
-    b"leads_to": _leads_to,
+    b"leads_to": leads_to,
     b"open_first": _open_first,
     b"lowest_inodes": _lowest_inodes,
 }

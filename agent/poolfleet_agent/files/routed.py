@@ -6,29 +6,12 @@ import stat
 from collections.abc import Sequence
 from typing import Self
 
+from poolfleet_agent.files.answers import KINDS, fields_of
 from poolfleet_agent.files.channel import shown
 from poolfleet_agent.files.routes import Asker
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.ports import FileFacts, FileKind, FileSystemFacts, MadeFile, Rights
 from poolfleet_agent.model.share_user import ShareUser
-
-_KINDS = {
-    stat.S_IFREG: FileKind.FILE,
-    stat.S_IFDIR: FileKind.DIRECTORY,
-    stat.S_IFLNK: FileKind.SYMLINK,
-    stat.S_IFBLK: FileKind.BLOCK,
-}
-
-_REASONS = {
-    errno.ESTALE: Reason.STALE,
-    errno.EROFS: Reason.READ_ONLY,
-    errno.EXDEV: Reason.UNMOUNTED,
-    errno.EFBIG: Reason.TOO_LARGE,
-    errno.ENOSPC: Reason.FULL,
-    errno.EDQUOT: Reason.QUOTA_EXCEEDED,
-}
-
-_MISSING = frozenset({errno.ENOENT, errno.ENOTDIR})
 
 
 class RoutedFiles:
@@ -46,20 +29,20 @@ class RoutedFiles:
 
     async def stat(self, path: str, *, timeout_s: float = 5.0) -> FileFacts | None:
         """Follow symbolic links."""
-        return _facts(_found(path, await self._asker.ask(b"stat", os.fsencode(path), timeout_s=timeout_s)))
+        return _facts(fields_of(path, await self._asker.ask(b"stat", os.fsencode(path), timeout_s=timeout_s)))
 
     async def lstat(self, path: str, *, timeout_s: float = 5.0) -> FileFacts | None:
         """Do not follow the last symbolic link."""
-        return _facts(_found(path, await self._asker.ask(b"lstat", os.fsencode(path), timeout_s=timeout_s)))
+        return _facts(fields_of(path, await self._asker.ask(b"lstat", os.fsencode(path), timeout_s=timeout_s)))
 
     async def real_path(self, path: str, *, timeout_s: float = 5.0) -> str:
         """Resolve every symbolic link, as far as the path exists."""
-        found = _found(path, await self._asker.ask(b"real_path", os.fsencode(path), timeout_s=timeout_s))
+        found = fields_of(path, await self._asker.ask(b"real_path", os.fsencode(path), timeout_s=timeout_s))
         return path if found is None else os.fsdecode(found[0])
 
     async def file_system(self, path: str, *, timeout_s: float = 5.0) -> FileSystemFacts | None:
         """The file system that a path lies on; its id is stable over boots where the file system has a UUID."""
-        found = _found(path, await self._asker.ask(b"file_system", os.fsencode(path), timeout_s=timeout_s))
+        found = fields_of(path, await self._asker.ask(b"file_system", os.fsencode(path), timeout_s=timeout_s))
         if found is None:
             return None
         capacity_bytes, available_bytes, read_only = map(int, found[1:])
@@ -72,28 +55,28 @@ class RoutedFiles:
 
     async def names(self, path: str, *, timeout_s: float = 10.0) -> Sequence[bytes]:
         """Names in a directory, as bytes, unordered; empty where it is missing. Too many for an answer: TOO_LARGE."""
-        return _found(path, await self._asker.ask(b"names", os.fsencode(path), timeout_s=timeout_s)) or ()
+        return fields_of(path, await self._asker.ask(b"names", os.fsencode(path), timeout_s=timeout_s)) or ()
 
     async def first_name(self, path: str, *, timeout_s: float = 5.0) -> bytes | None:
         """One name in a directory, which is opened anew; None: it is empty or missing."""
-        found = _found(path, await self._asker.ask(b"first_name", os.fsencode(path), timeout_s=timeout_s))
+        found = fields_of(path, await self._asker.ask(b"first_name", os.fsencode(path), timeout_s=timeout_s))
         return found[0] if found else None
 
     async def rights(self, path: str, *, timeout_s: float = 5.0) -> Rights:
         """What who is asked acts as may do there; nothing where the path is missing."""
-        found = _found(path, await self._asker.ask(b"rights", os.fsencode(path), timeout_s=timeout_s)) or (b"0",) * 3
+        found = fields_of(path, await self._asker.ask(b"rights", os.fsencode(path), timeout_s=timeout_s)) or (b"0",) * 3
         read, write, search = (field == b"1" for field in found)
         return Rights(read=read, write=write, search=search)
 
     async def head(self, path: str, length_bytes: int, *, timeout_s: float = 5.0) -> bytes | None:
         """The beginning of a regular file, at most 1 MiB of it."""
         question = (b"head", os.fsencode(path), b"%d" % length_bytes)
-        found = _found(path, await self._asker.ask(*question, timeout_s=timeout_s))
+        found = fields_of(path, await self._asker.ask(*question, timeout_s=timeout_s))
         return None if found is None else found[0]
 
     async def open_first(self, path: str, *, timeout_s: float) -> None:
         """Open one of a directory's files for reading, and close it; without files, and missing, there is nothing."""
-        _found(path, await self._asker.ask(b"open_first", os.fsencode(path), timeout_s=timeout_s))
+        fields_of(path, await self._asker.ask(b"open_first", os.fsencode(path), timeout_s=timeout_s))
 
     async def make_exclusive(
         self, path: str, content: bytes, *, unless: str, device: str = "", timeout_s: float = 30.0
@@ -123,7 +106,7 @@ class RoutedFiles:
         """Name and inode of the files with the lowest inodes, the lowest first; None where the directory is missing."""
         numbers = (b"%d" % count, b"%d" % most_names)
         question = (b"lowest_inodes", os.fsencode(path), *numbers, os.fsencode("/".join(omitted)))
-        found = _found(path, await self._asker.ask(*question, timeout_s=timeout_s))
+        found = fields_of(path, await self._asker.ask(*question, timeout_s=timeout_s))
         if found is None:
             return None
         return [(name, int(inode)) for name, inode in zip(found[::2], found[1::2], strict=True)]
@@ -168,30 +151,15 @@ def _made(path: str, answer: Sequence[bytes]) -> Sequence[bytes] | None:
 
 def _did(path: str, answer: Sequence[bytes]) -> bool:
     """Whether it was done; False too where there is nothing."""
-    found = _found(path, answer)
+    found = fields_of(path, answer)
     return found is not None and found[0] == b"1"
 
 
 def _needed(path: str, answer: Sequence[bytes]) -> Sequence[bytes]:
-    if (found := _found(path, answer)) is None:
+    if (found := fields_of(path, answer)) is None:
         name = shown(os.fsencode(path))
         raise ModelError(Reason.PATH_NOT_USABLE, f"{name}: it, or its directory, is missing", metadata={"path": name})
     return found
-
-
-def _found(path: str, answer: Sequence[bytes]) -> Sequence[bytes] | None:
-    number, *found = answer
-    code = int(number)
-    if code == 0:
-        return found
-    if code in _MISSING:
-        return None
-    name, text = shown(os.fsencode(path)), os.strerror(code)
-    raise ModelError(
-        _REASONS.get(code, Reason.PATH_NOT_USABLE),
-        f"{name}: {text}",
-        metadata={"path": name, "error": text, "errno": errno.errorcode.get(code, str(code))},
-    )
 
 
 def _facts(found: Sequence[bytes] | None) -> FileFacts | None:
@@ -199,7 +167,7 @@ def _facts(found: Sequence[bytes] | None) -> FileFacts | None:
         return None
     mode, device, inode, size_bytes, allocated_bytes, uid, gid, modified_at_ns = map(int, found)
     return FileFacts(
-        kind=_KINDS.get(stat.S_IFMT(mode), FileKind.OTHER),
+        kind=KINDS.get(stat.S_IFMT(mode), FileKind.OTHER),
         device=device,
         inode=inode,
         size_bytes=size_bytes,

@@ -1,10 +1,10 @@
 """The program that touches files for the agent: `python -I -S worker.py [UID GID]`, the standard library only.
 
 It reads requests from standard input and writes answers to standard output, each a frame (frames.py). A request is (id,
-name of the operation, arguments…), an answer (id, errno or 0, what it found…); what can be asked is in looking.py and
-making.py. Answers come in any order: several threads work, so that one slow directory does not hold up the others, and
-a probe has one of its own. No descriptor is held between requests, or the share could not be unmounted. The end of its
-input is its own end, whatever its threads hang on.
+name of the operation, arguments…), an answer (id, errno or 0, what it found…); what can be asked is in looking.py,
+listing.py and making.py. Answers come in any order: several threads work, so that one slow directory does not hold up
+the others, and a probe has one of its own. No descriptor is held between requests, or the share could not be unmounted.
+The end of its input is its own end, whatever its threads hang on.
 
 With a UID and a GID it becomes that user, in no other group, before it reads its first request. It is started as root
 all the same, so that the user needs no right on the folders that Python and the agent are installed in.
@@ -23,7 +23,7 @@ if __name__ == "__main__":
     # A program in isolated mode is given no folder to import from, not even its own.
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from poolfleet_agent.files import looking, making
+from poolfleet_agent.files import listing, looking, making
 from poolfleet_agent.files.frames import Fields, numbers, pack, unpack
 from poolfleet_agent.files.looking import PROBE
 from poolfleet_agent.processes.become import become
@@ -33,7 +33,7 @@ PING = b"ping"
 UMASK = 0o022
 """All of the agents of a share, and a libvirt that is nobody there, read what is made: the agent's own may be stricter.
 """
-OPERATIONS: dict[bytes, Callable[..., Fields]] = {**looking.OPERATIONS, **making.OPERATIONS}
+OPERATIONS: dict[bytes, Callable[..., Fields]] = {**looking.OPERATIONS, **making.OPERATIONS, **listing.OPERATIONS}
 
 _STACK_BYTES = 256 * 1024
 

@@ -46,11 +46,16 @@ def volume_records(
     """
     records: dict[str, VolumeRecord] = {}
     for facts in sorted(volumes, key=lambda volume: volume.name):
-        if facts.name == MARKER_FOLDER or facts.name.startswith(OWN_PREFIX):
+        if is_agents_own(facts.name):
             continue
         there = known.get(facts.name)
         records[facts.name] = there if there and there.facts == facts else volume_record(facts, encoder)
     return records
+
+
+def is_agents_own(name: str) -> bool:
+    """Whether a file is the agents' own, and no volume."""
+    return name == MARKER_FOLDER or name.startswith(OWN_PREFIX)
 
 
 def volume_record(facts: VolumeFacts, encoder: Encoder) -> VolumeRecord:

@@ -1,7 +1,7 @@
 """Remembers what changed in the last revisions, by names, so that whoever has an earlier state is told only that.
 
-What a name stands for is read from the newest snapshot: nothing is kept for a reader, however slow. A history too long
-to remember is forgotten from its beginning.
+What a name stands for is read from the newest state: nothing is kept for a reader, however slow. A history too long to
+remember is forgotten from its beginning.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from poolfleet_agent.inventory.changes import NONE, PoolTouched
+from poolfleet_agent.inventory.diff import PoolChange
 
 REMEMBERED = 200_000
 """Names that are remembered: of a large host, several times all that it has."""
@@ -17,13 +17,11 @@ REMEMBERED = 200_000
 
 @dataclass(slots=True)
 class PoolDelta:
-    """What of one pool to look up in the snapshot."""
+    """What of one pool to look up: the pool itself, all of it, or these volumes."""
 
     itself: bool = False
     whole: bool = False
     volumes: set[str] = field(default_factory=set)
-    usage_left: bool = False
-    """Whether there is usage of it to be told, which was not asked for."""
 
 
 @dataclass(slots=True)
@@ -32,8 +30,6 @@ class Delta:
 
     pools: dict[str, PoolDelta] = field(default_factory=dict)
     domains: set[str] = field(default_factory=set)
-    usage_left: bool = False
-    """As PoolDelta's, of any pool."""
 
     def __bool__(self) -> bool:
         """Whether there is anything to tell."""
@@ -41,14 +37,22 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
+class _PoolStep:
+    uuid: str
+    itself: bool
+    whole: bool
+    volumes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class _Step:
     sequence: int
-    pools: tuple[PoolTouched, ...]
+    pools: tuple[_PoolStep, ...]
     domains: frozenset[str]
 
     @property
     def weight(self) -> int:
-        return len(self.domains) + sum(pool.weight for pool in self.pools)
+        return len(self.domains) + sum(1 + len(pool.volumes) for pool in self.pools)
 
 
 class History:
@@ -64,9 +68,9 @@ class History:
         self.changed = asyncio.Event()
         """Set with the next revision, which puts another event in its place."""
 
-    def add(self, sequence: int, pools: Iterable[PoolTouched] = (), domains: frozenset[str] = NONE) -> None:
+    def add(self, sequence: int, changes: Iterable[PoolChange], domains: frozenset[str]) -> None:
         """Remember one revision."""
-        step = _Step(sequence, tuple(pools), domains)
+        step = _Step(sequence, tuple(map(_step, changes)), domains)
         self._steps.append(step)
         self._weight += step.weight
         while self._weight > self._remembered and self._steps:
@@ -76,39 +80,24 @@ class History:
         announced, self.changed = self.changed, asyncio.Event()
         announced.set()
 
-    def since(self, told: int, settled: int, *, usage: bool) -> Delta | None:
-        """What a reader lacks who was told all up to `told`, and all usage up to `settled`; None: forgotten.
-
-        Without `usage`, what is only usage is left for later.
-        """
-        if settled < self._forgotten:
+    def since(self, sequence: int) -> Delta | None:
+        """What changed since a revision; None: that is forgotten."""
+        if sequence < self._forgotten:
             return None
         delta = Delta()
-        left: set[str] = set()
         for step in reversed(self._steps):
-            if step.sequence <= settled:
+            if step.sequence <= sequence:
                 break
-            new = step.sequence > told
-            if new:
-                delta.domains |= step.domains
+            delta.domains |= step.domains
             for pool in step.pools:
-                if pool.has_usage and not usage:
-                    left.add(pool.uuid)
-                _add(delta, pool, new=new, usage=usage)
-        delta.usage_left = bool(left)
-        for uuid in left & delta.pools.keys():
-            delta.pools[uuid].usage_left = True
+                change = delta.pools.setdefault(pool.uuid, PoolDelta())
+                change.itself |= pool.itself
+                change.whole |= pool.whole
+                change.volumes |= pool.volumes
         return delta
 
 
-def _add(delta: Delta, pool: PoolTouched, *, new: bool, usage: bool) -> None:
-    names = pool.volumes if new else NONE
-    itself, whole = new and pool.itself, new and pool.whole
-    if usage:
-        names |= pool.volumes_usage
-        itself = itself or pool.itself_usage
-    if names or itself or whole:
-        change = delta.pools.setdefault(pool.uuid, PoolDelta())
-        change.itself |= itself
-        change.whole |= whole
-        change.volumes |= names
+def _step(change: PoolChange) -> _PoolStep:
+    # Of what is new, all is to be told: no name need be remembered.
+    names = () if change.new else (*change.added, *change.changed, *change.removed, *change.used)
+    return _PoolStep(change.pool_uuid, change.itself or change.pool_used, change.new, frozenset(names))

@@ -1,4 +1,4 @@
-"""Looks: read a pool, a volume or all pools from libvirt and publish what was seen.
+"""Looks: read a pool, a volume or all pools, and publish what was seen.
 
 A look at a pool alone, or at one volume, is short, and those of one pool are serial. A listing of its volumes may take
 long: it holds nobody up, and what was seen of single volumes meanwhile is newer, and stays.
@@ -18,6 +18,7 @@ from poolfleet_agent.inventory.build import (
     volume_record,
 )
 from poolfleet_agent.inventory.dead_chains import DeadChains
+from poolfleet_agent.inventory.folder_volumes import FolderVolumes
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.locks import Locks
 from poolfleet_agent.inventory.pool_mounts import PoolMounts
@@ -28,7 +29,7 @@ from poolfleet_agent.inventory.storages import Storages
 from poolfleet_agent.inventory.turns import Turns
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import HealthStatus, PoolFacts
-from poolfleet_agent.model.ports import Clock, Encoder, Files, Hypervisor
+from poolfleet_agent.model.ports import Clock, Encoder, Files, Folders, Hypervisor
 from poolfleet_agent.model.storage import ConfiguredStorage
 from poolfleet_agent.model.volume import VolumeFacts
 
@@ -44,12 +45,15 @@ class Looker:
 
     hypervisor: Hypervisor
     files: Files
+    folders: Folders
     registry: Registry
     encoder: Encoder
     intents: Intents
     clock: Clock
     pool_mounts: PoolMounts
     agent_id: str
+    may_switch: bool
+    """Whether the agent can look as other users, being root."""
     configured_storages: Sequence[ConfiguredStorage] = ()
     locks: Locks = field(default_factory=Locks)
     _seen_since: dict[str, dict[str, VolumeRecord | None]] = field(default_factory=dict)
@@ -60,7 +64,13 @@ class Looker:
         self.chains = DeadChains(mounts=self.pool_mounts, registry=self.registry, pool_hangs=self.hypervisor.pool_hangs)
         self._reader = Reader(
             hypervisor=self.hypervisor,
-            files=self.files,
+            folders=FolderVolumes(
+                folders=self.folders,
+                hypervisor=self.hypervisor,
+                encoder=self.encoder,
+                clock=self.clock,
+                may_switch=self.may_switch,
+            ),
             registry=self.registry,
             mounts=self.pool_mounts,
             chains=self.chains,
@@ -87,16 +97,28 @@ class Looker:
             return await self._look_at_facts(name, look_at_target=False)
 
     async def volume(self, pool: str, name: str) -> VolumeRecord:
-        """Look at one volume: POOL_NOT_FOUND, POOL_NOT_ACTIVE, VOLUME_NOT_FOUND (and forget it)."""
+        """Look at one volume: POOL_NOT_FOUND, POOL_NOT_ACTIVE, VOLUME_NOT_FOUND (and forget it).
+
+        In a pool that is a folder it may be one that libvirt has not seen yet.
+        """
+        try:
+            return await self.volume_in_libvirt(pool, name)
+        except ModelError as error:
+            if error.reason is not Reason.VOLUME_NOT_FOUND:
+                raise
+            async with self.locks.of(pool):
+                entry = self.registry.snapshot.entry(pool)
+                record = await self._reader.file(entry, name)
+                await self._publish_volume(entry, name, record)
+            if record is None:
+                raise
+            return record
+
+    async def volume_in_libvirt(self, pool: str, name: str) -> VolumeRecord:
+        """Look at one volume: as `volume`, but VOLUME_NOT_FOUND also where libvirt has not seen its file yet."""
         async with self.locks.of(pool):
             entry = self.registry.snapshot.entry(pool)
-            try:
-                facts = await self._reader.volume(entry, name)
-            except ModelError as error:
-                if error.reason is Reason.VOLUME_NOT_FOUND:
-                    await self._publish_volume(entry, name, None)
-                raise
-            record = volume_record(facts, self.encoder)
+            record = volume_record(await self._reader.volume(entry, name), self.encoder)
             await self._publish_volume(entry, name, record)
             return record
 

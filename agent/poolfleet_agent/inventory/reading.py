@@ -1,5 +1,5 @@
-"""What libvirt is asked about pools, as far as their shares answer: a call that would hang is not made, and one that
-hangs is waited for no longer than its share lives.
+"""What libvirt, and the folders of pools, are asked, as far as their shares answer: a call that would hang is not made,
+and one that hangs is waited for no longer than its share lives.
 """
 
 import asyncio
@@ -7,14 +7,15 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from poolfleet_agent.inventory.build import VolumesSeen, unaddressable, volume_records
+from poolfleet_agent.inventory.build import VolumesSeen, volume_records
 from poolfleet_agent.inventory.dead_chains import DeadChains
+from poolfleet_agent.inventory.folder_volumes import FolderVolumes
 from poolfleet_agent.inventory.pool_mounts import PoolMounts
 from poolfleet_agent.inventory.registry import Registry
-from poolfleet_agent.inventory.snapshot import PoolEntry
+from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES, PoolFacts
-from poolfleet_agent.model.ports import Clock, Encoder, Files, Hypervisor
+from poolfleet_agent.model.pool import PoolFacts
+from poolfleet_agent.model.ports import Clock, Encoder, Hypervisor
 from poolfleet_agent.model.quarantine import Use, refusal
 from poolfleet_agent.model.volume import VolumeFacts
 
@@ -31,7 +32,7 @@ class Reader:
     """Reads one thing at a time; publishes nothing but that a pool is gone."""
 
     hypervisor: Hypervisor
-    files: Files
+    folders: FolderVolumes
     registry: Registry
     mounts: PoolMounts
     chains: DeadChains
@@ -83,24 +84,36 @@ class Reader:
             await self.mounts.links.learn(entry.volumes.values())
             if dead := self.chains.any_of(entry):
                 raise dead
-            server = pool.server or self.mounts.server_below(entry.volumes.values())
-            reading = self.hypervisor.list_volumes(pool.name, server=server)
-            listing = await self._while_chains_live(entry, self.mounts.while_answering(pool.definition, reading))
+            reading = self._all_volumes(entry)
+            seen = await self._while_chains_live(entry, self.mounts.while_answering(pool.definition, reading))
+            # A share that went meanwhile leaves the bare folder, where nothing is.
+            await self._check(entry, Use.READ)
         except ModelError as error:
             if error.reason in {Reason.POOL_NOT_ACTIVE, Reason.POOL_NOT_FOUND}:
                 return NOTHING_SEEN
             return replace(seen_before(entry), unread_reason=error.reason, unread_message=error.message)
-        names: tuple[str, ...] = ()
-        target = pool.definition.target_path
-        if listing.unaddressable_count and target and pool.definition.type in DIRECTORY_POOL_TYPES:
-            names = unaddressable(await self.files.names(target))
-        records = volume_records(listing.volumes, self.encoder, entry.volumes)
-        await self.mounts.links.learn(records.values())
+        await self.mounts.links.learn(seen.records.values())
+        return seen
+
+    async def file(self, entry: PoolEntry, name: str) -> VolumeRecord | None:
+        """Look at a file in a pool that is a folder; None: there is none, or the pool is none."""
+        if not (folder := self._folder(entry)):
+            return None
+        await self._check(entry, Use.READ)
+        return await self.mounts.while_answering(entry.pool.definition, self.folders.one(entry, folder, name))
+
+    def _folder(self, entry: PoolEntry) -> str:
+        """Where the volumes of a pool are files; empty: they are none, libvirt has to say what they are."""
+        return self.mounts.place(entry.pool.definition)[0]
+
+    async def _all_volumes(self, entry: PoolEntry) -> VolumesSeen:
+        if folder := self._folder(entry):
+            return await self.folders.all(entry, folder)
+        listing = await self.hypervisor.list_volumes(entry.pool.name, server=entry.pool.server)
         return VolumesSeen(
-            records=records,
+            records=volume_records(listing.volumes, self.encoder, entry.volumes),
             as_of_s=self.clock.now_s(),
             unaddressable_count=listing.unaddressable_count,
-            unaddressable_names=names,
         )
 
     async def _while_chains_live(self, entry: PoolEntry, work: Coroutine[Any, Any, T]) -> T:

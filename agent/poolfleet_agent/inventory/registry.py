@@ -1,16 +1,22 @@
-"""Holds the newest snapshot. All changes go through here, on the event loop: each makes exactly one revision."""
+"""Holds the newest snapshot. All changes go through here, on the event loop: each makes exactly one revision.
+
+What pools and volumes merely use is in the snapshot at once, and makes a revision of its own at most once a minute.
+"""
 
 import asyncio
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from poolfleet_agent.inventory.changes import PoolTouched, touched, touched_domains
+from poolfleet_agent.inventory.diff import PoolChange, domains_changed, pool_change, pool_gone
 from poolfleet_agent.inventory.digests import Digests
 from poolfleet_agent.inventory.history import History
 from poolfleet_agent.inventory.snapshot import PoolEntry, Revision, Snapshot
 from poolfleet_agent.model.domain_disk import DomainDisks
 from poolfleet_agent.model.errors import ModelError
+
+USAGE_TOLD_EVERY_S = 60.0
+"""How often a pool's usage, which changes by itself, makes a revision."""
 
 
 class Registry:
@@ -19,10 +25,13 @@ class Registry:
     def __init__(self) -> None:
         """Begin a new epoch, with nothing loaded."""
         self.snapshot = Snapshot(revision=Revision(epoch=uuid.uuid4().hex, sequence=0))
+        self.told: Mapping[str, PoolEntry] = {}
+        """Each pool as of the last revision that told of it: all of them are the state of the snapshot's revision."""
         self.history = History()
         self.digests = Digests()
         self.seen = asyncio.Event()
         """Set when all pools were looked at by this process: what is restored is told, and never acted on."""
+        self._usage_due_s: dict[str, float] = {}
 
     @property
     def seen_since_start(self) -> bool:
@@ -48,59 +57,67 @@ class Registry:
 
     def put(self, entry: PoolEntry) -> None:
         """Publish a look at one pool."""
-        known = self.snapshot.pools.get(entry.pool.name)
-        pools = {**self.snapshot.pools, entry.pool.name: entry}
-        if known is None:
+        name = entry.pool.name
+        pools = {**self.snapshot.pools, name: entry}
+        if name not in self.snapshot.pools:
             pools = dict(sorted(pools.items()))
         never_read = self.snapshot.never_read
-        if entry.pool.name in never_read:
-            never_read = {name: error for name, error in never_read.items() if name not in pools}
-        changes = tuple(self._changes(known, entry))
+        if name in never_read:
+            never_read = {other: error for other, error in never_read.items() if other != name}
         self.snapshot = replace(self.snapshot, pools=pools, never_read=never_read)
-        if changes:
-            self._next(changes)
+        changes = tuple(_changes(self.told.get(name), entry))
+        if self._is_worth_telling(changes[-1], entry):
+            self._tell({**self.told, name: entry}, changes)
 
     def remove(self, pool: str) -> None:
         """Publish that a pool is gone."""
-        gone = self.snapshot.pools.get(pool)
-        if gone is not None:
+        if pool in self.snapshot.pools:
             pools = {name: entry for name, entry in self.snapshot.pools.items() if name != pool}
             self.snapshot = replace(self.snapshot, pools=pools)
-            self._next(tuple(self._changes(gone, None)))
+            self._usage_due_s.pop(pool, None)
+            told = {name: entry for name, entry in self.told.items() if name != pool}
+            self._tell(told, (pool_gone(self.told[pool]),))
 
     def put_disks(self, disks: DomainDisks) -> None:
         """Publish a look at the domains."""
         before = self.snapshot.disks
         self.snapshot = replace(self.snapshot, disks=disks)
         if before is None or (before.disks, before.missing) != (disks.disks, disks.missing):
-            self._next(domains=touched_domains(before, disks))
+            self._tell(self.told, domains=domains_changed(before, disks))
 
     def _replace(self, entries: list[PoolEntry], as_of_s: float) -> None:
-        before = self.snapshot.pools
         pools = {entry.pool.name: entry for entry in sorted(entries, key=lambda entry: entry.pool.name)}
-        changes = [change for name in before.keys() - pools.keys() for change in self._changes(before[name], None)]
-        changes += [change for name, entry in pools.items() for change in self._changes(before.get(name), entry)]
+        changes = [pool_gone(entry) for name, entry in self.told.items() if name not in pools]
+        changes += [change for name, entry in pools.items() for change in _changes(self.told.get(name), entry)]
         self.snapshot = replace(self.snapshot, loaded=True, pools=pools, as_of_s=as_of_s)
-        self._next(tuple(changes))
+        self._tell(pools, tuple(changes))
 
-    def _changes(self, before: PoolEntry | None, after: PoolEntry | None) -> Iterator[PoolTouched]:
-        """Compare two looks at a name; what has another UUID is another pool."""
-        if before is not None and after is not None and before.pool.facts.uuid != after.pool.facts.uuid:
-            yield from self._changes(before, None)
-            before = None
-        change = touched(before, after)
-        if change is None:
-            return
-        if after is None:
-            # Renamed, it may have been seen under its new name before it was missed under the old one.
-            if all(entry is before or entry.pool.facts.uuid != change.uuid for entry in self.snapshot.pools.values()):
-                self.digests.forget(change.uuid)
-        else:
-            names = after.volumes if change.whole else change.volumes | change.volumes_usage
-            self.digests.follow(before, after, names)
-        yield change
+    def _is_worth_telling(self, change: PoolChange, entry: PoolEntry) -> bool:
+        """Whether an entry makes a revision: by the time of its own look, where only usage is new."""
+        name, now_s = entry.pool.name, entry.pool.as_of_s
+        if not change.lasting and not (change.usage and now_s >= self._usage_due_s.get(name, now_s)):
+            return False
+        if change.usage:
+            self._usage_due_s[name] = now_s + USAGE_TOLD_EVERY_S
+        return True
 
-    def _next(self, pools: tuple[PoolTouched, ...] = (), domains: frozenset[str] = frozenset()) -> None:
+    def _tell(
+        self,
+        told: Mapping[str, PoolEntry],
+        changes: tuple[PoolChange, ...] = (),
+        domains: frozenset[str] = frozenset(),
+    ) -> None:
+        """Make a revision."""
+        before, self.told = self.told, told
+        self.digests.follow(before, told, changes)
         revision = replace(self.snapshot.revision, sequence=self.snapshot.revision.sequence + 1)
         self.snapshot = replace(self.snapshot, revision=revision)
-        self.history.add(revision.sequence, pools, domains)
+        self.history.add(revision.sequence, changes, domains)
+
+
+def _changes(before: PoolEntry | None, after: PoolEntry) -> Iterator[PoolChange]:
+    """What became of a name; what has another UUID is another pool."""
+    if before is not None and before.pool.facts.uuid != after.pool.facts.uuid:
+        yield pool_gone(before)
+        before = None
+    yield pool_change(before, after)

@@ -11,11 +11,15 @@ from poolfleet_agent.model.volume import VolumeFacts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeRecord:
-    """One volume: what is known of it, its etag, and the bytes that the Encoder made of it."""
+    """One volume: what is known of it, its etag, and the bytes that the Encoder made of it.
+
+    `stamp` is that of its file when it was looked at; empty: it has none, or is to be looked at again in any case.
+    """
 
     facts: VolumeFacts
     etag: str
     encoded: bytes
+    stamp: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

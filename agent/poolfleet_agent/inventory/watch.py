@@ -1,6 +1,6 @@
 """Tells a reader the state of the inventory and then its changes, in parts of a size that can be sent.
 
-Nothing waits for the reader: it holds the snapshot that it is being told, and no other.
+Nothing waits for the reader: it holds the state that it is being told, and no other.
 """
 
 import asyncio
@@ -8,15 +8,11 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from poolfleet_agent.inventory.changes import disks_by_domain
 from poolfleet_agent.inventory.history import Delta, PoolDelta
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.snapshot import PoolEntry, Revision, Snapshot, VolumeRecord
 from poolfleet_agent.model.domain_disk import DomainDisk
 from poolfleet_agent.model.ports import Clock
-
-USAGE_S = 60.0
-"""How often usage is told that changes by itself."""
 
 PART_BYTES = 512 * 1024
 """What the volumes of one part come to."""
@@ -85,10 +81,9 @@ class DomainPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """The state is consistent; `revision` is where to resume, which may be before that of the snapshot."""
+    """The state is consistent, and that of the snapshot's revision."""
 
     snapshot: Snapshot
-    revision: Revision
 
 
 Part = Resync | PoolPart | DomainPart | Mark
@@ -106,8 +101,6 @@ class Watch:
     known: dict[str, str] = field(default_factory=dict)
     """Digests of the volumes that the reader has, by the UUIDs of their pools."""
     _told: int = 0
-    _settled: int = 0
-    _usage_told_s: float = 0.0
     _marked_s: float = 0.0
 
     async def parts(self) -> AsyncGenerator[Part, None]:
@@ -120,12 +113,8 @@ class Watch:
             yield part
         while True:
             changed = self.registry.history.changed
-            told = self._next()
-            if told is None:
-                for part in self._all(ResyncReason.SLOW_READER):
-                    yield part
-                continue
-            for part in told:
+            delta = self.registry.history.since(self._told)
+            for part in self._all(ResyncReason.SLOW_READER) if delta is None else self._delta(delta):
                 yield part
             try:
                 async with asyncio.timeout(self._marked_s + self.heartbeat_s - self.clock.monotonic_s()):
@@ -140,58 +129,40 @@ class Watch:
             return self._all(None)
         if self.resume.epoch != now.epoch:
             return self._all(ResyncReason.OTHER_EPOCH)
-        self._told = self._settled = self.resume.sequence
-        delta = None
-        if self.resume.sequence <= now.sequence:
-            delta = self.registry.history.since(self._told, self._settled, usage=True)
-        return self._all(ResyncReason.TOO_OLD) if delta is None else self._delta(delta, usage=True, mark=True)
-
-    def _next(self) -> Iterator[Part] | None:
-        usage = self.clock.monotonic_s() - self._usage_told_s >= USAGE_S
-        delta = self.registry.history.since(self._told, self._settled, usage=usage)
-        return None if delta is None else self._delta(delta, usage=usage, mark=False)
+        self._told = self.resume.sequence
+        delta = self.registry.history.since(self._told) if self._told <= now.sequence else None
+        return self._all(ResyncReason.TOO_OLD) if delta is None else self._delta(delta, mark=True)
 
     def _all(self, reason: ResyncReason | None) -> Iterator[Part]:
-        snapshot = self.registry.snapshot
+        snapshot, told = self.registry.snapshot, self.registry.told
+        self._told = snapshot.revision.sequence
         # What the reader has by now is as the digests say, or partly newer: then it comes whole.
         known, self.known = self.known, {}
+        wanted = [(entry, self._digest(entry)) for entry in told.values() if self._wants(entry)]
         if reason is not None:
             yield Resync(reason=reason)
-        for entry in snapshot.pools.values():
-            if self._wants(entry):
-                digest = self._digest(entry)
-                same = bool(digest) and known.get(entry.pool.facts.uuid) == digest
-                yield from self._pool(entry, PoolDelta(itself=True, whole=not same), digest, unchanged=same)
-        if self.watched.domain_disks:
-            for uuid, disks in disks_by_domain(snapshot.disks).items():
+        for entry, digest in wanted:
+            same = bool(digest) and known.get(entry.pool.facts.uuid) == digest
+            yield from self._pool(entry, PoolDelta(itself=True, whole=not same), digest, unchanged=same)
+        if self.watched.domain_disks and snapshot.disks is not None:
+            for uuid, disks in snapshot.disks.by_domain().items():
                 yield DomainPart(uuid=uuid, disks=disks)
-        self._told = self._settled = snapshot.revision.sequence
-        self._usage_told_s = self.clock.monotonic_s()
         yield self._mark(snapshot)
 
-    def _delta(self, delta: Delta, *, usage: bool, mark: bool) -> Iterator[Part]:
+    def _delta(self, delta: Delta, *, mark: bool = False) -> Iterator[Part]:
         snapshot = self.registry.snapshot
-        by_uuid = {entry.pool.facts.uuid: entry for entry in snapshot.pools.values() if self._wants(entry)}
-        changes = [(uuid, change, by_uuid.get(uuid)) for uuid, change in delta.pools.items()]
-        # A reader that is not told all cannot have what the digest stands for.
-        digests = {
-            uuid: "" if change.usage_left else self._digest(entry)
-            for uuid, change, entry in changes
-            if entry is not None
-        }
         self._told = snapshot.revision.sequence
-        if not delta.usage_left:
-            self._settled = self._told
-        if usage:
-            self._usage_told_s = self.clock.monotonic_s()
+        wanted = {entry.pool.facts.uuid: entry for entry in self.registry.told.values() if self._wants(entry)}
+        changes = [(uuid, change, wanted.get(uuid)) for uuid, change in delta.pools.items()]
+        digests = {uuid: self._digest(entry) for uuid, _, entry in changes if entry is not None}
         for uuid, change, entry in changes:
             if entry is None:
                 self.known.pop(uuid, None)
                 yield PoolPart(uuid=uuid, entry=None)
             else:
                 yield from self._pool(entry, change, digests[uuid], unchanged=False)
-        if self.watched.domain_disks and delta.domains:
-            disks = disks_by_domain(snapshot.disks)
+        if self.watched.domain_disks and delta.domains and snapshot.disks is not None:
+            disks = snapshot.disks.by_domain()
             for domain in sorted(delta.domains):
                 yield DomainPart(uuid=domain, disks=disks.get(domain, ()))
         if delta or mark:
@@ -241,5 +212,4 @@ class Watch:
 
     def _mark(self, snapshot: Snapshot) -> Mark:
         self._marked_s = self.clock.monotonic_s()
-        revision = Revision(epoch=snapshot.revision.epoch, sequence=self._settled)
-        return Mark(snapshot=snapshot, revision=revision)
+        return Mark(snapshot=snapshot)

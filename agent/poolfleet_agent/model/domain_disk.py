@@ -98,6 +98,13 @@ class DomainDisks:
         """Whether nothing is missing."""
         return not self.missing
 
+    def by_domain(self) -> dict[str, tuple[DomainDisk, ...]]:
+        """The disks of each domain, by its UUID."""
+        found: dict[str, list[DomainDisk]] = {}
+        for disk in self.disks:
+            found.setdefault(disk.reference.domain_uuid, []).append(disk)
+        return {uuid: tuple(disks) for uuid, disks in found.items()}
+
     def users_of_pool(self, pool: str) -> tuple[DomainDisk, ...]:
         """The disks that lie in a pool."""
         return tuple(disk for disk in self.disks if disk.pool == pool)

@@ -180,6 +180,7 @@ async def _host(
         owner_of=book.owner,
         saw_share=saw_share,
     )
+    may_switch = os.geteuid() == 0
     encoder = MessageEncoder()
     snapshots = SqliteSnapshot(database)
     intents = Intents(store=SqliteIntents(database), clock=clock)
@@ -189,12 +190,14 @@ async def _host(
     looker = Looker(
         hypervisor=hypervisor,
         files=shares.files,
+        folders=shares.folders,
         registry=registry,
         encoder=encoder,
         intents=intents,
         clock=clock,
         pool_mounts=pool_mounts,
         agent_id=identity.agent_id,
+        may_switch=may_switch,
         configured_storages=[
             ConfiguredStorage(id=entry.id, path=entry.path, source=entry.source) for entry in settings.storages
         ],
@@ -233,7 +236,7 @@ async def _host(
             watch=shares.watch,
             place=pool_mounts.place,
             qemu_user=qemu_user,
-            may_switch=os.geteuid() == 0,
+            may_switch=may_switch,
         ),
         images=QemuImg(jobs),
         contents=FileContents(jobs),

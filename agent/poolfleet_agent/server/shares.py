@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from poolfleet_agent.config.settings import Mount
 from poolfleet_agent.files.channel import Channel
+from poolfleet_agent.files.folders import RoutedFolders
 from poolfleet_agent.files.mount_workers import MountWorkers
 from poolfleet_agent.files.routed import RoutedFiles
 from poolfleet_agent.files.routes import Routes
@@ -17,9 +18,10 @@ from poolfleet_agent.processes.child import Children
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shares:
-    """`files` looks at any path of the host; `watch` is to be run."""
+    """`files` and `folders` look at any path of the host; `watch` is to be run."""
 
     files: RoutedFiles
+    folders: RoutedFolders
     watch: Watch
 
 
@@ -40,4 +42,9 @@ async def open_shares(settings: Mount, children: Children, clock: Clock) -> Asyn
             probe_timeout_s=settings.probe_timeout_s,
             probe_interval_s=settings.probe_interval_s,
         )
-        yield Shares(files=RoutedFiles(Routes(local, workers, watch)), watch=watch)
+        routes = Routes(local, workers, watch)
+
+        def network_targets() -> list[str]:
+            return [entry.target for entry in watch.table().network()]
+
+        yield Shares(files=RoutedFiles(routes), folders=RoutedFolders(routes, network_targets), watch=watch)

@@ -17,19 +17,21 @@ from poolfleet_agent.control.volumes.space import Promises
 from poolfleet_agent.control.volumes.wipe import WipeVolume
 from poolfleet_agent.inventory.pages import page_of
 from poolfleet_agent.inventory.snapshot import PoolEntry, Snapshot, VolumeRecord, volume_not_found
-from poolfleet_agent.model.errors import ModelError, invalid_field
+from poolfleet_agent.model.errors import ModelError, Reason, invalid_field
 from poolfleet_agent.model.names import check_known_name
 from poolfleet_agent.model.preallocation import preallocated
 from poolfleet_agent.model.quarantine import QUARANTINED
 from poolfleet_agent.model.wiping import ZERO
 from poolfleet_agent.services.convert.unread import unread_pools
 from poolfleet_agent.services.convert.volumes import clone_definition_from, definition_from, new_size_from
+from poolfleet_agent.services.convert.wire import repeated
 from poolfleet_agent.services.mutating import submit
 from poolfleet_agent.services.pool_filter import question_of
 from poolfleet_agent.services.reading import date, too_old, wanted_staleness_s
 
 Context = grpc.aio.ServicerContext[Any, Any]
 _PB = volume_service_pb2
+_VOLUMES = _PB.ListVolumesResponse.DESCRIPTOR.fields_by_name["volumes"].number
 
 
 class VolumeServicer(volume_service_pb2_grpc.VolumeServiceServicer):
@@ -68,9 +70,10 @@ class VolumeServicer(volume_service_pb2_grpc.VolumeServiceServicer):
         record = entry.volumes.get(request.volume)
         as_of_s = entry.pool.volumes_as_of_s or entry.pool.as_of_s
         xml = ""
-        if request.view == snapshot_pb2.VIEW_FULL:
-            xml = (await host.looker.described_volume(request.pool, request.volume)).xml
-        if record is None or xml or too_old(as_of_s, host.clock.now_s(), staleness_s):
+        described = request.view == snapshot_pb2.VIEW_FULL
+        if described:
+            xml = await self._xml(request.pool, request.volume)
+        if record is None or described or too_old(as_of_s, host.clock.now_s(), staleness_s):
             if record is None and not entry.pool.active:
                 raise volume_not_found(request.pool, request.volume)
             try:
@@ -84,6 +87,15 @@ class VolumeServicer(volume_service_pb2_grpc.VolumeServiceServicer):
         answer.volume.xml = xml
         date(answer, host.registry.snapshot, as_of_s=as_of_s, now_s=host.clock.now_s())
         return answer
+
+    async def _xml(self, pool: str, volume: str) -> str:
+        """libvirt's document; empty: it has not seen the volume, which its file may be there for all the same."""
+        try:
+            return (await self._host.looker.described_volume(pool, volume)).xml
+        except ModelError as error:
+            if error.reason is not Reason.VOLUME_NOT_FOUND:
+                raise
+            return ""
 
     async def ListVolumes(self, request: _PB.ListVolumesRequest, context: Context) -> _PB.ListVolumesResponse:
         """List volumes."""
@@ -110,8 +122,7 @@ class VolumeServicer(volume_service_pb2_grpc.VolumeServiceServicer):
         answer = _PB.ListVolumesResponse(next_page_token=page.next_token)
         if not request.page_token:
             answer.unread_pools.extend(unread_pools(entries, {} if request.pool else snapshot.never_read))
-        for record in page.items:
-            answer.volumes.add().MergeFromString(record.encoded)
+        answer.MergeFromString(repeated(_VOLUMES, (record.encoded for record in page.items)))
         date(answer, snapshot, as_of_s=as_of_s, now_s=host.clock.now_s())
         return answer
 

@@ -19,6 +19,9 @@ from poolfleet.types.snapshot import Revision
 from poolfleet.types.volume import CloneSpec, UnreadPool, Volume, VolumeListing, VolumeSpec
 from poolfleet.v1 import volume_service_pb2 as pb
 
+_LONGEST_PAGE = 5000
+"""Who reads a listing whole asks as seldom as an agent lets it."""
+
 
 class Volumes:
     """Creates, clones, reads, resizes, wipes and deletes volumes. The tail of mutations is that of `Pools`."""
@@ -86,7 +89,7 @@ class Volumes:
         timeout_s: float | None = None,
     ) -> VolumeListing:
         """Read what `list` reads, whole, and which pools could not be read. timeout_s is each page's own."""
-        request = _request(pool, formats, name_prefix, max_staleness_s, 0, include_special=include_special)
+        request = _request(pool, formats, name_prefix, max_staleness_s, _LONGEST_PAGE, include_special=include_special)
         volumes: list[Volume] = []
         unread: list[UnreadPool] = []
         at = Revision(epoch="", sequence=0)

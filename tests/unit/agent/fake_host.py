@@ -25,7 +25,7 @@ from poolfleet_agent.inventory.pool_mounts import PoolMounts
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.model.domain_disk import DiskRole, DomainReading, DomainReference, DomainState
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.pool import Pool, PoolDefinition, PoolFacts, PoolState
+from poolfleet_agent.model.pool import Permissions, Pool, PoolDefinition, PoolFacts, PoolState
 from poolfleet_agent.model.pool_source import DirSource
 from poolfleet_agent.model.ports import (
     HypervisorEvent,
@@ -36,6 +36,7 @@ from poolfleet_agent.model.secret import SecretFacts, SecretReading
 from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.model.volume import VolumeFacts, VolumeListing
 from tests.unit.agent.fake_files import FakeContents, FakeFiles, FakeImages
+from tests.unit.agent.fake_folders import FakeFolders
 from tests.unit.agent.fake_mounts import FakeMounts, MemoryMountStore
 from tests.unit.agent.fake_secrets import FakeSecrets
 from tests.unit.agent.fake_watch import FakeWatch
@@ -65,7 +66,8 @@ def volume_facts(pool: str, name: str, *, capacity_bytes: int = MIB, kind: str =
     path = f"/pools/{pool}/{name}"
     return VolumeFacts(
         pool=pool, name=name, key=path, path=path, type=kind, format="raw", capacity_bytes=capacity_bytes,
-        allocation_bytes=0, physical_bytes=0, backing_store=None, permissions=None, modified_at_s=None,
+        allocation_bytes=0, physical_bytes=None, backing_store=None, modified_at_s=1000.0,
+        permissions=Permissions(mode=0o600, owner=0, group=0),
     )  # fmt: skip
 
 
@@ -293,8 +295,9 @@ class FakeHost:
         )  # fmt: skip
         self.intents = Intents(store=FakeIntentStore(), clock=self.clock)
         self.looker = Looker(
-            hypervisor=self.hypervisor, files=self.files, registry=self.registry, encoder=PlainEncoder(),
-            intents=self.intents, clock=self.clock, agent_id="agent", pool_mounts=self.pool_mounts,
+            hypervisor=self.hypervisor, files=self.files, folders=FakeFolders(self.hypervisor),
+            registry=self.registry, encoder=PlainEncoder(), intents=self.intents, clock=self.clock,
+            agent_id="agent", pool_mounts=self.pool_mounts, may_switch=True,
         )  # fmt: skip
         self.grace = ServerGrace(files=self.files, mounts=self.pool_mounts)
         self.quarantine = Quarantine(mounts=self.pool_mounts, registry=self.registry, chains=self.looker.chains)

@@ -23,12 +23,24 @@ async def existing_volume(host: Host, pool: str, volume: str, *, etag: str, use:
     entry = await host.fresh_pool(pool)
     require_active(entry)
     await host.quarantine.check_volume(entry, volume, use)
-    record = await host.looker.volume(pool, volume)
+    record = await _seen_by_libvirt(host, pool, volume)
     check_etag(etag, record.etag)
     if record.facts.special:
         raise _not_a_volume(record, "is a directory or begins with a dot; it is no volume")
     await check_not_being_created(host, entry, volume)
     return entry, record
+
+
+async def _seen_by_libvirt(host: Host, pool: str, volume: str) -> VolumeRecord:
+    """Find it; where its file came from elsewhere, and libvirt knows nothing of it yet, that is told to look."""
+    try:
+        return await host.looker.volume_in_libvirt(pool, volume)
+    except ModelError as error:
+        if error.reason is not Reason.VOLUME_NOT_FOUND:
+            raise
+    await host.looker.volume(pool, volume)
+    await host.refreshes.ask(pool)
+    return await host.looker.volume_in_libvirt(pool, volume)
 
 
 async def file_of_volume(host: Host, entry: PoolEntry, record: VolumeRecord) -> FileFacts | None:

@@ -7,6 +7,7 @@ may hang on (PoolDefinition.server); None: a local call. It decides under which 
 from poolfleet_agent.model.ports.clock import Clock
 from poolfleet_agent.model.ports.encoder import Encoder
 from poolfleet_agent.model.ports.files import FileFacts, FileKind, Files, FileSystemFacts, MadeFile, Rights
+from poolfleet_agent.model.ports.folders import FolderPage, Folders, SeenFile
 from poolfleet_agent.model.ports.hypervisor import (
     BuildMode,
     ConnectionEvent,
@@ -53,6 +54,8 @@ __all__ = [
     "FileKind",
     "FileSystemFacts",
     "Files",
+    "FolderPage",
+    "Folders",
     "Hypervisor",
     "HypervisorEvent",
     "HypervisorFacts",
@@ -78,6 +81,7 @@ __all__ = [
     "RequestRecord",
     "Rights",
     "Secrets",
+    "SeenFile",
     "ServerProbe",
     "SnapshotStore",
     "StoredPool",

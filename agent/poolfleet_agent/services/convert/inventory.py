@@ -43,8 +43,8 @@ class Batches:
 
     def _write_bookmark(self, message: _PB.Bookmark, mark: Mark) -> None:
         snapshot: Snapshot = mark.snapshot
-        message.revision.epoch = mark.revision.epoch
-        message.revision.sequence = mark.revision.sequence
+        message.revision.epoch = snapshot.revision.epoch
+        message.revision.sequence = snapshot.revision.sequence
         message.filter_digest = self.filter_digest
         write_timestamp(message.as_of, snapshot.as_of_s)
         write_duration(message.age, self.now_s() - snapshot.as_of_s)

@@ -70,10 +70,11 @@ def pool(message: pool_pb2.Pool, *, as_of: datetime | None = None, age_s: float 
 
 def permissions(message: snapshot_pb2.Permissions) -> Permissions:
     """Owner, group, mode and label."""
+    has = message.HasField
     return Permissions(
-        mode=message.mode if message.HasField("mode") else None,
-        owner=message.owner if message.HasField("owner") else None,
-        group=message.group if message.HasField("group") else None,
+        mode=message.mode if has("mode") else None,
+        owner=message.owner if has("owner") else None,
+        group=message.group if has("group") else None,
         label=message.label,
     )
 

@@ -33,9 +33,9 @@ def volumes(host: FakeHost) -> list[str]:
 
 
 async def test_a_long_listing_delays_neither_a_look_at_the_pool_nor_one_at_a_volume(host: Any) -> None:
-    held = host.hypervisor.hold("list_volumes p")
+    held = host.hypervisor.hold("look_at_folder p")
     listing = asyncio.create_task(host.looker.pool("p"))
-    await until(lambda: "list_volumes p" in host.hypervisor.called)
+    await until(lambda: "look_at_folder p" in host.hypervisor.called)
     async with asyncio.timeout(SOON_S):
         assert (await host.looker.pool_facts("p")).pool.active
         assert (await host.looker.volume("p", "a")).facts.name == "a"
@@ -44,9 +44,9 @@ async def test_a_long_listing_delays_neither_a_look_at_the_pool_nor_one_at_a_vol
 
 
 async def test_what_a_volume_became_during_a_listing_is_not_undone_by_it(host: Any) -> None:
-    held = host.hypervisor.hold("list_volumes p")
+    held = host.hypervisor.hold("look_at_folder p")
     listing = asyncio.create_task(host.looker.pool("p"))
-    await until(lambda: "list_volumes p" in host.hypervisor.called)
+    await until(lambda: "look_at_folder p" in host.hypervisor.called)
     async with asyncio.timeout(SOON_S):
         del host.hypervisor.volumes["p"]["a"]
         with pytest.raises(ModelError):
@@ -61,9 +61,9 @@ async def test_what_a_volume_became_during_a_listing_is_not_undone_by_it(host: A
 
 
 async def test_a_pool_that_stops_during_a_listing_stays_stopped_and_without_volumes(host: Any) -> None:
-    held = host.hypervisor.hold("list_volumes p")
+    held = host.hypervisor.hold("look_at_folder p")
     listing = asyncio.create_task(host.looker.pool("p"))
-    await until(lambda: "list_volumes p" in host.hypervisor.called)
+    await until(lambda: "look_at_folder p" in host.hypervisor.called)
     host.hypervisor.pools["p"] = pool_facts("p", active=False)
     async with asyncio.timeout(SOON_S):
         await host.looker.pool_facts("p")
@@ -74,9 +74,9 @@ async def test_a_pool_that_stops_during_a_listing_stays_stopped_and_without_volu
 
 
 async def test_a_pool_that_goes_during_a_listing_stays_gone(host: Any) -> None:
-    held = host.hypervisor.hold("list_volumes p")
+    held = host.hypervisor.hold("look_at_folder p")
     listing = asyncio.create_task(host.looker.pool("p"))
-    await until(lambda: "list_volumes p" in host.hypervisor.called)
+    await until(lambda: "look_at_folder p" in host.hypervisor.called)
     del host.hypervisor.pools["p"]
     async with asyncio.timeout(SOON_S):
         with pytest.raises(ModelError):
@@ -89,9 +89,9 @@ async def test_a_pool_that_goes_during_a_listing_stays_gone(host: Any) -> None:
 
 
 async def test_who_asks_while_a_look_runs_gets_one_that_began_later_and_shares_it(host: Any) -> None:
-    held = host.hypervisor.hold("list_volumes p")
+    held = host.hypervisor.hold("look_at_folder p")
     first = asyncio.create_task(host.looker.pool("p"))
-    await until(lambda: "list_volumes p" in host.hypervisor.called)
+    await until(lambda: "look_at_folder p" in host.hypervisor.called)
     later = [asyncio.create_task(host.looker.pool("p")) for _ in range(5)]
     await asyncio.sleep(0)
     host.hypervisor.volumes["p"]["c"] = volume_facts("p", "c")
@@ -99,13 +99,13 @@ async def test_who_asks_while_a_look_runs_gets_one_that_began_later_and_shares_i
     await first
     entries = await asyncio.gather(*later)
     assert [list(entry.volumes) for entry in entries] == [["a", "b", "c"]] * 5
-    assert host.hypervisor.called.count("list_volumes p") == 2
+    assert host.hypervisor.called.count("look_at_folder p") == 2
 
 
 async def test_one_caller_who_leaves_does_not_end_the_look_of_the_others(host: Any) -> None:
-    held = host.hypervisor.hold("list_volumes p")
+    held = host.hypervisor.hold("look_at_folder p")
     leaving, staying = (asyncio.create_task(host.looker.pool("p")) for _ in range(2))
-    await until(lambda: "list_volumes p" in host.hypervisor.called)
+    await until(lambda: "look_at_folder p" in host.hypervisor.called)
     leaving.cancel()
     held.set()
     assert list((await staying).volumes) == ["a", "b"]
@@ -122,7 +122,7 @@ async def test_volumes_that_were_never_listed_stay_unread_after_a_look_at_one_of
 
 
 async def test_a_pool_whose_volumes_cannot_be_read_stays_faulty_after_a_look_at_one_of_them(host: Any) -> None:
-    host.hypervisor.failing["list_volumes p"] = ModelError(Reason.PATH_NOT_USABLE, "no")
+    host.hypervisor.failing["look_at_folder p"] = ModelError(Reason.PATH_NOT_USABLE, "no")
     await host.looker.pool("p")
     host.hypervisor.volumes["p"]["a"] = volume_facts("p", "a", capacity_bytes=9)
     await host.looker.volume("p", "a")
@@ -173,9 +173,9 @@ async def test_a_host_whose_libvirt_goes_during_the_first_look_was_not_read() ->
 
 
 async def test_an_intent_of_a_pool_that_is_defined_during_a_look_at_all_is_kept(host: Any) -> None:
-    held = host.hypervisor.hold("list_volumes p")
+    held = host.hypervisor.hold("look_at_folder p")
     look = asyncio.create_task(host.looker.all_pools())
-    await until(lambda: "list_volumes p" in host.hypervisor.called)
+    await until(lambda: "look_at_folder p" in host.hypervisor.called)
     host.hypervisor.add(pool_facts("new"))
     entry = await host.looker.pool("new")
     await host.intents.supervise(entry.pool.facts, supervised=False)

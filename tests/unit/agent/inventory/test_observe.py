@@ -117,9 +117,9 @@ async def test_a_refresh_that_is_heard_of_is_looked_at(observed: Any) -> None:
 async def test_what_is_heard_during_a_look_is_looked_at_after_it(observed: Any) -> None:
     hypervisor = observed.host.hypervisor
     hypervisor.called.clear()
-    held = hypervisor.hold("list_volumes p")
+    held = hypervisor.hold("look_at_folder p")
     observed.observer.hear(PoolEvent(kind=PoolEventKind.REFRESHED, pool="p"))
-    await until(lambda: "list_volumes p" in hypervisor.called)
+    await until(lambda: "look_at_folder p" in hypervisor.called)
     hypervisor.volumes["p"]["b"] = volume_facts("p", "b")
     observed.observer.hear(PoolEvent(kind=PoolEventKind.REFRESHED, pool="p"))
     held.set()

@@ -13,11 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poolfleet_agent.inventory.history import History
-from poolfleet_agent.inventory.registry import Registry
+from poolfleet_agent.inventory.registry import USAGE_TOLD_EVERY_S, Registry
 from poolfleet_agent.inventory.snapshot import PoolEntry, Revision, VolumeRecord
 from poolfleet_agent.inventory.watch import (
     PART_BYTES,
-    USAGE_S,
     DomainPart,
     Mark,
     Part,
@@ -40,8 +39,10 @@ def record(pool: str, name: str, *, definition: int = 0, usage: int = 0) -> Volu
     return VolumeRecord(facts=facts, etag=str(definition), encoded=f"{pool}/{name}/{definition}/{usage}".encode())
 
 
-def entry(name: str, *volumes: VolumeRecord, uuid: str = "", free: int = 0, etag: str = "") -> PoolEntry:
-    pool = Pool(facts=replace(pool_facts(name, uuid=uuid), available_bytes=free), etag=etag)
+def entry(
+    name: str, *volumes: VolumeRecord, uuid: str = "", free: int = 0, etag: str = "", as_of_s: float = 0.0
+) -> PoolEntry:
+    pool = Pool(facts=replace(pool_facts(name, uuid=uuid), available_bytes=free), etag=etag, as_of_s=as_of_s)
     return PoolEntry(pool=pool, encoded=f"{name}/{free}".encode(), volumes={one.facts.name: one for one in volumes})
 
 
@@ -88,7 +89,7 @@ class Reader:
                     del self.domains[uuid]
                 self.void, self.void_domains = None, set()
                 self.domains = {uuid: one for uuid, one in self.domains.items() if one}
-                self.revision = part.revision
+                self.revision = part.snapshot.revision
 
     def _hear_pool(self, part: PoolPart) -> None:
         if part.entry is None:
@@ -142,16 +143,14 @@ def loaded(*entries: PoolEntry) -> Registry:
     return registry
 
 
-def has_all(reader: Reader, mark: Mark, *, usage: bool) -> None:
-    snapshot = mark.snapshot
-    assert set(reader.pools) == {one.pool.facts.uuid for one in snapshot.pools.values()}
-    for one in snapshot.pools.values():
-        uuid = one.pool.facts.uuid
-        has = {name: volume.etag for name, volume in reader.volumes[uuid].items()}
-        assert has == {name: volume.etag for name, volume in one.volumes.items()}
-        if usage:
-            assert reader.volumes[uuid] == one.volumes
-            assert reader.pools[uuid].encoded == one.encoded
+def has_all(reader: Reader, registry: Registry) -> None:
+    """What was told is all that there was to tell."""
+    told = {one.pool.facts.uuid: one for one in registry.told.values()}
+    assert {uuid: pool.encoded for uuid, pool in reader.pools.items()} == {
+        uuid: one.encoded for uuid, one in told.items()
+    }
+    assert reader.volumes == {uuid: one.volumes for uuid, one in told.items()}
+    assert reader.revision == registry.snapshot.revision
 
 
 @pytest.fixture
@@ -168,30 +167,35 @@ async def test_a_host_that_was_never_read_is_not_watched(clock: FakeClock) -> No
 async def test_first_all_then_each_change_and_a_mark_after_it(clock: FakeClock) -> None:
     registry, reader = loaded(entry("a", record("a", "v"), record("a", "w")), entry("b")), Reader()
     async with aclosing(watch(registry, clock).parts()) as parts:
-        has_all(reader, await read_to_mark(parts, reader), usage=True)
+        await read_to_mark(parts, reader)
+        has_all(reader, registry)
         assert (reader.sent_volumes, reader.resyncs) == (2, [])
         registry.put(entry("a", record("a", "v"), record("a", "x")))
-        has_all(reader, await read_to_mark(parts, reader), usage=True)
+        await read_to_mark(parts, reader)
+        has_all(reader, registry)
         assert reader.sent_volumes == 3, "what did not change is not sent again"
         registry.remove("b")
         registry.put(entry("c", record("c", "v")))
-        has_all(reader, await read_to_mark(parts, reader), usage=True)
+        await read_to_mark(parts, reader)
+        has_all(reader, registry)
 
 
-async def test_what_is_only_usage_waits_for_its_minute(clock: FakeClock) -> None:
-    registry, reader = loaded(entry("a", record("a", "v", usage=1), record("a", "w", usage=1))), Reader()
+async def test_what_is_only_usage_waits_for_its_minute_and_comes_with_what_changed(clock: FakeClock) -> None:
+    def used(usage: int, definition: int, as_of_s: float) -> PoolEntry:
+        records = record("a", "v", usage=usage), record("a", "w", definition=definition)
+        return entry("a", *records, free=usage, as_of_s=as_of_s)
+
+    registry, reader = loaded(used(1, 1, 0.0)), Reader()
     async with aclosing(watch(registry, clock).parts()) as parts:
-        first = await read_to_mark(parts, reader)
-        registry.put(entry("a", record("a", "v", usage=2), record("a", "w", definition=1)))
-        second = await read_to_mark(parts, reader)
-        assert reader.volumes["uuid of a"]["v"].facts.allocation_bytes == 1
-        assert reader.volumes["uuid of a"]["w"].etag == "1"
-        assert reader.digests["uuid of a"] == "", "it stands for what the reader does not have"
-        assert second.revision == first.revision, "who resumes here is told what was left"
-        clock.time_s += USAGE_S
-        registry.put(entry("a", record("a", "v", usage=3), record("a", "w", definition=1)))
-        has_all(reader, await read_to_mark(parts, reader), usage=True)
-        assert reader.digests["uuid of a"]
+        await read_to_mark(parts, reader)
+        registry.put(used(2, 1, 1.0))
+        await read_to_mark(parts, reader)
+        registry.put(used(3, 1, 2.0))
+        assert reader.revision == registry.snapshot.revision, "there is nothing to tell yet"
+        registry.put(used(3, 2, 3.0))
+        await read_to_mark(parts, reader)
+        has_all(reader, registry)
+        assert reader.volumes["uuid of a"]["v"].facts.allocation_bytes == 3
 
 
 async def test_who_resumes_is_told_what_changed_since(clock: FakeClock) -> None:
@@ -200,7 +204,8 @@ async def test_who_resumes_is_told_what_changed_since(clock: FakeClock) -> None:
         await read_to_mark(parts, reader)
     registry.put(entry("a", *(record("a", f"v{n}") for n in range(49))))
     async with aclosing(watch(registry, clock, reader).parts()) as parts:
-        has_all(reader, await read_to_mark(parts, reader), usage=True)
+        await read_to_mark(parts, reader)
+        has_all(reader, registry)
     assert (reader.sent_volumes, reader.resyncs) == (50, [])
 
 
@@ -211,7 +216,8 @@ async def test_nothing_is_sent_of_what_is_known_to_a_reader_of_another_epoch(clo
         await read_to_mark(parts, reader)
     restarted = loaded(pools[0], entry("b", record("b", "v", usage=1)))
     async with aclosing(watch(restarted, clock, reader).parts()) as parts:
-        has_all(reader, await read_to_mark(parts, reader), usage=True)
+        await read_to_mark(parts, reader)
+        has_all(reader, restarted)
     assert (reader.sent_volumes, reader.resyncs) == (52, [ResyncReason.OTHER_EPOCH])
 
 
@@ -220,14 +226,16 @@ async def test_who_has_a_state_is_not_told_what_was_restored_before_all_was_look
     registry.restore([entry("a")], 1.0)
     reader = Reader(revision=Revision(epoch="before", sequence=7))
     async with aclosing(watch(registry, clock).parts()) as parts:
-        has_all(newcomer, await read_to_mark(parts, newcomer), usage=True)
+        await read_to_mark(parts, newcomer)
+        has_all(newcomer, registry)
     async with aclosing(watch(registry, clock, reader).parts()) as parts:
         first = asyncio.ensure_future(read_to_mark(parts, reader))
         await asyncio.wait({first}, timeout=0.05)
         assert not first.done()
         registry.put(entry("a", record("a", "v")))
         registry.looked_at_all([], {}, 2.0)
-        has_all(reader, await first, usage=True)
+        await first
+        has_all(reader, registry)
     assert set(reader.volumes["uuid of a"]) == {"v"}
 
 
@@ -239,7 +247,8 @@ async def test_what_is_not_remembered_or_never_was_comes_whole(clock: FakeClock,
         registry.put(entry("a", *(record("a", f"v{n}") for n in range(size))))
     reader = Reader(revision=replace(registry.snapshot.revision, sequence=sequence))
     async with aclosing(watch(registry, clock, reader).parts()) as parts:
-        has_all(reader, await read_to_mark(parts, reader), usage=True)
+        await read_to_mark(parts, reader)
+        has_all(reader, registry)
     assert reader.resyncs == [ResyncReason.TOO_OLD]
 
 
@@ -250,7 +259,8 @@ async def test_a_reader_who_was_too_slow_gets_the_whole_state_again(clock: FakeC
         await read_to_mark(parts, reader)
         for number in range(10):
             registry.put(entry("a", record("a", "v", definition=number)))
-        has_all(reader, await read_to_mark(parts, reader), usage=True)
+        await read_to_mark(parts, reader)
+        has_all(reader, registry)
     assert reader.resyncs == [ResyncReason.SLOW_READER]
     assert reader.sent_volumes == 3, "b's are as it had them"
 
@@ -267,10 +277,12 @@ async def test_a_pool_that_was_away_meanwhile_comes_whole(clock: FakeClock) -> N
         await read_to_mark(parts, reader)
         registry.remove("a")
         overflow()
-        has_all(reader, await read_to_mark(parts, reader), usage=True)
+        await read_to_mark(parts, reader)
+        has_all(reader, registry)
         registry.put(entry("a", record("a", "v")))
         overflow()
-        has_all(reader, await read_to_mark(parts, reader), usage=True)
+        await read_to_mark(parts, reader)
+        has_all(reader, registry)
 
 
 async def test_a_pool_seen_under_a_new_name_before_it_is_missed_under_the_old_one_stays(clock: FakeClock) -> None:
@@ -278,7 +290,8 @@ async def test_a_pool_seen_under_a_new_name_before_it_is_missed_under_the_old_on
     registry.put(entry("a", record("a", "v"), uuid="1"))
     registry.remove("b")
     async with aclosing(watch(registry, clock).parts()) as parts:
-        has_all(reader, await read_to_mark(parts, reader), usage=True)
+        await read_to_mark(parts, reader)
+        has_all(reader, registry)
     assert reader.pools["1"].pool.name == "a"
 
 
@@ -346,13 +359,14 @@ async def test_a_pool_under_an_old_name_with_another_uuid_is_another(clock: Fake
     async with aclosing(watch(registry, clock).parts()) as parts:
         await read_to_mark(parts, reader)
         registry.put(entry("a", record("a", "w"), uuid="2"))
-        has_all(reader, await read_to_mark(parts, reader), usage=True)
+        await read_to_mark(parts, reader)
+        has_all(reader, registry)
 
 
 async def test_a_mark_is_repeated_while_nothing_changes(clock: FakeClock) -> None:
     async with aclosing(watch(loaded(entry("a")), clock, heartbeat_s=SOON_S).parts()) as parts:
         marks = [await read_to_mark(parts, Reader()) for _ in range(3)]
-    assert len({mark.revision for mark in marks}) == 1
+    assert len({mark.snapshot.revision for mark in marks}) == 1
 
 
 class Scene:
@@ -369,7 +383,7 @@ class Scene:
 
     async def put(self, name: str, uuid: str, volumes: dict[str, tuple[int, int]], free: int) -> None:
         records = [record(name, one, definition=d, usage=u) for one, (d, u) in sorted(volumes.items())]
-        self.registry.put(entry(name, *records, uuid=name + uuid, free=free))
+        self.registry.put(entry(name, *records, uuid=name + uuid, free=free, as_of_s=self.clock.time_s))
 
     async def remove(self, name: str) -> None:
         self.registry.remove(name)
@@ -380,10 +394,10 @@ class Scene:
     async def wait(self, time_s: float) -> None:
         self.clock.time_s += time_s
 
-    async def read(self, *, usage: bool = False) -> None:
-        while (mark := await read_to_mark(self.parts, self.reader)).snapshot is not self.registry.snapshot:
+    async def read(self) -> None:
+        while (await read_to_mark(self.parts, self.reader)).snapshot is not self.registry.snapshot:
             pass
-        has_all(self.reader, mark, usage=usage)
+        has_all(self.reader, self.registry)
         there = self.registry.snapshot.disks
         assert set(self.reader.domains) == {one.path[1:] for one in (there.disks if there else ())}
 
@@ -405,7 +419,7 @@ STEPS = st.one_of(
     st.tuples(st.just(Scene.put), NAMES, st.sampled_from("12"), VOLUMES, st.integers(0, 2)),
     st.tuples(st.just(Scene.remove), NAMES),
     st.tuples(st.just(Scene.domains), st.sets(st.sampled_from("xyz"))),
-    st.tuples(st.just(Scene.wait), st.sampled_from([1.0, USAGE_S])),
+    st.tuples(st.just(Scene.wait), st.sampled_from([1.0, USAGE_TOLD_EVERY_S])),
     st.tuples(st.sampled_from([Scene.read, Scene.reconnect, Scene.restart])),
 )
 
@@ -417,9 +431,7 @@ def test_whatever_happens_the_reader_is_right_at_every_mark(steps: list[Any], re
         scene = Scene(remembered)
         for what, *values in steps:
             await what(scene, *values)
-        await scene.wait(USAGE_S)
-        await scene.put("d", "", {}, 0)
-        await scene.read(usage=True)
+        await scene.read()
         await scene.parts.aclose()
 
     asyncio.run(run())

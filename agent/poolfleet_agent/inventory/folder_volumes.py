@@ -1,0 +1,178 @@
+"""The volumes of a pool that is a folder, by a look at the folder itself: libvirt is not asked to list them.
+
+A file is opened only when it is new, or when its stamp is another than at the last look.
+"""
+
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from poolfleet_agent.inventory.build import VolumesSeen, is_agents_own, unaddressable, volume_record
+from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
+from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.file_volume import backing_of, file_volume, has_volume_name
+from poolfleet_agent.model.ports import Clock, Encoder, Folders, Hypervisor, SeenFile
+from poolfleet_agent.model.secret import SecretRef
+from poolfleet_agent.model.share_user import ShareUser
+from poolfleet_agent.model.volume import BackingStore
+
+ENTRIES_AT_ONCE = 8192
+"""Of one question: so many stats a slow server must answer within its limit, and no more stand in memory at once."""
+
+OPENED_AT_ONCE = 512
+"""Files of one question; to encode so many holds up everybody else for some milliseconds."""
+
+MOST_OWNERS = 4
+"""As so many users it is tried to read what root may not, each in a process of its own."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(kw_only=True)
+class _Look:
+    """One look: what is known of the pool, and what was found so far."""
+
+    entry: PoolEntry
+    folder: str
+    records: dict[str, VolumeRecord] = field(default_factory=dict)
+    not_utf8: list[bytes] = field(default_factory=list)
+
+    def known(self, name: str) -> VolumeRecord | None:
+        return self.entry.volumes.get(name)
+
+    def path(self, name: str) -> str:
+        """As libvirt writes it; `folder` may be another, without links."""
+        return f"{self.entry.pool.definition.target_path}/{name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderVolumes:
+    """`folder` is always the pool's target without symbolic links. `may_switch`: it can look as other users."""
+
+    folders: Folders
+    hypervisor: Hypervisor
+    encoder: Encoder
+    clock: Clock
+    may_switch: bool
+
+    async def all(self, entry: PoolEntry, folder: str) -> VolumesSeen:
+        """Look at all of a pool: PATH_NOT_USABLE where the folder is missing, STALE, POOL_UNRESPONSIVE."""
+        look = _Look(entry=entry, folder=folder)
+        after = b""
+        while True:
+            page = await self.folders.page(folder, after=after, most=ENTRIES_AT_ONCE)
+            if page is None:
+                message = f"{folder}, where pool {entry.pool.name} has its volumes, is missing"
+                raise ModelError(Reason.PATH_NOT_USABLE, message, metadata={"path": folder, "pool": entry.pool.name})
+            await self._take(look, page.stamps)
+            if not (after := page.next_after):
+                break
+        return VolumesSeen(
+            records=entry.volumes if _same(entry.volumes, look.records) else look.records,
+            as_of_s=self.clock.now_s(),
+            unaddressable_count=len(look.not_utf8),
+            unaddressable_names=unaddressable(look.not_utf8),
+        )
+
+    async def one(self, entry: PoolEntry, folder: str, name: str) -> VolumeRecord | None:
+        """Look at one file; None: there is none that is a volume."""
+        if "/" in name or not has_volume_name(name) or is_agents_own(name):
+            return None
+        look = _Look(entry=entry, folder=folder)
+        seen = await self.folders.image(posixpath.join(folder, name))
+        return await self._record(look, name, seen) if seen is not None else None
+
+    async def _take(self, look: _Look, stamps: Mapping[bytes, bytes]) -> None:
+        """Add the volumes of a page in their order."""
+        found: dict[str, VolumeRecord | None] = {}
+        changed: list[str] = []
+        elsewhere: list[str] = []
+        for encoded, stamp in stamps.items():
+            try:
+                name = encoded.decode()
+            except UnicodeDecodeError:
+                if has_volume_name(encoded.decode(errors="surrogateescape")):
+                    look.not_utf8.append(encoded)
+                continue
+            known = look.known(name)
+            if known is not None and known.stamp == stamp != b"":
+                found[name] = known
+            elif has_volume_name(name) and not is_agents_own(name):
+                found[name] = None
+                (changed if stamp else elsewhere).append(name)
+        for begin in range(0, len(changed), OPENED_AT_ONCE):
+            names = changed[begin : begin + OPENED_AT_ONCE]
+            for name, seen in zip(names, await self._seen(look, names), strict=True):
+                found[name] = await self._record(look, name, seen) if seen is not None else None
+        for name in elsewhere:
+            found[name] = await self._elsewhere(look, name)
+        look.records |= {name: record for name, record in found.items() if record is not None}
+
+    async def _seen(self, look: _Look, names: Sequence[str]) -> Sequence[SeenFile | None]:
+        """What the files are; those on a share that root may not read, by their owners, as libvirt reads them."""
+        seen = list(await self.folders.images(look.folder, [name.encode() for name in names]))
+        if look.entry.pool.server is None or not self.may_switch:
+            return seen
+        owners: dict[ShareUser, list[int]] = {}
+        for at, file in enumerate(seen):
+            if file is not None and file.image is None and file.uid:
+                owners.setdefault(ShareUser(uid=file.uid, gid=file.gid), []).append(at)
+        for owner in list(owners)[:MOST_OWNERS]:
+            places = owners[owner]
+            theirs = self.folders.acting_as(owner)
+            for at, file in zip(
+                places, await theirs.images(look.folder, [names[at].encode() for at in places]), strict=True
+            ):
+                seen[at] = file
+        return seen
+
+    async def _elsewhere(self, look: _Look, name: str) -> VolumeRecord | None:
+        """What lies on another mount, looked at by that mount's own worker; as it was known where that is dead."""
+        known = look.known(name)
+        try:
+            seen = await self.folders.image(posixpath.join(look.folder, name))
+        except ModelError as error:
+            log.info("a link cannot be followed", path=look.path(name), reason=error.reason, error=error.message)
+            return known
+        if seen is None:
+            return None
+        return await self._record(look, name, seen)
+
+    async def _record(self, look: _Look, name: str, seen: SeenFile) -> VolumeRecord:
+        path, known, stamp = look.path(name), look.known(name), seen.stamp
+        backing = backing_of(posixpath.join(look.folder, name), seen.image)
+        if backing is not None and not backing.format:
+            backing, certain = await self._probed(backing)
+            stamp = stamp if certain else b""
+        secret = None
+        if seen.image is not None and seen.image.encryption:
+            secret = await self._secret(look.entry, name)
+            stamp = stamp if secret is not None else b""
+        facts = file_volume(look.entry.pool.name, path, seen, backing=backing, secret=secret)
+        if known is not None and known.facts == facts:
+            return known if known.stamp == stamp else replace(known, stamp=stamp)
+        return replace(volume_record(facts, self.encoder), stamp=stamp)
+
+    async def _probed(self, backing: BackingStore) -> tuple[BackingStore, bool]:
+        """A backing file whose format its image does not state, and whether it could be asked; if not, it is raw."""
+        try:
+            seen = await self.folders.image(backing.path)
+        except ModelError:
+            return replace(backing, format="raw"), False
+        image = seen.image if seen is not None else None
+        return replace(backing, format=image.format if image is not None else "raw"), image is not None
+
+    async def _secret(self, entry: PoolEntry, name: str) -> SecretRef | None:
+        """What libvirt would open an encrypted volume with; None: it knows of none, or of no such volume yet."""
+        try:
+            return (await self.hypervisor.read_volume(entry.pool.name, name, server=entry.pool.server)).secret
+        except ModelError as error:
+            if error.reason is not Reason.VOLUME_NOT_FOUND:
+                raise
+            return None
+
+
+def _same(before: Mapping[str, VolumeRecord], after: Mapping[str, VolumeRecord]) -> bool:
+    return len(before) == len(after) and all(before.get(name) is record for name, record in after.items())
