@@ -198,6 +198,30 @@ async def test_what_is_only_usage_waits_for_its_minute_and_comes_with_what_chang
         assert reader.volumes["uuid of a"]["v"].facts.allocation_bytes == 3
 
 
+async def test_a_slow_reader_is_told_the_state_of_a_revision_not_what_came_after_it(clock: FakeClock) -> None:
+    registry, reader = loaded(entry("a", record("a", "v"))), Reader()
+    async with aclosing(watch(registry, clock).parts()) as parts:
+        await read_to_mark(parts, reader)
+        for usage in (1, 2, 3):
+            registry.put(entry("a", record("a", "v", usage=usage), as_of_s=float(usage)))
+        await read_to_mark(parts, reader)
+        has_all(reader, registry)
+        assert reader.volumes["uuid of a"]["v"].facts.allocation_bytes == 1
+
+
+def test_a_digest_does_not_depend_on_how_the_state_came_about() -> None:
+    registry = loaded(entry("a", record("a", "u"), record("a", "v", usage=1), record("a", ".w")))
+    registry.put(entry("a", record("a", "v", usage=2), record("a", "x", definition=3), record("a", ".w", usage=5)))
+    again = loaded(registry.told["a"])
+    for special in (False, True):
+        assert registry.digests.of("uuid of a", include_special=special) == again.digests.of(
+            "uuid of a", include_special=special
+        )
+    assert registry.digests.of("uuid of a", include_special=False) != registry.digests.of(
+        "uuid of a", include_special=True
+    )
+
+
 async def test_who_resumes_is_told_what_changed_since(clock: FakeClock) -> None:
     registry, reader = loaded(entry("a", *(record("a", f"v{n}") for n in range(50)))), Reader()
     async with aclosing(watch(registry, clock).parts()) as parts:
