@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from poolfleet import PoolSpec, VolumeSpec
 from poolfleet.types.pool import HealthStatus
 from poolfleet.types.pool_source import FsSource
 from scripts.embedded.host import EmbeddedHost
+from tests.loop_device import loop_device
 
 MIB = 1024**2
 
@@ -22,14 +22,8 @@ if os.geteuid() == 0:
 
     @pytest.fixture
     def device(host_folder: Path) -> Iterator[str]:
-        image = host_folder / "image"
-        with image.open("wb") as file:
-            file.truncate(64 * MIB)
-        made = subprocess.run(
-            ["losetup", "--find", "--show", str(image)], check=True, capture_output=True, text=True, timeout=30
-        ).stdout.strip()
-        yield made
-        subprocess.run(["losetup", "--detach", made], check=True, timeout=30)
+        with loop_device(host_folder / "image") as made:
+            yield made
 
     @pytest.fixture
     def agent(host: EmbeddedHost) -> Iterator[poolfleet.AgentClient]:
