@@ -49,7 +49,7 @@ PACKAGES = (
     "python3-libvirt",
 )
 
-# What only makes the boot slower here; autofs, smbd, glusterd, tgtd, iscsid and multipathd are started by who wants them.
+# What only makes the boot slower here; who wants autofs, smbd, glusterd, tgtd, iscsid or multipathd starts it.
 MASKED = (
     "apt-daily.timer",
     "apt-daily-upgrade.timer",

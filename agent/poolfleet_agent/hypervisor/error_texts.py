@@ -33,6 +33,8 @@ _QEMU_IMG = r"Child process \(\S*(?:qemu-img|scrub) .*"
 
 TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
     libvirt.VIR_ERR_INTERNAL_ERROR: _rules(
+        # Of a pool that was defined while there was one.
+        (r"missing backend for pool type \d+ \((?P<pool_type>[^)]+)\)", Reason.NOT_SUPPORTED_HERE),
         (r"missing backend for pool type|cannot execute binary|with status '127'", Reason.NOT_SUPPORTED_HERE),
         (r"pool has no config file", Reason.POOL_TRANSIENT),
         (r"asynchronous jobs running", Reason.RESOURCE_BUSY),
