@@ -35,7 +35,7 @@ class Place(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Where a pool type's cells are gone through, and what of them libvirt has not, which is refused."""
+    """Where a pool type's cells are gone through, `on` what, and which of them libvirt has not: these are refused."""
 
     places: tuple[Place, ...]
     on: str
@@ -50,12 +50,12 @@ CELLS = {
     "disk": Row((Place.HERE,), "partitions of a loop device"),
     "iscsi": Row((Place.LAB,), "units of tgt, by the kernel's initiator", frozenset({"volume", "erase"})),
     "iscsi-direct": Row((Place.LAB,), "units of tgt, by libiscsi", frozenset({"volume", "erase"})),
-    "scsi": Row((Place.LAB,), "an adapter of scsi_debug", frozenset({"volume", "erase"})),
+    "scsi": Row((Place.LAB,), "an adapter of the kernel's scsi_debug", frozenset({"volume", "erase"})),
     "mpath": Row((Place.LAB,), "two adapters of scsi_debug, joined by multipathd", frozenset({"volume", "erase"})),
-    "rbd": Row((Place.DEFINE,), ""),
-    "gluster": Row((Place.LAB,), "a volume of one brick", frozenset({"erase"})),
-    "zfs": Row((Place.DEFINE,), ""),
-    "vstorage": Row((Place.DEFINE,), ""),
+    "rbd": Row((Place.DEFINE,), "takes a Ceph cluster"),
+    "gluster": Row((Place.LAB,), "a volume of one brick; files come there by a mount", frozenset({"erase"})),
+    "zfs": Row((Place.DEFINE,), "takes a kernel module from outside of Debian's main archive"),
+    "vstorage": Row((Place.DEFINE,), "takes Virtuozzo's own libvirt"),
 }
 
 
