@@ -64,6 +64,7 @@ if os.geteuid() == 0:
         with pytest.raises(poolfleet.FailedPrecondition) as unbuilt:
             agent.pools.start("p")
         assert unbuilt.value.reason == "PATH_NOT_USABLE"
+        agent.pools.stop("p")  # or it would be started as soon as it is built
 
         agent.pools.build("p", no_overwrite=True)
         assert table(device) == "gpt"

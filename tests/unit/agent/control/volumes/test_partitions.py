@@ -39,9 +39,9 @@ async def has_disk(fake: Any, device: str, *partitions: str) -> FakePartitions:
         for name in partitions
     }
     await fake.looker.all_pools()
-    partitions = FakePartitions()
-    fake.partitions = partitions
-    return partitions
+    removals = FakePartitions()
+    fake.partitions = removals
+    return removals
 
 
 def creation(fake: Any, name: str) -> CreateVolume:
