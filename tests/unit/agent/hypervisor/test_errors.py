@@ -142,7 +142,7 @@ def test_by_code_and_text(code: int, message: str, reason: Reason) -> None:
         (38, "cannot execute binary /sbin/parted: No such file or directory", "parted"),
         (38, "Cannot find 'parted' in path: No such file or directory", "parted"),
         (1, "internal error: Unable to find qemu-img", "qemu-utils"),
-        (1, "internal error: missing backend for pool type 12 (zfs)", None),
+        (1, "internal error: missing backend for pool type 12 (zfs)", "libvirt-daemon-driver-storage-zfs"),
         (67, "unsupported configuration: unknown pool format type lvs", None),
     ],
 )  # fmt: skip
@@ -151,6 +151,12 @@ def test_a_program_that_is_lacking_is_named_with_its_package(code: int, message:
     assert error.reason is Reason.NOT_SUPPORTED_HERE
     assert error.metadata.get("package") == package
     assert package is None or f"install {package}" in error.message
+
+
+def test_where_no_package_has_a_backend_that_is_said() -> None:
+    error = model_error(1, "internal error: missing backend for pool type 13 (vstorage)")
+    assert (error.reason, error.metadata["package"]) == (Reason.NOT_SUPPORTED_HERE, "")
+    assert "no package of Debian or Ubuntu has it" in error.message
 
 
 QEMU_IMG = (
