@@ -12,10 +12,10 @@ SIZE_BYTES = 64 << 20
 
 
 @contextlib.contextmanager
-def loop_device(image: Path) -> Iterator[str]:
+def loop_device(image: Path, *, size_bytes: int = SIZE_BYTES) -> Iterator[str]:
     """Give its path; it is gone after the block, with what partitions it was given."""
     with image.open("wb") as file:
-        file.truncate(SIZE_BYTES)
+        file.truncate(size_bytes)
     device = told_by("losetup", "--find", "--show", str(image)).strip()
     try:
         yield device
