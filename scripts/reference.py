@@ -1,4 +1,4 @@
-"""Pages of docs/ that are made from the code: the errors, the agent's configuration, and virsh's commands."""
+"""Pages of docs/ that are made from the code: errors, the agent's configuration, virsh's commands, what is tested."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from poolfleet.cli.virsh.translation import translated
 from poolfleet_agent.config.settings import ENVIRONMENT_PREFIX, Settings
 from scripts import markdown
 from scripts.error_reference import errors_page
+from tests.cells import CELLS, VERBS, Place, Row
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 MADE = "<!-- Made by scripts/docs; changes by hand are lost. -->"
@@ -35,6 +36,7 @@ def main() -> int:
     pages = {
         DOCS / "errors.md": _page("Errors", *errors_page()),
         DOCS / "configuration.md": configuration_page(),
+        DOCS / "tested.md": tested_page(),
         virsh: _with_part(virsh.read_text(encoding="utf-8"), virsh_tables()),
     }
     old = [path for path, text in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
@@ -125,6 +127,37 @@ def _virsh_row(command: Command, option: Option | None = None) -> tuple[str, str
     if command.needs_device:
         return (typed, here, "not compared")
     return (typed, here, "definitions compared" if option and option.needs_device else "")
+
+
+def tested_page() -> str:
+    """Which part of each pool type's life is gone through, and where."""
+    return _page(
+        "What is tested of each pool type",
+        "Each cell has a test, which goes through the agent and asks the host itself (virsh, its kernel, its tools)"
+        " what came of it. *here*: on a real libvirtd of the machine that runs tests. *lab*: in the virtual machines"
+        " of the [lab](lab.md). *define*: definitions are compared, as libvirt's test driver has them, and all else is"
+        " refused with what to install, as neither Debian's libvirt nor a server of one machine can be had for it.",
+        "*Volume* is to create, list, get and delete one; *given*: they are what the source has, which are listed and"
+        " got, and to create or delete one is refused. *refused* stands where libvirt has no such thing for a type."
+        " What is refused is so as NOT_SUPPORTED_HERE, and tested in that place.",
+        *markdown.table(
+            ("Type", *(verb.capitalize() for verb in VERBS), "On"),
+            (_cells_row(pool_type, row) for pool_type, row in CELLS.items()),
+        ),
+    )
+
+
+def _cells_row(pool_type: str, row: Row) -> tuple[str, ...]:
+    return (f"[{pool_type}](pools/{pool_type}.md)", *(_cell(row, verb) for verb in VERBS), row.on)
+
+
+def _cell(row: Row, verb: str) -> str:
+    if row.places == (Place.DEFINE,):
+        return "define" if verb == "define" else "refused"
+    where = ", ".join(row.places)
+    if verb not in row.refused:
+        return where
+    return f"{'given' if verb == 'volume' else 'refused'} ({where})"
 
 
 def _with_part(text: str, part: str) -> str:

@@ -34,19 +34,28 @@ PACKAGES = (
     "cifs-utils",
     "samba",
     "glusterfs-server",
+    "tgt",
+    "open-iscsi",
+    "multipath-tools",
+    "lvm2",
+    "parted",
     "libvirt-daemon",
     "libvirt-daemon-system",
+    "libvirt-daemon-driver-storage-gluster",
+    "libvirt-daemon-driver-storage-iscsi-direct",
     "libvirt-clients",
     "qemu-utils",
     "python3",
     "python3-libvirt",
 )
 
-# What only makes the boot slower here; autofs, smbd and glusterd are started by who wants them.
+# What only makes the boot slower here; who wants autofs, smbd, glusterd, tgtd, iscsid or multipathd starts it.
 MASKED = (
     "apt-daily.timer",
     "apt-daily-upgrade.timer",
     "autofs.service",
+    "blk-availability.service",
+    "dm-event.socket",
     "dpkg-db-backup.timer",
     "e2scrub_all.timer",
     "e2scrub_reap.service",
@@ -54,8 +63,12 @@ MASKED = (
     "getty.target",
     "glusterd.service",
     "glustereventsd.service",
+    "iscsid.service",
+    "iscsid.socket",
     "kmod-static-nodes.service",
     "libvirt-guests.service",
+    "lvm2-lvmpolld.socket",
+    "lvm2-monitor.service",
     "man-db.timer",
     "modprobe@configfs.service",
     "modprobe@dm_mod.service",
@@ -63,8 +76,11 @@ MASKED = (
     "modprobe@efi_pstore.service",
     "modprobe@fuse.service",
     "modprobe@loop.service",
+    "multipathd.service",
+    "multipathd.socket",
     "networking.service",
     "nmbd.service",
+    "open-iscsi.service",
     "samba-ad-dc.service",
     "nfs-blkmap.service",
     "smbd.service",
@@ -76,6 +92,7 @@ MASKED = (
     "systemd-timesyncd.service",
     "systemd-update-utmp-runlevel.service",
     "systemd-update-utmp.service",
+    "tgt.service",
 )
 
 

@@ -9,6 +9,9 @@ from scripts.embedded.process import wait_until
 from scripts.virtual_lab.machine import Machine
 
 EXPORTS = ("vm_data", "squashed", "squashed0750", "read_only", "small", "nested")
+ISCSI_TARGET = "iqn.2026-01.lab.nfs:units"
+ISCSI_UNITS = (1, 2)
+ISCSI_UNIT_BYTES = 16 << 20
 READY_LIMIT_S = 180.0
 # As guest/image/etc/nfs.conf.d/lab.conf has it.
 GRACE_S = 15.0
@@ -81,6 +84,25 @@ class Server(Machine):
             "gluster --mode=script volume info vm_data >/dev/null 2>&1 ||"
             " gluster --mode=script volume create vm_data nfs.lab:/srv/gluster/vm_data force",
             "gluster --mode=script volume status vm_data >/dev/null 2>&1 || gluster --mode=script volume start vm_data",
+        )
+        self.ssh(" && ".join(f"{{ {line}; }}" for line in lines), timeout_s=READY_LIMIT_S)
+
+    def start_iscsi(self) -> None:
+        """Serve the units 1 and 2 of the iSCSI target ISCSI_TARGET, of ISCSI_UNIT_BYTES each, to everybody."""
+        files = [f"/srv/iscsi/unit{number}" for number in ISCSI_UNITS]
+        on = "tgtadm --lld iscsi --tid 1 --mode"
+        new = (
+            f"{on} target --op new --targetname {ISCSI_TARGET}",
+            *(
+                f"{on} logicalunit --op new --lun {number} --backing-store {file}"
+                for number, file in zip(ISCSI_UNITS, files, strict=True)
+            ),
+            f"{on} target --op bind --initiator-address ALL",
+        )
+        lines = (
+            f"mkdir -p /srv/iscsi && truncate -s {ISCSI_UNIT_BYTES} {' '.join(files)}",
+            "pidof -q tgtd || tgtd",
+            f"{on} target --op show >/dev/null 2>&1 || {{ {' && '.join(new)}; }}",
         )
         self.ssh(" && ".join(f"{{ {line}; }}" for line in lines), timeout_s=READY_LIMIT_S)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from poolfleet import PoolSpec, VolumeSpec
 from poolfleet.types.pool import HealthStatus
 from poolfleet.types.pool_source import FsSource
 from scripts.embedded.host import EmbeddedHost
+from tests.loop_device import loop_device, told_by
 
 MIB = 1024**2
 
@@ -22,14 +22,8 @@ if os.geteuid() == 0:
 
     @pytest.fixture
     def device(host_folder: Path) -> Iterator[str]:
-        image = host_folder / "image"
-        with image.open("wb") as file:
-            file.truncate(64 * MIB)
-        made = subprocess.run(
-            ["losetup", "--find", "--show", str(image)], check=True, capture_output=True, text=True, timeout=30
-        ).stdout.strip()
-        yield made
-        subprocess.run(["losetup", "--detach", made], check=True, timeout=30)
+        with loop_device(host_folder / "image") as made:
+            yield made
 
     @pytest.fixture
     def agent(host: EmbeddedHost) -> Iterator[poolfleet.AgentClient]:
@@ -39,7 +33,8 @@ if os.geteuid() == 0:
             with contextlib.suppress(poolfleet.NotFound):
                 client.pools.stop("p")
 
-    def test_a_file_system_is_made_mounted_filled_and_forgotten(
+    @pytest.mark.cell("fs", "define", "build", "start", "volume", "erase")
+    def test_a_file_system_is_made_mounted_filled_erased_and_forgotten(
         host: EmbeddedHost, agent: poolfleet.AgentClient, device: str
     ) -> None:
         target = host.pools_dir / "p"
@@ -65,6 +60,11 @@ if os.geteuid() == 0:
         made = agent.volumes.create("p", VolumeSpec("v", capacity_bytes=MIB))
         assert (target / "v").exists() is False  # it is in the host's own mounts alone
         assert made.changed
+        assert "v" in told_by("virsh", "--connect", host.libvirtd.uri, "vol-list", "p").split()
+        assert [volume.name for volume in agent.volumes.list("p", max_staleness_s=0)] == ["v"]
+        assert agent.volumes.get("p", "v").path == str(target / "v")
+        agent.volumes.delete("p", "v")
+        assert list(agent.volumes.list("p", max_staleness_s=0)) == []
 
         moved = PoolSpec.fs("p", device=device, format="ext4", target=str(target), options=["relatime"])
         agent.pools.update("p", spec=moved, mask=["spec.mount.options"])
@@ -72,6 +72,9 @@ if os.geteuid() == 0:
         assert pending is not None
         assert pending.fields == ("mount.options",)
         agent.pools.stop("p")
+        assert f" {target} " not in Path(f"/proc/{host.libvirtd.pid}/mounts").read_text()
+        agent.pools.erase("p")
+        assert not target.exists()
         agent.pools.undefine("p")
         with pytest.raises(poolfleet.NotFound):
             agent.pools.get("p")

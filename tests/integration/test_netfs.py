@@ -20,6 +20,7 @@ from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.nfs_server import NullNfsServer
 from scripts.embedded.process import wait_until
 from scripts.embedded.standin import NetfsStandIn
+from tests.loop_device import told_by
 
 LIMIT_S = 30.0
 
@@ -54,6 +55,31 @@ if os.geteuid() == 0:
     def mounted(host: EmbeddedHost) -> bool:
         mounts = Path(f"/proc/{host.libvirtd.pid}/mounts").read_text()
         return f" {host.pools_dir}/vm_data " in mounts
+
+    @pytest.mark.cell("netfs", "define", "build", "start", "volume", "erase")
+    def test_a_share_is_defined_built_mounted_filled_and_erased(
+        share: NetfsStandIn, server: NullNfsServer, host: EmbeddedHost, agent: poolfleet.AgentClient
+    ) -> None:
+        def by_virsh(*words: str) -> list[str]:
+            return told_by("virsh", "--connect", host.libvirtd.uri, *words).split()
+
+        asked = spec(host, share, server)
+        agent.pools.define(asked)
+        assert f"path='{share.path}'/>" in by_virsh("pool-dumpxml", "vm_data")
+        agent.pools.build("vm_data")
+        assert (host.pools_dir / "vm_data").is_dir()
+        agent.pools.start("vm_data")
+        assert mounted(host)
+        assert not agent.pools.define(asked).changed
+        assert agent.volumes.create("vm_data", VolumeSpec("v", capacity_bytes=1 << 20)).changed
+        assert "v" in by_virsh("vol-list", "vm_data")
+        assert [volume.name for volume in agent.volumes.list("vm_data", max_staleness_s=0)] == ["v"]
+        agent.volumes.delete("vm_data", "v")
+        assert "v" not in by_virsh("vol-list", "vm_data")
+        agent.pools.stop("vm_data")
+        assert not mounted(host)
+        agent.pools.erase("vm_data")
+        assert not (host.pools_dir / "vm_data").exists()
 
     def test_two_hosts_share_one_export(
         short_dir: Path, share: NetfsStandIn, server: NullNfsServer, host: EmbeddedHost, agent: poolfleet.AgentClient

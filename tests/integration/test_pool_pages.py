@@ -17,6 +17,7 @@ from scripts.embedded.libvirtd import EmbeddedLibvirtd
 from scripts.embedded.nfs_server import NullNfsServer
 from scripts.embedded.standin import NetfsStandIn
 from tests.doc_pages import ROOT, Block, PageRun, blocks, commands
+from tests.loop_device import loop_device
 
 FOLDER = ROOT / "docs/pools"
 SOCKET = "unix:/run/poolfleet/agent.sock"
@@ -97,12 +98,8 @@ if os.geteuid() == 0:
     def device(folder: Path) -> Iterator[str]:
         """A loop device, for a disk."""
         image = folder / "disk"
-        with image.open("wb") as file:
-            file.truncate(DISK_MIB * 1024**2)
-        attach = ["losetup", "--find", "--show", str(image)]
-        made = subprocess.run(attach, check=True, capture_output=True, text=True, timeout=30).stdout.strip()
-        yield made
-        subprocess.run(["losetup", "--detach", made], check=True, timeout=30)
+        with loop_device(image, size_bytes=DISK_MIB * 1024**2) as made:
+            yield made
         image.unlink()
 
     def test_the_page_of_fs_does(page_host: EmbeddedHost, device: str) -> None:

@@ -17,7 +17,7 @@ import libvirt
 import pytest
 
 import poolfleet
-from poolfleet import Operation, Pool, PoolSpec
+from poolfleet import Operation, Pool, PoolSpec, VolumeSpec
 from poolfleet.types.pool_source import SOURCES
 from poolfleet_agent.hypervisor.documents import LibvirtDocuments
 from poolfleet_agent.services.convert.pools import definition_from, spec_to
@@ -129,6 +129,9 @@ def test_both_forms_are_one_pool_and_that_is_what_virsh_shows(
     assert by_type.uuid == by_xml.uuid
 
 
+@pytest.mark.cell("rbd", "define")
+@pytest.mark.cell("zfs", "define")
+@pytest.mark.cell("vstorage", "define")
 @pytest.mark.parametrize("name", SIMULATED)
 def test_so_are_those_of_the_types_that_have_no_backend_here(
     host: EmbeddedHost, simulated: poolfleet.AgentClient, name: str
@@ -157,6 +160,46 @@ def test_what_libvirt_lacks_is_told_with_what_to_install(
             assert PACKAGES[document.type] in refused.value.message
     with pytest.raises(poolfleet.NotFound):
         agent.pools.get(name)
+
+
+@pytest.fixture(scope="module")
+def bereft(short_dir: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[poolfleet.AgentClient]:
+    """An agent whose libvirt has definitions of pools from a time when it had their backends."""
+    new = EmbeddedHost("bereft", short_dir)
+    new.libvirtd.learn_emulators_from(libvirtd)
+    stored = new.root / ("etc/storage" if os.geteuid() == 0 else "home/config/libvirt/storage")
+    stored.mkdir(parents=True)
+    for pool_type in PACKAGES:
+        (stored / f"{pool_type}.xml").write_text(DOCUMENTS[pool_type].xml(pool_type, str(new.pools_dir)))
+    with new, poolfleet.AgentClient(new.agent.target) as client:
+        yield client
+
+
+def drive(agent: poolfleet.AgentClient, pool: str, verb: str) -> None:
+    match verb:
+        case "build":
+            agent.pools.build(pool)
+        case "start":
+            agent.pools.start(pool)
+        case "volume":
+            agent.volumes.create(pool, VolumeSpec("v", capacity_bytes=1 << 20))
+        case "erase":
+            agent.pools.erase(pool)
+
+
+@pytest.mark.cell("rbd", "build", "start", "volume", "erase")
+@pytest.mark.cell("zfs", "build", "start", "volume", "erase")
+@pytest.mark.cell("vstorage", "build", "start", "volume", "erase")
+@pytest.mark.parametrize("verb", ["build", "start", "volume", "erase"])
+@pytest.mark.parametrize("pool_type", PACKAGES)
+def test_a_pool_whose_backend_is_gone_says_what_to_install(
+    bereft: poolfleet.AgentClient, pool_type: str, verb: str
+) -> None:
+    with pytest.raises(poolfleet.Unsupported) as refused:
+        drive(bereft, pool_type, verb)
+    assert refused.value.reason == "NOT_SUPPORTED_HERE"
+    assert refused.value.metadata["package"] == PACKAGES[pool_type]
+    assert (PACKAGES[pool_type] or "built with it") in refused.value.message
 
 
 def test_options_of_ceph_are_written_as_libvirts_schema_has_them(host: EmbeddedHost) -> None:

@@ -55,6 +55,7 @@ def pool_of(operation: Operation) -> Pool:
     return operation.result
 
 
+@pytest.mark.cell("dir", "define", "build", "start")
 def test_a_pool_is_defined_built_started_stopped_and_forgotten(
     module_host: EmbeddedHost, agent: poolfleet.AgentClient
 ) -> None:
@@ -188,6 +189,7 @@ def test_what_anybody_does_on_the_host_is_seen(module_host: EmbeddedHost, agent:
     assert agent.pools.get("theirs").state is PoolState.INACTIVE
 
 
+@pytest.mark.cell("dir", "erase")
 def test_erasing_destroys_an_empty_directory_and_keeps_the_definition(
     module_host: EmbeddedHost, agent: poolfleet.AgentClient
 ) -> None:

@@ -41,13 +41,24 @@ def test_a_volume_made_on_one_host_is_seen_on_the_other(healthy: Lab) -> None:
     assert one.mounts() == ["/srv/pools/vm_data"]
 
 
+@pytest.mark.cell("netfs", "define", "build", "start", "volume", "erase")
 def test_virsh_shows_what_the_agent_made(healthy: Lab) -> None:
     host = healthy.hosts[0]
     with host.agent() as agent:
-        agent.pools.ensure(share())
+        agent.pools.define(share())
+        assert "/srv/nfs/vm_data" in host.virsh("pool-dumpxml", "vm_data")
+        agent.pools.build("vm_data")
+        agent.pools.start("vm_data")
+        assert host.mounts() == ["/srv/pools/vm_data"]
         agent.volumes.create("vm_data", VolumeSpec("disk.qcow2", capacity_bytes=MIB, format="qcow2"))
         assert "disk.qcow2" in host.virsh("vol-list", "vm_data")
+        assert [volume.name for volume in agent.volumes.list("vm_data", max_staleness_s=0)] == ["disk.qcow2"]
         agent.volumes.delete("vm_data", "disk.qcow2")
+        assert "disk.qcow2" not in host.virsh("vol-list", "vm_data")
+        agent.pools.stop("vm_data")
+        assert host.mounts() == []
+        agent.pools.erase("vm_data")
+        assert host.ssh_any("test -e /srv/pools/vm_data").status != 0
 
 
 @pytest.mark.full

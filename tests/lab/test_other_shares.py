@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from poolfleet import AgentClient, FailedPrecondition, PoolfleetError, PoolSpec, VolumeSpec
+from poolfleet import AgentClient, FailedPrecondition, PoolfleetError, PoolSpec, Unsupported, VolumeSpec
 from poolfleet.types.pool import HealthStatus, PoolState
 from poolfleet.types.pool_spec import MountOwner
 from poolfleet.types.retry import RetryPolicy
@@ -133,6 +133,37 @@ def test_it_is_got_rid_of_by_force(served: Lab, host: Host, agent: AgentClient) 
     assert time.monotonic() - began_s < 30 * SLOWER
     assert host.mounts() == []
     assert "smb" not in host.virsh("pool-list")
+
+
+@pytest.mark.cell("gluster", "define", "build", "start", "volume", "erase")
+def test_a_gluster_volume_is_used_without_a_mount(healthy: Lab, host: Host, agent: AgentClient) -> None:
+    healthy.server.start_gluster()
+    host.ssh("modprobe fuse")
+    # libvirt makes no files by this way: they come by another.
+    mounted = gluster("mounted")
+    agent.pools.ensure(mounted)
+    for name in ("kept", "deleted"):
+        agent.volumes.create("mounted", VolumeSpec(name, capacity_bytes=MIB))
+    agent.pools.stop("mounted")
+
+    spec = PoolSpec.gluster("direct", hosts=["nfs.lab"], source_name="vm_data")
+    agent.pools.define(spec)
+    assert "<pool type='gluster'>" in host.virsh("pool-dumpxml", "direct")
+    agent.pools.build("direct")
+    agent.pools.start("direct")
+    assert host.mounts() == []
+    assert not agent.pools.define(spec).changed
+    listed = {volume.name: volume.capacity_bytes for volume in agent.volumes.list("direct", max_staleness_s=0)}
+    assert listed == {"kept": MIB, "deleted": MIB}
+    assert agent.volumes.get("direct", "kept").path == "gluster://nfs.lab/vm_data/kept"
+    with pytest.raises(Unsupported, match="given by the pool's source"):
+        agent.volumes.create("direct", VolumeSpec("new", capacity_bytes=MIB))
+    agent.volumes.delete("direct", "deleted")
+    assert healthy.server.ssh("ls /srv/gluster/vm_data").split() == ["kept"]
+    agent.volumes.delete("direct", "kept")
+    agent.pools.stop("direct")
+    with pytest.raises(Unsupported):
+        agent.pools.erase("direct")
 
 
 def test_a_gluster_volume_is_mounted_by_libvirt_used_and_unmounted(

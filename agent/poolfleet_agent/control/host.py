@@ -23,7 +23,7 @@ from poolfleet_agent.model.mount_failure import RetryPolicy
 from poolfleet_agent.model.names import check_absolute_path, check_known_name
 from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES, PoolDefinition
 from poolfleet_agent.model.pool_source import local_devices
-from poolfleet_agent.model.ports import Clock, Contents, Encoder, Files, Hypervisor, Images, Mounts
+from poolfleet_agent.model.ports import Clock, Contents, Encoder, Files, Hypervisor, Images, Mounts, Partitions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +59,7 @@ class Host:
     actors: Actors
     images: Images
     contents: Contents
+    partitions: Partitions
     refreshing: Refreshing
     refreshes: Turns[None]
     """The same, by name: several who ask share one."""

@@ -28,10 +28,13 @@ def _rules(*rules: tuple[str, Reason] | tuple[str, Reason, str]) -> Sequence[Tex
 _MOUNT = r"Child process \(\S*mount -\S* "
 _UMOUNT = r"Child process \(\S*umount "
 _STORAGE_TOOL = r"Child process \(\S*/(?:pv|vg|lv|mkfs|parted|iscsiadm|dmsetup)|iscsiadm failed"
+_LVCREATE = r"Child process \(\S*/lvcreate .*"
 _QEMU_IMG = r"Child process \(\S*(?:qemu-img|scrub) .*"
 
 TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
     libvirt.VIR_ERR_INTERNAL_ERROR: _rules(
+        # Of a pool that was defined while there was one.
+        (r"missing backend for pool type \d+ \((?P<pool_type>[^)]+)\)", Reason.NOT_SUPPORTED_HERE),
         (r"missing backend for pool type|cannot execute binary|with status '127'", Reason.NOT_SUPPORTED_HERE),
         (r"pool has no config file", Reason.POOL_TRANSIENT),
         (r"asynchronous jobs running", Reason.RESOURCE_BUSY),
@@ -43,6 +46,7 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
         (_MOUNT + r".* special device (?P<path>/\S+) does not exist", Reason.PATH_NOT_USABLE),
         (_MOUNT + r".* (?P<path>/\S+) is not a block device", Reason.PATH_NOT_USABLE),
         (_MOUNT, Reason.MOUNT_FAILED),
+        (_LVCREATE + r"(?:Logical volume name .* is invalid|[Nn]ames .* are reserved)", Reason.INVALID_FIELD, "name"),
         (_STORAGE_TOOL, Reason.WRONG_STATE),
         (r"Failed to connect(?: to LUN )?:", Reason.POOL_UNRESPONSIVE),
         # It measures how fast it hashes a passphrase, and gives up where the clock did not move meanwhile.
@@ -84,6 +88,10 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
         (r"secret with uuid (?P<secret>\S+) is of type", Reason.SECRET_NOT_USABLE),
         (r"device path '(?P<path>.*)' doesn't exist", Reason.PATH_NOT_USABLE),
         (r"shrink capacity below existing allocation", Reason.WRONG_STATE),
+    ),
+    libvirt.VIR_ERR_CONFIG_UNSUPPORTED: _rules(
+        # Told when the pool starts: it was not built yet, or its devices are not there.
+        (r"cannot find (?:logical volume group|any matching source devices)", Reason.PATH_NOT_USABLE),
     ),
     libvirt.VIR_ERR_XML_ERROR: _rules(
         # Told when the pool starts: the definition is as it was, the adapter is not there.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import libvirt
 
 from poolfleet_agent.hypervisor.error_texts import TEXT_RULES, package_lacking
+from poolfleet_agent.model.backends import how_to_get, package_of
 from poolfleet_agent.model.errors import ModelError, Reason, Violation
 from poolfleet_agent.model.mount_texts import mount_failure
 
@@ -141,7 +142,10 @@ def translate(error: libvirt.libvirtError, subject: Subject, *, connected: bool)
         metadata["failure"] = mount_failure(message)
     elif reason is Reason.NOT_SUPPORTED_HERE:
         metadata["what"] = message
-        if package := package_lacking(message):
+        if pool_type := found.get("pool_type"):
+            metadata["package"] = package_of(pool_type)
+            message += f"; {how_to_get(pool_type)}"
+        elif package := package_lacking(message):
             metadata["package"] = package
             message += f"; install {package} (Debian, Ubuntu)"
     elif reason is Reason.INTERNAL:

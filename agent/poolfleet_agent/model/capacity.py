@@ -19,6 +19,9 @@ LARGEST_LUKS_HEADER_BYTES = 16 << 20
 LARGEST_CYLINDER_BYTES = 16 * 255 * 512
 """What a vpc image may have on top of its capacity, to have the geometry of some disk."""
 
+EXTENT_BYTES = 4 << 20
+"""What LVM gives logical volumes in, where whoever made the volume group did not say otherwise; libvirt never does."""
+
 _REFERENCE_BYTES, _EXTENDED_REFERENCE_BYTES, _REFERENCE_COUNT_BYTES = 8, 16, 2
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from poolfleet_agent.model.capacity import KIB, LARGEST_CYLINDER_BYTES, rounded_up
+from poolfleet_agent.model.capacity import EXTENT_BYTES, KIB, LARGEST_CYLINDER_BYTES, rounded_up
 from poolfleet_agent.model.image_options import DEFAULT_CLUSTER_BYTES, QCOW2, ImageOptions
 from poolfleet_agent.model.pool import OWN_TARGET_POOL_TYPES, TARGETLESS_POOL_TYPES, Permissions, PoolDefinition
 from poolfleet_agent.model.pool_source import PoolSource
@@ -110,11 +110,13 @@ def volume_differences(asked: VolumeDefinition, have: VolumeFacts) -> tuple[str,
 
 def _has_capacity(asked: VolumeDefinition, have: VolumeFacts) -> bool:
     """Whether it is as large as asked: libvirt gives qemu-img whole KiB, rounded up, and a vpc image whole cylinders of
-    some disk."""
+    some disk; LVM gives whole extents."""
     if asked.capacity_bytes is None or have.capacity_bytes == asked.capacity_bytes:
         return True
     if have.capacity_bytes is None:
         return False
+    if have.type == "block" and not have.format:
+        return have.capacity_bytes == rounded_up(asked.capacity_bytes, EXTENT_BYTES)
     more_bytes = have.capacity_bytes - rounded_up(asked.capacity_bytes, KIB)
     return more_bytes == 0 or (have.format == "vpc" and 0 < more_bytes <= LARGEST_CYLINDER_BYTES)
 

@@ -1,4 +1,4 @@
-"""Which formats new volumes can have, by the type of their pool."""
+"""Which new volumes there can be, and of which formats, by the type of their pool."""
 
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES
@@ -11,7 +11,18 @@ BACKED_FORMATS = frozenset({"qcow2", "qcow", "qed", "vmdk"})
 
 PARTITION_TYPES = ("none", "linux", "fat16", "fat32", "linux-swap", "linux-lvm", "linux-raid", "extended")
 
+_GIVEN_POOL_TYPES = frozenset({"iscsi", "iscsi-direct", "scsi", "mpath", "gluster"})
+"""Their volumes are what their source has: libvirt makes none."""
+
 _FORMATLESS_POOL_TYPES = frozenset({"logical", "iscsi", "iscsi-direct", "scsi", "mpath", "zfs"})
+
+
+def check_makes_volumes(pool_type: str) -> None:
+    """Refuse a new volume where libvirt makes none: NOT_SUPPORTED_HERE."""
+    if pool_type in _GIVEN_POOL_TYPES:
+        what = f"a new volume in a pool of type {pool_type}"
+        message = f"{what} cannot be made: they are given by the pool's source; make it there, and refresh the pool"
+        raise ModelError(Reason.NOT_SUPPORTED_HERE, message, metadata={"what": what})
 
 
 def format_in_pool(pool_type: str, stated: str | None) -> str | None:

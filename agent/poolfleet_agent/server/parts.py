@@ -43,6 +43,7 @@ from poolfleet_agent.mounts.watch import Watch
 from poolfleet_agent.processes.child import Children
 from poolfleet_agent.processes.contents import FileContents
 from poolfleet_agent.processes.jobs import Jobs
+from poolfleet_agent.processes.parted import Parted
 from poolfleet_agent.processes.qemu_img import QemuImg
 from poolfleet_agent.server.clock import SystemClock
 from poolfleet_agent.server.shares import Shares, open_shares
@@ -240,6 +241,7 @@ async def _host(
         ),
         images=QemuImg(jobs),
         contents=FileContents(jobs),
+        partitions=Parted(children),
         refreshing=refreshing,
         refreshes=shared_refreshes(refreshing, registry),
         encoder=encoder,

@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import shlex
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from poolfleet.cli.virsh.table import TABLE
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.libvirtd import EmbeddedLibvirtd
 from tests.integration.cli.virsh_sides import UUID, PoolfleetSide, Side, VirshSide
+from tests.loop_device import loop_device
 
 Sides = tuple[Side, Side]
 
@@ -176,13 +176,8 @@ def _device(image: Path) -> Iterator[str | None]:
     if os.geteuid() != 0:
         yield None
         return
-    with image.open("wb") as file:
-        file.truncate(64 << 20)
-    made = subprocess.run(
-        ["losetup", "--find", "--show", str(image)], check=True, capture_output=True, text=True, timeout=30
-    ).stdout.strip()
-    yield made
-    subprocess.run(["losetup", "--detach", made], check=True, timeout=30)
+    with loop_device(image) as made:
+        yield made
 
 
 @pytest.mark.parametrize("case", COMPARED)

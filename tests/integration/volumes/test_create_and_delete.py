@@ -40,6 +40,7 @@ def volume_of(operation: Operation) -> Volume:
     return operation.result
 
 
+@pytest.mark.cell("dir", "volume")
 def test_a_raw_volume_is_created_found_listed_and_deleted(agent: poolfleet.AgentClient, folder: Path) -> None:
     made = agent.volumes.create("vms", VolumeSpec(name="disk.raw", capacity_bytes=GIB, allocation_bytes=0))
     assert made.changed

@@ -72,6 +72,7 @@ class CloneVolume(Mutation):
         )
         if (outcome := await new.found()) is not None:
             return outcome
+        await new.check_can_be_made()
         await self.host.quarantine.check(entry, Use.TAKE_SPACE)
         warnings = await self._check_source(source, entry)
         new.check_space()

@@ -64,6 +64,7 @@ class CreateVolume(Mutation):
         )
         if (outcome := await new.found()) is not None:
             return outcome
+        await new.check_can_be_made()
         await self.host.quarantine.check(entry, Use.TAKE_SPACE)
         await self._check_backing_store()
         new.check_space()

@@ -8,6 +8,7 @@ from poolfleet_agent.control.in_use import check_volume_not_in_use
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.report import Report
 from poolfleet_agent.control.volumes.existing import existing_volume
+from poolfleet_agent.control.volumes.partitions import removed_partition
 from poolfleet_agent.control.volumes.place import file_in_pool, remove_file
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -67,11 +68,13 @@ class DeleteVolume(Mutation):
         return Outcome(changed=changed)
 
     async def _have_deleted(self, entry: PoolEntry, path: str) -> None:
-        """By libvirt; where it may not, by who acts in the pool.
+        """By libvirt; where it cannot, by the agent; where it may not, by who acts in the pool.
 
         On network pools libvirt unlinks as the file's owner: qemu's user may not do that in a folder of root's. And
         where root is squashed, it is nobody.
         """
+        if await removed_partition(self.host, entry, path, timeout_s=self.host.rules.operation_timeout_s):
+            return
         proven = self.host.quarantine.proof(entry, Use.WRITE)
         try:
             await self.host.hypervisor.delete_volume(self.pool, self.volume, server=entry.pool.server, proven=proven)

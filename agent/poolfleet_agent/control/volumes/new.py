@@ -16,6 +16,7 @@ from poolfleet_agent.control.mutation import Outcome
 from poolfleet_agent.control.report import Report
 from poolfleet_agent.control.volumes.existing import changed_volume
 from poolfleet_agent.control.volumes.give import give_to_guests
+from poolfleet_agent.control.volumes.partitions import check_partition_name
 from poolfleet_agent.control.volumes.place import file_in_pool, file_on_share, path_in_pool
 from poolfleet_agent.control.volumes.reserve import MAY_GO_ON, Held, check_not_being_created, reserved
 from poolfleet_agent.control.volumes.space import Promise, Promises
@@ -27,6 +28,7 @@ from poolfleet_agent.model.image import largest_capacity_bytes
 from poolfleet_agent.model.ports import FileFacts, FileKind
 from poolfleet_agent.model.quarantine import NOT_THE_SHARE, Use
 from poolfleet_agent.model.volume import VolumeDefinition
+from poolfleet_agent.model.volume_formats import check_makes_volumes
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +64,11 @@ class NewVolume:
             return None
         await check_not_being_created(self.host, self.entry, self.definition.name)
         return self._compare(record)
+
+    async def check_can_be_made(self) -> None:
+        """Refuse what there is no new volume of in such a pool: NOT_SUPPORTED_HERE, INVALID_FIELD."""
+        check_makes_volumes(self.entry.pool.definition.type)
+        await check_partition_name(self.host, self.entry, self.definition.name)
 
     def check_space(self) -> None:
         """Refuse what does not fit beside all that is being made: NO_SPACE."""

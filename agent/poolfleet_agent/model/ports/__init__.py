@@ -25,6 +25,7 @@ from poolfleet_agent.model.ports.mount_helpers import MountHelper, MountHelpers
 from poolfleet_agent.model.ports.mount_store import MountRecord, MountStore
 from poolfleet_agent.model.ports.mount_watch import MountProber, MountWatch, ProbeAnswer
 from poolfleet_agent.model.ports.mounts import Account, Export, LayerResult, MountRequest, Mounts, ServerProbe
+from poolfleet_agent.model.ports.partitions import Partitions
 from poolfleet_agent.model.ports.secrets import Secrets
 from poolfleet_agent.model.ports.stores import (
     AgentIdentity,
@@ -74,6 +75,7 @@ __all__ = [
     "MountWatch",
     "Mounts",
     "OperationStore",
+    "Partitions",
     "PoolEvent",
     "PoolEventKind",
     "PoolIntent",

@@ -94,6 +94,10 @@ def test_whatever_fails_on_a_broken_connection_says_that_libvirt_is_away() -> No
         (1, "internal error: Child process (/sbin/pvs) unexpected exit status 127: libvirt: error : cannot execute binary /sbin/pvs", Reason.NOT_SUPPORTED_HERE),
         (1, "internal error: /usr/bin/iscsiadm failed new mode for target 'iqn.2000-01.x:y' with status '127'", Reason.NOT_SUPPORTED_HERE),
         (1, "internal error: Child process (/sbin/vgcreate novg) unexpected exit status 5: no such device", Reason.WRONG_STATE),
+        (1, 'internal error: Child process (/sbin/lvcreate --name \'a b\' -L 4096K vg0 --yes) unexpected exit status 3: Logical volume name "a b" is invalid. Run `lvcreate --help\' for more information.', Reason.INVALID_FIELD),
+        (1, 'internal error: Child process (/sbin/lvcreate --name snapshot1 -L 4096K vg0 --yes) unexpected exit status 3: Names starting "snapshot" are reserved. Please choose a different LV name.', Reason.INVALID_FIELD),
+        (67, "unsupported configuration: cannot find logical volume group name 'vg0'", Reason.PATH_NOT_USABLE),
+        (67, "unsupported configuration: cannot find any matching source devices for logical volume group 'vg0'", Reason.PATH_NOT_USABLE),
         (38, "failed to connect to the RADOS monitor on: mon1,: Success", Reason.POOL_UNRESPONSIVE),
         (38, "failed to connect to gluster://localhost/volume/path/: No such file or directory", Reason.POOL_UNRESPONSIVE),
         (1, "internal error: Failed to connect: iscsi_service failed with : iscsi_service_reconnect_if_loggedin. Can not reconnect right now.", Reason.POOL_UNRESPONSIVE),
@@ -138,7 +142,7 @@ def test_by_code_and_text(code: int, message: str, reason: Reason) -> None:
         (38, "cannot execute binary /sbin/parted: No such file or directory", "parted"),
         (38, "Cannot find 'parted' in path: No such file or directory", "parted"),
         (1, "internal error: Unable to find qemu-img", "qemu-utils"),
-        (1, "internal error: missing backend for pool type 12 (zfs)", None),
+        (1, "internal error: missing backend for pool type 12 (zfs)", "libvirt-daemon-driver-storage-zfs"),
         (67, "unsupported configuration: unknown pool format type lvs", None),
     ],
 )  # fmt: skip
@@ -147,6 +151,12 @@ def test_a_program_that_is_lacking_is_named_with_its_package(code: int, message:
     assert error.reason is Reason.NOT_SUPPORTED_HERE
     assert error.metadata.get("package") == package
     assert package is None or f"install {package}" in error.message
+
+
+def test_where_no_package_has_a_backend_that_is_said() -> None:
+    error = model_error(1, "internal error: missing backend for pool type 13 (vstorage)")
+    assert (error.reason, error.metadata["package"]) == (Reason.NOT_SUPPORTED_HERE, "")
+    assert "no package of Debian or Ubuntu has it" in error.message
 
 
 QEMU_IMG = (

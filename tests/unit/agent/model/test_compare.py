@@ -167,6 +167,7 @@ def test_every_definition_is_as_itself(definition: PoolDefinition) -> None:
     assert pool_differences(definition, definition) == ()
 
 
+MIB = 1 << 20
 HAVE: VolumeFacts = replace(
     volume_facts("p", "v", capacity_bytes=4096), format="qcow2", backing_store=BackingStore(path="/b", format="raw"),
     permissions=Permissions(mode=0o600, owner=0, group=0),
@@ -191,6 +192,18 @@ HAVE: VolumeFacts = replace(
 )
 def test_a_volume_is_compared_in_what_is_stated_after_libvirts_rounding(asked: Any, fields: Any) -> None:
     assert volume_differences(VolumeDefinition(name="v", **asked), HAVE) == fields
+
+
+@pytest.mark.parametrize(
+    ("asked_bytes", "fields"),
+    [(5 * MIB, ()), (8 * MIB, ()), (4 * MIB, ("capacity_bytes",)), (9 * MIB, ("capacity_bytes",))],
+)
+def test_a_logical_volume_has_whole_extents(asked_bytes: int, fields: Any) -> None:
+    have = replace(volume_facts("p", "v", capacity_bytes=8 * MIB), type="block", format="")
+    asked = VolumeDefinition(name="v", capacity_bytes=asked_bytes)
+    assert volume_differences(asked, have) == fields
+    if asked_bytes == 5 * MIB:  # a partition has just what was asked for
+        assert volume_differences(asked, replace(have, format="none")) == ("capacity_bytes",)
 
 
 def test_a_volume_without_backing_store_is_not_one_with_it() -> None:

@@ -1,11 +1,11 @@
-"""Which formats new volumes can have, by the type of their pool."""
+"""Which new volumes there can be, and of which formats, by the type of their pool."""
 
 from __future__ import annotations
 
 import pytest
 
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.volume_formats import FILE_FORMATS, PARTITION_TYPES, format_in_pool
+from poolfleet_agent.model.volume_formats import FILE_FORMATS, PARTITION_TYPES, check_makes_volumes, format_in_pool
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,15 @@ def test_a_format_that_cannot_be_made_there_is_refused(pool_type: str, stated: s
         format_in_pool(pool_type, stated)
     assert refused.value.reason is Reason.NOT_SUPPORTED_HERE
     assert repr(stated) in refused.value.message
+
+
+@pytest.mark.parametrize("pool_type", ["iscsi", "iscsi-direct", "scsi", "mpath", "gluster"])
+def test_where_volumes_are_given_none_is_made(pool_type: str) -> None:
+    with pytest.raises(ModelError, match="given by the pool's source") as refused:
+        check_makes_volumes(pool_type)
+    assert refused.value.reason is Reason.NOT_SUPPORTED_HERE
+
+
+@pytest.mark.parametrize("pool_type", ["dir", "fs", "netfs", "logical", "disk", "rbd", "zfs", "a type of tomorrow"])
+def test_elsewhere_they_are(pool_type: str) -> None:
+    check_makes_volumes(pool_type)

@@ -112,3 +112,14 @@ async def test_only_files_are_preallocated(fake: Any) -> None:
     with pytest.raises(ModelError) as refused:
         await operations().submit(replace(asked, definition=replace(asked.definition, preallocation="full")), CALLER)
     assert refused.value.reason is Reason.NOT_SUPPORTED_HERE
+
+
+async def test_where_the_source_gives_the_volumes_that_is_said_and_not_that_there_is_no_space(fake: Any) -> None:
+    known = fake.hypervisor.pools["p"]
+    definition = replace(known.definition, type="iscsi")
+    full = replace(known, definition=definition, stored_definition=definition, available_bytes=0)
+    fake.hypervisor.pools["p"] = full
+    with pytest.raises(ModelError) as refused:
+        await operations().submit(creation(fake, "a", Promises()), CALLER)
+    assert refused.value.reason is Reason.NOT_SUPPORTED_HERE
+    assert [call for call in fake.hypervisor.called if call.startswith("create_volume")] == []
