@@ -145,7 +145,7 @@ def _option_differences(asked: ImageOptions, have: VolumeFacts) -> Iterator[str]
     """Compare how images are laid out; that one is without copy-on-write nothing tells. What libvirt does not say of a
     qcow2 image is as qemu-img has made it of old."""
     is_qcow2 = have.format == QCOW2
-    if asked.compat and asked.compat != (have.compat or ("0.10" if is_qcow2 else "")):
+    if asked.compat not in {"", have.compat}:
         yield "compat"
     have_bytes = have.cluster_size_bytes or (DEFAULT_CLUSTER_BYTES if is_qcow2 else None)
     if asked.cluster_size_bytes not in {None, have_bytes}:
