@@ -24,7 +24,7 @@ _LUKS = f"<encryption format='luks'><secret type='passphrase' usage='{PASSPHRASE
 class Document:
     """`stated`: the fields of the VolumeSpec that means the same. `shown`: what the volume has beyond them.
 
-    `untyped`: it says more than the typed form can, or says it otherwise: that means the same but for this.
+    `untyped`: it says more than the typed form can, or what the typed form has no word for.
     """
 
     inside: str
@@ -82,6 +82,12 @@ DOCUMENTS: Mapping[str, Document] = {
         "<allocation unit='bytes'>0</allocation><physical unit='bytes'>77</physical>"
         f"<target><path>/elsewhere/path</path><format type='raw'/>{_TIMES}</target>",
         stated={"capacity_bytes": MIB, "allocation_bytes": 0, "format": "raw"},
+    ),
+    # libvirt makes an empty file of it, which is raw when it looks.
+    "iso": Document(
+        inside="<capacity>1048576</capacity><target><format type='iso'/></target>",
+        stated={"capacity_bytes": MIB, "format": "raw"},
+        untyped=True,
     ),
     "qcow2": _qcow2(),
     "qcow2-0.10": _qcow2("<compat>0.10</compat>", compat="0.10"),
@@ -158,12 +164,13 @@ DOCUMENTS: Mapping[str, Document] = {
 
 _FORMAT = "<capacity unit='MiB'>4</capacity><target><format type='{}'/></target>"
 UNSUPPORTED: Mapping[str, str] = {
-    **{form: _FORMAT.format(form) for form in ("cow", "bochs", "cloop", "dmg", "fat", "vhd", "ploop", "dir", "iso")},
+    **{form: _FORMAT.format(form) for form in ("cow", "bochs", "cloop", "dmg", "fat", "vhd", "ploop", "dir")},
     "no-such-format": _FORMAT.format("zork"),
     "no-such-feature": "<capacity>1</capacity><target><format type='qcow2'/><features><zork/></features></target>",
     "old-encryption": "<capacity>1</capacity><target><format type='qcow2'/><encryption format='qcow'>"
     f"<secret type='passphrase' usage='{PASSPHRASE_OF}'/></encryption></target>",
-    "default-encryption": "<capacity>1</capacity><target><format type='qcow2'/><encryption format='default'/></target>",
+    "default-encryption": "<capacity>1</capacity><target><format type='qcow2'/><encryption format='default'>"
+    f"<secret type='passphrase' usage='{PASSPHRASE_OF}'/></encryption></target>",
     "nocow": "<capacity>1024</capacity><target><format type='raw'/><nocow/></target>",
 }
 """What libvirt knows, or knew, and nobody makes in a directory of files that is not on btrfs."""

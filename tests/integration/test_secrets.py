@@ -158,9 +158,9 @@ def test_a_pool_whose_secret_is_not_there_is_defined_and_not_started(keeper: poo
         uuid = "11111111-2222-3333-4444-555555555555" if "uuid" in named else ""
         keeper.secrets.set(SecretSpec("iscsi", "chap", uuid=uuid), "hunter2")
         # No server is there; that is what is told now.
-        with pytest.raises(poolfleet.PoolfleetError) as refused:
+        with pytest.raises(poolfleet.PoolfleetError) as failed:
             keeper.pools.start("far")
-        assert "SECRET" not in refused.value.reason
+        assert "SECRET" not in failed.value.reason
     finally:
         keeper.pools.undefine("far")
 

@@ -120,8 +120,10 @@ def _has_capacity(asked: VolumeDefinition, have: VolumeFacts) -> bool:
 
 
 def _volume_differences(asked: VolumeDefinition, have: VolumeFacts) -> Iterator[str]:
-    # Of a partition libvirt knows what it is for only as long as it has made it itself.
-    if asked.format is not None and have.format not in {asked.format, "none"}:
+    # Of a partition libvirt knows what it is for only as long as it has made it itself; what it makes as an ISO image
+    # is empty, and raw as soon as it looks at it.
+    looks_like = {asked.format, "none"} | ({"raw"} if asked.format == "iso" else set())
+    if asked.format is not None and have.format not in looks_like:
         yield "format"
     if not _has_capacity(asked, have):
         yield "capacity_bytes"

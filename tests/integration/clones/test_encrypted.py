@@ -16,11 +16,13 @@ from poolfleet import CloneSpec, SecretRef, SecretSpec, VolumeEncryption, Volume
 from poolfleet.aio import AgentClient
 from poolfleet.types.errors import PoolfleetError
 from scripts.embedded.host import EmbeddedHost
-from tests.integration.clones.sources import DATA, LIMIT_S, MIB, OFFSET, made, names, path_of, run
+from tests.integration.clones.sources import DATA, MIB, OFFSET, made, names, path_of, run
 from tests.slow_qemu_img import SlowQemuImg
 
 OLD, NEW = "correct horse", "battery staple"
 CAPACITY = 16 * MIB
+LIMIT_S = 300.0
+"""To encrypt a volume, qemu-img measures how fast it hashes, and may have to do so often."""
 FORMATS = {"raw": "luks", "qcow2": "qcow2"}
 
 
@@ -59,7 +61,7 @@ async def source(client: AgentClient, host: EmbeddedHost, volume_format: str, us
     """A volume `src`, some bytes of which hold something; the agent looks at it anew."""
     encryption = VolumeEncryption(secret=by_usage(usage_id))
     spec = VolumeSpec("src", capacity_bytes=CAPACITY, format=volume_format, encryption=encryption)
-    await client.volumes.create("a", spec)
+    await client.volumes.create("a", spec, timeout_s=LIMIT_S)
     (host.root / "data").write_bytes(DATA)
     words = opened(host, path_of(host, "src"), volume_format, OLD)
     await asyncio.to_thread(run, "qemu-io", *words, "-c", f"write -s {host.root}/data {OFFSET} {len(DATA)}")
@@ -81,7 +83,9 @@ async def test_a_copy_is_encrypted_as_asked_and_as_its_source_where_nothing_is(
     spec = CloneSpec("new", format=target_format, decrypted=passphrase is None)
     if passphrase == NEW:
         spec = replace(spec, encryption=VolumeEncryption(secret=by_usage("new")))
-    clone = made(await client.volumes.clone("a", "src", spec, target_pool="b", source_secret=by_usage("old")))
+    opens = by_usage("old")
+    done = await client.volumes.clone("a", "src", spec, target_pool="b", source_secret=opens, timeout_s=LIMIT_S)
+    clone = made(done)
     path = path_of(host, "new", "b")
     assert (clone.format, clone.capacity_bytes) == (target_format, CAPACITY)
     assert clone.encryption == ("" if passphrase is None else "luks")
@@ -95,7 +99,7 @@ async def test_a_copy_is_encrypted_as_asked_and_as_its_source_where_nothing_is(
         other = NEW if passphrase == OLD else OLD
         with pytest.raises(Exception, match="qemu-img"):
             content(host, path, target_format, other)
-    assert not (await client.volumes.clone("a", "src", spec, target_pool="b", source_secret=by_usage("old"))).changed
+    assert not (await client.volumes.clone("a", "src", spec, target_pool="b", source_secret=opens)).changed
 
 
 async def test_the_secret_for_its_path_opens_what_a_source_lies_on(client: AgentClient, host: EmbeddedHost) -> None:
@@ -104,7 +108,7 @@ async def test_the_secret_for_its_path_opens_what_a_source_lies_on(client: Agent
     top, words = path_of(host, "top"), ["-b", str(path_of(host, "src")), "-F", "qcow2"]
     await asyncio.to_thread(run, "qemu-img", "create", "-q", "-u", "-f", "qcow2", *words, str(top), str(CAPACITY))
     await client.pools.refresh("a")
-    clone = made(await client.volumes.clone("a", "top", CloneSpec("new", format="raw")))
+    clone = made(await client.volumes.clone("a", "top", CloneSpec("new", format="raw"), timeout_s=LIMIT_S))
     assert clone.encryption == ""
     assert path_of(host, "new").read_bytes()[OFFSET : OFFSET + len(DATA)] == DATA
 
@@ -135,7 +139,7 @@ async def test_what_cannot_be_opened_or_encrypted_is_refused_and_makes_nothing(
     await client.pools.refresh("a")
     for spec, secret, reason in REFUSED:
         with pytest.raises(PoolfleetError) as refused:
-            await client.volumes.clone("a", "src", spec, source_secret=secret)
+            await client.volumes.clone("a", "src", spec, source_secret=secret, timeout_s=LIMIT_S)
         assert refused.value.reason == reason, spec
     assert names(host) == ["src"]
 

@@ -25,6 +25,8 @@ from tests.volume_documents import DOCUMENTS, MIB, PASSPHRASE_OF, SECRET, UNSUPP
 
 # Only root can give files away.
 OWNER, GROUP = (1234, 107) if os.geteuid() == 0 else (os.getuid(), os.getgid())
+LIMIT_S = 300.0
+"""How long a creation may take: to encrypt one, qemu-img measures how fast it hashes, and may have to do so often."""
 ENCRYPTED = {name for name, document in DOCUMENTS.items() if "encryption" in document.stated}
 
 
@@ -70,7 +72,7 @@ def shown_by_virsh(host: EmbeddedHost, name: str) -> str:
 
 def made(agent: poolfleet.AgentClient, name: str, spec: VolumeSpec) -> Volume:
     """The volume of a spec, as libvirt sees its file once it has looked at it anew."""
-    assert agent.volumes.create("vms", spec).changed
+    assert agent.volumes.create("vms", spec, timeout_s=LIMIT_S).changed
     agent.pools.refresh("vms")
     return agent.volumes.get("vms", name, full=True, max_staleness_s=0)
 
@@ -102,7 +104,7 @@ def test_both_forms_are_one_volume_and_that_is_what_virsh_shows(
     # The one form finds what the other has made.
     assert not agent.volumes.create("vms", replace(by_type_spec, name="by-xml")).changed
     assert not agent.volumes.create("vms", by_xml_spec).changed
-    if name not in ENCRYPTED:  # those take their time
+    if name not in ENCRYPTED and not document.untyped:  # those take their time
         by_type = made(agent, "by-type", by_type_spec)
         assert by_type.xml.strip() == shown_by_virsh(module_host, "by-type")
         assert differing(by_xml, by_type) == {}
@@ -113,8 +115,8 @@ def test_what_is_written_of_the_typed_form_says_what_the_document_does(name: str
     document, documents, base = DOCUMENTS[name], LibvirtDocuments(), "/vms/base"
     typed = definition_from(volume_spec(VolumeSpec("v", **stated(document, base))))
     assert documents.parse_volume(documents.render_volume(typed)) == typed
-    read = documents.parse_volume(document.xml("v", base, OWNER, GROUP))
-    assert read == typed
+    if not document.untyped:
+        assert documents.parse_volume(document.xml("v", base, OWNER, GROUP)) == typed
 
 
 @pytest.mark.parametrize("name", UNSUPPORTED)

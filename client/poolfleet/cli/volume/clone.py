@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poolfleet.cli.addressing import named_volume, pool_name
+from poolfleet.cli.addressing import named_volume, pool_name, volume_at
 from poolfleet.cli.changing.change import Asked, Change, carry_out
 from poolfleet.cli.exit_codes import ExitCode
+from poolfleet.cli.output.answers import Answer
+from poolfleet.cli.output.fields import xml_documents
 from poolfleet.cli.parsing import VolumeWord, permissions, size_bytes, volume_word
 from poolfleet.cli.pool.definitions import document
 from poolfleet.cli.pool.options import File
@@ -66,10 +68,17 @@ async def clone_volume(
     allow_in_use: Annotated[
         bool, typer.Option("--allow-in-use", help="Copy even what running guests write to: it may be torn.")
     ] = False,
+    print_xml: Annotated[
+        bool, typer.Option("--print-xml", help="Print the source's XML under the new name, and clone nothing.")
+    ] = False,
 ) -> ExitCode:
     """Clone a volume: a copy of it, or one that lies on it. What is empty stays empty."""
     from poolfleet.types.volume import CloneSpec, VolumeEncryption
 
+    if print_xml:
+        if format_ or capacity or linked or mode or secret or decrypted or file:
+            raise UsageError("--print-xml prints what the source is: leave the other options out")
+        return await _show_under_a_new_name(cli, volume_word(volume), _new(new).volume)
     if file is not None:
         if format_ or capacity or linked or mode or secret or decrypted:
             raise UsageError("--file holds the whole description: leave the other options out")
@@ -100,6 +109,17 @@ async def clone_volume(
 
     change = Change(ask=ask, doing=f"clone volume {word.text}", done="cloned", already="already there")
     return await carry_out(cli, change, host=word.host)
+
+
+async def _show_under_a_new_name(cli: Session, word: VolumeWord, name: str) -> ExitCode:
+    from poolfleet.types.document import renamed
+
+    async def look() -> Answer:
+        result = await cli.read(lambda client: volume_at(client, word, full=True), host=word.host)
+        documents = {host: renamed(found.xml, "volume", name) for host, found in result.answers()}
+        return xml_documents(cli.account(result), documents)
+
+    return await cli.show(look)
 
 
 def _new(text: str) -> VolumeWord:
