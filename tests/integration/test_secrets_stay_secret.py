@@ -113,7 +113,7 @@ def creating(usage_id: str, volume_format: str) -> CreateVolumeRequest:
 
 
 def cloning(name: str, usage_id: str) -> CloneVolumeRequest:
-    spec = CloneSpec(name=name, format="raw")
+    spec = CloneSpec(name=name, format="raw", decrypted=True)
     return CloneVolumeRequest(pool="p", volume="v", spec=spec, source_secret=SecretRef(usage_id=usage_id))
 
 
