@@ -74,7 +74,7 @@ def info(path: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("source_format", "target_format", "passphrase"),
-    [("raw", "raw", NEW), ("raw", "qcow2", OLD), ("qcow2", "raw", None), ("qcow2", "qcow2", OLD)],
+    [("raw", "raw", NEW), ("raw", "qcow2", OLD), ("qcow2", "raw", OLD), ("qcow2", "qcow2", None)],
 )
 async def test_a_copy_is_encrypted_as_asked_and_as_its_source_where_nothing_is(
     client: AgentClient, host: EmbeddedHost, source_format: str, target_format: str, passphrase: str | None
