@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from functools import lru_cache
 
-from poolfleet.agent.convert.pool_sources import source_of
+from poolfleet.agent.convert.pool_sources import source_has_more, source_of
 from poolfleet.agent.convert.scalars import Numbers, moment
 from poolfleet.types.pool import (
     Desired,
@@ -49,6 +49,7 @@ def pool(message: pool_pb2.Pool, *, as_of: datetime | None = None, age_s: float 
         provisioned_bytes=message.provisioned_bytes if has("provisioned_bytes") else None,
         volume_count=message.volume_count if has("volume_count") else None,
         source=source_of(message),
+        source_has_more=source_has_more(message),
         target=_target(message.target) if has("target") else None,
         mount=_mount(message.mount) if has("mount") else None,
         cow=_cow(message),

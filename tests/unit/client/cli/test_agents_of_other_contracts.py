@@ -10,8 +10,8 @@ from typing import Any
 import grpc
 import pytest
 
-from poolfleet.v1 import operation_pb2, pool_pb2
-from tests.contract.spoken import LATER_NUMBER, Contract, later, recorded, say_more
+from poolfleet.v1 import operation_pb2, pool_pb2, pool_service_pb2
+from tests.contract.spoken import LATER_NUMBER, LATER_TEXT, Contract, later, recorded, say_more
 from tests.unit.client.cli.conftest import Terminal
 from tests.unit.client.cli.living_agent import LivingAgent
 from tests.unit.client.stub_agent import Refusal
@@ -105,6 +105,23 @@ async def test_every_verb_does_with_it_what_it_does_with_one_of_today(poolfleet:
     ran = await poolfleet(*line.split())
     assert ran.code == 0, ran.err
     assert "Traceback" not in ran.err
+
+
+async def test_what_is_known_of_a_source_is_not_written_over_what_is_not(
+    agent: LivingAgent, poolfleet: Terminal
+) -> None:
+    source = pool_pb2.NetfsSource(host="server", path="/export", format="nfs")
+    source.MergeFromString(later().new("NetfsSource", later_text=LATER_TEXT).SerializeToString())
+    pool = agent.has_pool("far", type="netfs")
+    pool.netfs.CopyFrom(source)
+    agent.on("GetPool", pool_service_pb2.GetPoolResponse(pool=pool))
+    refused = await poolfleet("pool", "update", "far", "--source-path", "/other")
+    assert refused.code == 1
+    assert "would be lost" in " ".join(refused.err.split())
+    assert "UpdatePool" not in agent.called
+    pool.netfs.DiscardUnknownFields()
+    agent.on("GetPool", pool_service_pb2.GetPoolResponse(pool=pool))
+    assert (await poolfleet("pool", "update", "far", "--source-path", "/other")).code == 0
 
 
 async def test_what_is_not_known_is_shown_as_it_is() -> None:
