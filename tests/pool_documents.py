@@ -74,6 +74,11 @@ DOCUMENTS = {
         FsSource(device="/dev/sdb1", format="ext4"),
         _FS,
     ),
+    "dir-naming": Document(
+        "dir",
+        "<target><path>{folder}/&lt;dir&gt; &amp; &quot;more&quot;</path></target>",
+        DirSource(),
+    ),
     "netfs": Document(
         "netfs",
         "<source><host name='nfs.example.com'/><dir path='/var/lib/virt/images'/><format type='nfs'/>"
@@ -81,6 +86,19 @@ DOCUMENTS = {
         "<fs:mount_opts><fs:option name='sync'/></fs:mount_opts>",
         NetfsSource(host="nfs.example.com", path="/var/lib/virt/images", format="nfs"),
         _FS,
+    ),
+    "netfs-auto": Document(
+        "netfs",
+        "<source><host name='auto.example.com'/><dir path='/var/lib/virt/images'/><format type='auto'/></source>"
+        "<target><path>{folder}/auto</path></target>",
+        NetfsSource(host="auto.example.com", path="/var/lib/virt/images", format="auto"),
+    ),
+    # What is left out is libvirt's to find.
+    "netfs-bare": Document(
+        "netfs",
+        "<source><host name='bare.example.com'/><dir path='/var/lib/virt/images/'/></source>"
+        "<target><path>{folder}/bare/</path></target>",
+        NetfsSource(host="bare.example.com", path="/var/lib/virt/images", format="auto"),
     ),
     "netfs-cifs": Document(
         "netfs",
@@ -107,6 +125,11 @@ DOCUMENTS = {
         LogicalSource(name="HostVG", devices=("/dev/sda1", "/dev/sdc"), format="lvm2"),
     ),
     "logical-bare": Document("logical", "", LogicalSource(name="logical-bare", format="lvm2")),
+    "logical-nopath": Document(
+        "logical",
+        "<source><device path='/dev/sdq7'/><name>NoPathVG</name></source>",
+        LogicalSource(name="NoPathVG", devices=("/dev/sdq7",), format="lvm2"),
+    ),
     "disk": Document(
         "disk",
         "<source><device path='/dev/sdd'/><format type='gpt'/></source><target><path>/dev</path></target>",
@@ -147,10 +170,25 @@ DOCUMENTS = {
             auth=SourceAuth(type="chap", username="myname", secret_uuid=SECRET),
         ),
     ),
+    "iscsi-direct-open": Document(
+        "iscsi-direct",
+        "<source><host name='open.example.com' port='3261'/><device path='iqn.2013-06.com.example:open'/>"
+        "<initiator><iqn name='iqn.2013-06.com.example:iscsi-initiator'/></initiator></source>",
+        IscsiDirectSource(
+            host=SourceHost("open.example.com", port=3261),
+            device="iqn.2013-06.com.example:open",
+            initiator="iqn.2013-06.com.example:iscsi-initiator",
+        ),
+    ),
     "scsi": Document(
         "scsi",
         f"<source><adapter name='host0'/></source>{_BY_PATH}",
         ScsiSource(adapter=ScsiHostAdapter(name="host0")),
+    ),
+    "scsi-host": Document(
+        "scsi",
+        f"<source><adapter type='scsi_host' name='scsi_host4'/></source>{_BY_PATH}",
+        ScsiSource(adapter=ScsiHostAdapter(name="scsi_host4")),
     ),
     "scsi-address": Document(
         "scsi",
@@ -164,6 +202,24 @@ DOCUMENTS = {
         f" wwpn='10000000c9831b4b'/></source>{_BY_PATH}",
         ScsiSource(
             adapter=FcHostAdapter(wwnn="20000000c9831b4b", wwpn="10000000c9831b4b", parent="scsi_host5", managed=True)
+        ),
+    ),
+    "scsi-fc-bare": Document(
+        "scsi",
+        f"<source><adapter type='fc_host' wwnn='20000000c9831b4d' wwpn='10000000c9831b4d'/></source>{_BY_PATH}",
+        ScsiSource(adapter=FcHostAdapter(wwnn="20000000c9831b4d", wwpn="10000000c9831b4d")),
+    ),
+    "scsi-fc-parent-wwn": Document(
+        "scsi",
+        "<source><adapter type='fc_host' parent_wwnn='20000000c9831b50' parent_wwpn='10000000c9831b50'"
+        f" wwnn='20000000c9831b4e' wwpn='10000000c9831b4e'/></source>{_BY_PATH}",
+        ScsiSource(
+            adapter=FcHostAdapter(
+                wwnn="20000000c9831b4e",
+                wwpn="10000000c9831b4e",
+                parent_wwnn="20000000c9831b50",
+                parent_wwpn="10000000c9831b50",
+            )
         ),
     ),
     "scsi-fabric": Document(
@@ -221,6 +277,7 @@ DOCUMENTS = {
         "<source><name>zfspool</name><device path='/dev/ada1'/><device path='/dev/ada2'/></source>",
         ZfsSource(name="zfspool", devices=("/dev/ada1", "/dev/ada2")),
     ),
+    "zfs-bare": Document("zfs", "<source><name>testpool</name></source>", ZfsSource(name="testpool")),
     "vstorage": Document(
         "vstorage",
         "<source><name>myclust</name></source><target><path>{folder}/vstorage</path></target>",

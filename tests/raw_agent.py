@@ -98,7 +98,7 @@ class RawAgent:
             request_serializer=_bytes,
             response_deserializer=GetMessageClass(method.output_type).FromString,
         )
-        return await _answered(call(request, timeout=timeout_s))
+        return await answered(call(request, timeout=timeout_s))
 
     def stream(self, request: Message, *, timeout_s: float | None = LIMIT_S) -> Any:
         """The call of an RPC that answers with a stream."""
@@ -163,7 +163,8 @@ def _bytes(message: Message) -> bytes:
     return message.SerializeToString()
 
 
-async def _answered(call: Awaitable[Any]) -> Any:
+async def answered(call: Awaitable[Any]) -> Any:
+    """What a call answers; raises Refused."""
     try:
         return await call
     except grpc.aio.AioRpcError as error:

@@ -202,6 +202,17 @@ def test_a_pool_whose_backend_is_gone_says_what_to_install(
     assert (PACKAGES[pool_type] or "built with it") in refused.value.message
 
 
+@pytest.mark.parametrize("pool_type", ["sheepdog"])
+def test_what_only_a_document_can_say_and_libvirt_has_no_backend_for_is_told_too(
+    agent: poolfleet.AgentClient, pool_type: str
+) -> None:
+    source = "<source><host name='localhost' port='7000'/><name>mypool</name></source>"
+    with pytest.raises(poolfleet.Unsupported) as refused:
+        agent.pools.define(PoolSpec.from_xml(f"<pool type='{pool_type}'><name>p</name>{source}</pool>"))
+    assert refused.value.reason == "NOT_SUPPORTED_HERE"
+    assert "no package" in refused.value.message
+
+
 def test_options_of_ceph_are_written_as_libvirts_schema_has_them(host: EmbeddedHost) -> None:
     """libvirt keeps them only where it has the backend."""
     documents = LibvirtDocuments()

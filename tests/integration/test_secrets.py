@@ -141,6 +141,30 @@ def test_a_secret_that_a_pool_refers_to_is_not_deleted(keeper: poolfleet.AgentCl
         keeper.pools.undefine("far")
 
 
+@pytest.mark.parametrize("named", ["uuid='11111111-2222-3333-4444-555555555555'", "usage='chap'"])
+def test_a_pool_whose_secret_is_not_there_is_defined_and_not_started(keeper: poolfleet.AgentClient, named: str) -> None:
+    spec = PoolSpec.from_xml(POOL.format(secret=named))
+    # Of another usage it is another secret.
+    keeper.secrets.set(SecretSpec("ceph", "chap"), "x")
+    with pytest.raises(poolfleet.FailedPrecondition) as refused:
+        keeper.pools.define(spec, transient=True)
+    assert refused.value.reason == "SECRET_NOT_USABLE"
+    keeper.pools.define(spec)
+    try:
+        with pytest.raises(poolfleet.FailedPrecondition) as refused:
+            keeper.pools.start("far")
+        assert refused.value.reason == "SECRET_NOT_USABLE"
+        assert ("11111111" if "uuid" in named else "iscsi:chap") in refused.value.metadata["secret"]
+        uuid = "11111111-2222-3333-4444-555555555555" if "uuid" in named else ""
+        keeper.secrets.set(SecretSpec("iscsi", "chap", uuid=uuid), "hunter2")
+        # No server is there; that is what is told now.
+        with pytest.raises(poolfleet.PoolfleetError) as failed:
+            keeper.pools.start("far")
+        assert "SECRET" not in failed.value.reason
+    finally:
+        keeper.pools.undefine("far")
+
+
 def test_a_secret_that_a_guest_refers_to_is_not_deleted(
     keeper: poolfleet.AgentClient, keeping_host: EmbeddedHost
 ) -> None:

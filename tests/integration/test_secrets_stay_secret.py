@@ -19,8 +19,8 @@ from poolfleet.v1.pool_service_pb2 import ListPoolsRequest
 from poolfleet.v1.secret_pb2 import SecretRef, SecretSpec
 from poolfleet.v1.secret_service_pb2 import DeleteSecretRequest, ListSecretsRequest, SetSecretRequest
 from poolfleet.v1.snapshot_pb2 import VIEW_FULL
-from poolfleet.v1.volume_pb2 import VolumeEncryption, VolumeSpec
-from poolfleet.v1.volume_service_pb2 import CreateVolumeRequest, GetVolumeRequest
+from poolfleet.v1.volume_pb2 import CloneSpec, VolumeEncryption, VolumeSpec
+from poolfleet.v1.volume_service_pb2 import CloneVolumeRequest, CreateVolumeRequest, GetVolumeRequest
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.libvirtd import EmbeddedLibvirtd
 from tests.made_pools import start_dir_pool
@@ -112,6 +112,11 @@ def creating(usage_id: str, volume_format: str) -> CreateVolumeRequest:
     return CreateVolumeRequest(pool="p", spec=spec)
 
 
+def cloning(name: str, usage_id: str) -> CloneVolumeRequest:
+    spec = CloneSpec(name=name, format="raw", decrypted=True)
+    return CloneVolumeRequest(pool="p", volume="v", spec=spec, source_secret=SecretRef(usage_id=usage_id))
+
+
 def files_that_show_it(host: EmbeddedHost) -> set[str]:
     """Of all that lies in the host's folder: state, logs, configuration, volumes, and what libvirt keeps."""
     found = set()
@@ -152,6 +157,9 @@ async def test_nothing_that_the_agent_says_writes_or_leaves_holds_a_value(host: 
             (creating("binary", "qcow2"), "FAILED"),
             (creating("k", "qcow2"), ""),
             (DeleteSecretRequest(secret=SecretRef(usage_type="volume", usage_id="k")), "SECRET_IN_USE"),
+            # The refresh that comes with a clone lets libvirt forget which secret opens the source.
+            (cloning("w", "k"), ""),
+            (cloning("x", "binary"), "FAILED"),
         ]:
             await heard.ask(agent, request)
             assert heard.reasons[-1] == reason, request.DESCRIPTOR.name

@@ -51,7 +51,7 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
         (r"Failed to connect(?: to LUN )?:", Reason.POOL_UNRESPONSIVE),
         # It measures how fast it hashes a passphrase, and gives up where the clock did not move meanwhile.
         (_QEMU_IMG + r"Unable to get accurate CPU usage", Reason.RESOURCE_BUSY),
-        (_QEMU_IMG + r"Data from secret .* is not valid UTF-8", Reason.SECRET_NOT_USABLE),
+        (_QEMU_IMG + r"(?:Data from secret .* is not valid UTF-8|Invalid password)", Reason.SECRET_NOT_USABLE),
         (r"already defined for use with|cannot change private flag on existing secret", Reason.SECRET_EXISTS),
         (_QEMU_IMG + r"No space left on device", Reason.FULL),
         (_QEMU_IMG + r"[Qq]uota exceeded", Reason.QUOTA_EXCEEDED),

@@ -122,8 +122,10 @@ def _has_capacity(asked: VolumeDefinition, have: VolumeFacts) -> bool:
 
 
 def _volume_differences(asked: VolumeDefinition, have: VolumeFacts) -> Iterator[str]:
-    # Of a partition libvirt knows what it is for only as long as it has made it itself.
-    if asked.format is not None and have.format not in {asked.format, "none"}:
+    # Of a partition libvirt knows what it is for only as long as it has made it itself; what it makes as an ISO image
+    # is empty, and raw as soon as it looks at it.
+    looks_like = {asked.format, "none"} | ({"raw"} if asked.format == "iso" else set())
+    if asked.format is not None and have.format not in looks_like:
         yield "format"
     if not _has_capacity(asked, have):
         yield "capacity_bytes"
@@ -147,7 +149,7 @@ def _option_differences(asked: ImageOptions, have: VolumeFacts) -> Iterator[str]
     """Compare how images are laid out; that one is without copy-on-write nothing tells. What libvirt does not say of a
     qcow2 image is as qemu-img has made it of old."""
     is_qcow2 = have.format == QCOW2
-    if asked.compat and asked.compat != (have.compat or ("0.10" if is_qcow2 else "")):
+    if asked.compat not in {"", have.compat}:
         yield "compat"
     have_bytes = have.cluster_size_bytes or (DEFAULT_CLUSTER_BYTES if is_qcow2 else None)
     if asked.cluster_size_bytes not in {None, have_bytes}:

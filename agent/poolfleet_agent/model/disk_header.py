@@ -12,6 +12,8 @@ _MAGIC = b"QFI\xfb"
 _BACKING_FORMAT = 0xE2792ACA
 _DATA_FILE = 0x44415441
 _LENGTH_OF_V2 = 72
+_LUKS_IN_QCOW2 = 2
+_LUKS_MAGIC = b"LUKS\xba\xbe"
 _QED_HAS_BACKING = 1
 _PROTOCOL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 
@@ -21,12 +23,14 @@ class DiskHeader:
     """What lies below: paths as they are written, relative to the file's own folder; empty: none, or none on a path.
 
     `on_paths`: whether that is all that lies below. What is no plain path may be anything: a server, several files.
+    `encryption`: `luks`, `other`, or empty: none.
     """
 
     backing_path: str = ""
     backing_format: str = ""
     data_path: str = ""
     on_paths: bool = True
+    encryption: str = ""
 
 
 def read_disk_header(head: bytes) -> DiskHeader | None:
@@ -37,11 +41,13 @@ def read_disk_header(head: bytes) -> DiskHeader | None:
     extensions = _extensions(head) if version >= 2 else {}
     backing = head[name_offset : name_offset + name_length] if name_offset else b""
     data = extensions.get(_DATA_FILE, b"")
+    (method,) = struct.unpack_from(">I", head, 32) if version >= 2 else (0,)
     return DiskHeader(
         backing_path=_path_in(backing),
         backing_format=extensions.get(_BACKING_FORMAT, b"").decode(errors="replace"),
         data_path=_path_in(data),
         on_paths=all(_is_path(name) for name in (backing, data)) and name_offset + name_length <= len(head),
+        encryption={0: "", _LUKS_IN_QCOW2: "luks"}.get(method, "other"),
     )
 
 
@@ -53,6 +59,8 @@ def stands_alone(image_format: str, head: bytes) -> bool:
     match image_format:
         case "raw" | "vdi" | "vpc":
             return True
+        case "luks":
+            return head.startswith(_LUKS_MAGIC)
         case "qed":
             return head.startswith(b"QED\0") and not _little(head[16:24]) & _QED_HAS_BACKING
         case "vmdk":

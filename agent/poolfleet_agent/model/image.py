@@ -10,9 +10,9 @@ from poolfleet_agent.model.capacity import (
     bytes_at_once,
     rounded_up,
 )
-from poolfleet_agent.model.image_options import PLAIN, QCOW2, ImageOptions, made_compat
+from poolfleet_agent.model.image_options import FEATURES, PLAIN, QCOW2, ImageOptions, made_compat
 from poolfleet_agent.model.secret import SecretValue
-from poolfleet_agent.model.volume import BackingStore, VolumeDefinition
+from poolfleet_agent.model.volume import BackingStore, VolumeDefinition, VolumeFacts
 from poolfleet_agent.model.volume_formats import FILE_FORMATS
 
 MADE_FORMATS = frozenset({"raw", "qcow2"})
@@ -60,11 +60,15 @@ class ImageFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """One file of an image that is read; a format in qemu's spelling. `is_block`: it is a device."""
+    """One file of an image that is read; a format in qemu's spelling. `is_block`: it is a device.
+
+    `passphrase`: it is encrypted by luks; what is raw then is a `luks` container, as for NewImage.
+    """
 
     path: str
     format: str
     is_block: bool = False
+    passphrase: SecretValue | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,12 +139,42 @@ def image_of(
     )
 
 
-def copy_of(definition: VolumeDefinition, path: str, *, device: str = "") -> NewImage:
+def copy_of(
+    definition: VolumeDefinition, path: str, *, device: str = "", passphrase: SecretValue | None = None
+) -> NewImage:
     """What to make for a volume that another one's content is written into: nothing of it is allocated yet.
 
     A raw one has whole sectors; it has yet to be given its length.
     """
     made_format = image_format(definition.format or "")
+    if made_format == "raw" and passphrase is not None:
+        made_format = LUKS
     unit_bytes = SECTOR_BYTES if made_format == "raw" else KIB
-    size_bytes = rounded_up(definition.capacity_bytes or 0, unit_bytes)
-    return NewImage(path=path, format=made_format, size_bytes=size_bytes, allocated=False, device=device)
+    return NewImage(
+        path=path,
+        format=made_format,
+        size_bytes=rounded_up(definition.capacity_bytes or 0, unit_bytes),
+        allocated=False,
+        device=device,
+        passphrase=passphrase,
+        options=definition.options,
+    )
+
+
+def layout_of(facts: VolumeFacts) -> ImageOptions:
+    """How a qcow2 volume is laid out, for a copy that is laid out as it is."""
+    return ImageOptions(
+        compat=facts.compat,
+        cluster_size_bytes=facts.cluster_size_bytes,
+        features=tuple(feature for feature in facts.features if feature in FEATURES),
+    )
+
+
+def copied_bytes(definition: VolumeDefinition, measured_bytes: int) -> int:
+    """What a copy takes from the storage at most, where its source was measured: where a luks container is not
+    written it holds noise, so that all of it is."""
+    if definition.encryption is None:
+        return measured_bytes
+    if image_format(definition.format or "") == "raw":
+        return (definition.capacity_bytes or 0) + LARGEST_LUKS_HEADER_BYTES
+    return measured_bytes + LARGEST_LUKS_HEADER_BYTES

@@ -42,6 +42,12 @@ def format_in_pool(pool_type: str, stated: str | None) -> str | None:
     return stated or None
 
 
+def check_document_format(pool_type: str, stated: str | None) -> None:
+    """Refuse a directory among volumes that are files, which libvirt would make: NOT_SUPPORTED_HERE."""
+    if stated == "dir" and pool_type in DIRECTORY_POOL_TYPES:
+        raise _not_supported(pool_type, stated, "a directory is no volume here")
+
+
 def _one_of(formats: tuple[str, ...], pool_type: str, stated: str) -> str:
     if stated not in formats:
         raise _not_supported(pool_type, stated, f"there are {', '.join(formats)}")

@@ -12,6 +12,7 @@ _MEANINGS: Sequence[tuple[re.Pattern[str], Reason, Mapping[str, str]]] = (
     (re.compile(NOT_THE_FILE), Reason.RESOURCE_BUSY, {}),
     (re.compile(r"Unable to get accurate CPU usage"), Reason.RESOURCE_BUSY, {}),
     (re.compile(r"Data from secret \S+ is not valid UTF-8"), Reason.SECRET_NOT_USABLE, {}),
+    (re.compile(r"Invalid password, cannot unlock"), Reason.SECRET_NOT_USABLE, {}),
     (re.compile(r"Failed to get .*lock"), Reason.VOLUME_IN_USE, {}),
     (re.compile(r"No space left on device"), Reason.FULL, {"errno": "ENOSPC"}),
     (re.compile(r"[Qq]uota exceeded"), Reason.QUOTA_EXCEEDED, {"errno": "EDQUOT"}),

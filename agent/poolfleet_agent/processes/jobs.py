@@ -43,26 +43,32 @@ class Jobs:
         listener: JobListener,
         timeout_s: float,
         heard: Callable[[bytes], None] = unheard,
-        stdin: bytes = b"",
+        inputs: Sequence[bytes] = (),
     ) -> Finished:
         """Run a program at its workplace to its end: OPERATION_TIMED_OUT (its group is killed then), INTERNAL.
 
-        `stdin` is what it finds in /dev/stdin, which it may open by that name, whatever user it is. `heard` is given
-        its standard output as it comes. The limit is for the program; the wait for its turn ends with the caller.
+        It may open each of `inputs` by its `input_name`, whatever user it is. `heard` is given its standard output as
+        it comes. The limit is for the program; the wait for its turn ends with the caller.
         """
         if waits := self._turns.locked():
             await listener.waits()
         async with self._turns:
             if waits:
                 await listener.begins()
-            return await self._run(argv, place, timeout_s, heard, stdin)
+            return await self._run(argv, place, timeout_s, heard, inputs)
 
     async def _run(
-        self, argv: Sequence[str], place: Workplace, timeout_s: float, heard: Callable[[bytes], None], stdin: bytes
+        self,
+        argv: Sequence[str],
+        place: Workplace,
+        timeout_s: float,
+        heard: Callable[[bytes], None],
+        inputs: Sequence[bytes],
     ) -> Finished:
         # The folder is entered before the user is become, who may have no right on where Python is installed.
         entering = (*_IN_FOLDER, _umask(place.user), place.device, place.folder)
         command = [*entering, *_becoming(place), *argv]
+        stdin = in_folder.framed(inputs)
         finished = await run(self._children, command, timeout_s=timeout_s, heard=heard, stdin=stdin)
         if finished.status is None:
             raise ModelError(

@@ -3,7 +3,7 @@
 import json
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -11,15 +11,15 @@ from poolfleet_agent.model.image import LUKS, PREALLOCATED_FORMATS, ImageFile, L
 from poolfleet_agent.model.image_options import ImageOptions
 from poolfleet_agent.model.ports.images import JobListener
 from poolfleet_agent.model.resizing import Resizing
+from poolfleet_agent.model.secret import SecretValue
 from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.processes.failures import failure
+from poolfleet_agent.processes.in_folder import input_name
 from poolfleet_agent.processes.jobs import Jobs, Workplace
 from poolfleet_agent.processes.run import Finished, unheard
 
 _PERCENT = re.compile(rb"\((\d{1,3}(?:\.\d+)?)/100%\)")
 _FOLDER_OF_NOTHING = "/"
-
-_KEY = "passphrase"
 
 
 class QemuImg:
@@ -33,13 +33,12 @@ class QemuImg:
     async def create(self, image: NewImage, *, user: ShareUser, listener: JobListener, timeout_s: float) -> None:
         """Make an image where nothing is yet, as that user."""
         place = Workplace(user, posixpath.dirname(image.path), image.device)
-        stdin = image.passphrase.reveal if image.passphrase is not None else b""
-        await self._run(create_arguments(image), place, image.path, listener, timeout_s, stdin)
+        await self._run(create_arguments(image), place, image.path, listener, timeout_s, _Keys([image.passphrase]))
 
     async def measure(self, source: SourceImage, *, user: ShareUser, listener: JobListener, timeout_s: float) -> int:
         """Bytes that a copy takes at most, whose empty parts stay empty."""
         place, path = Workplace(user, _FOLDER_OF_NOTHING, reads_all=True), source.layers[0].path
-        finished = await self._run(measure_arguments(source), place, path, listener, timeout_s)
+        finished = await self._run(measure_arguments(source), place, path, listener, timeout_s, _Keys.of(source))
         try:
             return int(json.loads(finished.stdout)["required"])
         except (ValueError, KeyError, TypeError) as error:
@@ -63,14 +62,15 @@ class QemuImg:
                 copied(float(percents[-1]) / 100)
 
         place = Workplace(user, posixpath.dirname(target.path), target.device, reads_all=True)
-        await self._run(copy_arguments(source, target), place, target.path, listener, timeout_s, heard=heard)
+        keys = _Keys.of(source, target)
+        await self._run(copy_arguments(source, target), place, target.path, listener, timeout_s, keys, heard=heard)
 
     async def resize(
         self, image: ImageFile, change: Resizing, *, user: ShareUser, listener: JobListener, timeout_s: float
     ) -> None:
         """Change an image's capacity, as that user."""
         place = Workplace(user, posixpath.dirname(image.path), image.device)
-        await self._run(resize_arguments(image.path, change), place, image.path, listener, timeout_s)
+        await self._run(resize_arguments(image.path, change), place, image.path, listener, timeout_s, _Keys())
 
     async def _run(
         self,
@@ -79,34 +79,65 @@ class QemuImg:
         path: str,
         listener: JobListener,
         timeout_s: float,
-        stdin: bytes = b"",
+        keys: "_Keys",
         heard: Callable[[bytes], None] = unheard,
     ) -> Finished:
         argv = [self._program, *arguments]
-        finished = await self._jobs.run(argv, place, listener=listener, timeout_s=timeout_s, heard=heard, stdin=stdin)
+        finished = await self._jobs.run(
+            argv, place, listener=listener, timeout_s=timeout_s, heard=heard, inputs=keys.values
+        )
         if finished.status != 0:
             raise failure(self._program, finished.words, finished.status or 0, path)
         return finished
 
 
-def create_arguments(image: NewImage) -> list[str]:
-    """What follows the program's name, in the image's folder. Paths begin so that none is taken for a protocol's.
+class _Keys:
+    """The passphrases of a command, which names each by where it finds it: everybody may read a command's words."""
 
-    A passphrase comes by standard input: everybody may read the words of a command.
-    """
+    def __init__(self, passphrases: Iterable[SecretValue | None] = ()) -> None:
+        self._known = list(dict.fromkeys(value for value in passphrases if value is not None))
+
+    @classmethod
+    def of(cls, source: SourceImage, target: NewImage | None = None) -> "_Keys":
+        """Those of what is read, and of what is written."""
+        return cls([*(layer.passphrase for layer in source.layers), target.passphrase if target is not None else None])
+
+    @property
+    def values(self) -> list[bytes]:
+        """What the program finds in its inputs."""
+        return [value.reveal for value in self._known]
+
+    @property
+    def arguments(self) -> list[str]:
+        """The words that tell where each is."""
+        objects = (f"secret,id={_key(index)},file={input_name(index)}" for index in range(len(self._known)))
+        return [word for described in objects for word in ("--object", described)]
+
+    def name(self, passphrase: SecretValue) -> str:
+        """What it is called within the command."""
+        return _key(self._known.index(passphrase))
+
+
+def _key(index: int) -> str:
+    return f"key{index}"
+
+
+def create_arguments(image: NewImage) -> list[str]:
+    """What follows the program's name, in the image's folder. Paths begin so that none is taken for a protocol's."""
     options = [*_layout(image.options)]
     if image.format in PREALLOCATED_FORMATS | {LUKS}:
         preallocation = image.preallocation or ("falloc" if image.allocated else "off")
         options.append(f"preallocation={preallocation}")
     if image.format == "vpc":  # it would be as large as the geometry of some disk
         options.append("force_size=on")
-    arguments = ["create", "-q", "-f", image.format]
+    keys = _Keys([image.passphrase])
+    arguments = ["create", "-q", "-f", image.format, *keys.arguments]
     if image.passphrase is not None:
-        arguments += ["--object", f"secret,id={_KEY},file=/dev/stdin"]
+        key = keys.name(image.passphrase)
         if image.format == LUKS:
-            options.append(f"key-secret={_KEY}")
+            options.append(f"key-secret={key}")
         else:
-            options += ["encrypt.format=luks", f"encrypt.key-secret={_KEY}"]
+            options += ["encrypt.format=luks", f"encrypt.key-secret={key}"]
     if options:
         arguments += ["-o", ",".join(options)]
     if (backing := image.backing_store) is not None:
@@ -116,15 +147,26 @@ def create_arguments(image: NewImage) -> list[str]:
 
 def measure_arguments(source: SourceImage) -> list[str]:
     """What follows the program's name. What a qcow2 copy takes is what any other does, and a little more."""
-    forced = ["-U"] if source.forced else []
-    return ["measure", *forced, "-O", "qcow2", "--output=json", "--", _described(source)]
+    keys = _Keys.of(source)
+    return ["measure", *_forced(source), *keys.arguments, "-O", "qcow2", "--output=json", "--", _read(source, keys)]
 
 
 def copy_arguments(source: SourceImage, target: NewImage) -> list[str]:
     """What follows the program's name, in the target's folder. The data are safe on the storage when it has ended."""
-    forced = ["-U"] if source.forced else []
-    into = ["-n", "--target-is-zero", "-t", "writeback", "-O", target.format]
-    return ["convert", "-p", *forced, *into, "--", _described(source), _own_name(target.path)]
+    keys = _Keys.of(source, target)
+    # What was never written in a luks container is noise.
+    is_zero = [] if target.format == LUKS else ["--target-is-zero"]
+    into = ["-n", *is_zero, "-t", "writeback", "-O", target.format]
+    return [
+        "convert",
+        "-p",
+        *_forced(source),
+        *keys.arguments,
+        *into,
+        "--",
+        _read(source, keys),
+        _written(target, keys),
+    ]
 
 
 def _layout(options: ImageOptions) -> Iterator[str]:
@@ -152,12 +194,32 @@ def _own_name(path: str) -> str:
     return f"./{posixpath.basename(path)}"
 
 
-def _described(source: SourceImage) -> str:
+def _forced(source: SourceImage) -> list[str]:
+    return ["-U"] if source.forced else []
+
+
+def _read(source: SourceImage, keys: _Keys) -> str:
     """An image by all of its layers, so that nothing is guessed, and no file is opened that a header names."""
     node: dict[str, Any] | None = None
     for layer in reversed(source.layers):
-        node = {"driver": layer.format, "file": _file(layer)} | ({} if layer.format == "raw" else {"backing": node})
+        below = {} if layer.format in {"raw", LUKS} else {"backing": node}
+        node = _node(layer.format, _file(layer), layer.passphrase, keys) | below
     return f"json:{json.dumps(node)}"
+
+
+def _written(target: NewImage, keys: _Keys) -> str:
+    name = _own_name(target.path)
+    if target.passphrase is None:
+        return name
+    return f"json:{json.dumps(_node(target.format, {'driver': 'file', 'filename': name}, target.passphrase, keys))}"
+
+
+def _node(driver: str, file: dict[str, Any], passphrase: SecretValue | None, keys: _Keys) -> dict[str, Any]:
+    node = {"driver": driver, "file": file}
+    if passphrase is None:
+        return node
+    key = keys.name(passphrase)
+    return node | ({"key-secret": key} if driver == LUKS else {"encrypt": {"format": "luks", "key-secret": key}})
 
 
 def _file(layer: Layer) -> dict[str, Any]:

@@ -23,7 +23,12 @@ from poolfleet_agent.model.preallocation import preallocated
 from poolfleet_agent.model.quarantine import QUARANTINED
 from poolfleet_agent.model.wiping import ZERO
 from poolfleet_agent.services.convert.unread import unread_pools
-from poolfleet_agent.services.convert.volumes import clone_definition_from, definition_from, new_size_from
+from poolfleet_agent.services.convert.volumes import (
+    clone_definition_from,
+    definition_from,
+    new_size_from,
+    source_secret_from,
+)
 from poolfleet_agent.services.convert.wire import repeated
 from poolfleet_agent.services.mutating import submit
 from poolfleet_agent.services.pool_filter import question_of
@@ -163,6 +168,8 @@ class VolumeServicer(volume_service_pb2_grpc.VolumeServiceServicer):
             definition=definition,
             xml=request.xml,
             linked=request.spec.linked,
+            decrypted=request.spec.decrypted,
+            source_secret=source_secret_from(request),
             allow_in_use=request.allow_in_use,
             etag=request.etag,
         )

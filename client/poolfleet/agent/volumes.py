@@ -8,6 +8,7 @@ from uuid import uuid4
 from poolfleet.agent import mutations
 from poolfleet.agent.convert.outgoing import clone_spec, representable, staleness, view, volume_spec
 from poolfleet.agent.convert.scalars import moment, revision, seconds
+from poolfleet.agent.convert.secrets import secret_ref
 from poolfleet.agent.convert.volumes import unread_pool
 from poolfleet.agent.convert.volumes import volume as converted
 from poolfleet.agent.paging import pages
@@ -15,6 +16,7 @@ from poolfleet.transport import calls
 from poolfleet.transport.connection import Connection
 from poolfleet.types.errors import InvalidArgument
 from poolfleet.types.operation import Operation
+from poolfleet.types.secret import SecretRef
 from poolfleet.types.snapshot import Revision
 from poolfleet.types.volume import CloneSpec, UnreadPool, Volume, VolumeListing, VolumeSpec
 from poolfleet.v1 import volume_service_pb2 as pb
@@ -137,6 +139,7 @@ class Volumes:
         spec: CloneSpec,
         *,
         target_pool: str = "",
+        source_secret: SecretRef | None = None,
         allow_in_use: bool = False,
         etag: str = "",
         validate_only: bool = False,
@@ -146,8 +149,10 @@ class Volumes:
     ) -> Operation:
         """Copy a volume, or make one that lies on it (`spec.linked`); an equal one that is there is left as it is.
 
-        target_pool: where the clone is to be; empty: in the source's pool. allow_in_use: even where a running domain
-        writes to the source (else FailedPrecondition, VOLUME_IN_USE): the copy may be torn. etag: the source's.
+        target_pool: where the clone is to be; empty: in the source's pool. source_secret: what opens an encrypted
+        source; None: what libvirt knows of it, else the secret for its path (NotFound, SECRET_NOT_FOUND).
+        allow_in_use: even where a running domain writes to the source (else FailedPrecondition, VOLUME_IN_USE): the
+        copy may be torn. etag: the source's.
         Raises AlreadyExists (VOLUME_EXISTS) where one of that name differs, ResourceExhausted (NO_SPACE) where it does
         not fit.
 
@@ -159,6 +164,7 @@ class Volumes:
                 pool=pool,
                 volume=volume,
                 target_pool=target_pool,
+                source_secret=None if source_secret is None else secret_ref(source_secret),
                 allow_in_use=allow_in_use,
                 etag=etag,
                 validate_only=validate_only,

@@ -18,6 +18,13 @@ from poolfleet.inventory.seen import PoolSeen
 from poolfleet.types.pool import StorageFingerprint, StorageIdSource
 
 _BY_WEIGHT = (StorageIdSource.CONFIGURED, StorageIdSource.MARKER, StorageIdSource.DERIVED, StorageIdSource.UNKNOWN)
+
+
+def _weight(source: StorageIdSource) -> int:
+    """Its place in order; one of a later contract is like one that is not known."""
+    return _BY_WEIGHT.index(source if source in _BY_WEIGHT else StorageIdSource.UNKNOWN)
+
+
 _GIVEN = frozenset({StorageIdSource.CONFIGURED, StorageIdSource.MARKER})
 # So many names on either side, and none in common: no delay between two looks explains that. So many files of one name
 # and one inode: no chance does.
@@ -36,12 +43,12 @@ class Group:
     @cached_property
     def source(self) -> StorageIdSource:
         """The weightiest source that any of its hosts has for the id."""
-        return min((seen.storage.source for seen in self.pools), key=_BY_WEIGHT.index)
+        return min((seen.storage.source for seen in self.pools), key=_weight)
 
     @cached_property
     def id(self) -> str:
         """One id of that source: the first in order."""
-        return min(seen.storage.id for seen in self.pools if seen.storage.source is self.source)
+        return min(seen.storage.id for seen in self.pools if seen.storage.source == self.source)
 
     @cached_property
     def given(self) -> bool:

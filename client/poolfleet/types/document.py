@@ -1,4 +1,4 @@
-"""What the client reads of a document of libvirt's that a caller hands over: its name, nothing else."""
+"""What the client reads or changes of a document of libvirt's: its name, nothing else."""
 
 from __future__ import annotations
 
@@ -13,6 +13,25 @@ def document_name(xml: str, root: str) -> str:
     Raises InvalidArgument (INVALID_FIELD) for what is not well-formed, has another root element, no name, or a
     document type: libvirt needs none, and entities are how a small document becomes a large one.
     """
+    document = _read(xml, root)
+    # Where a pool has no name of its own, libvirt takes its source's (a volume group's, for one).
+    name = document.findtext("name") or document.findtext("source/name")
+    if not name:
+        raise _invalid("it has no <name>")
+    return name
+
+
+def renamed(xml: str, root: str, name: str) -> str:
+    """Return the document under another name. Raises as document_name."""
+    document = _read(xml, root)
+    own = document.find("name")
+    if own is None:
+        raise _invalid("it has no <name>")
+    own.text = name
+    return ET.tostring(document, encoding="unicode")
+
+
+def _read(xml: str, root: str) -> ET.Element:
     # Valid XML has these words elsewhere only in comments and CDATA, and there is no need of them there.
     if "<!DOCTYPE" in xml or "<!ENTITY" in xml:
         raise _invalid("it declares a document type or entities")
@@ -22,11 +41,7 @@ def document_name(xml: str, root: str) -> str:
         raise _invalid(f"it is not well-formed: {error}") from error
     if document.tag != root:
         raise _invalid(f"its root element is <{document.tag}>, not <{root}>")
-    # Where a pool has no name of its own, libvirt takes its source's (a volume group's, for one).
-    name = document.findtext("name") or document.findtext("source/name")
-    if not name:
-        raise _invalid("it has no <name>")
-    return name
+    return document
 
 
 def _invalid(what: str) -> InvalidArgument:

@@ -129,6 +129,8 @@ class Pool:
     """None: never looked at."""
     source: PoolSource | None = None
     """None for types without a typed form, and where the definition says what that has no place for: see `xml`."""
+    source_has_more: bool = False
+    """The agent is of a later release and says more of it than `source` has, which would be lost if written back."""
     target: PoolTarget | None = None
     mount: PoolMount | None = None
     """Of fs and netfs pools."""

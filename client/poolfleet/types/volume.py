@@ -90,6 +90,10 @@ class CloneSpec:
     """A qcow2 volume that lies on the source, instead of a copy of it: the source must not be changed any more."""
     permissions: Permissions | None = None
     """None: as for a new volume, whatever the source's are."""
+    encryption: VolumeEncryption | None = None
+    """Of raw and qcow2 copies. None: as the source is, with the same passphrase."""
+    decrypted: bool = False
+    """The copy of an encrypted source is not encrypted."""
     xml: str = ""
     """libvirt's own document of the new volume, passed on untouched."""
 

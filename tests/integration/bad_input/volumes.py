@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from poolfleet.v1.secret_pb2 import SecretRef
 from poolfleet.v1.snapshot_pb2 import Permissions
-from poolfleet.v1.volume_pb2 import CloneSpec, VolumeSpec
+from poolfleet.v1.volume_pb2 import CloneSpec, VolumeEncryption, VolumeSpec
 from poolfleet.v1.volume_service_pb2 import CloneVolumeRequest, CreateVolumeRequest
 from tests.integration.bad_input.place import (
     BAD_NEW_NAMES,
@@ -82,6 +83,20 @@ BAD_VOLUMES: dict[str, tuple[Make, str]] = {
     "clone in an unknown format": (clone(CloneSpec(name="new", format="floppy")), "NOT_SUPPORTED_HERE"),
     "a raw linked clone": (clone(CloneSpec(name="new", format="raw", linked=True)), "INVALID_FIELD"),
     "clone another than was seen": (clone(etag="x"), "ETAG_MISMATCH"),
+    "clone what a secret without a name opens": (clone(source_secret=SecretRef()), "INVALID_FIELD"),
+    "clone what a key of ceph's opens": (
+        clone(source_secret=SecretRef(usage_type="ceph", usage_id="k")),
+        "INVALID_FIELD",
+    ),
+    "clone under a secret that is not there": (
+        clone(CloneSpec(name="new", encryption=VolumeEncryption(secret=SecretRef(usage_id="none")))),
+        "SECRET_NOT_FOUND",
+    ),
+    "an encrypted linked clone": (
+        clone(CloneSpec(name="new", linked=True, encryption=VolumeEncryption(secret=SecretRef(usage_id="k")))),
+        "INVALID_FIELD",
+    ),
+    "a decrypted linked clone": (clone(CloneSpec(name="new", linked=True, decrypted=True)), "INVALID_FIELD"),
     **{
         f"a clone whose name is or has {what}": (clone(CloneSpec(name=name)), "INVALID_FIELD")
         for what, name in BAD_NEW_NAMES.items()

@@ -114,6 +114,7 @@ _ANSWERS: dict[str, Callable[[Side, str], object]] = {
     "pool-uuid": _words,
     "pool-name": _words,
     "vol-create-as --print-xml": Side.plain,
+    "vol-clone --print-xml": Side.plain,
     "vol-list": _names,
     "vol-info": _facts,
     "vol-dumpxml": Side.plain,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import stat
 import uuid
+from typing import Any
 
 import pytest
 
 from poolfleet import (
     CloneSpec,
     FailedPrecondition,
+    VolumeSpec,
 )
 from poolfleet.aio import AgentClient
 from poolfleet.types.volume import BackingStore, Permissions
@@ -141,6 +143,30 @@ async def test_a_clone_is_what_virshs_is(client: AgentClient, host: EmbeddedHost
         theirs.permissions,
     )
     assert_same(path_of(host, "theirs"), "raw", path_of(host, "ours"), "raw")
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [{"compat": "0.10"}, {"compat": "1.1", "features": ("lazy_refcounts",), "cluster_size_bytes": 131072}],
+    ids=["old", "new"],
+)
+async def test_a_qcow2_clone_is_laid_out_as_its_source_is_and_as_virshs_is(
+    client: AgentClient, host: EmbeddedHost, stated: dict[str, Any]
+) -> None:
+    await client.volumes.create("a", VolumeSpec("src", capacity_bytes=CAPACITY, format="qcow2", **stated))
+    await client.pools.refresh("a")
+    run("virsh", "-c", host.libvirtd.uri, "vol-clone", "src", "theirs", "--pool", "a")
+    await client.volumes.clone("a", "src", CloneSpec("ours"))
+    await client.pools.refresh("a")
+    source, theirs, ours = [
+        await client.volumes.get("a", name, max_staleness_s=0) for name in ("src", "theirs", "ours")
+    ]
+    for volume in (theirs, ours):
+        assert (volume.compat, volume.features, volume.cluster_size_bytes) == (
+            source.compat,
+            source.features,
+            source.cluster_size_bytes,
+        )
 
 
 if os.geteuid() == 0:

@@ -148,3 +148,36 @@ async def test_what_an_agent_that_was_killed_had_encrypted_is_removed(
             return not list(folder.iterdir())
 
         await eventually(nothing_is_left, limit_s=60, what="what was left is removed")
+
+
+@pytest.mark.parametrize("volume_format", ["raw", "qcow2"])
+def test_an_encrypted_volume_grows_and_is_wiped(
+    keeper: poolfleet.AgentClient, keeping_host: EmbeddedHost, no_volumes: None, volume_format: str
+) -> None:
+    path = keeping_host.pools_dir / "vms/v"
+    keeper.secrets.set(SecretSpec("volume", str(path)), "correct horse")
+    keeper.volumes.create(
+        "vms", encrypted(volume_format, SecretRef(usage_type="volume", usage_id=str(path))), timeout_s=300
+    )
+    # libvirt looks at it anew, and finds the secret again by the path.
+    keeper.pools.refresh("vms")
+    grown = keeper.volumes.resize("vms", "v", 8 * MIB, timeout_s=300).result
+    assert isinstance(grown, Volume)
+    assert (grown.capacity_bytes, grown.encryption) == (8 * MIB, "luks")
+    assert opens_with(keeping_host, "v", "correct horse")
+    length = path.stat().st_size
+    keeper.volumes.wipe("vms", "v")
+    assert path.read_bytes() == bytes(length)
+    wiped = keeper.volumes.get("vms", "v", max_staleness_s=0)
+    assert (wiped.format, wiped.encryption) == ("raw", "")
+
+
+def test_what_libvirt_has_no_secret_for_it_cannot_resize(
+    keeper: poolfleet.AgentClient, keeping_host: EmbeddedHost, no_volumes: None
+) -> None:
+    keeper.secrets.set(SecretSpec("volume", "k"), "correct horse")
+    keeper.volumes.create("vms", encrypted("qcow2", SecretRef(usage_type="volume", usage_id="k")), timeout_s=300)
+    keeper.pools.refresh("vms")
+    with pytest.raises(poolfleet.PoolfleetError) as refused:
+        keeper.volumes.resize("vms", "v", 8 * MIB, timeout_s=300)
+    assert refused.value.reason == "SECRET_NOT_USABLE"

@@ -7,6 +7,7 @@ from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.pools.definitions import check_place, check_shape, check_supported, differs
 from poolfleet_agent.control.report import Report
+from poolfleet_agent.control.secrets.lookup import check_has_secrets
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.compare import pool_differences
 from poolfleet_agent.model.desired_state import Desired
@@ -31,7 +32,10 @@ class DefinePool(Mutation):
         return self.definition.name, ""
 
     async def check(self) -> Outcome | Work:
-        """POOL_EXISTS, SOURCE_IN_USE, TARGET_IN_USE, PATH_NOT_ALLOWED, NOT_SUPPORTED_HERE, INVALID_FIELD."""
+        """POOL_EXISTS, SOURCE_IN_USE, TARGET_IN_USE, PATH_NOT_ALLOWED, NOT_SUPPORTED_HERE, INVALID_FIELD.
+
+        One that starts at once: SECRET_NOT_USABLE too.
+        """
         check_shape(self.definition, self.host.rules.allowed_mount_options)
         existing = await self.host.fresh_pool_or_none(self.definition.name)
         if existing is not None:
@@ -40,8 +44,13 @@ class DefinePool(Mutation):
         await check_place(self.definition, self.host)
         if self.transient:
             await self.host.quarantine.check_start(self.definition)
+            await check_has_secrets(self.host, self.definition.name, self._document)
         timeout_s = self.host.rules.start_timeout_s if self.transient else self.host.rules.operation_timeout_s
         return Work(perform=self._perform, timeout_s=timeout_s)
+
+    @property
+    def _document(self) -> str:
+        return self.xml or self.host.hypervisor.documents.render_pool(self.definition)
 
     def _compare(self, existing: PoolEntry) -> Outcome:
         fields = pool_differences(self.definition, existing.pool.stored)
@@ -55,7 +64,7 @@ class DefinePool(Mutation):
 
     async def _perform(self, report: Report) -> Outcome:
         hypervisor = self.host.hypervisor
-        xml = self.xml or hypervisor.documents.render_pool(self.definition)
+        xml = self._document
         try:
             if self.transient:
                 name = await hypervisor.create_pool(xml, server=self.host.looker.pool_mounts.server(self.definition))

@@ -12,6 +12,7 @@ from poolfleet_agent.control.pools.attempt import ATTEMPT_LIMIT_S, MountAttempt
 from poolfleet_agent.control.pools.heal import check_may_heal, lost_share, remove_stale
 from poolfleet_agent.control.pools.mounting import Mounting, mount_request, mount_warnings
 from poolfleet_agent.control.report import Report
+from poolfleet_agent.control.secrets.lookup import check_has_secrets
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -37,7 +38,7 @@ class StartPool(Mutation):
         return self.pool, ""
 
     async def check(self) -> Outcome | Work:
-        """POOL_NOT_FOUND, ETAG_MISMATCH, HOST_MOUNT_UNRESPONSIVE, and what the quarantine refuses.
+        """POOL_NOT_FOUND, ETAG_MISMATCH, HOST_MOUNT_UNRESPONSIVE, SECRET_NOT_USABLE, and what the quarantine refuses.
 
         A pool whose share is lost is not started, though libvirt says so: MOUNT_NOT_OURS, POOL_IN_USE.
         """
@@ -51,6 +52,8 @@ class StartPool(Mutation):
         if lost is not None:
             await check_may_heal(self.host, entry, lost, request)
         await self.host.quarantine.check_start(entry.pool.definition)
+        facts = entry.pool.facts
+        await check_has_secrets(self.host, self.pool, facts.inactive_xml or facts.xml)
 
         async def perform(report: Report) -> Outcome:
             return await self._start(entry, request, report)

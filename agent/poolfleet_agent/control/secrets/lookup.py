@@ -1,4 +1,4 @@
-"""Finding a secret, and who on this host refers to it."""
+"""Finding a secret, those that a pool needs, and who on this host refers to one."""
 
 from collections.abc import Iterator
 
@@ -20,6 +20,26 @@ async def find_secret(host: Host, ref: SecretRef) -> SecretFacts:
 def secret_not_found(ref: SecretRef) -> ModelError:
     """SECRET_NOT_FOUND."""
     return ModelError(Reason.SECRET_NOT_FOUND, f"no secret {ref} on this host", metadata={"secret": str(ref)})
+
+
+async def check_has_secrets(host: Host, pool: str, xml: str) -> None:
+    """Refuse to start a pool that logs in with a secret that this host does not have: SECRET_NOT_USABLE.
+
+    Where libvirt has no secrets at all, it tells that better itself.
+    """
+    for ref in host.hypervisor.documents.pool_secrets(xml):
+        try:
+            found = await host.hypervisor.secrets.find(ref)
+        except ModelError as error:
+            if error.reason is not Reason.NOT_SUPPORTED_HERE:
+                raise
+            return
+        if found is None:
+            raise ModelError(
+                Reason.SECRET_NOT_USABLE,
+                f"pool {pool!r} logs in with secret {ref}, which is not on this host: set it first",
+                metadata={"pool": pool, "secret": str(ref)},
+            )
 
 
 async def check_secret_not_in_use(host: Host, facts: SecretFacts) -> None:

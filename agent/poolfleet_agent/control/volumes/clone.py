@@ -10,6 +10,7 @@ from poolfleet_agent.control.in_use import check_volume_not_written
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.pools.refresh import require_active
 from poolfleet_agent.control.report import Report
+from poolfleet_agent.control.volumes.encrypt import check_secret
 from poolfleet_agent.control.volumes.make import Content, check_owner, make_copy, make_volume
 from poolfleet_agent.control.volumes.new import NewVolume
 from poolfleet_agent.control.volumes.reserve import Held
@@ -18,17 +19,31 @@ from poolfleet_agent.control.volumes.space import Promises
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.capacity import bytes_at_once
 from poolfleet_agent.model.errors import ModelError, Reason, invalid_field
-from poolfleet_agent.model.image import COPIED_FORMATS, MADE_FORMATS, SourceImage, image_format
+from poolfleet_agent.model.image import (
+    COPIED_FORMATS,
+    LUKS,
+    MADE_FORMATS,
+    SourceImage,
+    copied_bytes,
+    image_format,
+    layout_of,
+)
+from poolfleet_agent.model.image_options import PLAIN, QCOW2
 from poolfleet_agent.model.names import check_new_volume_name
 from poolfleet_agent.model.operation import OperationKind
 from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES
 from poolfleet_agent.model.quarantine import Use
-from poolfleet_agent.model.volume import BackingStore, VolumeDefinition
+from poolfleet_agent.model.secret import SecretRef
+from poolfleet_agent.model.volume import BackingStore, VolumeDefinition, VolumeEncryption
 
 
 @dataclass(frozen=True, kw_only=True)
 class CloneVolume(Mutation):
-    """`definition` is what the request states of the new volume; `xml` is its document where it came as one."""
+    """`definition` is what the request states of the new volume; `xml` is its document where it came as one.
+
+    An encrypted source is opened by `source_secret`, or by what libvirt knows; its copy is encrypted as it is itself,
+    if nothing else is stated, and plain only where it is to be `decrypted`.
+    """
 
     kind: ClassVar = OperationKind.CLONE_VOLUME
     host: Host = field(repr=False)
@@ -39,6 +54,8 @@ class CloneVolume(Mutation):
     definition: VolumeDefinition
     xml: str = ""
     linked: bool = False
+    decrypted: bool = False
+    source_secret: SecretRef | None = None
     allow_in_use: bool = False
     etag: str = ""
 
@@ -57,7 +74,9 @@ class CloneVolume(Mutation):
         check_new_volume_name("name", self.definition.name)
         if self.target == self.reads:
             raise invalid_field("name", "is the source's own")
-        source = await find_source(self.host, self.source_pool, self.source_volume, etag=self.etag)
+        source = await find_source(
+            self.host, self.source_pool, self.source_volume, etag=self.etag, secret=self.source_secret
+        )
         entry = await self.host.fresh_pool(self.pool)
         require_active(entry)
         by_libvirt = bool(self.xml) or not source.is_local or entry.pool.definition.type not in DIRECTORY_POOL_TYPES
@@ -75,6 +94,7 @@ class CloneVolume(Mutation):
         await new.check_can_be_made()
         await self.host.quarantine.check(entry, Use.TAKE_SPACE)
         warnings = await self._check_source(source, entry)
+        await check_secret(self.host, definition, made_here=not by_libvirt)
         new.check_space()
         acting = await self.host.actors.acting(entry)
         if not by_libvirt and acting.squashed:
@@ -104,10 +124,15 @@ class CloneVolume(Mutation):
         if asked.capacity_bytes is not None and asked.capacity_bytes < source_bytes:
             raise invalid_field("spec.capacity_bytes", f"must be at least the source's, {source_bytes}")
         capacity_bytes = source_bytes if asked.capacity_bytes is None else asked.capacity_bytes
-        stated = replace(asked, capacity_bytes=capacity_bytes)
+        stated = replace(asked, capacity_bytes=capacity_bytes, encryption=self._encryption(source))
         if self.linked:
             if by_libvirt:
                 raise _not_supported("a linked clone lies on a file or device, in a pool that is a directory of files")
+            if facts.encryption:
+                raise _not_supported(
+                    f"{facts.path} is encrypted ({facts.encryption}), and what is written to a linked"
+                    " clone would not be: copy it"
+                )
             backing = BackingStore(path=facts.path, format=image_format(facts.format))
             return replace(stated, format="qcow2", backing_store=backing)
         if by_libvirt:
@@ -117,7 +142,18 @@ class CloneVolume(Mutation):
             raise _not_supported(f"format {new_format} cannot be written: state one of {', '.join(_FORMATS)}")
         if capacity_bytes == 0 and image_format(new_format) not in MADE_FORMATS:
             raise invalid_field("spec.capacity_bytes", f"must be positive for {new_format}, and the source is empty")
-        return replace(stated, format=new_format, allocation_bytes=0)
+        if stated.encryption is not None and image_format(new_format) not in MADE_FORMATS:
+            raise invalid_field("spec.format", "must be raw or qcow2 for a copy that is encrypted", value=new_format)
+        options = layout_of(facts) if new_format == facts.format == QCOW2 else PLAIN
+        return replace(stated, format=new_format, allocation_bytes=0, options=options)
+
+    def _encryption(self, source: Source) -> VolumeEncryption | None:
+        """How the new volume is encrypted: as stated, else as the source is."""
+        if self.definition.encryption is not None or self.decrypted or not source.facts.encryption:
+            return self.definition.encryption
+        if source.facts.encryption != LUKS:
+            raise _not_supported(f"{source.facts.path} is encrypted by {source.facts.encryption}: only luks is read")
+        return VolumeEncryption(format=LUKS, secret=source.secret)
 
     async def _check_source(self, source: Source, entry: PoolEntry) -> tuple[str, ...]:
         """Refuse what must not be read, or not now; the answer warns of what may yet spoil the clone."""
@@ -140,9 +176,10 @@ class CloneVolume(Mutation):
         reader = await self._reader(source, await self.host.actors.acting(new.entry))
         await self.host.quarantine.check_volume(source.entry, self.source_volume, Use.READ)
         image = SourceImage(layers=await layers_of(self.host, source, reader), forced=self.allow_in_use)
-        total_bytes = await self.host.images.measure(
+        measured_bytes = await self.host.images.measure(
             image, user=reader.user, listener=report, timeout_s=self.host.rules.operation_timeout_s
         )
+        total_bytes = copied_bytes(new.definition, measured_bytes)
 
         async def make(held: Held) -> None:
             # That root is nobody may show only by the reservation.

@@ -25,7 +25,7 @@ from poolfleet_agent.model.operation import OperationKind
 from poolfleet_agent.model.ports import FileKind
 from poolfleet_agent.model.quarantine import Use
 from poolfleet_agent.model.volume import VolumeDefinition
-from poolfleet_agent.model.volume_formats import BACKED_FORMATS, format_in_pool
+from poolfleet_agent.model.volume_formats import BACKED_FORMATS, check_document_format, format_in_pool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +50,7 @@ class CreateVolume(Mutation):
         entry = await self.host.fresh_pool(self.pool)
         require_active(entry)
         if self.xml:
+            check_document_format(entry.pool.definition.type, self.definition.format)
             return await self._check_in(entry)
         fitting = format_in_pool(entry.pool.definition.type, self.definition.format)
         return await replace(self, definition=replace(self.definition, format=fitting))._check_in(entry)

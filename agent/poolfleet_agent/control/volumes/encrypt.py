@@ -1,4 +1,4 @@
-"""What encrypted volumes need beyond others: their secret, and another try where qemu-img could not measure."""
+"""What encrypted volumes need beyond others: their secrets, and another try where qemu-img could not measure."""
 
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random
 
@@ -35,24 +35,50 @@ async def check_secret(host: Host, definition: VolumeDefinition, *, made_here: b
     ref = _secret_of(definition)
     if ref is None:
         return
-    facts = await find_secret(host, ref)
-    if facts.usage_type != VOLUME_USAGE:
-        raise _not_usable(facts, f"is of usage {facts.usage_type}, and a volume's must be of usage {VOLUME_USAGE}")
+    facts = await _secret_for_volumes(host, ref)
     if made_here and facts.private:
-        raise _not_usable(
+        raise _private(
             facts,
-            "is private, so that libvirt gives it to nobody, and the agent makes this volume: it is to be preallocated,"
-            " or the server of the share takes root, and so libvirt, for nobody; delete it and set it as not private",
+            "makes this volume: it is to be preallocated or a copy, or the server of the share takes root, and so"
+            " libvirt, for nobody",
         )
 
 
 async def passphrase(host: Host, definition: VolumeDefinition) -> SecretValue | None:
     """What the agent's own program encrypts with; None: it is not to: SECRET_NOT_FOUND, SECRET_NOT_USABLE."""
     ref = _secret_of(definition)
-    if ref is None:
-        return None
-    facts = await find_secret(host, ref)
+    return None if ref is None else await passphrase_of(host, ref)
+
+
+async def passphrase_of(host: Host, ref: SecretRef) -> SecretValue:
+    """The value of a volume's secret, for the agent's own program: SECRET_NOT_FOUND, SECRET_NOT_USABLE."""
+    facts = await _secret_for_volumes(host, ref)
+    if facts.private:
+        raise _private(facts, "reads or makes a volume that it opens")
     return await host.hypervisor.secrets.value(facts.uuid)
+
+
+def secret_of_file(host: Host, path: str) -> SecretRef:
+    """What opens an encrypted file: what libvirt knows of it as a volume, else the secret whose usage is its path."""
+    for entry in host.registry.snapshot.pools.values():
+        for record in entry.volumes.values():
+            if record.facts.path == path and record.facts.secret is not None:
+                return record.facts.secret
+    return SecretRef(usage_type=VOLUME_USAGE, usage_id=path)
+
+
+async def _secret_for_volumes(host: Host, ref: SecretRef) -> SecretFacts:
+    facts = await find_secret(host, ref)
+    if facts.usage_type != VOLUME_USAGE:
+        raise _not_usable(facts, f"is of usage {facts.usage_type}, and a volume's must be of usage {VOLUME_USAGE}")
+    return facts
+
+
+def _private(facts: SecretFacts, why: str) -> ModelError:
+    return _not_usable(
+        facts,
+        f"is private, so that libvirt gives it to nobody, and the agent {why}; delete it and set it as not private",
+    )
 
 
 def _secret_of(definition: VolumeDefinition) -> SecretRef | None:

@@ -101,8 +101,9 @@ async def make_copy(
         return done_bytes
 
     async with _new_file(host, acting, entry, definition, report) as (path, device):
-        image = copy_of(definition, path, device=device)
-        await host.images.create(image, user=acting.user, listener=report, timeout_s=host.rules.operation_timeout_s)
+        image = copy_of(definition, path, device=device, passphrase=await passphrase(host, definition))
+        create = partial(host.images.create, image, user=acting.user, listener=report)
+        await trying(definition)(create, timeout_s=host.rules.operation_timeout_s)
         made = await _make_owner(acting.files, path, None if content.user == acting.user else content.user)
         async with _progress(told, content.total_bytes, report):
             await host.images.copy(

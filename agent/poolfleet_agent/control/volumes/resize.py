@@ -19,6 +19,7 @@ from poolfleet_agent.model.operation import OperationKind
 from poolfleet_agent.model.ports import FileFacts
 from poolfleet_agent.model.quarantine import Use
 from poolfleet_agent.model.resizing import NewSize, Resizing, check_may_shrink, resizing_of
+from poolfleet_agent.model.secret import VOLUME_USAGE, SecretRef
 from poolfleet_agent.model.volume import VolumeFacts
 
 
@@ -67,6 +68,7 @@ class ResizeVolume(Mutation):
         if record.facts.encryption or file is None:
             made_here = False
             _check_libvirt_can(record.facts, acting)
+            _check_libvirt_can_open(record.facts)
 
         async def perform(report: Report) -> Outcome:
             # Again, in the moment of the promise: since the first check others may have been promised the same bytes.
@@ -125,6 +127,17 @@ class ResizeVolume(Mutation):
             allocate=self.allocate,
             server=entry.pool.server,
             proven=self.host.quarantine.proof(entry, use),
+        )
+
+
+def _check_libvirt_can_open(facts: VolumeFacts) -> None:
+    """Refuse an encrypted volume of which libvirt has forgotten what opens it: SECRET_NOT_USABLE."""
+    if facts.encryption and facts.secret is None:
+        secret = SecretRef(usage_type=VOLUME_USAGE, usage_id=facts.path)
+        raise ModelError(
+            Reason.SECRET_NOT_USABLE,
+            f"libvirt does not know which secret opens {facts.path}: set it as {secret}, and refresh pool {facts.pool}",
+            metadata={"pool": facts.pool, "volume": facts.name, "secret": str(secret)},
         )
 
 

@@ -2,21 +2,23 @@
 
 A qcow2 file names what it lies on, and whoever wrote it may have named any file of the host. So each layer is looked at
 here, has to lie where allowed_paths says, and is read under the format that it is said to have, never under a guessed
-one; the program that copies is told all of them, and opens no other.
+one; the program that copies is told all of them, and opens no other. What is encrypted is read with its secret.
 """
 
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from poolfleet_agent.control.acting import Acting
 from poolfleet_agent.control.host import Host
+from poolfleet_agent.control.volumes.encrypt import passphrase_of, secret_of_file
 from poolfleet_agent.control.volumes.existing import existing_volume
 from poolfleet_agent.control.volumes.place import file_on_share
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
 from poolfleet_agent.model.disk_header import HEADER_BYTES, DiskHeader, read_disk_header, stands_alone
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.image import Layer, image_format
+from poolfleet_agent.model.image import LUKS, Layer, image_format
 from poolfleet_agent.model.quarantine import Use
+from poolfleet_agent.model.secret import SecretRef
 from poolfleet_agent.model.volume import VolumeFacts
 
 LONGEST_CHAIN = 200
@@ -27,10 +29,11 @@ _LAYERED = frozenset({"qcow", "qcow2"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A volume, and its pool."""
+    """A volume, and its pool. `secret`: what opens it, as far as anybody says; None: it is not encrypted."""
 
     entry: PoolEntry
     record: VolumeRecord
+    secret: SecretRef | None = None
 
     @property
     def facts(self) -> VolumeFacts:
@@ -43,32 +46,44 @@ class Source:
         return self.facts.type in {"file", "block"} and self.facts.path.startswith("/")
 
 
-async def find_source(host: Host, pool: str, volume: str, *, etag: str) -> Source:
+async def find_source(host: Host, pool: str, volume: str, *, etag: str, secret: SecretRef | None) -> Source:
     """Find it as it is now: POOL_NOT_FOUND, POOL_NOT_ACTIVE, VOLUME_NOT_FOUND, ETAG_MISMATCH, NOT_A_VOLUME,
-    SYMLINK_LEAVES_POOL, NAME_RESERVED, and what the quarantine refuses."""
+    SYMLINK_LEAVES_POOL, NAME_RESERVED, and what the quarantine refuses.
+
+    `secret`: what opens it, as the request says; None: as libvirt says.
+    """
     entry, record = await existing_volume(host, pool, volume, etag=etag, use=Use.READ)
     await file_on_share(host, entry, volume)
-    return Source(entry=entry, record=record)
+    facts = record.facts
+    return Source(
+        entry=entry,
+        record=record,
+        secret=(secret or facts.secret or secret_of_file(host, facts.path)) if facts.encryption else None,
+    )
 
 
 async def layers_of(host: Host, source: Source, reader: Acting) -> tuple[Layer, ...]:
     """All files that have to be read, the uppermost first, each seen to be readable by who will read them.
 
-    NOT_SUPPORTED_HERE, PATH_NOT_ALLOWED, PATH_NOT_USABLE, SQUASHED.
+    NOT_SUPPORTED_HERE, PATH_NOT_ALLOWED, PATH_NOT_USABLE, SQUASHED, SECRET_NOT_FOUND, SECRET_NOT_USABLE.
     """
     facts = source.facts
-    if facts.encryption:
-        raise _not_supported(facts.path, f"is encrypted ({facts.encryption}), and cannot be copied without its secret")
-    if facts.type == "block":
-        if image_format(facts.format) in _LAYERED:
-            raise _not_supported(facts.path, f"is a device that holds {facts.format}: what that lies on cannot be told")
-        return (Layer(path=facts.path, format="raw", is_block=True),)
-    layers: list[Layer] = []
     path, known_format = facts.path, image_format(facts.format)
+    if facts.encryption and known_format == "raw":
+        known_format = LUKS
+    if facts.type == "block":
+        if known_format in _LAYERED:
+            raise _not_supported(facts.path, f"is a device that holds {facts.format}: what that lies on cannot be told")
+        opened_by = await passphrase_of(host, source.secret) if source.secret else None
+        return (Layer(path=path, format=known_format, is_block=True, passphrase=opened_by),)
+    layers: list[Layer] = []
     while path:
         if len(layers) == LONGEST_CHAIN:
             raise _not_supported(facts.path, f"lies on more than {LONGEST_CHAIN} others")
         layer, below = await _layer(host, reader, path, known_format)
+        if below.encryption:
+            secret = source.secret if not layers and source.secret else secret_of_file(host, path)
+            layer = replace(layer, passphrase=await passphrase_of(host, secret))
         layers.append(layer)
         path = posixpath.join(posixpath.dirname(path), below.backing_path) if below.backing_path else ""
         known_format = below.backing_format
@@ -87,11 +102,13 @@ async def _layer(host: Host, reader: Acting, path: str, known_format: str) -> tu
     if layer.format not in _LAYERED:
         if not stands_alone(layer.format, head):
             raise _not_supported(path, f"is of format {layer.format}, and may consist of other files too")
-        return layer, DiskHeader()
+        return layer, DiskHeader(encryption=LUKS if layer.format == LUKS else "")
     if header is None:
         raise _not_usable(path, f"is no {layer.format} file, as it should be")
     if not header.on_paths or header.data_path:
         raise _not_supported(path, "names another file than one that it lies on, or a server")
+    if header.encryption not in {"", LUKS}:
+        raise _not_supported(path, "is encrypted in a way that qemu no longer reads: only luks is")
     return layer, header
 
 

@@ -9,7 +9,7 @@ from poolfleet_agent.hypervisor.xml import document
 from poolfleet_agent.hypervisor.xml.document import attribute, only, text
 from poolfleet_agent.hypervisor.xml.secrets import secret_refs
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.image_options import ImageOptions
+from poolfleet_agent.model.image_options import COMPATS, QCOW2, ImageOptions
 from poolfleet_agent.model.volume import BackingStore, VolumeDefinition, VolumeEncryption, VolumeFacts
 
 _LARGEST_BYTES = 2**63 - 1
@@ -70,6 +70,7 @@ def parse_facts(pool: str, xml: str) -> VolumeFacts:
     modified_at, born_at = text(timestamps, "mtime"), text(timestamps, "btime")
     path = text(target, "path") or ""
     key = text(root, "key") or ""
+    volume_format = sys.intern(attribute(target, "format", "type") or "")
     return VolumeFacts(
         pool=pool,
         name=text(root, "name") or "",
@@ -77,7 +78,7 @@ def parse_facts(pool: str, xml: str) -> VolumeFacts:
         key=path if key == path else key,
         path=path,
         type=sys.intern(root.get("type", "")),
-        format=sys.intern(attribute(target, "format", "type") or ""),
+        format=volume_format,
         capacity_bytes=_size_bytes(root, "capacity"),
         allocation_bytes=_size_bytes(root, "allocation"),
         physical_bytes=_size_bytes(root, "physical"),
@@ -86,7 +87,8 @@ def parse_facts(pool: str, xml: str) -> VolumeFacts:
         modified_at_s=None if modified_at is None else float(modified_at),
         # 0: the file system does not say.
         born_at_s=float(born_at or 0) or None,
-        compat=options.compat,
+        # libvirt is silent of the oldest level.
+        compat=options.compat or (COMPATS[0] if volume_format == QCOW2 else ""),
         features=options.features,
         cluster_size_bytes=options.cluster_size_bytes,
         encryption=sys.intern(encryption.format) if encryption is not None else "",

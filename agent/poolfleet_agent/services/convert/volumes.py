@@ -1,11 +1,11 @@
 """Volumes between API and model."""
 
-from poolfleet.v1 import volume_pb2, volume_service_pb2
+from poolfleet.v1 import secret_pb2, volume_pb2, volume_service_pb2
 from poolfleet_agent.model.errors import invalid_field
 from poolfleet_agent.model.image import LUKS
 from poolfleet_agent.model.image_options import ImageOptions, check_options
 from poolfleet_agent.model.resizing import NewSize
-from poolfleet_agent.model.secret import VOLUME_USAGE
+from poolfleet_agent.model.secret import VOLUME_USAGE, SecretRef
 from poolfleet_agent.model.volume import BackingStore, VolumeDefinition, VolumeEncryption, VolumeFacts
 from poolfleet_agent.services.convert.pools import permissions_from, permissions_to
 from poolfleet_agent.services.convert.secrets import ref_from
@@ -57,13 +57,25 @@ def clone_definition_from(spec: volume_pb2.CloneSpec) -> VolumeDefinition:
         raise invalid_field("spec.capacity_bytes", "must not be negative", value=str(spec.capacity_bytes))
     if spec.linked and spec.format not in LINKED_FORMATS:
         raise invalid_field("spec.format", "must be qcow2 for a linked clone", value=spec.format)
+    encryption = _encryption_from(spec.encryption) if spec.HasField("encryption") else None
+    if encryption is not None and (spec.decrypted or spec.linked):
+        beside = "decrypted" if spec.decrypted else "linked"
+        raise invalid_field("spec.encryption", f"is for copies that are encrypted, and this is to be {beside}")
+    if spec.linked and spec.decrypted:
+        raise invalid_field("spec.decrypted", "is for copies: a linked clone lies on its source as that is")
     has_permissions = spec.HasField("permissions")
     return VolumeDefinition(
         name=spec.name,
         format=spec.format or None,
         capacity_bytes=spec.capacity_bytes or None,
         permissions=permissions_from("spec.permissions", spec.permissions) if has_permissions else None,
+        encryption=encryption,
     )
+
+
+def source_secret_from(request: volume_service_pb2.CloneVolumeRequest) -> SecretRef | None:
+    """Read what opens a clone's source: INVALID_FIELD; None: not stated."""
+    return _volume_secret("source_secret", request.source_secret) if request.HasField("source_secret") else None
 
 
 def new_size_from(request: volume_service_pb2.ResizeVolumeRequest) -> NewSize:
@@ -82,10 +94,15 @@ def new_size_from(request: volume_service_pb2.ResizeVolumeRequest) -> NewSize:
 
 
 def _encryption_from(message: volume_pb2.VolumeEncryption) -> VolumeEncryption:
-    ref = ref_from("spec.encryption.secret", message.secret, usage_type=VOLUME_USAGE)
+    secret = _volume_secret("spec.encryption.secret", message.secret)
+    return VolumeEncryption(format=message.format or LUKS, secret=secret)
+
+
+def _volume_secret(field: str, message: secret_pb2.SecretRef) -> SecretRef:
+    ref = ref_from(field, message, usage_type=VOLUME_USAGE)
     if ref.usage_type not in {"", VOLUME_USAGE}:
-        raise invalid_field("spec.encryption.secret.usage_type", f"must be {VOLUME_USAGE}", value=ref.usage_type)
-    return VolumeEncryption(format=message.format or LUKS, secret=ref)
+        raise invalid_field(f"{field}.usage_type", f"must be {VOLUME_USAGE}", value=ref.usage_type)
+    return ref
 
 
 def volume_to(facts: VolumeFacts, etag: str) -> volume_pb2.Volume:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from poolfleet.agent.convert.scalars import numbers, seconds
+from poolfleet.agent.convert.scalars import Numbers, seconds
 from poolfleet.types.discovery import DiscoveredBy, DiscoveredSource, PoolSources
 from poolfleet.types.probe import LayerOutcome, PoolProbe, ProbeLayer, ShareUsers
 from poolfleet.v1 import diagnosis_pb2, pool_service_pb2
 
-_OUTCOMES = numbers(diagnosis_pb2.ProbeLayer.Outcome.items(), "OUTCOME_", LayerOutcome)
+_OUTCOMES = Numbers(diagnosis_pb2.ProbeLayer.Outcome.items(), "OUTCOME_", LayerOutcome)
 
-_FOUND_BY = numbers(diagnosis_pb2.DiscoveredBy.items(), "DISCOVERED_BY_", DiscoveredBy)
+_FOUND_BY = Numbers(diagnosis_pb2.DiscoveredBy.items(), "DISCOVERED_BY_", DiscoveredBy)
 
 
 def pool_probe(message: pool_service_pb2.ProbePoolResponse) -> PoolProbe:
@@ -26,7 +26,7 @@ def pool_probe(message: pool_service_pb2.ProbePoolResponse) -> PoolProbe:
 def _layer(message: diagnosis_pb2.ProbeLayer) -> ProbeLayer:
     return ProbeLayer(
         layer=message.layer,
-        outcome=_OUTCOMES.get(message.outcome, LayerOutcome.UNKNOWN),
+        outcome=_OUTCOMES[message.outcome],
         duration_s=seconds(message.duration) if message.HasField("duration") else None,
         failure=message.failure,
         message=message.message,
@@ -52,7 +52,7 @@ def pool_sources(message: pool_service_pb2.DiscoverPoolSourcesResponse) -> PoolS
     """What one host found."""
     return PoolSources(
         sources=tuple(map(_source, message.sources)),
-        found_by=_FOUND_BY.get(message.found_by, DiscoveredBy.UNKNOWN),
+        found_by=_FOUND_BY[message.found_by],
     )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from poolfleet.agent.convert.scalars import moment, numbers, revision, seconds
+from poolfleet.agent.convert.scalars import Numbers, moment, revision, seconds
 from poolfleet.types.agent import Agent, AgentLimits, AgentMode, AgentVersions, Maintenance
 from poolfleet.types.disk import DiskRole, DomainDisk, DomainState
 from poolfleet.v1 import agent_pb2, domain_disk_pb2
 
-_MODES = numbers(agent_pb2.Agent.Mode.items(), "MODE_", AgentMode)
-_DOMAIN_STATES = numbers(domain_disk_pb2.DomainDisk.DomainState.items(), "DOMAIN_STATE_", DomainState)
-_ROLES = numbers(domain_disk_pb2.DomainDisk.Role.items(), "ROLE_", DiskRole)
+_MODES = Numbers(agent_pb2.Agent.Mode.items(), "MODE_", AgentMode)
+_DOMAIN_STATES = Numbers(domain_disk_pb2.DomainDisk.DomainState.items(), "DOMAIN_STATE_", DomainState)
+_ROLES = Numbers(domain_disk_pb2.DomainDisk.Role.items(), "ROLE_", DiskRole)
 
 
 def agent(message: agent_pb2.Agent) -> Agent:
@@ -29,7 +29,7 @@ def agent(message: agent_pb2.Agent) -> Agent:
         pool_types=tuple(message.pool_types),
         features=tuple(message.features),
         limits=_limits(message.limits),
-        mode=_MODES.get(message.mode, AgentMode.UNKNOWN),
+        mode=_MODES[message.mode],
         maintenance=_maintenance(message.maintenance),
         started_at=moment(message.started_at) if has("started_at") else None,
         registry_loaded=message.registry_loaded,
@@ -43,8 +43,8 @@ def disk(message: domain_disk_pb2.DomainDisk) -> DomainDisk:
     return DomainDisk(
         domain=message.domain,
         domain_uuid=message.domain_uuid,
-        domain_state=_DOMAIN_STATES.get(message.domain_state, DomainState.UNKNOWN),
-        role=_ROLES.get(message.role, DiskRole.UNKNOWN),
+        domain_state=_DOMAIN_STATES[message.domain_state],
+        role=_ROLES[message.role],
         target=message.target,
         source_kind=message.source_kind,
         path=message.path,

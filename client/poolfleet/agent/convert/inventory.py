@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from poolfleet.agent.convert.hosts import disk
 from poolfleet.agent.convert.pools import pool
-from poolfleet.agent.convert.scalars import moment, numbers, revision, seconds
+from poolfleet.agent.convert.scalars import Numbers, moment, revision, seconds
 from poolfleet.agent.convert.volumes import unread_pool, volume
 from poolfleet.types.inventory import Bookmark, DomainChange, InventoryBatch, PoolChange, ResumePoint, ResyncReason
 from poolfleet.types.volume import Volume
 from poolfleet.v1 import inventory_service_pb2 as pb
 from poolfleet.v1 import snapshot_pb2, volume_pb2
 
-_REASONS = numbers(pb.Resync.Reason.items(), "REASON_", ResyncReason)
+_REASONS = Numbers(pb.Resync.Reason.items(), "REASON_", ResyncReason)
 
 
 def batch(message: pb.WatchInventoryResponse) -> InventoryBatch:
     """One message of the stream."""
     resync = message.HasField("resync")
     return InventoryBatch(
-        resync=_REASONS.get(message.resync.reason, ResyncReason.UNKNOWN) if resync else None,
+        resync=_REASONS[message.resync.reason] if resync else None,
         pools=tuple(map(_pool_change, message.pools)),
         domains=tuple(map(_domain_change, message.domains)),
         bookmark=_bookmark(message.bookmark) if message.HasField("bookmark") else None,

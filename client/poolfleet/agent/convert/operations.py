@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from poolfleet.agent.convert.pools import pool
-from poolfleet.agent.convert.scalars import moment, numbers, seconds
+from poolfleet.agent.convert.scalars import Numbers, moment, seconds
 from poolfleet.agent.convert.secrets import secret
 from poolfleet.agent.convert.volumes import volume
 from poolfleet.transport.errors import from_status
@@ -13,8 +13,8 @@ from poolfleet.types.secret import Secret
 from poolfleet.types.volume import Volume
 from poolfleet.v1 import operation_pb2
 
-STATES = numbers(operation_pb2.OperationState.items(), "OPERATION_STATE_", OperationState)
-KINDS = numbers(operation_pb2.OperationKind.items(), "OPERATION_KIND_", OperationKind)
+STATES = Numbers(operation_pb2.OperationState.items(), "OPERATION_STATE_", OperationState)
+KINDS = Numbers(operation_pb2.OperationKind.items(), "OPERATION_KIND_", OperationKind)
 
 
 def operation(message: operation_pb2.Operation, *, host: str | None) -> Operation:
@@ -22,12 +22,12 @@ def operation(message: operation_pb2.Operation, *, host: str | None) -> Operatio
     has = message.HasField
     return Operation(
         id=message.id,
-        kind=KINDS.get(message.kind, OperationKind.UNKNOWN),
+        kind=KINDS[message.kind],
         pool=message.pool,
         volume=message.volume,
         secret=message.secret,
         caller=message.caller,
-        state=STATES.get(message.state, OperationState.UNKNOWN),
+        state=STATES[message.state],
         progress=_progress(message.progress) if has("progress") else None,
         attempts=tuple(map(_attempt, message.attempts)),
         warnings=tuple(message.warnings),

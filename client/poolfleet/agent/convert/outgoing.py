@@ -165,6 +165,8 @@ def clone_spec(spec: CloneSpec) -> volume_pb2.CloneSpec:
         capacity_bytes=spec.capacity_bytes or 0,
         linked=spec.linked,
         permissions=_permissions(spec.permissions),
+        encryption=_encryption(spec.encryption),
+        decrypted=spec.decrypted,
     )
 
 

@@ -26,6 +26,17 @@ def source_of(message: pool_pb2.Pool | pool_pb2.PoolSpec) -> PoolSource | None:
     return None if arm is None else _KINDS[arm](**_values(getattr(message, arm), _KINDS[arm]))
 
 
+def source_has_more(message: pool_pb2.Pool) -> bool:
+    """Whether the agent says more of the source than this contract has."""
+    arm = message.WhichOneof("source")
+    if arm is None:
+        return False
+    said = getattr(message, arm)
+    known = type(said).FromString(said.SerializeToString())
+    known.DiscardUnknownFields()
+    return bool(known.ByteSize() != said.ByteSize())
+
+
 def write_source(source: PoolSource | None, spec: pool_pb2.PoolSpec) -> None:
     """Write a source into the spec that it is of."""
     if source is not None:

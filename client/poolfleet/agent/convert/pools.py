@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from functools import lru_cache
 
-from poolfleet.agent.convert.pool_sources import source_of
-from poolfleet.agent.convert.scalars import moment, numbers
+from poolfleet.agent.convert.pool_sources import source_has_more, source_of
+from poolfleet.agent.convert.scalars import Numbers, moment
 from poolfleet.types.pool import (
     Desired,
     DesiredState,
@@ -23,11 +23,11 @@ from poolfleet.types.pool_spec import MountOwner, PoolMount, PoolSpec, PoolTarge
 from poolfleet.types.volume import Permissions
 from poolfleet.v1 import pool_pb2, snapshot_pb2
 
-STATES = numbers(pool_pb2.PoolState.items(), "POOL_STATE_", PoolState)
-HEALTH = numbers(pool_pb2.PoolHealth.Status.items(), "STATUS_", HealthStatus)
-_DESIRED = numbers(pool_pb2.DesiredState.Desired.items(), "DESIRED_", Desired)
-_OWNERS = numbers(pool_pb2.PoolMount.Owner.items(), "OWNER_", MountOwner)
-_ID_SOURCES = numbers(snapshot_pb2.Storage.Source.items(), "SOURCE_", StorageIdSource)
+STATES = Numbers(pool_pb2.PoolState.items(), "POOL_STATE_", PoolState)
+HEALTH = Numbers(pool_pb2.PoolHealth.Status.items(), "STATUS_", HealthStatus)
+_DESIRED = Numbers(pool_pb2.DesiredState.Desired.items(), "DESIRED_", Desired)
+_OWNERS = Numbers(pool_pb2.PoolMount.Owner.items(), "OWNER_", MountOwner)
+_ID_SOURCES = Numbers(snapshot_pb2.Storage.Source.items(), "SOURCE_", StorageIdSource)
 
 
 def pool(message: pool_pb2.Pool, *, as_of: datetime | None = None, age_s: float | None = None) -> Pool:
@@ -37,7 +37,7 @@ def pool(message: pool_pb2.Pool, *, as_of: datetime | None = None, age_s: float 
         name=message.name,
         uuid=message.uuid,
         type=message.type,
-        state=STATES.get(message.state, PoolState.UNKNOWN),
+        state=STATES[message.state],
         desired_state=_desired_state(message.desired_state) if has("desired_state") else None,
         supervised=message.supervised,
         health=_health(message.health) if has("health") else None,
@@ -49,6 +49,7 @@ def pool(message: pool_pb2.Pool, *, as_of: datetime | None = None, age_s: float 
         provisioned_bytes=message.provisioned_bytes if has("provisioned_bytes") else None,
         volume_count=message.volume_count if has("volume_count") else None,
         source=source_of(message),
+        source_has_more=source_has_more(message),
         target=_target(message.target) if has("target") else None,
         mount=_mount(message.mount) if has("mount") else None,
         cow=_cow(message),
@@ -85,7 +86,7 @@ def _target(message: pool_pb2.PoolTarget) -> PoolTarget:
 
 
 def _mount(message: pool_pb2.PoolMount) -> PoolMount:
-    owner = _OWNERS.get(message.owner, MountOwner.UNKNOWN)
+    owner = _OWNERS[message.owner]
     return PoolMount(options=tuple(message.options), protocol_version=message.protocol_version, owner=owner)
 
 
@@ -94,7 +95,7 @@ def _cow(message: pool_pb2.Pool | pool_pb2.PoolSpec) -> bool | None:
 
 
 def _storage(message: snapshot_pb2.Storage) -> Storage:
-    source = _ID_SOURCES.get(message.source, StorageIdSource.UNKNOWN)
+    source = _ID_SOURCES[message.source]
     fingerprint = _fingerprint(message.fingerprint) if message.HasField("fingerprint") else None
     return Storage(id=message.id, source=source, aliases=tuple(message.aliases), fingerprint=fingerprint)
 
@@ -114,7 +115,7 @@ def _shared_fingerprint(
 
 def _desired_state(message: pool_pb2.DesiredState) -> DesiredState:
     return DesiredState(
-        desired=_DESIRED.get(message.desired, Desired.UNKNOWN),
+        desired=_DESIRED[message.desired],
         since=moment(message.since) if message.HasField("since") else None,
         why=message.why,
     )
@@ -122,7 +123,7 @@ def _desired_state(message: pool_pb2.DesiredState) -> DesiredState:
 
 def _health(message: pool_pb2.PoolHealth) -> PoolHealth:
     return PoolHealth(
-        status=HEALTH.get(message.status, HealthStatus.UNKNOWN),
+        status=HEALTH[message.status],
         reason=message.reason,
         message=message.message,
         since=moment(message.since) if message.HasField("since") else None,

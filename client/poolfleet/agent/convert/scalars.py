@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
@@ -41,8 +41,19 @@ def revision(value: snapshot_pb2.Revision) -> Revision:
     return Revision(epoch=value.epoch, sequence=value.sequence)
 
 
-def numbers(items: Iterable[tuple[str, int]], prefix: str, enum: type[EnumT]) -> Mapping[int, EnumT]:
-    """The table from an enum's numbers on the wire to its members; what `enum` lacks is its UNKNOWN."""
-    members = {member.value: member for member in enum}
-    unknown = enum("unknown")
-    return {number: members.get(name.removeprefix(prefix).lower(), unknown) for name, number in items}
+class Numbers(dict[int, EnumT]):
+    """From an enum's numbers on the wire to its members.
+
+    A number of a later contract is a member of its own, `unknown-99`: nobody asks for it, and who looks sees it.
+    """
+
+    def __init__(self, items: Iterable[tuple[str, int]], prefix: str, enum: type[EnumT]) -> None:
+        members = {member.value: member for member in enum}
+        unknown = enum("unknown")
+        super().__init__((number, members.get(name.removeprefix(prefix).lower(), unknown)) for name, number in items)
+        self._enum = enum
+
+    def __missing__(self, number: int) -> EnumT:
+        later = str.__new__(self._enum, f"unknown-{number}")
+        later._name_, later._value_ = f"UNKNOWN_{number}", str(later)
+        return later

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from poolfleet.cli.parsing import permissions
-from poolfleet.cli.pool.sources import config_option, options_of, source
+from poolfleet.cli.pool.sources import adapter_of, config_option, options_of, source
 from poolfleet.cli.session import UsageError
-from poolfleet.types.pool_source import SOURCES, SourceHost
+from poolfleet.types.pool_source import SOURCES, ScsiHostAdapter, SourceHost
 from poolfleet.types.pool_spec import USUAL_TARGETS
 
 if TYPE_CHECKING:
@@ -122,10 +122,10 @@ class Wanted:
         return ET.tostring(pool, encoding="unicode")
 
     def _adapter(self) -> dict[str, str]:
-        given = dict(self.adapter)
-        if not given:
+        if not self.adapter:
             return {}
-        return {"type": "fc_host" if {"wwnn", "wwpn"} & given.keys() else "scsi_host", **given}
+        is_host = isinstance(adapter_of(self), ScsiHostAdapter)
+        return {"type": "scsi_host" if is_host else "fc_host", **dict(self.adapter)}
 
 
 def _namespaced(pool: ET.Element, tag: str, options: Sequence[str]) -> None:

@@ -102,12 +102,14 @@ def _auth(wanted: Wanted) -> SourceAuth:
     )
 
 
-def _adapter(wanted: Wanted) -> ScsiHostAdapter | FcHostAdapter:
-    """As virsh does: a name is that of a SCSI host, WWNs are those of a Fibre Channel adapter."""
+def adapter_of(wanted: Wanted) -> ScsiHostAdapter | FcHostAdapter:
+    """As virsh does: a name is that of a SCSI host, WWNs are those of a Fibre Channel adapter. Raises UsageError where
+    it is neither, or both."""
     given: dict[str, Any] = dict(wanted.adapter)
-    if name := given.pop("name", ""):
+    name = given.pop("name", "")
+    if name and not given:
         return ScsiHostAdapter(name=name)
-    if not {"wwnn", "wwpn"} <= given.keys():
+    if name or not {"wwnn", "wwpn"} <= given.keys():
         raise UsageError("which adapter? say --adapter-name, or --adapter-wwnn and --adapter-wwpn")
     return FcHostAdapter(**given)
 
@@ -130,6 +132,6 @@ _VALUES: Mapping[str, Callable[[Wanted], Any]] = {
     "format": lambda wanted: wanted.source_format,
     "initiator": lambda wanted: wanted.source_initiator,
     "auth": _auth,
-    "adapter": _adapter,
+    "adapter": adapter_of,
     "config_options": lambda wanted: tuple(config_option(each) for each in wanted.config_option),
 }

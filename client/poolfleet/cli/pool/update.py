@@ -23,7 +23,7 @@ from poolfleet.cli.pool.reads import PoolWord, app
 from poolfleet.cli.pool.sources import changed
 from poolfleet.cli.session import Session, UsageError, say
 from poolfleet.cli.verbs import changes, option
-from poolfleet.types.errors import PoolfleetError
+from poolfleet.types.errors import PoolfleetError, Unsupported
 from poolfleet.types.pool import Pool
 from poolfleet.types.pool_spec import PoolMount, PoolSpec, PoolTarget
 from poolfleet.types.volume import Permissions
@@ -96,10 +96,17 @@ async def update_pool(
 
 
 def _merged(now: Pool, wanted: dict[str, Any]) -> tuple[PoolSpec, tuple[str, ...]]:
+    """What is to be asked for, and its mask; raises UsageError and Unsupported."""
     mask: list[str] = []
     spec = PoolSpec(now.name)
     source = {name: wanted[name] for name in wanted if name.startswith("source_")}
     if source:
+        if now.source_has_more:
+            raise Unsupported(
+                f"the agent is of a later release, and says more of the source of pool {now.name} than is known here:"
+                " that would be lost; install that release, or use `pool edit`",
+                reason="NOT_SUPPORTED_HERE",
+            )
         stated = Wanted(name=now.name, type=now.type, **{name: as_tuple(value) for name, value in source.items()})
         spec = replace(spec, source=changed(now.source, stated))
         mask.append("spec.source")

@@ -70,7 +70,7 @@ VOLUME_COMMANDS: tuple[Command, ...] = (
             *_IN_POOL,
             *_PREALLOC,
             *_REFLINK,
-            *refused("the source's is `poolfleet volume show --xml`", "print-xml"),
+            *switches("print-xml"),
         ),
         example="db.raw db2.raw --pool vm_data",
         words=lambda given: [*_volume(given), given["newname"]],

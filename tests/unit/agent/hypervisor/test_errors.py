@@ -117,6 +117,7 @@ def test_whatever_fails_on_a_broken_connection_says_that_libvirt_is_away() -> No
         (1, "internal error: cannot change private flag on existing secret", Reason.SECRET_EXISTS),
         (1, "internal error: Child process (/usr/bin/qemu-img create -f luks x) unexpected exit status 1: qemu-img: x: Unable to get accurate CPU usage", Reason.RESOURCE_BUSY),
         (1, "internal error: Child process (/usr/bin/qemu-img create -f luks x) unexpected exit status 1: qemu-img: x: Data from secret x_encrypt0 is not valid UTF-8", Reason.SECRET_NOT_USABLE),
+        (1, "internal error: Child process (/usr/bin/qemu-img resize --image-opts x 8388608) unexpected exit status 1: qemu-img: Could not open 'x': Invalid password, cannot unlock any keyslot", Reason.SECRET_NOT_USABLE),
         (67, "unsupported configuration: unknown pool format type zork", Reason.NOT_SUPPORTED_HERE),
         (3, "this function is not supported by the connection driver: backing storage", Reason.NOT_SUPPORTED_HERE),
         (82, "numerical overflow: value too large: 15EiB", Reason.TOO_LARGE),

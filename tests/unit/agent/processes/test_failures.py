@@ -11,6 +11,11 @@ from poolfleet_agent.processes.failures import failure
 @pytest.mark.parametrize(
     ("words", "reason", "code"),
     [
+        (
+            "qemu-img: Could not open 'json:{}': Invalid password, cannot unlock any keyslot",
+            Reason.SECRET_NOT_USABLE,
+            "",
+        ),
         ("qemu-img: /p/v: Could not create '/p/v': Permission denied", Reason.PATH_NOT_USABLE, "EACCES"),
         ("qemu-img: /p/v: Could not create '/p/v': Operation not permitted", Reason.PATH_NOT_USABLE, "EPERM"),
         ("qemu-img: /p/v: Could not resize file: No space left on device", Reason.FULL, "ENOSPC"),

@@ -21,6 +21,7 @@ from poolfleet_agent.model.secret import SecretValue
 from poolfleet_agent.model.share_user import ROOT, ShareUser
 from poolfleet_agent.model.volume import BackingStore, VolumeDefinition, VolumeEncryption
 from poolfleet_agent.processes.child import Children
+from poolfleet_agent.processes.in_folder import input_name
 from poolfleet_agent.processes.jobs import Jobs, Workplace
 from poolfleet_agent.processes.qemu_img import QemuImg, create_arguments, resize_arguments
 from tests.unit.agent.processes.conftest import LIMIT_S, Listener
@@ -206,12 +207,17 @@ if os.geteuid() == 0:
             )
         assert refused.value.metadata["errno"] == "EACCES"
 
-    async def test_its_input_can_be_opened_by_name_as_another_user_too(children: Children) -> None:
+    async def test_its_inputs_can_be_opened_by_name_as_another_user_too(children: Children) -> None:
         user = ShareUser(uid=64055, gid=107)
+        names = [input_name(index) for index in range(2)]
         finished = await Jobs(children, most=1).run(
-            ["cat", "/dev/stdin", "-"], Workplace(user, "/"), listener=Listener(), timeout_s=LIMIT_S, stdin=b"a\0b"
+            ["cat", *names, names[0]],
+            Workplace(user, "/"),
+            listener=Listener(),
+            timeout_s=LIMIT_S,
+            inputs=[b"a\0b", b"c" * 70_000],
         )
-        assert (finished.status, finished.stdout) == (0, b"a\0ba\0b")
+        assert (finished.status, finished.stdout[:5], finished.stderr) == (0, b"a\0bcc", b"")
 
     async def test_a_job_acts_as_its_user_and_in_no_other_group(children: Children) -> None:
         user = ShareUser(uid=64055, gid=107)
@@ -237,7 +243,7 @@ async def test_an_encrypted_image_is_made_with_a_passphrase_that_no_list_of_proc
     await trying(VolumeDefinition(name="v", encryption=VolumeEncryption(format="luks")))(create)
     info = json.loads(subprocess.check_output(["qemu-img", "info", "--output=json", path], timeout=LIMIT_S))
     assert (info["format"], info["encrypted"], info["virtual-size"]) == (image_format, True, 1 << 20)
-    assert b"file=/dev/stdin" in seen.read_bytes()
+    assert f"file={input_name(0)}".encode() in seen.read_bytes()
     assert b"hunter2" not in seen.read_bytes()
 
 

@@ -1,4 +1,4 @@
-"""Every value that the contract has is known to the client, and what it has not is UNKNOWN."""
+"""Every value that the contract has is known to the client, and what it has not is told by its number."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from poolfleet.agent.convert import pools
-from poolfleet.agent.convert.scalars import moment, numbers, seconds
+from poolfleet.agent.convert.scalars import Numbers, moment, seconds
 from poolfleet.types import (
     AgentMode,
     Desired,
@@ -40,16 +40,24 @@ ENUMS = [
 
 @pytest.mark.parametrize(("items", "prefix", "enum"), ENUMS, ids=[enum.__name__ for _, _, enum in ENUMS])
 def test_the_two_enums_are_one(items: Iterable[tuple[str, int]], prefix: str, enum: type[StrEnum]) -> None:
-    table = numbers(items, prefix, enum)
+    table = Numbers(items, prefix, enum)
     assert table[0] is enum("unknown")
     assert set(table.values()) == set(enum)
     assert len(table) == len(enum)
 
 
-def test_a_state_of_a_later_contract_is_unknown() -> None:
+def test_a_state_of_a_later_contract_is_none_that_is_known_and_has_its_number() -> None:
     message = pool_pb2.Pool.FromString(bytes([4 << 3, 99]))
-    assert message.state == 99
-    assert pools.pool(message).state is PoolState.UNKNOWN
+    state = pools.pool(message).state
+    assert isinstance(state, PoolState)
+    assert state not in set(PoolState)
+    assert (str(state), state.value, repr(state)) == (
+        "unknown-99",
+        "unknown-99",
+        "<PoolState.UNKNOWN_99: 'unknown-99'>",
+    )
+    assert state == pools.pool(message).state
+    assert {state: 1}[pools.pool(message).state] == 1
 
 
 def test_times() -> None:

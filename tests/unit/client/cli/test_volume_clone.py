@@ -42,3 +42,30 @@ async def test_a_clone_that_makes_no_sense_is_asked_of_no_agent(
 ) -> None:
     assert (await poolfleet("volume", "clone", *words)).code == 2
     assert agent.called == []
+
+
+async def test_what_the_clone_of_an_encrypted_volume_is_said_to_be(agent: LivingAgent, poolfleet: Terminal) -> None:
+    agent.has_pool("p")
+    agent.has_volume("p", "base.raw", encryption="luks")
+    words = ("--source-secret", "/srv/p/base.raw", "--secret", "0fbb7aaf-1aa6-4ea3-8b8f-8ef1d3c6d8a1")
+    assert (await poolfleet("volume", "clone", "p/base.raw", "a", *words)).code == 0
+    assert (await poolfleet("volume", "clone", "p/base.raw", "b", "--decrypted")).code == 0
+    first, second = agent.sent("CloneVolume")
+    assert (first.source_secret.usage_type, first.source_secret.usage_id) == ("volume", "/srv/p/base.raw")
+    assert (first.spec.encryption.format, first.spec.encryption.secret.uuid) == ("luks", words[3])
+    assert not first.spec.decrypted
+    assert (second.spec.decrypted, second.HasField("source_secret"), second.spec.HasField("encryption")) == (
+        True,
+        False,
+        False,
+    )
+
+
+async def test_the_sources_document_is_printed_under_the_new_name(agent: LivingAgent, poolfleet: Terminal) -> None:
+    agent.has_pool("p")
+    agent.has_volume("p", "base.raw")
+    printed = await poolfleet("vol-clone", "base.raw", "a & b", "--pool", "p", "--print-xml")
+    assert printed.out == "<volume><name>a &amp; b</name></volume>\n"
+    assert "CloneVolume" not in agent.called
+    refused = await poolfleet("volume", "clone", "p/base.raw", "a", "--linked", "--print-xml")
+    assert (refused.code, "--print-xml" in refused.err) == (2, True)

@@ -13,12 +13,14 @@ from poolfleet_agent.control.volumes.clone import CloneVolume
 from poolfleet_agent.control.volumes.space import Promises
 from poolfleet_agent.model.domain_disk import DiskRole, DomainReading, DomainReference, DomainState
 from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.image_options import ImageOptions
 from poolfleet_agent.model.operation import Operation
 from poolfleet_agent.model.pool import HealthStatus, Permissions
 from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.ports import Rights
+from poolfleet_agent.model.secret import SecretDefinition, SecretRef, SecretValue
 from poolfleet_agent.model.share_user import ROOT, ShareUser
-from poolfleet_agent.model.volume import VolumeDefinition
+from poolfleet_agent.model.volume import VolumeDefinition, VolumeEncryption
 from tests.unit.agent.fake_host import MIB, QEMU_USER, FakeHost, operations, pool_facts, use_case_host
 
 CALLER = Caller(name="unix", rpc="CloneVolume")
@@ -188,12 +190,43 @@ async def test_what_is_outside_the_pools_folders_is_not_read(fake: FakeHost) -> 
     assert refused.value.reason is Reason.PATH_NOT_ALLOWED
 
 
-async def test_what_is_encrypted_is_not_copied(fake: FakeHost) -> None:
+async def test_what_is_encrypted_is_opened_by_its_secret_and_so_is_the_copy(fake: FakeHost) -> None:
     facts = fake.hypervisor.volumes["p"]["src"]
     fake.hypervisor.volumes["p"]["src"] = replace(facts, encryption="luks")
+    fake.files.kept[SOURCE] = b"LUKS\xba\xbe and the rest"
     with pytest.raises(ModelError) as refused:
         await clone(fake)
-    assert refused.value.reason is Reason.NOT_SUPPORTED_HERE
+    assert (refused.value.reason, refused.value.metadata["secret"]) == (Reason.SECRET_NOT_FOUND, f"volume:{SOURCE}")
+    value = SecretValue(b"hunter2")
+    await fake.hypervisor.secrets.set(SecretDefinition(usage_type="volume", usage_id=SOURCE), value)
+    assert (await clone(fake)).changed
+    [(read, _)], [(made, _)] = fake.images.copied, fake.images.made
+    assert [(layer.format, layer.passphrase) for layer in read.layers] == [("luks", value)]
+    assert (made.format, made.passphrase) == ("luks", value)
+
+
+async def test_how_much_a_luks_container_takes_does_not_hang_on_what_is_empty_in_the_source(fake: FakeHost) -> None:
+    secret = SecretRef(usage_type="volume", usage_id="k")
+    await fake.hypervisor.secrets.set(SecretDefinition(usage_type="volume", usage_id="k"), SecretValue(b"x"))
+    encryption = VolumeEncryption(format="luks", secret=secret)
+    large = VolumeDefinition(name="new", capacity_bytes=1001 * MIB, encryption=encryption)
+    failure = (await clone(fake, definition=large)).failure
+    assert failure is not None
+    assert failure.reason is Reason.NO_SPACE
+    assert (await clone(fake, definition=replace(large, encryption=None))).changed
+
+
+async def test_a_qcow2_copy_is_laid_out_as_its_source_is(fake: FakeHost) -> None:
+    facts = fake.hypervisor.volumes["p"]["src"]
+    fake.hypervisor.volumes["p"]["src"] = replace(
+        facts, format="qcow2", compat="1.1", features=("lazy_refcounts", "later"), cluster_size_bytes=4096
+    )
+    fake.files.kept[SOURCE] = b"QFI\xfb\0\0\0\3".ljust(512, b"\0")
+    await clone(fake)
+    layout = ImageOptions(compat="1.1", features=("lazy_refcounts",), cluster_size_bytes=4096)
+    assert fake.images.made[0][0].options == layout
+    await clone(fake, definition=VolumeDefinition(name="other", format="raw"))
+    assert fake.images.made[1][0].options == ImageOptions()
 
 
 async def test_what_is_no_file_is_cloned_by_libvirt_and_cannot_be_cancelled(fake: FakeHost) -> None:
