@@ -79,7 +79,8 @@ def generated() -> dict[str, str]:
         **library.pages(),
         **contract.pages(),
         "reference/agent-files.md": _agent_files(),
-        "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
+        # Its links are meant from the checkout's root.
+        "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").replace("](docs/", "]("),
     }
 
 

@@ -34,6 +34,7 @@ _PAGES = {
         ("pool_spec", "pool", "pool_source", "retry", "probe", "discovery"),
     ),
     "volumes": ("Volumes", "What a volume is asked to be, and what it is; who uses it.", ("volume", "disk")),
+    "watching": ("Watching", "How a host's inventory is followed, change by change.", ("watched", "inventory")),
     "secrets": ("Secrets", "Passphrases and keys.", ("secret",)),
     "operations": ("Operations", "The records of changes.", ("operation",)),
     "hosts": (

@@ -31,7 +31,7 @@ def test_the_program_lists_its_groups_and_nothing_that_has_not_come() -> None:
         (
             "pool",
             "list show define ensure update edit undefine erase start stop restart build refresh autostart supervise"
-            " probe discover",
+            " probe discover events",
         ),
         ("volume", "list show find users disk-xml create clone resize wipe delete"),
         ("operation", "list show wait watch cancel"),
