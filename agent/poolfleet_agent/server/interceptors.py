@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar, cast
 
 import grpc
@@ -108,11 +109,12 @@ class Registrar:
             unary = self._unary(method, handler.unary_unary, handler.request_deserializer, own=own)
             return grpc.unary_unary_rpc_method_handler(unary, response_serializer=serialize)
         if handler.unary_stream:
-            streaming = self._streaming(method, handler.unary_stream, handler.request_deserializer)
+            streaming = self._streaming(method, handler.unary_stream, partial(_parsed, handler.request_deserializer))
             return grpc.unary_stream_rpc_method_handler(streaming, response_serializer=serialize)
         if handler.stream_stream:
-            streaming = self._streaming(method, handler.stream_stream, None)
-            return grpc.stream_stream_rpc_method_handler(streaming, handler.request_deserializer, serialize)
+            # Parsed here: to what gRPC cannot parse it has no answer but UNKNOWN.
+            streaming = self._streaming(method, handler.stream_stream, partial(_each_parsed, handler.request_deserializer))
+            return grpc.stream_stream_rpc_method_handler(streaming, response_serializer=serialize)
         raise TypeError(f"{method}: calls with a stream of requests and one answer are not wrapped yet")
 
     def _unary(self, method: str, behavior: Unary, parse: Callable[[bytes], Any], *, own: bool) -> Unary:
@@ -129,7 +131,8 @@ class Registrar:
                 call.caller = caller_of(context)
                 set_caller(call.caller)
                 return await behavior(_parsed(parse, raw), context)
-            except asyncio.CancelledError:
+            except (asyncio.CancelledError, grpc.aio.InternalError):
+                # The second: gRPC could not send what it was given, for the caller has left.
                 call.code = Code.CANCELLED
                 raise
             except Exception as error:  # noqa: BLE001  translated, logged, and told to the caller
@@ -140,7 +143,7 @@ class Registrar:
 
         return answer
 
-    def _streaming(self, method: str, behavior: Streaming, parse: Callable[[bytes], Any] | None) -> Unary:
+    def _streaming(self, method: str, behavior: Streaming, requested: Callable[[Any], Any]) -> Unary:
         async def answer(raw: Any, context: Context) -> None:
             call = _Call(method, time.perf_counter())
             self._streams += 1
@@ -151,10 +154,11 @@ class Registrar:
                     raise _stopping()
                 call.caller = caller_of(context)
                 set_caller(call.caller)
-                responses: Any = behavior(_parsed(parse, raw) if parse else raw, context)
+                responses: Any = behavior(requested(raw), context)
                 async with contextlib.aclosing(responses):
                     await self._pump(responses, context)
-            except asyncio.CancelledError:
+            except (asyncio.CancelledError, grpc.aio.InternalError):
+                # The second: gRPC could not send what it was given, for the caller has left.
                 call.code = Code.CANCELLED
                 raise
             except Exception as error:  # noqa: BLE001  translated, logged, and told to the caller
@@ -208,6 +212,11 @@ def _parsed(parse: Callable[[bytes], Any], raw: bytes) -> Any:
         return parse(raw)
     except DecodeError as error:
         raise invalid_field("request", "is not a message of this RPC, or a string in it is not UTF-8") from error
+
+
+async def _each_parsed(parse: Callable[[bytes], Any], raws: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+    async for raw in raws:
+        yield _parsed(parse, raw)
 
 
 async def _fail(call: _Call, context: Context, error: Exception) -> NoReturn:

@@ -4,6 +4,7 @@ import logging
 import sys
 from typing import Literal
 
+import grpc
 import structlog
 from structlog.dev import plain_traceback
 from structlog.tracebacks import ExceptionDictTransformer
@@ -11,6 +12,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 _SECRET_WORDS = ("password", "passphrase", "secret", "private_key", "credential")
 _HIDDEN = "(hidden)"
+_GRPC_CALLS = "grpc._cython.cygrpc"
+"""The logger of what becomes of calls; filters of a logger do not hold for those below it."""
 
 
 def configure(level: Literal["debug", "info", "warning", "error"], form: Literal["json", "console"]) -> None:
@@ -42,6 +45,7 @@ def configure(level: Literal["debug", "info", "warning", "error"], form: Literal
     # At debug, gRPC's says several lines for each call, and nothing about it.
     for library in ("grpc", "asyncio"):
         logging.getLogger(library).setLevel(max(threshold, logging.INFO))
+    logging.getLogger(_GRPC_CALLS).addFilter(_caller_stayed)
     structlog.configure(
         processors=[
             structlog.stdlib.PositionalArgumentsFormatter(),
@@ -52,6 +56,11 @@ def configure(level: Literal["debug", "info", "warning", "error"], form: Literal
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def _caller_stayed(record: logging.LogRecord) -> bool:
+    """False for the traceback that gRPC logs as an error when a caller leaves in the moment of the answer."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], grpc.aio.InternalError)
 
 
 def _hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -6,6 +6,7 @@ import json
 import logging
 from typing import Literal
 
+import grpc
 import pytest
 import structlog
 
@@ -70,3 +71,14 @@ def test_people_get_text(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().err
     assert "started" in text
     assert "pool=p" in text
+
+
+def test_callers_who_leave_are_no_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "json")
+    for error in (grpc.aio.InternalError("cannot send"), ZeroDivisionError("why")):
+        try:
+            raise error
+        except type(error):
+            logging.getLogger("grpc._cython.cygrpc").exception("raised by servicer method")
+    (line,) = lines(capsys)
+    assert "ZeroDivisionError" in json.dumps(line["exception"])

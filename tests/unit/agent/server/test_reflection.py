@@ -50,3 +50,19 @@ async def test_where_reflection_answers(socket_dir: Path, on_tcp: bool) -> None:
             assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
     finally:
         await server.stop(0)
+
+
+async def test_what_is_no_request_is_an_invalid_argument(socket_dir: Path) -> None:
+    server = grpc.aio.server()
+    registrar = Registrar(server, longest_calls=9, longest_streams=9, slow_call_s=60)
+    register_reflection(registrar, on_tcp=False)
+    server.add_insecure_port(f"unix:{socket_dir}/s")
+    await server.start()
+    try:
+        async with grpc.aio.insecure_channel(f"unix:{socket_dir}/s") as channel:
+            ask = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                _ = [answer async for answer in ask(iter([b"\xff"]), timeout=WIDE_S)]
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    finally:
+        await server.stop(0)
