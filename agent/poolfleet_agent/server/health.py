@@ -50,7 +50,8 @@ class Health(health_pb2_grpc.HealthServicer):
     ) -> HealthCheckResponse:
         """Answer with the present state; an unknown service is NOT_FOUND, as the protocol has it."""
         if request.service not in self._status:
-            await context.abort(grpc.StatusCode.NOT_FOUND, f"no service {request.service!r}")
+            # A status travels in headers, which may not be long.
+            await context.abort(grpc.StatusCode.NOT_FOUND, f"no service {request.service[:200]!r}")
         return HealthCheckResponse(status=self._status[request.service])
 
     async def Watch(  # noqa: N802  the name of the RPC

@@ -113,7 +113,9 @@ class Registrar:
             return grpc.unary_stream_rpc_method_handler(streaming, response_serializer=serialize)
         if handler.stream_stream:
             # Parsed here: to what gRPC cannot parse it has no answer but UNKNOWN.
-            streaming = self._streaming(method, handler.stream_stream, partial(_each_parsed, handler.request_deserializer))
+            streaming = self._streaming(
+                method, handler.stream_stream, partial(_each_parsed, handler.request_deserializer)
+            )
             return grpc.stream_stream_rpc_method_handler(streaming, response_serializer=serialize)
         raise TypeError(f"{method}: calls with a stream of requests and one answer are not wrapped yet")
 

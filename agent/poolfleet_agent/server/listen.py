@@ -15,11 +15,14 @@ from poolfleet_agent.config.settings import Listen, Settings
 from poolfleet_agent.server.tls import CertificateSource
 
 LONGEST_MESSAGE_BYTES = 4 * 1024 * 1024
+_NO_COMPRESSION_BITS = 1
 _SHORTEST_PING_INTERVAL_MS = 10_000
 
 OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", LONGEST_MESSAGE_BYTES),
     ("grpc.max_send_message_length", LONGEST_MESSAGE_BYTES),
+    # gRPC unpacks a message before it looks at its size: 500 KB could become 500 MB.
+    ("grpc.compression_enabled_algorithms_bitset", _NO_COMPRESSION_BITS),
     ("grpc.max_concurrent_streams", 256),
     # Clients ping as often as this, with no call open too; without it the server hangs up on them.
     ("grpc.http2.min_ping_interval_without_data_ms", _SHORTEST_PING_INTERVAL_MS),

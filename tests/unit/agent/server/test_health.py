@@ -90,3 +90,9 @@ async def test_draining_tells_watchers_and_lets_them_go(stand: Stand) -> None:
     assert (await asyncio.wait_for(stream.read(), WIDE_S)).status == NOT_SERVING
     stand.registrar.drain()
     assert await asyncio.wait_for(stream.code(), WIDE_S) is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_an_unknown_service_of_any_length_is_not_found(stand: Stand) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stand.stub.Check(HealthCheckRequest(service="x" * 1_000_000), timeout=WIDE_S)
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND

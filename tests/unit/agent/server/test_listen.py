@@ -156,3 +156,14 @@ async def test_a_port_is_not_shared_with_another_agent(server: grpc.aio.Server) 
         listen(second, Settings.model_validate({"listen": {"unix": "", "tcp": address}}))
     await second.stop(0)
     await asyncio.wait_for(ask(address), WIDE_S)
+
+
+async def test_what_is_compressed_is_never_unpacked(server: grpc.aio.Server, socket_dir: Path) -> None:
+    listen(server, on(socket_dir / "s"))
+    await server.start()
+    async with grpc.aio.insecure_channel(f"unix:{socket_dir}/s") as channel:
+        call: Any = channel.unary_unary("/poolfleet.v1.AgentService/GetAgent")
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call(bytes(10_000_000), timeout=WIDE_S, compression=grpc.Compression.Gzip)
+    # Unpacked, it would be too large.
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED

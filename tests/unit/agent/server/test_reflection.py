@@ -60,7 +60,7 @@ async def test_what_is_no_request_is_an_invalid_argument(socket_dir: Path) -> No
     await server.start()
     try:
         async with grpc.aio.insecure_channel(f"unix:{socket_dir}/s") as channel:
-            ask = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+            ask: Any = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 _ = [answer async for answer in ask(iter([b"\xff"]), timeout=WIDE_S)]
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
