@@ -161,8 +161,19 @@ def translate(error: libvirt.libvirtError, subject: Subject, *, connected: bool)
 
 def file_is_gone(error: libvirt.libvirtError) -> bool:
     """Whether libvirt tells of a volume that it knows and whose file somebody else has removed."""
-    missing = error.get_error_code() == libvirt.VIR_ERR_SYSTEM_ERROR and error.get_int1() == errno.ENOENT
-    return missing and "cannot stat file" in (error.get_error_message() or "")
+    return _errno_of_stat(error) == errno.ENOENT
+
+
+def file_has_impossible_name(error: libvirt.libvirtError) -> bool:
+    """Whether libvirt cannot describe a volume because it lies on a file that no host can have."""
+    return _errno_of_stat(error) in {errno.ENAMETOOLONG, errno.ELOOP}
+
+
+def _errno_of_stat(error: libvirt.libvirtError) -> int:
+    """Why libvirt could not look at a file; 0: the error is another one."""
+    of_system = error.get_error_code() == libvirt.VIR_ERR_SYSTEM_ERROR
+    looked = of_system and "cannot stat file" in (error.get_error_message() or "")
+    return (error.get_int1() or 0) if looked else 0
 
 
 def _is_denied(reason: Reason, error: libvirt.libvirtError, message: str) -> bool:

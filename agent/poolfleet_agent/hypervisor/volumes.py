@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import libvirt
 
-from poolfleet_agent.hypervisor.errors import file_is_gone
+from poolfleet_agent.hypervisor.errors import file_has_impossible_name, file_is_gone
 from poolfleet_agent.hypervisor.xml.volumes import parse_facts
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.reservation import OWN_PREFIX
@@ -26,7 +26,7 @@ def listed(connection: libvirt.virConnect, pool: str) -> list[libvirt.virStorage
 
 
 def read_some(pool: str, volumes: Iterable[libvirt.virStorageVol]) -> tuple[list[VolumeFacts], int]:
-    """Read some of the listed volumes, without their XML, and count those whose names are not UTF-8.
+    """Read some of the listed volumes, without their XML, and count those that libvirt cannot be asked about.
 
     One that has gone is left out, also where libvirt has not seen that yet; so are the agents' own files, which come
     and go.
@@ -41,7 +41,9 @@ def read_some(pool: str, volumes: Iterable[libvirt.virStorageVol]) -> tuple[list
         except UnicodeDecodeError:
             unaddressable += 1
         except libvirt.libvirtError as error:
-            if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_VOL and not file_is_gone(error):
+            if file_has_impossible_name(error):
+                unaddressable += 1
+            elif error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_VOL and not file_is_gone(error):
                 raise
     return facts, unaddressable
 

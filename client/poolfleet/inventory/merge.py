@@ -134,7 +134,7 @@ def _missing(seen: HostSeen) -> Iterator[str]:
         yield f"{seen.host}: the volumes of {unread.pool} could not be read: {unread.message or unread.reason}"
     for pool in seen.pools:
         if pool.unaddressable_count:
-            yield f"{seen.host}: {pool.unaddressable_count} files of {pool.name} have names that are not UTF-8"
+            yield f"{seen.host}: {pool.unaddressable_count} files of {pool.name} cannot be addressed"
     for name in sorted(seen.volumes_by_pool().keys() - {pool.name for pool in seen.pools}):
         yield f"{seen.host}: {name} came or went while its volumes were read"
     if seen.disks and not seen.disks.complete:

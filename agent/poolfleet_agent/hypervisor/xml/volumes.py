@@ -13,6 +13,8 @@ from poolfleet_agent.model.image_options import COMPATS, QCOW2, ImageOptions
 from poolfleet_agent.model.volume import BackingStore, VolumeDefinition, VolumeEncryption, VolumeFacts
 
 _LARGEST_BYTES = 2**63 - 1
+_YEAR_1_S, _YEAR_10000_S = -62_135_596_800, 253_402_300_800
+_TIME = re.compile(r"([0-9]{1,20})(\.[0-9]{1,9})?")
 _POWERS = {letter: power for power, letter in enumerate("kmgtpe", start=1)}
 
 
@@ -67,7 +69,6 @@ def parse_facts(pool: str, xml: str) -> VolumeFacts:
     encryption = _encryption(target)
     options = _options(target)
     timestamps = only(target, "timestamps")
-    modified_at, born_at = text(timestamps, "mtime"), text(timestamps, "btime")
     path = text(target, "path") or ""
     key = text(root, "key") or ""
     volume_format = sys.intern(attribute(target, "format", "type") or "")
@@ -79,14 +80,14 @@ def parse_facts(pool: str, xml: str) -> VolumeFacts:
         path=path,
         type=sys.intern(root.get("type", "")),
         format=volume_format,
-        capacity_bytes=_size_bytes(root, "capacity"),
-        allocation_bytes=_size_bytes(root, "allocation"),
-        physical_bytes=_size_bytes(root, "physical"),
+        capacity_bytes=_bytes(root, "capacity"),
+        allocation_bytes=_bytes(root, "allocation"),
+        physical_bytes=_bytes(root, "physical"),
         backing_store=_backing_store(root),
         permissions=document.permissions(target),
-        modified_at_s=None if modified_at is None else float(modified_at),
+        modified_at_s=_time_s(timestamps, "mtime"),
         # 0: the file system does not say.
-        born_at_s=float(born_at or 0) or None,
+        born_at_s=_time_s(timestamps, "btime") or None,
         # libvirt is silent of the oldest level.
         compat=options.compat or (COMPATS[0] if volume_format == QCOW2 else ""),
         features=options.features,
@@ -120,7 +121,7 @@ def _options(target: Element | None) -> ImageOptions:
     features = only(target, "features")
     return ImageOptions(
         compat=text(target, "compat") or "",
-        cluster_size_bytes=_size_bytes(target, "clusterSize"),
+        cluster_size_bytes=_bytes(target, "clusterSize"),
         features=() if features is None else tuple(feature.tag for feature in features),
         nocow=only(target, "nocow") is not None,
     )
@@ -140,6 +141,17 @@ def _append_options(target: Element, options: ImageOptions) -> None:
 
 
 def _size_bytes(parent: Element | None, tag: str) -> int | None:
+    """Read a size that is asked for: TOO_LARGE."""
+    size_bytes = _bytes(parent, tag)
+    if size_bytes is not None and size_bytes > _LARGEST_BYTES:
+        stated = f"{(text(parent, tag) or '').strip()} {attribute(parent, tag, 'unit') or ''}".strip()
+        message = f"{tag} {stated} is more than libvirt can hold"
+        raise ModelError(Reason.TOO_LARGE, message, metadata={"field": tag, "value": stated})
+    return size_bytes
+
+
+def _bytes(parent: Element | None, tag: str) -> int | None:
+    """Read any size: a broken image may say that it has more than there can be."""
     value = text(parent, tag)
     if value is None:
         return None
@@ -147,14 +159,18 @@ def _size_bytes(parent: Element | None, tag: str) -> int | None:
     scale = _scale(unit)
     if scale is None or not re.fullmatch(r"\s*\+?[0-9]{1,30}", value):
         raise document.malformed(f"<{tag}> {value[:50]!r} {unit[:20]!r} is not a size")
-    size_bytes = int(value) * scale
-    if size_bytes > _LARGEST_BYTES:
-        raise ModelError(
-            Reason.TOO_LARGE,
-            f"{tag} {value.strip()} {unit} is more than libvirt can hold",
-            metadata={"field": tag, "value": f"{value.strip()} {unit}".strip()},
-        )
-    return size_bytes
+    return int(value) * scale
+
+
+def _time_s(timestamps: Element | None, tag: str) -> float | None:
+    """Read a point in time; None: it is not stated, or lies in no year that people count."""
+    stated = _TIME.fullmatch(text(timestamps, tag) or "")
+    if stated is None:
+        return None
+    # libvirt writes what lies before 1970 as a number without a sign, of 64 bits.
+    whole_s = int(stated[1])
+    time_s = (whole_s if whole_s < 2**63 else whole_s - 2**64) + float(stated[2] or 0)
+    return time_s if _YEAR_1_S <= time_s < _YEAR_10000_S else None
 
 
 def _scale(unit: str) -> int | None:

@@ -19,6 +19,7 @@ from poolfleet_agent.model.pool import (
 )
 from poolfleet_agent.model.pool_source import PoolSource
 from poolfleet_agent.services.convert.pool_sources import source_from, source_to
+from poolfleet_agent.services.convert.sizes import told_bytes
 from poolfleet_agent.services.convert.times import timestamp, write_timestamp
 
 MOST_MODE_BITS = 0o7777
@@ -168,10 +169,10 @@ def pool_to(pool: Pool) -> pool_pb2.Pool:
         health=_health_to(pool.health) if pool.health else None,
         autostart=facts.autostart,
         persistent=facts.persistent,
-        capacity_bytes=facts.capacity_bytes,
-        allocation_bytes=facts.allocation_bytes,
-        available_bytes=facts.available_bytes,
-        provisioned_bytes=pool.provisioned_bytes,
+        capacity_bytes=told_bytes(facts.capacity_bytes),
+        allocation_bytes=told_bytes(facts.allocation_bytes),
+        available_bytes=told_bytes(facts.available_bytes),
+        provisioned_bytes=told_bytes(pool.provisioned_bytes),
         volume_count=pool.volume_count,
         target=_target_to(facts.definition),
         mount=_mount_to(facts.definition, pool.mount_owner),

@@ -9,6 +9,7 @@ from poolfleet_agent.model.secret import VOLUME_USAGE, SecretRef
 from poolfleet_agent.model.volume import BackingStore, VolumeDefinition, VolumeEncryption, VolumeFacts
 from poolfleet_agent.services.convert.pools import permissions_from, permissions_to
 from poolfleet_agent.services.convert.secrets import ref_from
+from poolfleet_agent.services.convert.sizes import told_bytes
 from poolfleet_agent.services.convert.times import timestamp
 
 LINKED_FORMATS = frozenset({"", "qcow2"})
@@ -114,12 +115,12 @@ def volume_to(facts: VolumeFacts, etag: str) -> volume_pb2.Volume:
         path=facts.path,
         type=facts.type,
         format=facts.format,
-        capacity_bytes=facts.capacity_bytes,
-        allocation_bytes=facts.allocation_bytes,
-        physical_bytes=facts.physical_bytes,
+        capacity_bytes=told_bytes(facts.capacity_bytes),
+        allocation_bytes=told_bytes(facts.allocation_bytes),
+        physical_bytes=told_bytes(facts.physical_bytes),
         compat=facts.compat,
         features=facts.features,
-        cluster_size_bytes=facts.cluster_size_bytes,
+        cluster_size_bytes=told_bytes(facts.cluster_size_bytes),
         encryption=facts.encryption,
         etag=etag,
     )

@@ -106,7 +106,7 @@ def test_of_entries_that_are_one_agent_the_better_answer_counts() -> None:
         (seen("a", status=HostStatus.STALE), "a: what it told is 1 s old"),
         (seen("a", unread_pools=[UnreadPool(pool="vm", reason="POOL_UNRESPONSIVE", message="hangs")]), "hangs"),
         (seen("a", disks_missing=["qemu:///system does not answer"]), "qemu:///system does not answer"),
-        (seen("a", [pool("vm", SHARED, unaddressable_count=2)]), "a: 2 files of vm have names that are not UTF-8"),
+        (seen("a", [pool("vm", SHARED, unaddressable_count=2)]), "a: 2 files of vm cannot be addressed"),
         (seen("a", [], [volume("vm", "d")]), "a: vm came or went while its volumes were read"),
     ],
 )
