@@ -18,12 +18,14 @@ def pack(*fields: bytes) -> bytes:
 
 
 def unpack(body: bytes) -> list[bytes]:
-    """Give the fields of a frame's body."""
+    """Give the fields of a frame's body. ValueError: one of them is cut off."""
     fields = []
     position = 0
     while position < len(body):
         begin = position + 4
         position = begin + int.from_bytes(body[position:begin], "big")
+        if position > len(body):
+            raise ValueError("a field is longer than what is left of its frame")
         fields.append(body[begin:position])
     return fields
 

@@ -3,9 +3,13 @@
 import asyncio
 import itertools
 
+import structlog
+
 from poolfleet_agent.files.frames import LONGEST_FRAME_BYTES, pack, unpack
 from poolfleet_agent.files.worker import PING, THREADS
 from poolfleet_agent.processes.child import Child
+
+_log = structlog.get_logger(__name__)
 
 
 class WorkerLostError(Exception):
@@ -82,6 +86,8 @@ class RunningWorker:
         except (asyncio.IncompleteReadError, ConnectionError):
             # Its end: said to each who waits.
             return
+        except (ValueError, KeyError) as error:
+            _log.warning("the file worker answers what was not asked: killed", pid=self.pid, error=str(error))
         finally:
             self._lose()
 

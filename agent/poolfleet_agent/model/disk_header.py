@@ -107,7 +107,9 @@ def _path_in(name: bytes) -> str:
         return ""
     if text.startswith("json:"):
         try:
-            return _file_name(json.loads(text.removeprefix("json:")))
+            named = _file_name(json.loads(text.removeprefix("json:")))
+            # JSON can spell what no path of a host has.
+            return "" if "\0" in named else named.encode().decode()
         except (ValueError, RecursionError):
             return ""
     text = text.removeprefix("file:")

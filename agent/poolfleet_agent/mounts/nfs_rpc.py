@@ -7,6 +7,7 @@ from poolfleet_agent.mounts.rpc import RpcConnection, RpcError, Unpacker, Versio
 
 NFS_PORT = 2049
 RPCBIND_PORT = 111
+_HIGHEST_PORT = 65_535
 
 _PORTMAP = (100000, 2)
 _RPCBIND = (100000, 4)
@@ -77,16 +78,22 @@ async def _registered(address: str, program: int, version: int, protocol: str) -
             # The old portmapper's call knows no IPv6. The answer is `::.8.1`, the port's two bytes last, or empty.
             question = struct.pack(">2I", program, version) + packed(f"{protocol}6".encode()) + packed(b"") * 2
             answer = (await connection.call(*_RPCBIND, _GET_ADDRESS, question)).opaque()
-            return _port(answer) if answer else 0
+            return _port_in(answer) if answer else 0
         question = struct.pack(">4I", program, version, _PROTOCOL_NUMBERS[protocol], 0)
-        return (await connection.call(*_PORTMAP, _GET_PORT, question)).number()
+        return _port((await connection.call(*_PORTMAP, _GET_PORT, question)).number())
     finally:
         connection.close()
 
 
-def _port(universal_address: bytes) -> int:
+def _port_in(universal_address: bytes) -> int:
     try:
         _, high, low = universal_address.rsplit(b".", 2)
-        return int(high) << 8 | int(low)
+        return _port(int(high) << 8 | int(low))
     except ValueError as error:
         raise RpcError(f"rpcbind's answer is no address: {universal_address!r}") from error
+
+
+def _port(number: int) -> int:
+    if not 0 <= number <= _HIGHEST_PORT:
+        raise RpcError(f"rpcbind's answer is no port: {number}")
+    return number

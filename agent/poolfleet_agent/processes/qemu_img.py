@@ -41,7 +41,7 @@ class QemuImg:
         finished = await self._run(measure_arguments(source), place, path, listener, timeout_s, _Keys.of(source))
         try:
             return int(json.loads(finished.stdout)["required"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             said = f"qemu-img measure says what is not understood of {path}"
             raise ModelError(Reason.INTERNAL, said, metadata={"path": path}) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import subprocess
 from pathlib import Path
@@ -100,3 +101,23 @@ def test_other_files_are_none() -> None:
 @given(st.binary(max_size=300), st.integers(0, 4))
 def test_no_header_however_damaged_is_more_than_left_out(rest: Any, version: Any) -> None:
     read_disk_header(b"QFI\xfb" + struct.pack(">I", version) + rest)
+
+
+@pytest.mark.parametrize("name", [b'json:{"filename":"/a\\ud800"}', b'json:{"file":{"filename":"/a\\u0000b"}}'])
+def test_what_only_json_can_spell_is_no_path(name: bytes) -> None:
+    head = bytearray(HEADER_BYTES)
+    struct.pack_into(">4sIQI", head, 0, b"QFI\xfb", 2, 1024, len(name))
+    head[1024 : 1024 + len(name)] = name
+    assert read_disk_header(bytes(head)) == DiskHeader(on_paths=False)
+
+
+@given(
+    version=st.integers(0, 2**32 - 1) | st.integers(1, 4),
+    place=st.integers(0, 2**64 - 1) | st.integers(0, 300),
+    length=st.integers(0, 2**32 - 1) | st.integers(0, 300),
+    rest=st.binary(max_size=300),
+)
+def test_every_path_of_any_header_can_be_asked_for(version: int, place: int, length: int, rest: bytes) -> None:
+    told = read_disk_header(struct.pack(">4sIQI", b"QFI\xfb", version, place, length) + rest)
+    for path in (told.backing_path, told.data_path) if told else ():
+        assert b"\0" not in os.fsencode(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from pathlib import Path
@@ -84,3 +85,15 @@ if os.geteuid() == 0:
         assert top is not None
         assert top.source == "second"
         assert [entry.source for entry in table.network() if entry.target == str(target)] == [source]
+
+
+_LINE = b"36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue\n"
+
+
+@given(begin=st.integers(0, len(_LINE)), length=st.integers(0, 20), piece=st.binary(max_size=20))
+def test_a_table_with_anything_in_it_is_understood_or_refused(begin: int, length: int, piece: bytes) -> None:
+    with contextlib.suppress(ValueError):
+        table = parse_mountinfo(_LINE + _LINE[:begin] + piece + _LINE[begin + length :])
+        for entry in table.entries:
+            assert (entry.network, entry.address, entry.export, entry.enforces_locks) is not None
+            table.holding(entry.target)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import struct
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from poolfleet_agent.model.ports.mounts import Export
 from poolfleet_agent.mounts import nfs_rpc
 from poolfleet_agent.mounts.nfs_rpc import ask_nfs, exports, mountd_port, mountd_udp_port, nfs3_port
-from poolfleet_agent.mounts.rpc import ProgramUnavailableError, RpcConnection, RpcError, VersionMismatchError
+from poolfleet_agent.mounts.rpc import ProgramUnavailableError, RpcConnection, RpcError, Unpacker, VersionMismatchError
 from tests.unit.agent.mounts.fake_server import MOUNT, NFS, RPCBIND, FakeServer, deaf_port, refusing_port
 
 BOTH = (4, 3)
@@ -106,3 +109,19 @@ async def test_one_that_is_deaf_is_given_up_with_the_callers_limit() -> None:
             async with asyncio.timeout(0.3):
                 await RpcConnection.open_first(["127.0.0.1"], port)
         assert len(asyncio.all_tasks()) == 1
+
+
+@pytest.mark.parametrize("port", [65_536, 2**32 - 1])
+async def test_what_is_no_port_is_said(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with FakeServer({RPCBIND: (2, 4)}, registered={(MOUNT, "tcp"): port}) as server:
+        monkeypatch.setattr(nfs_rpc, "RPCBIND_PORT", server.port)
+        with pytest.raises(RpcError, match="no port"):
+            await mountd_port(server.host)
+
+
+@given(st.binary(max_size=200))
+def test_whatever_a_server_answers_is_understood_or_refused(answer: bytes) -> None:
+    with contextlib.suppress(RpcError):
+        nfs_rpc._export_list(Unpacker(answer))
+    with contextlib.suppress(RpcError):
+        assert 0 <= nfs_rpc._port_in(answer) <= 65_535
