@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from poolfleet.types.volume import Permissions
 
 _UNITS = "kmgtpe"
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgtpe])(i?b)?|b|bytes?)?", re.IGNORECASE)
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?")
+_SIZE = re.compile(r"(\d{1,30}(?:\.\d{1,30})?)\s*(?:([kmgtpe])(i?b)?|b|bytes?)?", re.IGNORECASE)
+_DURATION = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9}(?:\.\d{1,9})?)s?)?")
 _UUID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.IGNORECASE)
 _LARGEST = 2**63 - 1
 
@@ -106,7 +106,7 @@ def permissions(mode: str | None, owner: int | None, group: int | None) -> Permi
 
 def batch(text: str) -> int | str:
     """Read how many hosts go at a time: a number, or a part such as `10%`."""
-    if re.fullmatch(r"[1-9]\d*", text):
+    if re.fullmatch(r"[1-9]\d{0,8}", text):
         return int(text)
     if re.fullmatch(r"([1-9]\d?|100)%", text):
         return text

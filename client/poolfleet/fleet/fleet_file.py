@@ -63,8 +63,9 @@ class _File(_Table):
 
 def read_fleet_file(path: str | Path) -> tuple[Host, ...]:
     """The hosts that the file lists, in its order. Raises FleetFileError."""
-    file = Path(path).expanduser()
+    file = Path(path)
     try:
+        file = file.expanduser()
         text = file.read_text(encoding="utf-8")
         table = tomllib.loads(text)
         parsed = _File.model_validate(table)
@@ -73,7 +74,7 @@ def read_fleet_file(path: str | Path) -> tuple[Host, ...]:
         raise FleetFileError(f"{file}: {error.strerror}") from error
     except ValidationError as error:
         raise FleetFileError("\n".join(f"{file}: {line}" for line in _explain(error, table))) from error
-    except ValueError as error:  # of TOML, of UTF-8, or of a host's own rules
+    except (ValueError, RuntimeError) as error:  # of TOML, of UTF-8, or of a host's own rules; of `~` without a home
         raise FleetFileError(f"{file}: {error}") from error
 
 

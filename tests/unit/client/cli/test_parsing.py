@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import typer
+from hypothesis import given
+from hypothesis import strategies as st
 
 from poolfleet.cli import parsing
 from poolfleet.cli.parsing import VolumeWord
@@ -90,3 +94,26 @@ def test_what_is_added_may_have_a_sign() -> None:
     for text in ("--1", "+-1", "-", "-x"):
         with pytest.raises(typer.BadParameter):
             parsing.delta_bytes(text)
+
+
+_DIGITS = "9" * 5000
+
+
+@given(
+    st.text()
+    | st.text("0123456789.-+kKmMgGiIbBdhs%:/= ")
+    | st.sampled_from([_DIGITS, f"-{_DIGITS}G", f"1.{_DIGITS}", f"{_DIGITS}d", f"{_DIGITS}%", "٣", "\0"])
+)
+def test_whatever_is_typed_is_understood_or_refused_in_words(text: str) -> None:
+    for read in (
+        *(parsing.volume_word, parsing.size_bytes, parsing.delta_bytes, parsing.duration_s, parsing.label),
+        *(parsing.mode_bits, parsing.batch, parsing.looks_like_uuid),
+    ):
+        with contextlib.suppress(typer.BadParameter):
+            read(text)
+
+
+def test_no_duration_is_endless() -> None:
+    assert parsing.duration_s("999999999s") == 999_999_999
+    with pytest.raises(typer.BadParameter):
+        parsing.duration_s("9" * 400)

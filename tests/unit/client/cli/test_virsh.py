@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import typer
+from hypothesis import given
+from hypothesis import strategies as st
 
 from poolfleet.cli.groups import GROUPS
 from poolfleet.cli.virsh.rows import Command, Option
@@ -126,3 +130,18 @@ def test_an_option_without_a_counterpart_is_refused_with_the_reason(command: Com
 def test_a_command_that_is_coming_says_that_it_is_not_there_yet(command: Command) -> None:
     with pytest.raises(typer.BadParameter, match="not there yet"):
         new_form(" ".join(command.line()))
+
+
+_OPTIONS = sorted({f"--{option.name}" for command in TABLE.values() for option in command.options})
+
+
+@given(
+    st.sampled_from(sorted(TABLE)),
+    st.lists(
+        st.sampled_from([*_OPTIONS, "-", "--", "--=", "-h", "-o", "-1", "x", "a,b", "", " "]) | st.text(max_size=5),
+        max_size=6,
+    ),
+)
+def test_whatever_is_typed_to_virsh_is_translated_or_refused_in_words(command: str, words: list[str]) -> None:
+    with contextlib.suppress(typer.BadParameter):
+        assert all(isinstance(word, str) for word in translated([command, *words], announce=False))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from poolfleet.fleet.fleet_file import FleetFileError, read_fleet_file
 from poolfleet.fleet.hosts import Host
@@ -111,3 +115,27 @@ def test_a_missing_file_and_one_that_is_not_text_are_told_as_such(tmp_path: Path
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(FleetFileError, match=r"bytes\.toml: .*utf-8"):
         read_fleet_file(tmp_path / "bytes.toml")
+
+
+@pytest.mark.parametrize(
+    "text", ["a = " + "[" * 5000, "a = " + "{a = " * 3000, "a" + ".a" * 5000 + " = 1", "a = " + "9" * 6000]
+)
+def test_a_file_that_is_too_deep_is_refused_in_words(tmp_path: Path, text: str) -> None:
+    with pytest.raises(FleetFileError):
+        read_fleet_file(written(tmp_path, text))
+
+
+def test_a_home_that_nobody_has_is_said() -> None:
+    with pytest.raises(FleetFileError, match="home"):
+        read_fleet_file("~nobody-of-this-name/fleet.toml")
+
+
+_GOOD = '[defaults]\ntimeout_s = 30\n[[host]]\nname = "a"\ntarget = "kvm1:7443"\nlabels = { a = "b" }\n'
+
+
+@given(begin=st.integers(0, len(_GOOD)), length=st.integers(0, 20), piece=st.text(max_size=20))
+def test_a_file_with_anything_in_it_is_understood_or_refused_in_words(begin: int, length: int, piece: str) -> None:
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(FleetFileError):
+        file = Path(folder) / "fleet.toml"
+        file.write_bytes((_GOOD[:begin] + piece + _GOOD[begin + length :]).encode(errors="surrogatepass"))
+        read_fleet_file(file)
