@@ -45,7 +45,7 @@ class EmbeddedAgent:
         self.log = root / f"{name}.log"
         self.program: Sequence[str] = ("-m", "poolfleet_agent.cli")
         """What Python runs at each start; a test may set another that ends in the same."""
-        self._config = root / f"{name}.toml"
+        self.config = root / f"{name}.toml"
         self._process = Process(root / f"{name}.pid")
         self._libvirtd = libvirtd
         self._tcp = tcp
@@ -72,9 +72,9 @@ class EmbeddedAgent:
         """Start it without waiting: `wait_ready` does that."""
         # What a killed one left would look like readiness.
         self.socket.unlink(missing_ok=True)
-        self._config.write_text(self._configuration())
+        self.config.write_text(self._configuration())
         surroundings = self._libvirtd.surroundings
-        argv = [sys.executable, *self.program, "serve", "--config", str(self._config)]
+        argv = [sys.executable, *self.program, "serve", "--config", str(self.config)]
         # What the caller's environment says of an agent is not meant for this one.
         env = {name: value for name, value in surroundings.env.items() if not name.startswith("POOLFLEET_AGENT__")}
         self._process.start(surroundings.command(argv), env=env, log=self.log)
@@ -108,6 +108,10 @@ class EmbeddedAgent:
     def kill9(self) -> None:
         """End it as a crash does."""
         self._process.kill9()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send(number)
 
     def sigstop(self) -> None:
         """Let it hang: its socket accepts, nothing answers."""

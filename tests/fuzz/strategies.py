@@ -1,6 +1,7 @@
 """Arbitrary valid messages of the contract for hypothesis, built from the descriptors.
 
-Wild ones hold anything; tame ones only what fits their fields, and so get farther into the agent.
+Wild ones hold anything; tame ones only what fits their fields; plain ones of that only what they need and one thing
+more, and so get farthest into the agent.
 """
 
 from __future__ import annotations
@@ -39,21 +40,44 @@ class Vocabulary:
         return exact or self.words.get(field.name, [""])
 
 
+Kind = Callable[[Descriptor, Vocabulary], st.SearchStrategy[Message]]
+
+
 def messages(descriptor: Descriptor, vocabulary: Vocabulary) -> st.SearchStrategy[Message]:
-    """Messages of a type, tame ones more often."""
-    tame, wild = _tame(descriptor, vocabulary), _wild(descriptor, vocabulary)
-    return st.one_of(tame, tame, tame, wild)
+    """Messages of a type, plain ones more often."""
+    plain = _plain(descriptor, vocabulary)
+    return st.one_of(plain, plain, plain, _tame(descriptor, vocabulary), _wild(descriptor, vocabulary))
+
+
+def _plain(descriptor: Descriptor, vocabulary: Vocabulary) -> st.SearchStrategy[Message]:
+    needed, optional = _alone(descriptor, vocabulary, _plain)
+    one_more = [st.fixed_dictionaries({name: values}) for name, values in optional.items()]
+    return _made(descriptor, vocabulary, _plain, st.fixed_dictionaries(needed), st.one_of(st.just({}), *one_more))
 
 
 def _tame(descriptor: Descriptor, vocabulary: Vocabulary) -> st.SearchStrategy[Message]:
-    alone = {field.name: _tame_field(field, vocabulary) for field in descriptor.fields if not _chosen(field)}
+    needed, optional = _alone(descriptor, vocabulary, _tame)
+    return _made(descriptor, vocabulary, _tame, st.fixed_dictionaries(needed, optional=optional))
+
+
+_Fields = dict[str, st.SearchStrategy[Any]]
+
+
+def _alone(descriptor: Descriptor, vocabulary: Vocabulary, kind: Kind) -> tuple[_Fields, _Fields]:
+    """The fields outside of choices: those that are needed, and the others."""
+    alone = {field.name: _tame_field(field, vocabulary, kind) for field in descriptor.fields if not _chosen(field)}
     needed = {name: values for name, values in alone.items() if name in vocabulary.needed}
-    optional = {name: values for name, values in alone.items() if name not in vocabulary.needed}
-    parts = [st.fixed_dictionaries(needed, optional=optional)]
+    return needed, {name: values for name, values in alone.items() if name not in vocabulary.needed}
+
+
+def _made(
+    descriptor: Descriptor, vocabulary: Vocabulary, kind: Kind, *fields: st.SearchStrategy[dict[str, Any]]
+) -> st.SearchStrategy[Message]:
+    parts = list(fields)
     # Of each oneof exactly one.
     for choice in descriptor.oneofs:
         if all(_chosen(field) for field in choice.fields):
-            one = [st.fixed_dictionaries({field.name: _tame_field(field, vocabulary)}) for field in choice.fields]
+            one = [st.fixed_dictionaries({field.name: _tame_field(field, vocabulary, kind)}) for field in choice.fields]
             parts.append(st.one_of(one))
     made = GetMessageClass(descriptor)
     return st.tuples(*parts).map(lambda found: made(**{name: value for part in found for name, value in part.items()}))
@@ -74,9 +98,9 @@ def _repeated(field: FieldDescriptor, one: st.SearchStrategy[Any], *, least: int
     return st.lists(one, min_size=least, max_size=_MOST_REPEATED) if field.is_repeated else one
 
 
-def _tame_field(field: FieldDescriptor, vocabulary: Vocabulary) -> st.SearchStrategy[Any]:
+def _tame_field(field: FieldDescriptor, vocabulary: Vocabulary, kind: Kind) -> st.SearchStrategy[Any]:
     if field.message_type is not None:
-        return _repeated(field, _of_message(field.message_type, vocabulary, _tame))
+        return _repeated(field, _of_message(field.message_type, vocabulary, kind))
     if field.type == FieldDescriptor.TYPE_STRING:
         return _repeated(field, st.sampled_from(vocabulary.of(field)), least=int(field.name in vocabulary.needed))
     if field.enum_type is not None:
@@ -110,16 +134,12 @@ def _wild_value(field: FieldDescriptor, vocabulary: Vocabulary) -> st.SearchStra
 _NEVER_WILD = frozenset({"host"})
 
 
-def _of_message(
-    descriptor: Descriptor,
-    vocabulary: Vocabulary,
-    kind: Callable[[Descriptor, Vocabulary], st.SearchStrategy[Message]],
-) -> st.SearchStrategy[Message]:
+def _of_message(descriptor: Descriptor, vocabulary: Vocabulary, kind: Kind) -> st.SearchStrategy[Message]:
     if descriptor.full_name != "google.protobuf.Duration":
         return kind(descriptor, vocabulary)
     # What is to be waited for is short, so that no right answer takes long.
     seconds, nanos = (
-        ([0], [0, 1, 10**8]) if kind is _tame else ([-(2**63), 2**63 - 1, -1, 1], [-(2**31), -1, 2**31 - 1])
+        ([0], [0, 1, 10**8]) if kind is not _wild else ([-(2**63), 2**63 - 1, -1, 1], [-(2**31), -1, 2**31 - 1])
     )
     made = GetMessageClass(descriptor)
     return st.builds(made, seconds=st.sampled_from(seconds), nanos=st.sampled_from(nanos))

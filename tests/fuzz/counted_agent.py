@@ -1,0 +1,60 @@
+"""The agent, run as a program that can be asked what it holds: `python counted_agent.py serve --config FILE`.
+
+At SIGUSR1 it writes beside its configuration how many objects of Python it has, once its bounded caches are empty and
+all garbage is gone, and how many tasks its event loop has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gc
+import json
+import re
+import signal
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from poolfleet_agent.cli import main
+
+
+@dataclass(frozen=True)
+class Counts:
+    """`blocks`: allocated by Python; each object is one or some."""
+
+    blocks: int
+    tasks: int
+
+    @classmethod
+    def now(cls) -> Self:
+        """Of this process."""
+        for held in gc.get_objects():
+            if isinstance(held, functools._lru_cache_wrapper):
+                held.cache_clear()
+        re.purge()
+        gc.collect()
+        return cls(sys.getallocatedblocks(), len(asyncio.all_tasks()))
+
+    @staticmethod
+    def path_beside(config: Path) -> Path:
+        """Where the agent with this configuration writes them."""
+        return config.with_suffix(".counts")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """As they were written."""
+        return cls(**json.loads(path.read_text()))
+
+    def write(self, path: Path) -> None:
+        """As a whole or not at all."""
+        written = path.with_suffix(".writing")
+        written.write_text(json.dumps(asdict(self)))
+        written.rename(path)
+
+
+if __name__ == "__main__":
+    config = Path(sys.argv[sys.argv.index("--config") + 1])
+    signal.signal(signal.SIGUSR1, lambda *_: Counts.now().write(Counts.path_beside(config)))
+    sys.exit(main(sys.argv[1:]))
