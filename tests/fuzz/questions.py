@@ -75,6 +75,8 @@ class Question:
     def refused_by_grpc(self) -> frozenset[str]:
         """The codes with which gRPC itself may end the call."""
         codes = self.sending.refused_by_grpc
+        if self.method.name == "WaitOperation":  # it may be told to wait for longer
+            codes |= {"DEADLINE_EXCEEDED"}
         # So its client calls it when a stream ends before its first request is out.
         return codes | {"INTERNAL"} if codes and self.method.client_streaming else codes
 
