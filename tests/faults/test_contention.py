@@ -19,6 +19,7 @@ import pytest
 from google.protobuf.message import Message
 
 from poolfleet.v1 import operation_pb2
+from poolfleet.v1.inventory_service_pb2 import WatchInventoryRequest
 from poolfleet.v1.operation_service_pb2 import WatchOperationsRequest
 from poolfleet.v1.pool_service_pb2 import (
     BuildPoolRequest,
@@ -46,7 +47,7 @@ from tests.raw_agent import RawAgent, Refused, path_of, raw_agent, refused
 
 AT_ONCE = 12
 WATCHERS = 20
-OPERATIONS = 300
+OPERATIONS, VOLUMES = 300, 50
 MOST_PSS_BYTES = 24 << 20
 KEY = SecretRef(usage_type="ceph", usage_id="k")
 
@@ -195,10 +196,12 @@ async def test_watchers_who_do_not_read_cost_nobody_anything(busy_host: Embedded
     await start_dir_pool(busy_host, agent, "w")
     before = held_by(busy_host.agent)
     async with raw_agent(busy_host.agent.target) as lazy:
-        unread = [lazy.stream(WatchOperationsRequest(), timeout_s=None) for _ in range(WATCHERS)]
+        kinds = (WatchOperationsRequest(), WatchInventoryRequest())
+        unread = [lazy.stream(kinds[number % 2], timeout_s=None) for number in range(WATCHERS)]
         await asyncio.gather(*(stream.read() for stream in unread))
         reader = agent.stream(WatchOperationsRequest(), timeout_s=None)
         asked = [await agent.done(RefreshPoolRequest(pool="w")) for _ in range(OPERATIONS)]
+        asked += [await agent.done(raw_volume("w", f"{number}.raw")) for number in range(VOLUMES)]
         missing = {operation.id for operation in asked}
         async with asyncio.timeout(60):
             while missing:
