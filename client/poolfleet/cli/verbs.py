@@ -42,7 +42,7 @@ _ORDER = (
         "wipe",
         "delete",
     ),
-    *("erase", "start", "stop", "restart", "build", "refresh", "autostart", "supervise", "probe", "discover"),
+    *("erase", "start", "stop", "restart", "build", "refresh", "autostart", "supervise", "probe", "discover", "events"),
     *("adopt", "wait", "watch", "cancel", "check", "disks", "cordon", "uncordon", "validate"),
 )
 
