@@ -15,6 +15,7 @@ from poolfleet_agent.model.ports import Clock
 _log = structlog.stdlib.get_logger(__name__)
 
 _LONGEST_INTERVAL_S = 600.0
+_STORE_INTERVAL_S = 5.0
 _SWEEP_INTERVAL_S = 3600.0
 _FIRST_SWEEP_INTERVAL_S = 1.0
 _OWED_INTERVAL_S = 15.0
@@ -22,13 +23,19 @@ _OWED_INTERVAL_S = 15.0
 
 
 async def forget_old_operations(journal: Journal, clock: Clock, *, retention_s: float) -> None:
-    """Forget operations that ended longer ago than that, with their request ids; for ever, ends by cancellation."""
+    """Forget operations that ended longer ago than that, with their request ids; for ever, ends by cancellation.
+
+    What could not be stored while the disk was full is stored too, once there is room.
+    """
     while True:
         try:
             await journal.forget_ended_before(clock.now_s() - retention_s)
         except ModelError as error:
             _log.warning("old operations stay for now", reason=error.reason, error=error.message)
-        await asyncio.sleep(min(_LONGEST_INTERVAL_S, retention_s))
+        forget_at_s = clock.monotonic_s() + min(_LONGEST_INTERVAL_S, retention_s)
+        while (left_s := forget_at_s - clock.monotonic_s()) > 0:
+            await journal.store_late()
+            await asyncio.sleep(min(left_s, _STORE_INTERVAL_S))
 
 
 async def sweep_left_overs(left_overs: LeftOvers, recovery: Recovery, *, after: Coroutine[Any, Any, None]) -> None:
