@@ -25,6 +25,9 @@ class FullStore(FakeIntentStore):
 async def test_what_could_not_be_stored_is_stored_when_it_is_wanted_again() -> None:
     store = FullStore()
     intents, facts = Intents(store=store, clock=FakeClock()), pool_facts("p", active=False)
+    store.full = False
+    await intents.of(facts)
+    store.full = True
     with pytest.raises(ModelError):
         await intents.want(facts, Desired.STARTED, "StartPool")
     store.full = False
