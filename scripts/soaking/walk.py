@@ -69,9 +69,10 @@ def files_in(host: EmbeddedHost, folder: Path) -> dict[str, int]:
 
 def pools(host: EmbeddedHost) -> dict[str, PoolFound]:
     """All pools."""
-    names = {flag: set(_virsh(host, "pool-list", "--name", flag).split()) for flag in ("--all", "--autostart")}
-    active = set(_virsh(host, "pool-list", "--name").split())
-    return {name: PoolFound(active=name in active, autostart=name in names["--autostart"]) for name in names["--all"]}
+    every, autostart, active = (
+        set(_virsh(host, "pool-list", "--name", *flags).split()) for flags in (("--all",), ("--all", "--autostart"), ())
+    )
+    return {name: PoolFound(active=name in active, autostart=name in autostart) for name in every}
 
 
 def volumes(host: EmbeddedHost, pool: str) -> dict[str, int]:

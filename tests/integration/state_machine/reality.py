@@ -46,7 +46,7 @@ class Reality:
         """What `pool-list`, `vol-list` and `vol-dumpxml` print."""
         every, active, autostart = (
             set(part.split())
-            for part in self._virsh("pool-list --name --all", "pool-list --name", "pool-list --name --autostart")
+            for part in self._virsh("pool-list --name --all", "pool-list --name", "pool-list --name --all --autostart")
         )
         pools = {name: (name in active, name in autostart) for name in every}
         running = sorted(active)
