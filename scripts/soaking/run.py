@@ -56,7 +56,10 @@ def place_in(root: Path, *, with_share: bool) -> Iterator[Place]:
     with ExitStack() as ends:
         share = ends.enter_context(NetfsStandIn(root / "share", host="127.0.0.1")) if with_share else None
         server = ends.enter_context(NullNfsServer())
-        host = ends.enter_context(EmbeddedHost("h", root, share=share, settings=SETTINGS))
+        host = EmbeddedHost("h", root, share=share, settings=SETTINGS)
+        # Where it crashes, its log says in whose code.
+        host.libvirtd.surroundings.env["PYTHONFAULTHANDLER"] = "1"
+        ends.enter_context(host)
         # At its first connections libvirtd asks every emulator what it can do, which keeps the machine busy.
         subprocess.run(
             ["virsh", "--connect", host.libvirtd.uri, "version"], check=True, stdout=subprocess.DEVNULL, timeout=60
@@ -101,7 +104,8 @@ async def soak(place: Place, *, seconds: float, seed: int) -> dict[str, Any]:
     left = await asyncio.to_thread(walk.processes_of, place.host, but=[place.host.libvirtd.pid or 0])
     findings.leaked += [f"process {line}" for line in left]
     log = place.host.agent.log.read_text()
-    told.unforeseen += [line for line in log.splitlines() if "Traceback" in line or "unforeseen" in line]
+    told.unforeseen += faults.unforeseen
+    told.unforeseen += [line for line in log.splitlines() if "Traceback (" in line or "unforeseen" in line]
     return {
         "name": "soak",
         "seconds": seconds,
@@ -135,6 +139,7 @@ async def _load(place: Place, told: Told, random: Random, seconds: float, faults
         if faults is not None:
             group.create_task(faults.of_libvirtd(ends))
             group.create_task(faults.of_agent(agent_spared))
+            group.create_task(faults.revive_agent(ends))
 
 
 async def _quiet(agent: AgentClient) -> None:
