@@ -14,9 +14,13 @@ SECTOR_BYTES = 512
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """`allowed`: reasons for which it may be refused; none: it succeeds, `changed` or not, and then `happens`."""
+    """`allowed`: reasons for which it may be refused; none: it succeeds, `changed` or not, and then `happens`.
+
+    `found_at_work`: no check tells beforehand that it fails.
+    """
 
     allowed: frozenset[str] = frozenset()
+    found_at_work: bool = False
     changed: bool = True
     happens: Callable[[], None] = lambda: None
 
@@ -76,7 +80,7 @@ class Model:
         if self.pools[pool].active:
             return Expected(changed=False)
         if pool not in self.built:
-            return _refused("PATH_NOT_USABLE", "MOUNT_FAILED")
+            return Expected(allowed=frozenset({"PATH_NOT_USABLE", "MOUNT_FAILED"}), found_at_work=True)
         return Expected(happens=lambda: setattr(self.pools[pool], "active", True))
 
     def stop(self, pool: str) -> Expected:
