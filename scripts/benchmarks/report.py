@@ -70,13 +70,14 @@ def report(name: str, results: Sequence[Result], *, place: str | None = None) ->
     """The JSON object that scripts/bench prints; `place`: what the hosts were, where a benchmark has the choice."""
     return {
         "name": name,
-        "machine": _machine() | ({} if place is None else {"place": place}),
-        "versions": _versions(),
+        "machine": machine() | ({} if place is None else {"place": place}),
+        "versions": versions(),
         "results": [result.row() for result in results],
     }
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """The machine that this runs on."""
     return {
         "cpu": _field(Path("/proc/cpuinfo"), "model name", ":"),
         "cores": os.cpu_count(),
@@ -94,7 +95,8 @@ def _field(path: Path, name: str, separator: str) -> str:
     return "unknown"
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """What was measured, and with what."""
     libvirt = subprocess.run(["virsh", "--version"], check=True, capture_output=True, text=True, timeout=60)
     own = {name: version(name) for name in PACKAGES}
     return {"python": platform.python_version(), "libvirt": libvirt.stdout.strip(), **own}

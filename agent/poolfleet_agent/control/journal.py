@@ -34,6 +34,8 @@ class Journal:
     _earlier: frozenset[str] = frozenset()
     """What was there when the agent started."""
     _owing: set[str] = field(default_factory=set)
+    _unstored: set[str] = field(default_factory=set)
+    """Whose end could not be stored when it came."""
 
     async def load(self) -> list[Operation]:
         """Read the store; the answer is what had not ended."""
@@ -45,6 +47,17 @@ class Journal:
         """Store a new operation, then show it."""
         await self.store.save(operation, request)
         self._show(operation)
+        await self.store_late()
+
+    async def store_late(self) -> None:
+        """Store the ends that could not be stored when they came, as far as there is room by now."""
+        for operation_id in tuple(self._unstored):
+            try:
+                await self.store.save(self._operations[operation_id])
+            except ModelError:
+                return
+            self._unstored.discard(operation_id)
+            log.info("end of operation is stored", operation=operation_id)
 
     async def change(
         self, operation_id: str, change: Callable[[Operation], Operation], request: RequestRecord | None = None
@@ -63,8 +76,11 @@ class Journal:
             except ModelError as error:
                 if request is not None or not changed.state.ended:
                     raise
-                # Who waits must hear of the end all the same; after a restart it will be called cut off.
+                # Who waits must hear of the end all the same. A restart before it is stored will call it cut off.
                 log.warning("end of operation cannot be stored", operation=operation_id, error=error.message)
+                self._unstored.add(operation_id)
+            else:
+                self._unstored.discard(operation_id)
             self._show(changed)
             return changed
 
@@ -175,6 +191,7 @@ class Journal:
         for operation_id in await self.store.remove_ended_before(ended_before_s):
             self._operations.pop(operation_id, None)
             self._owing.discard(operation_id)
+            self._unstored.discard(operation_id)
 
 
 def _is_owed(operation: Operation) -> bool:

@@ -81,8 +81,9 @@ class MountBook:
 
     async def _note(self, record: MountRecord) -> None:
         if self._records.get(record.target) != record:
-            self._records[record.target] = record
+            # Not known before it is stored: what could not be stored is noted again.
             await self.store.save(record)
+            self._records[record.target] = record
 
 
 def _source(source: NetfsSource) -> str:

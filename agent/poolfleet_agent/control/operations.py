@@ -93,14 +93,10 @@ class Operations:
         if operation.state is OperationState.CANCELLED:
             return operation
         work = self._works.get(operation_id)
-        if operation.state.ended or not operation.cancellable or work is None:
-            state = "has ended" if operation.state.ended else "cannot be interrupted"
-            raise ModelError(
-                Reason.NOT_CANCELLABLE,
-                f"operation {operation_id} {state}",
-                metadata={"operation": operation_id, "state": operation.state},
-            )
-        await self.journal.change(operation_id, lambda known: replace(known, cancel_requested=True))
+        if work is None:
+            raise _not_cancellable(operation)
+        # Decided where changes are serial: work that has committed meanwhile is not cancelled any more.
+        await self.journal.change(operation_id, _cancelling)
         work.cancel()
         return await self.journal.wait(operation_id, ANSWER_WITHIN_S)
 
@@ -336,6 +332,21 @@ def _refuse(claim: Claim, error: BaseException) -> None:
 
 def _unforeseen(error: BaseException) -> ModelError:
     return ModelError(Reason.INTERNAL, f"unforeseen {type(error).__name__}; the agent's log has it")
+
+
+def _cancelling(operation: Operation) -> Operation:
+    if operation.state.ended or not operation.cancellable:
+        raise _not_cancellable(operation)
+    return replace(operation, cancel_requested=True)
+
+
+def _not_cancellable(operation: Operation) -> ModelError:
+    state = "has ended" if operation.state.ended else "cannot be interrupted"
+    return ModelError(
+        Reason.NOT_CANCELLABLE,
+        f"operation {operation.id} {state}",
+        metadata={"operation": operation.id, "state": operation.state},
+    )
 
 
 def _timed_out(timeout_s: float) -> ModelError:

@@ -7,6 +7,7 @@ files be opened, and the stop is known for nobody's wish.
 from dataclasses import dataclass
 
 import structlog
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random
 
 from poolfleet_agent.control.grace import Say, ServerGrace
 from poolfleet_agent.control.quarantine import Quarantine
@@ -14,7 +15,11 @@ from poolfleet_agent.inventory.own_stops import OwnStops
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.inventory.turns import Turns
+from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.ports import Hypervisor
+
+BUSY_LIMIT_S = 300.0
+"""How long libvirt may be at work in a pool, on volumes of others, before it can read it anew."""
 
 log = structlog.get_logger(__name__)
 
@@ -42,12 +47,26 @@ class Refreshing:
 
 
 def shared_refreshes(refreshing: Refreshing, registry: Registry) -> Turns[None]:
-    """Refreshes by pool: who asks gets one that began after it asked, or what `refresh` raises."""
+    """Refreshes by pool: who asks gets one that began after it asked, or what `refresh` raises.
+
+    libvirt refreshes no pool in which it creates a volume. What is to be seen is done by then, and must not be told as
+    a failure, which its caller might do once more: so that is waited out.
+    """
 
     async def refresh(pool: str) -> None:
         async def say(message: str) -> None:
             log.info("a refresh waits", pool=pool, why=message)
 
-        await refreshing.refresh(registry.snapshot.entry(pool), say)
+        retrying = AsyncRetrying(
+            stop=stop_after_delay(BUSY_LIMIT_S),
+            wait=wait_random(0.05, 0.3),
+            retry=retry_if_exception(_is_busy),
+            reraise=True,
+        )
+        await retrying(refreshing.refresh, registry.snapshot.entry(pool), say)
 
     return Turns("refresh pool", refresh)
+
+
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, ModelError) and error.reason is Reason.RESOURCE_BUSY

@@ -36,6 +36,10 @@ class Report:
         """Record that it is at work, after it had to wait."""
         await self._become(OperationState.RUNNING)
 
+    async def commits(self) -> None:
+        """Record that it is too late to cancel: what comes now is seen by others, and must not be told as undone."""
+        await self.journal.change(self.operation_id, lambda known: replace(known, cancellable=False))
+
     async def warn(self, warning: str) -> None:
         """Add a warning, once."""
         await self.journal.change(

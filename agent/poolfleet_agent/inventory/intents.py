@@ -3,9 +3,14 @@
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
+import structlog
+
 from poolfleet_agent.model.desired_state import Desired, DesiredState, first_sight
+from poolfleet_agent.model.errors import ModelError
 from poolfleet_agent.model.pool import PoolFacts
 from poolfleet_agent.model.ports import Clock, IntentStore, PoolIntent
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(kw_only=True)
@@ -27,10 +32,14 @@ class Intents:
         known = self._known.get(facts.uuid)
         if known is not None and facts.uuid not in self._before_boot:
             return known
-        self._before_boot.discard(facts.uuid)
         desired = first_sight(active=facts.active, autostart=facts.autostart, now_s=self.clock.now_s())
         intent = PoolIntent(pool_uuid=facts.uuid, desired=desired, supervised=known.supervised if known else True)
-        await self._keep(intent)
+        try:
+            await self._keep(intent)
+            self._before_boot.discard(facts.uuid)
+        except ModelError as error:
+            # Looks must not fail because the agent's disk is full: it is decided again at the next.
+            log.warning("a pool's desired state cannot be stored", reason=error.reason, error=error.message)
         return intent
 
     async def want(self, facts: PoolFacts, desired: Desired, why: str) -> bool:
@@ -59,5 +68,6 @@ class Intents:
             await self.store.remove(gone)
 
     async def _keep(self, intent: PoolIntent) -> None:
-        self._known[intent.pool_uuid] = intent
+        # Not known before it is stored: who is told that it cannot be stored asks again.
         await self.store.save(intent)
+        self._known[intent.pool_uuid] = intent

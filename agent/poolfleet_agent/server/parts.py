@@ -21,6 +21,7 @@ from poolfleet_agent.control.quarantine import Quarantine
 from poolfleet_agent.control.recovery import Recovery
 from poolfleet_agent.control.refreshes import Refreshing, shared_refreshes
 from poolfleet_agent.control.rescue import Rescue
+from poolfleet_agent.control.retention import Retention
 from poolfleet_agent.control.supervisor import Supervisor
 from poolfleet_agent.hypervisor import HypervisorSettings, Libvirt
 from poolfleet_agent.inventory.intents import Intents
@@ -103,8 +104,8 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
         background.start("observe", host.observer.run())
         left_overs = LeftOvers(host=host, journal=journal)
         background.start("remove debris", sweep_left_overs(left_overs, recovery, after=recovery.clean(held)))
-        retention_s = settings.limits.request_id_retention_s
-        background.start("forget", forget_old_operations(journal, clock, retention_s=retention_s))
+        retention = Retention(clock=clock, kept_s=settings.limits.request_id_retention_s)
+        background.start("forget", forget_old_operations(journal, retention))
         await hypervisor.start()
         operations = Operations(
             journal=journal,

@@ -9,26 +9,34 @@ import structlog
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.left_overs import LeftOvers
 from poolfleet_agent.control.recovery import Recovery
+from poolfleet_agent.control.retention import Retention
 from poolfleet_agent.model.errors import ModelError
-from poolfleet_agent.model.ports import Clock
 
 _log = structlog.stdlib.get_logger(__name__)
 
 _LONGEST_INTERVAL_S = 600.0
+_STORE_INTERVAL_S = 5.0
 _SWEEP_INTERVAL_S = 3600.0
 _FIRST_SWEEP_INTERVAL_S = 1.0
 _OWED_INTERVAL_S = 15.0
 """How soon a share is looked at again that kept us from removing what we left on it."""
 
 
-async def forget_old_operations(journal: Journal, clock: Clock, *, retention_s: float) -> None:
-    """Forget operations that ended longer ago than that, with their request ids; for ever, ends by cancellation."""
+async def forget_old_operations(journal: Journal, retention: Retention) -> None:
+    """Forget operations that ended long ago, with their request ids; for ever, ends by cancellation.
+
+    Ends that could not be stored while the disk was full are stored too, once there is room.
+    """
+    now_s = asyncio.get_running_loop().time
     while True:
         try:
-            await journal.forget_ended_before(clock.now_s() - retention_s)
+            await journal.forget_ended_before(retention.ended_before_s())
         except ModelError as error:
             _log.warning("old operations stay for now", reason=error.reason, error=error.message)
-        await asyncio.sleep(min(_LONGEST_INTERVAL_S, retention_s))
+        forget_at_s = now_s() + min(_LONGEST_INTERVAL_S, retention.kept_s)
+        while (left_s := forget_at_s - now_s()) > 0:
+            await asyncio.sleep(min(left_s, _STORE_INTERVAL_S))
+            await journal.store_late()
 
 
 async def sweep_left_overs(left_overs: LeftOvers, recovery: Recovery, *, after: Coroutine[Any, Any, None]) -> None:

@@ -99,6 +99,21 @@ def test_a_file_that_libvirt_has_not_seen_is_not_overwritten(agent: poolfleet.Ag
     assert (folder / "unseen").read_bytes() == b"a neighbour's bytes"
 
 
+@pytest.mark.parametrize("allow_missing", [False, True])
+def test_a_file_that_libvirt_has_not_seen_is_no_missing_volume(
+    agent: poolfleet.AgentClient, folder: Path, allow_missing: bool
+) -> None:
+    """As libvirtd leaves one that is killed while it creates it; creation finds it, so deletion has to."""
+    (folder / "unseen.raw").write_bytes(bytes(GIB >> 10))
+    assert agent.volumes.delete("vms", "unseen.raw", allow_missing=allow_missing).changed
+    assert not (folder / "unseen.raw").exists()
+
+
+def test_a_file_that_libvirt_has_not_seen_is_resized(agent: poolfleet.AgentClient, folder: Path) -> None:
+    (folder / "unseen.raw").write_bytes(bytes(GIB >> 10))
+    assert volume_of(agent.volumes.resize("vms", "unseen.raw", delta_bytes=GIB >> 10)).capacity_bytes == GIB >> 9
+
+
 def test_what_would_not_fit_is_refused_before_anything_is_written(agent: poolfleet.AgentClient, folder: Path) -> None:
     with pytest.raises(poolfleet.ResourceExhausted) as full:
         agent.volumes.create("vms", VolumeSpec(name="huge", capacity_bytes=1 << 50))

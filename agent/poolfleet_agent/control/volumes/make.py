@@ -131,6 +131,7 @@ async def _new_file(
     try:
         yield path, device
         await _give_as_asked(acting, path, definition.permissions)
+        await report.commits()
         inode = await acting.files.publish(
             path,
             name=definition.name,

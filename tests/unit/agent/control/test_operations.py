@@ -15,6 +15,7 @@ from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.lanes import Lanes
 from poolfleet_agent.control.mutation import Caller, Mutation, Outcome, Work
 from poolfleet_agent.control.operations import Operations
+from poolfleet_agent.control.report import Report
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationKind, OperationState
 from tests.unit.agent.fake_host import FakeClock, until
@@ -35,6 +36,7 @@ class Told:
     failure: BaseException | None = None
     timeout_s: float = 60.0
     cancellable: bool = False
+    commits: bool = False
     nothing_to_do: bool = False
 
 
@@ -56,7 +58,9 @@ class Stop(Mutation):
         if told.refusal:
             raise told.refusal
 
-        async def perform(*_: Any) -> Outcome:
+        async def perform(report: Report) -> Outcome:
+            if told.commits:
+                await report.commits()
             await told.working.wait()
             if told.failure:
                 raise told.failure
@@ -234,6 +238,20 @@ async def test_cancelling_ends_what_can_be_cancelled_and_nothing_else(operations
                 await operations.cancel(operation_id)
             assert refused.value.reason is Reason.NOT_CANCELLABLE
         asked.cancel()
+
+
+async def test_work_that_has_committed_is_not_cancelled_any_more(operations: Any, told: Any) -> None:
+    told.working.clear()
+    told.cancellable = told.commits = True
+    asked = asyncio.create_task(operations.submit(Stop(told=told), caller()))
+    await until(lambda: any(not known.cancellable for known in operations.journal.newest_first()))
+    (operation_id,) = ids_of(operations, "p")
+    with pytest.raises(ModelError) as refused:
+        await operations.cancel(operation_id)
+    assert refused.value.reason is Reason.NOT_CANCELLABLE
+    told.working.set()
+    ended = await asked
+    assert (ended.state, ended.cancel_requested) == (OperationState.SUCCEEDED, False)
 
 
 async def test_operations_at_once_are_bounded_and_a_refused_one_holds_no_lane(operations: Any, told: Any) -> None:

@@ -16,6 +16,7 @@ from poolfleet_agent.control.volumes.create import CreateVolume
 from poolfleet_agent.control.volumes.delete import DeleteVolume
 from poolfleet_agent.control.volumes.space import Promises
 from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.operation import OperationState
 from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.ports import PoolEvent, PoolEventKind, Rights
 from poolfleet_agent.model.share_user import ShareUser
@@ -98,6 +99,23 @@ async def test_libvirt_is_asked_once_files_can_be_opened(fake: FakeHost, ask: As
         operation = await asking
     assert operation.failure is None
     assert fake.hypervisor.called.count("refresh_pool p") == 1
+
+
+@pytest.mark.parametrize("ask", [create, delete])
+async def test_what_is_done_is_not_told_as_failed_because_libvirt_is_busy_in_the_pool(
+    fake: FakeHost, ask: Asking
+) -> None:
+    fake.hypervisor.failing["refresh_pool p"] = ModelError(
+        Reason.RESOURCE_BUSY, "pool 'p' has asynchronous jobs running"
+    )
+    asking = asyncio.ensure_future(ask(use_case_host(fake)))
+    async with asyncio.timeout(10):
+        while fake.hypervisor.called.count("refresh_pool p") < 2:
+            await asyncio.sleep(0.01)
+        del fake.hypervisor.failing["refresh_pool p"]
+        operation = await asking
+    assert operation.state in {OperationState.RUNNING, OperationState.SUCCEEDED}
+    assert operation.failure is None
 
 
 async def test_a_pool_whose_share_is_not_mounted_any_more_is_not_refreshed(fake: FakeHost) -> None:

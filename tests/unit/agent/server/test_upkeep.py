@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from poolfleet_agent.control.journal import Journal
+from poolfleet_agent.control.retention import Retention
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationKind, OperationState
 from poolfleet_agent.server.clock import SystemClock
@@ -63,7 +64,7 @@ async def test_operations_are_forgotten_once_they_ended_long_ago(tmp_path: Path)
     journal = Journal(store=store)
     await journal.load()
     background = Background()
-    background.start("forget", forget_old_operations(journal, clock, retention_s=50))
+    background.start("forget", forget_old_operations(journal, Retention(clock=clock, kept_s=50)))
     async with asyncio.timeout(WIDE_S):
         while any(operation.id == "old" for operation in journal.newest_first()):
             await asyncio.sleep(0.01)

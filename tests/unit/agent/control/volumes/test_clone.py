@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -261,3 +262,26 @@ async def test_what_a_share_that_died_keeps_of_a_copy_is_removed_when_it_is_back
     fake.files.unlink_if = removing
     await LeftOvers(host=use_case_host(fake), journal=running.journal).sweep()
     assert list(fake.files.kept) == [SOURCE]
+
+
+async def test_a_clone_that_others_may_see_already_is_not_told_as_cancelled(
+    fake: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish, published, seen = fake.files.publish, asyncio.Event(), asyncio.Event()
+
+    async def slow_publish(*arguments: Any, **more: Any) -> Any:
+        inode = await publish(*arguments, **more)
+        published.set()
+        await seen.wait()
+        return inode
+
+    monkeypatch.setattr(fake.files, "publish", slow_publish)
+    under_way = operations()
+    cloning = asyncio.ensure_future(under_way.submit(mutation(fake), CALLER))
+    await published.wait()
+    (running,) = under_way.journal.newest_first()
+    with pytest.raises(ModelError) as refused:
+        await under_way.cancel(running.id)
+    assert refused.value.reason is Reason.NOT_CANCELLABLE
+    seen.set()
+    assert (await cloning).changed
