@@ -21,6 +21,7 @@ STAMP = struct.Struct(">IIIQQQQqq")
 
 FIELDS_PER_FILE = 12
 GONE: Fields = [b""] * FIELDS_PER_FILE
+_LATEST_NS = 2**63 - 1
 SETTLES_IN_NS = 2_000_000_000
 _DENIED = (errno.EACCES, errno.EPERM)
 _NOTHING = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ESTALE, *_DENIED)
@@ -31,9 +32,9 @@ _LABEL = "security.selinux"
 
 
 def _stamp(of: os.stat_result) -> bytes:
-    return STAMP.pack(
-        of.st_mode, of.st_uid, of.st_gid, of.st_dev, of.st_ino, of.st_size, of.st_blocks, of.st_mtime_ns, of.st_ctime_ns
-    )
+    # A file system may date a file later than 64 bits of nanoseconds reach: to the year 2262.
+    times_ns = (max(-_LATEST_NS, min(time_ns, _LATEST_NS)) for time_ns in (of.st_mtime_ns, of.st_ctime_ns))
+    return STAMP.pack(of.st_mode, of.st_uid, of.st_gid, of.st_dev, of.st_ino, of.st_size, of.st_blocks, *times_ns)
 
 
 def _entries(path: bytes, after: bytes, most: bytes, *borders: bytes) -> Fields:
