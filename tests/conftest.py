@@ -8,6 +8,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
@@ -15,6 +16,15 @@ ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
 # How long an example takes says something of the machine's load, and nothing of the code.
 settings.register_profile("poolfleet", deadline=None)
 settings.load_profile("poolfleet")
+
+
+# As the agent's own log, once it is set up: a traceback with the values of all variables takes seconds to draw.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
