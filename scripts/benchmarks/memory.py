@@ -39,7 +39,7 @@ def pss_bytes(pid: int | None) -> int:
     if pid is None:
         raise NotReadyError("the agent has ended; its memory cannot be measured")
     total_kib = 0
-    for member in _family(pid):
+    for member in family(pid):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             for line in Path(f"/proc/{member}/smaps_rollup").read_text().splitlines():
                 if line.startswith("Pss:"):
@@ -47,7 +47,7 @@ def pss_bytes(pid: int | None) -> int:
     return total_kib * 1024
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
     """A process and all its descendants."""
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
