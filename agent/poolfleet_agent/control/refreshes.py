@@ -7,6 +7,7 @@ files be opened, and the stop is known for nobody's wish.
 from dataclasses import dataclass
 
 import structlog
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_exponential
 
 from poolfleet_agent.control.grace import Say, ServerGrace
 from poolfleet_agent.control.quarantine import Quarantine
@@ -14,7 +15,11 @@ from poolfleet_agent.inventory.own_stops import OwnStops
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.inventory.turns import Turns
+from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.ports import Hypervisor
+
+MAKING_LIMIT_S = 300.0
+"""How long a refresh waits until libvirt has made what it is making in the pool: it refuses before."""
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +49,13 @@ class Refreshing:
 def shared_refreshes(refreshing: Refreshing, registry: Registry) -> Turns[None]:
     """Refreshes by pool: who asks gets one that began after it asked, or what `refresh` raises."""
 
+    # What was made here is complete, and not lost because libvirt happens to be making another one beside it.
+    @retry(
+        retry=retry_if_exception(_is_busy),
+        wait=wait_exponential(multiplier=0.02, max=1.0),
+        stop=stop_after_delay(MAKING_LIMIT_S),
+        reraise=True,
+    )
     async def refresh(pool: str) -> None:
         async def say(message: str) -> None:
             log.info("a refresh waits", pool=pool, why=message)
@@ -51,3 +63,7 @@ def shared_refreshes(refreshing: Refreshing, registry: Registry) -> Turns[None]:
         await refreshing.refresh(registry.snapshot.entry(pool), say)
 
     return Turns("refresh pool", refresh)
+
+
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, ModelError) and error.reason is Reason.RESOURCE_BUSY
