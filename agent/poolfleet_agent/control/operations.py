@@ -100,7 +100,7 @@ class Operations:
                 f"operation {operation_id} {state}",
                 metadata={"operation": operation_id, "state": operation.state},
             )
-        await self.journal.change(operation_id, lambda known: replace(known, cancel_requested=True))
+        self.journal.tell(operation_id, lambda known: replace(known, cancel_requested=True))
         work.cancel()
         return await self.journal.wait(operation_id, ANSWER_WITHIN_S)
 

@@ -51,7 +51,7 @@ class Jobs:
         it comes. The limit is for the program; the wait for its turn ends with the caller.
         """
         if waits := self._turns.locked():
-            await listener.waits()
+            listener.waits()
         async with self._turns:
             if waits:
                 await listener.begins()

@@ -208,7 +208,7 @@ async def _progress(done: Callable[[], Awaitable[int]], total_bytes: int, report
     async def tell() -> None:
         while True:
             try:
-                await report.progress(Progress(done_bytes=await done(), total_bytes=total_bytes, estimated=True))
+                report.progress(Progress(done_bytes=await done(), total_bytes=total_bytes, estimated=True))
             except ModelError as error:
                 log.info("progress cannot be told", operation=report.operation_id, reason=error.reason)
             await asyncio.sleep(PROGRESS_INTERVAL_S)
