@@ -85,10 +85,10 @@ class SlowQemuImg:
         """Take none for standing that stood still and was killed."""
         (self._gate / "standing").unlink(missing_ok=True)
 
-    def let_go(self) -> None:
-        """Let all go on."""
-        for where in ("before", "after"):
-            (self._gate / where).unlink(missing_ok=True)
+    def let_go(self, *where: str) -> None:
+        """Let all go on, or only those that stand still there."""
+        for gate in where or ("before", "after"):
+            (self._gate / gate).unlink(missing_ok=True)
 
 
 def _read(path: Path) -> bytes:

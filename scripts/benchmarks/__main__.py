@@ -46,18 +46,26 @@ def arguments() -> argparse.Namespace:
     _count(nfs_parser, "--clients", 50, "clients at once")
     _count(nfs_parser, "--cut-off", 60, "seconds after which virsh is cut off")
     nfs_parser.add_argument("--full", action="store_true", help="let virsh come to its own end")
+    clones_parser = names.add_parser(
+        "clones", help="many clones at once beside other calls, and jobs that are cancelled"
+    )
+    _count(clones_parser, "--clones", 200, "clones at once")
+    _count(clones_parser, "--clone-mib", 4, "MiB that each of them holds")
+    _count(clones_parser, "--rounds", 2, "how often, each time after a while without")
+    _count(clones_parser, "--seconds", 20, "how long that while is")
+    _count(clones_parser, "--cancels", 20, "how often each kind of job is cancelled; 0: not at all", least=0)
+    _count(clones_parser, "--cancelled-mib", 2048, "MiB that each of these is at work on")
     return parser.parse_args()
 
 
-def _count(parser: argparse.ArgumentParser, name: str, default: int | None, what: str) -> None:
+def _count(parser: argparse.ArgumentParser, name: str, default: int | None, what: str, *, least: int = 1) -> None:
+    def number(text: str) -> int:
+        if (counted := int(text)) < least:
+            raise argparse.ArgumentTypeError(f"at least {least}")
+        return counted
+
     text = what if default is None else f"{what} (default {default})"
-    parser.add_argument(name, type=_positive, default=default, metavar="N", help=text)
-
-
-def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return number
+    parser.add_argument(name, type=number, default=default, metavar="N", help=text)
 
 
 def carry_out(chosen: argparse.Namespace, root: Path) -> dict[str, Any]:
@@ -67,6 +75,18 @@ def carry_out(chosen: argparse.Namespace, root: Path) -> dict[str, Any]:
     if chosen.name == "list":
         return report("list", listing.run(root, rounds=chosen.rounds, volumes=chosen.volumes))
     # Not before: the other benchmarks measure with as little loaded as can be.
+    if chosen.name == "clones":
+        from scripts.benchmarks.clones import cases
+
+        clones_effort = cases.Effort(
+            clones=chosen.clones,
+            clone_bytes=chosen.clone_mib << 20,
+            rounds=chosen.rounds,
+            quiet_s=chosen.seconds,
+            cancels=chosen.cancels,
+            cancelled_bytes=chosen.cancelled_mib << 20,
+        )
+        return report("clones", cases.run(root, clones_effort))
     from scripts.benchmarks.nfs.cases import Effort, measure
     from scripts.benchmarks.nfs.lab import lab_place
     from scripts.benchmarks.nfs.local import local_place

@@ -1,4 +1,7 @@
-"""The record of all operations: in memory for readers and watchers, in the store before anything happens."""
+"""The record of all operations: in memory for readers and watchers, in the store before anything happens.
+
+How far one has come is in memory alone until it ends: whoever starts after this agent calls it cut off, however far.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -6,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from poolfleet_agent.inventory.locks import Locks
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation
 from poolfleet_agent.model.ports import OperationStore, RequestRecord
@@ -30,7 +34,7 @@ class Journal:
     _operations: dict[str, Operation] = field(default_factory=dict)
     _waiters: dict[str, asyncio.Event] = field(default_factory=dict)
     _watchers: set[_Watcher] = field(default_factory=set)
-    _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _changing: Locks = field(default_factory=Locks)
     _earlier: frozenset[str] = frozenset()
     """What was there when the agent started."""
     _owing: set[str] = field(default_factory=set)
@@ -62,15 +66,13 @@ class Journal:
     async def change(
         self, operation_id: str, change: Callable[[Operation], Operation], request: RequestRecord | None = None
     ) -> Operation:
-        """Change an operation, store and show it. Changes are serial: none is lost to another, and what ended stays.
+        """Change an operation, store and show it. Its changes are serial: none is lost to another, what ended stays.
 
         Of that only request ids may come, and debris may be settled.
         """
-        async with self._changing:
+        async with self._changing.of(operation_id):
             operation = self.get(operation_id)
-            changed = change(operation)
-            if operation.state.ended:
-                changed = replace(operation, request_ids=changed.request_ids, debris=changed.debris)
+            changed = _changed(operation, change)
             try:
                 await self.store.save(changed, request)
             except ModelError as error:
@@ -81,8 +83,14 @@ class Journal:
                 self._unstored.add(operation_id)
             else:
                 self._unstored.discard(operation_id)
+            # What was told of it meanwhile stays.
+            changed = _changed(self._operations.get(operation_id, operation), change)
             self._show(changed)
             return changed
+
+    def tell(self, operation_id: str, change: Callable[[Operation], Operation]) -> None:
+        """Show a change that nobody needs after a restart; it is stored with the next one that is."""
+        self._show(_changed(self.get(operation_id), change))
 
     def _show(self, operation: Operation) -> None:
         self._operations[operation.id] = operation
@@ -192,6 +200,13 @@ class Journal:
             self._operations.pop(operation_id, None)
             self._owing.discard(operation_id)
             self._unstored.discard(operation_id)
+
+
+def _changed(operation: Operation, change: Callable[[Operation], Operation]) -> Operation:
+    changed = change(operation)
+    if operation.state.ended:
+        return replace(operation, request_ids=changed.request_ids, debris=changed.debris)
+    return changed
 
 
 def _is_owed(operation: Operation) -> bool:

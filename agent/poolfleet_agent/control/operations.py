@@ -26,6 +26,9 @@ ANSWER_WITHIN_S = 1.0
 
 INTERRUPTED_WITHIN_S = 10.0
 
+CHECKS_AT_ONCE = 4
+"""Of one kind in one pool: a crowd waits for itself here, not together with all others for libvirt and the files."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -43,6 +46,7 @@ class Operations:
     _tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
     _works: "dict[str, asyncio.Task[Outcome]]" = field(default_factory=dict)
     _request_ids: Locks = field(default_factory=Locks)
+    _checks: Locks = field(default_factory=lambda: Locks(CHECKS_AT_ONCE))
     _stopping: bool = False
 
     async def submit(self, mutation: Mutation, caller: Caller, *, validate_only: bool = False) -> Operation:
@@ -95,8 +99,8 @@ class Operations:
         work = self._works.get(operation_id)
         if work is None:
             raise _not_cancellable(operation)
-        # Decided where changes are serial: work that has committed meanwhile is not cancelled any more.
-        await self.journal.change(operation_id, _cancelling)
+        # Work that has committed meanwhile is not cancelled any more.
+        self.journal.tell(operation_id, _cancelling)
         work.cancel()
         return await self.journal.wait(operation_id, ANSWER_WITHIN_S)
 
@@ -176,7 +180,8 @@ class Operations:
 
     async def _run(self, mutation: Mutation, caller: Caller, claim: Claim) -> None:
         try:
-            operation, work = await self._decide(mutation, caller)
+            async with self._checks.of((claim.kind, claim.pool)):
+                operation, work = await self._decide(mutation, caller)
         except BaseException as error:
             self.lanes.release(claim)
             _refuse(claim, error)

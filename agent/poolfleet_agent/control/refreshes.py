@@ -7,7 +7,7 @@ files be opened, and the stop is known for nobody's wish.
 from dataclasses import dataclass
 
 import structlog
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_exponential
 
 from poolfleet_agent.control.grace import Say, ServerGrace
 from poolfleet_agent.control.quarantine import Quarantine
@@ -53,17 +53,17 @@ def shared_refreshes(refreshing: Refreshing, registry: Registry) -> Turns[None]:
     a failure, which its caller might do once more: so that is waited out.
     """
 
+    @retry(
+        retry=retry_if_exception(_is_busy),
+        wait=wait_exponential(multiplier=0.02, max=1.0),
+        stop=stop_after_delay(BUSY_LIMIT_S),
+        reraise=True,
+    )
     async def refresh(pool: str) -> None:
         async def say(message: str) -> None:
             log.info("a refresh waits", pool=pool, why=message)
 
-        retrying = AsyncRetrying(
-            stop=stop_after_delay(BUSY_LIMIT_S),
-            wait=wait_random(0.05, 0.3),
-            retry=retry_if_exception(_is_busy),
-            reraise=True,
-        )
-        await retrying(refreshing.refresh, registry.snapshot.entry(pool), say)
+        await refreshing.refresh(registry.snapshot.entry(pool), say)
 
     return Turns("refresh pool", refresh)
 

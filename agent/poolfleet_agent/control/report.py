@@ -24,21 +24,21 @@ class Report:
         """Record all tries so far."""
         await self.journal.change(self.operation_id, lambda known: replace(known, attempts=attempts))
 
-    async def progress(self, progress: Progress) -> None:
-        """Record how far it is."""
-        await self.journal.change(self.operation_id, lambda known: replace(known, progress=progress))
+    def progress(self, progress: Progress) -> None:
+        """Tell how far it is."""
+        self.journal.tell(self.operation_id, lambda known: replace(known, progress=progress))
 
-    async def waits(self) -> None:
-        """Record that it waits for its turn."""
-        await self._become(OperationState.PENDING)
+    def waits(self) -> None:
+        """Tell that it waits for its turn."""
+        self._become(OperationState.PENDING)
 
     async def begins(self) -> None:
-        """Record that it is at work, after it had to wait."""
-        await self._become(OperationState.RUNNING)
+        """Tell that it is at work, after it had to wait."""
+        self._become(OperationState.RUNNING)
 
-    async def commits(self) -> None:
-        """Record that it is too late to cancel: what comes now is seen by others, and must not be told as undone."""
-        await self.journal.change(self.operation_id, lambda known: replace(known, cancellable=False))
+    def commits(self) -> None:
+        """Tell that it is too late to cancel: what comes now is seen by others, and must not be told as undone."""
+        self.journal.tell(self.operation_id, lambda known: replace(known, cancellable=False))
 
     async def warn(self, warning: str) -> None:
         """Add a warning, once."""
@@ -47,8 +47,8 @@ class Report:
             lambda known: replace(known, warnings=tuple(dict.fromkeys((*known.warnings, warning)))),
         )
 
-    async def _become(self, state: OperationState) -> None:
-        await self.journal.change(self.operation_id, lambda known: replace(known, state=state))
+    def _become(self, state: OperationState) -> None:
+        self.journal.tell(self.operation_id, lambda known: replace(known, state=state))
 
     def owes_files(self) -> None:
         """Note that files of the operation's own may stay, though nobody is at work for it: they are to be removed."""

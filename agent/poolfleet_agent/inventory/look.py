@@ -85,6 +85,7 @@ class Looker:
             configured=tuple(self.configured_storages),
         )
         self._pools: Turns[PoolEntry] = Turns("look at pool", self._look_at_pool)
+        self._pool_facts: Turns[PoolEntry] = Turns("look at pool alone", self._look_at_pool_alone)
         self._everything: Turns[None] = Turns("look at all pools", self._look_at_all)
 
     async def pool(self, name: str) -> PoolEntry:
@@ -93,8 +94,7 @@ class Looker:
 
     async def pool_facts(self, name: str) -> PoolEntry:
         """Look at a pool alone and keep what is known of its volumes: what a fresh GetPool costs."""
-        async with self.locks.of(name):
-            return await self._look_at_facts(name, look_at_target=False)
+        return await self._pool_facts.ask(name)
 
     async def volume(self, pool: str, name: str) -> VolumeRecord:
         """Look at one volume: POOL_NOT_FOUND, POOL_NOT_ACTIVE, VOLUME_NOT_FOUND (and forget it).
@@ -132,8 +132,8 @@ class Looker:
 
     async def close(self) -> None:
         """End what runs and wait for it."""
-        await self._everything.close()
-        await self._pools.close()
+        for turns in (self._everything, self._pools, self._pool_facts):
+            await turns.close()
 
     def mounts_changed(self) -> list[str]:
         """Publish the pools that a mount now is bad news for; the answer is those to be looked at, for it may be good.
@@ -158,6 +158,10 @@ class Looker:
             else:
                 self.registry.put(kept_entry(entry, now, self.encoder))
         return to_look_at
+
+    async def _look_at_pool_alone(self, name: str) -> PoolEntry:
+        async with self.locks.of(name):
+            return await self._look_at_facts(name, look_at_target=False)
 
     async def _look_at_facts(self, name: str, *, look_at_target: bool) -> PoolEntry:
         previous = self.registry.snapshot.pools.get(name)

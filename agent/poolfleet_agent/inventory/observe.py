@@ -36,6 +36,11 @@ RETRY_S = 1.0
 FIRST_PROBES_S = 5.0
 """How long the first look waits for the first probes of the host's network mounts."""
 
+REST = 4.0
+"""After a look so many times as long as it took is none: what tells of changes may come faster than looks end."""
+
+LONGEST_REST_S = 2.0
+
 log = structlog.get_logger(__name__)
 
 
@@ -96,6 +101,7 @@ class Observer:
             if self.clock.monotonic_s() >= next_full_s:
                 self._everything = self._domains = True
             delay_s = self.staleness_s
+            began_s = self.clock.monotonic_s()
             if self.hypervisor.facts().connected:
                 try:
                     full = self._everything
@@ -108,7 +114,9 @@ class Observer:
                     delay_s = RETRY_S
             else:
                 self._everything = self._domains = True
-            delay_s = min(delay_s, max(0.0, next_full_s - self.clock.monotonic_s()) or delay_s)
+            ended_s = self.clock.monotonic_s()
+            delay_s = min(delay_s, max(0.0, next_full_s - ended_s) or delay_s)
+            await asyncio.sleep(min(REST * (ended_s - began_s), LONGEST_REST_S, delay_s))
             try:
                 async with asyncio.timeout(delay_s):
                     await self._wake.wait()

@@ -10,7 +10,7 @@ from poolfleet_agent.processes import allocate, wipe
 from poolfleet_agent.processes.child import own_program
 from poolfleet_agent.processes.failures import failure
 from poolfleet_agent.processes.jobs import Jobs, Workplace
-from poolfleet_agent.processes.progress import told
+from poolfleet_agent.processes.progress import told_to
 
 
 class FileContents:
@@ -43,7 +43,6 @@ class FileContents:
         # It becomes the user itself: that one may have no right on where it lies.
         argv = (*own_program(program), str(user.uid), str(user.gid), name, str(file.inode), *arguments)
         place = Workplace(ROOT, folder, file.device)
-        async with told(listener) as hear:
-            finished = await self._jobs.run(argv, place, listener=listener, timeout_s=timeout_s, heard=hear)
+        finished = await self._jobs.run(argv, place, listener=listener, timeout_s=timeout_s, heard=told_to(listener))
         if finished.status != 0:
             raise failure(program.__name__.rpartition(".")[2], finished.words, finished.status or 0, file.path)

@@ -13,9 +13,6 @@ import struct
 import sys
 from collections.abc import Sequence
 
-NICENESS = 10
-"""Long work has time; the agent and libvirt, which somebody waits for, go first."""
-
 NOT_THE_MOUNT = "is not what was mounted there"
 
 _LENGTH = struct.Struct(">I")
@@ -36,7 +33,6 @@ def input_name(index: int) -> str:
 def main(umask: str, device: str, folder: str, argv: Sequence[str]) -> None:
     """Become the program; end with words on standard error where the folder is not the right one."""
     os.umask(int(umask, 8))
-    os.nice(NICENESS)
     try:
         os.chdir(folder)
     except OSError as error:

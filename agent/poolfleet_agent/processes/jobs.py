@@ -13,6 +13,11 @@ from poolfleet_agent.processes.run import Finished, run, unheard
 
 _IN_FOLDER = own_program(in_folder)
 
+_GIVING_WAY = ("nice", "-n", "10")
+"""Long work has time; the agent and libvirt, which somebody waits for, go first. From its first moment on: the start of
+Python alone would be felt. But no more than that: it must come to an end where guests keep all processors busy.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
@@ -51,7 +56,7 @@ class Jobs:
         it comes. The limit is for the program; the wait for its turn ends with the caller.
         """
         if waits := self._turns.locked():
-            await listener.waits()
+            listener.waits()
         async with self._turns:
             if waits:
                 await listener.begins()
@@ -67,7 +72,7 @@ class Jobs:
     ) -> Finished:
         # The folder is entered before the user is become, who may have no right on where Python is installed.
         entering = (*_IN_FOLDER, _umask(place.user), place.device, place.folder)
-        command = [*entering, *_becoming(place), *argv]
+        command = [*_GIVING_WAY, *entering, *_becoming(place), *argv]
         stdin = in_folder.framed(inputs)
         finished = await run(self._children, command, timeout_s=timeout_s, heard=heard, stdin=stdin)
         if finished.status is None:

@@ -21,6 +21,11 @@ from poolfleet_agent.processes.run import Finished, unheard
 _PERCENT = re.compile(rb"\((\d{1,3}(?:\.\d+)?)/100%\)")
 _FOLDER_OF_NOTHING = "/"
 
+_DIRECT, _BY_PAGES = "none", "writeback"
+"""How a copy is written: past the host's memory, so that it is on the storage bit by bit. Else all of it would go there
+at its end, where no signal ends that, and everybody's fsync would wait for it. Not every file system lets that be."""
+_NOT_DIRECT = "does not support O_DIRECT"
+
 
 class QemuImg:
     """Implements model.ports.images.Images."""
@@ -63,7 +68,17 @@ class QemuImg:
 
         place = Workplace(user, posixpath.dirname(target.path), target.device, reads_all=True)
         keys = _Keys.of(source, target)
-        await self._run(copy_arguments(source, target), place, target.path, listener, timeout_s, keys, heard=heard)
+
+        async def write(cache: str) -> None:
+            arguments = copy_arguments(source, target, cache=cache)
+            await self._run(arguments, place, target.path, listener, timeout_s, keys, heard=heard)
+
+        try:
+            await write(_DIRECT)
+        except ModelError as error:
+            if _NOT_DIRECT not in error.message:
+                raise
+            await write(_BY_PAGES)
 
     async def resize(
         self, image: ImageFile, change: Resizing, *, user: ShareUser, listener: JobListener, timeout_s: float
@@ -151,12 +166,12 @@ def measure_arguments(source: SourceImage) -> list[str]:
     return ["measure", *_forced(source), *keys.arguments, "-O", "qcow2", "--output=json", "--", _read(source, keys)]
 
 
-def copy_arguments(source: SourceImage, target: NewImage) -> list[str]:
+def copy_arguments(source: SourceImage, target: NewImage, *, cache: str) -> list[str]:
     """What follows the program's name, in the target's folder. The data are safe on the storage when it has ended."""
     keys = _Keys.of(source, target)
     # What was never written in a luks container is noise.
     is_zero = [] if target.format == LUKS else ["--target-is-zero"]
-    into = ["-n", *is_zero, "-t", "writeback", "-O", target.format]
+    into = ["-n", *is_zero, "-t", cache, "-O", target.format]
     return [
         "convert",
         "-p",

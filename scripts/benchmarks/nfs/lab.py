@@ -14,8 +14,9 @@ from pathlib import Path
 
 from poolfleet.aio import AgentClient
 from scripts.benchmarks.figures import CutOffError
-from scripts.benchmarks.nfs.place import Fault, Load, Source
+from scripts.benchmarks.nfs.place import Fault, Source
 from scripts.benchmarks.nfs.virsh import ended
+from scripts.benchmarks.storm import Load
 from scripts.embedded.process import wait_until
 from scripts.virtual_lab.__main__ import some_lab
 from scripts.virtual_lab.lab import Lab

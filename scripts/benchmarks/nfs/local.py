@@ -15,8 +15,9 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 from poolfleet.aio import AgentClient
-from scripts.benchmarks.nfs.place import Fault, Load, Source
+from scripts.benchmarks.nfs.place import Fault, Source
 from scripts.benchmarks.nfs.virsh import ended
+from scripts.benchmarks.storm import Load
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.nfs_server import NullNfsServer
 from scripts.embedded.silent_share import SilentShare

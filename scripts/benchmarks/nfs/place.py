@@ -13,6 +13,7 @@ from typing import Protocol
 
 from poolfleet import PoolSpec
 from poolfleet.aio import AgentClient
+from scripts.benchmarks.storm import Load
 from scripts.embedded.process import NotReadyError
 
 
@@ -32,14 +33,6 @@ class Source:
     host: str
     path: str
     options: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
-    """How many clients call at once, and how long each rests between two calls, in the mean."""
-
-    clients: int
-    pause_s: float
 
 
 class Place(Protocol):

@@ -19,8 +19,8 @@ from poolfleet.types.pool import HealthStatus
 from scripts.benchmarks.figures import CutOffError, Figures
 from scripts.benchmarks.nfs.place import Place, must
 from scripts.benchmarks.nfs.pools import FAR, NEAR, VOLUME
-from scripts.benchmarks.nfs.storm import Call, storm
 from scripts.benchmarks.report import Result, say
+from scripts.benchmarks.storm import Call, storm
 from scripts.embedded.process import NotReadyError
 
 HEALTH_LIMIT_S = 300.0

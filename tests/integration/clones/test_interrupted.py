@@ -12,6 +12,7 @@ import poolfleet
 from poolfleet import (
     Cancelled,
     CloneSpec,
+    VolumeSpec,
 )
 from poolfleet.aio import AgentClient
 from poolfleet.types.operation import OperationState
@@ -73,6 +74,29 @@ async def test_a_cancelled_clone_stops_at_once_and_leaves_nothing(
     assert names(host) == ["src"]
     slow.let_go()
     assert (await client.volumes.clone("a", "src", CloneSpec("new"))).changed
+
+
+async def test_a_clone_that_is_there_while_libvirt_makes_another_volume_waits_to_be_seen_and_is_not_lost(
+    client: AgentClient, host: EmbeddedHost, slow_host: tuple[EmbeddedHost, SlowQemuImg]
+) -> None:
+    _, slow = slow_host
+    await sparse_source(client, host)
+    slow.hold("after", "convert")
+    clone = await client.volumes.clone("a", "src", CloneSpec("new"), wait=False)
+    await asyncio.to_thread(slow.wait_standing)
+    slow.forget_standing()
+    slow.hold("before", "create")
+    beside = await client.volumes.create("a", VolumeSpec("beside", capacity_bytes=1 << 20, format="qcow2"), wait=False)
+    await asyncio.to_thread(slow.wait_standing)
+    slow.let_go("after")
+
+    async def is_there() -> bool:
+        return "new" in names(host)
+
+    await eventually(is_there, limit_s=LIMIT_S, what="the clone has its name")
+    slow.let_go()
+    for operation in (clone, beside):
+        assert (await client.operations.wait(operation.id, timeout_s=LIMIT_S)).changed
 
 
 async def test_a_long_clone_tells_its_progress_in_bytes(

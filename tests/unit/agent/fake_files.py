@@ -195,7 +195,7 @@ class FakeContents:
 
     async def wipe(self, file: ImageFile, *, user: ShareUser, listener: JobListener, timeout_s: float) -> None:
         if self.busy is not None:
-            await listener.waits()
+            listener.waits()
             await self.busy.wait()
             await listener.begins()
         self.wiped.append((file, user))

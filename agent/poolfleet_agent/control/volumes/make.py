@@ -131,7 +131,7 @@ async def _new_file(
     try:
         yield path, device
         await _give_as_asked(acting, path, definition.permissions)
-        await report.commits()
+        report.commits()
         inode = await acting.files.publish(
             path,
             name=definition.name,
@@ -209,7 +209,7 @@ async def _progress(done: Callable[[], Awaitable[int]], total_bytes: int, report
     async def tell() -> None:
         while True:
             try:
-                await report.progress(Progress(done_bytes=await done(), total_bytes=total_bytes, estimated=True))
+                report.progress(Progress(done_bytes=await done(), total_bytes=total_bytes, estimated=True))
             except ModelError as error:
                 log.info("progress cannot be told", operation=report.operation_id, reason=error.reason)
             await asyncio.sleep(PROGRESS_INTERVAL_S)

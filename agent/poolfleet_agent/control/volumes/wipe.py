@@ -33,15 +33,15 @@ class _AskedAgain:
     report: Report
     ask: Callable[[], Awaitable[None]]
 
-    async def waits(self) -> None:
-        await self.report.waits()
+    def waits(self) -> None:
+        self.report.waits()
 
     async def begins(self) -> None:
         await self.ask()
         await self.report.begins()
 
-    async def progress(self, progress: Progress) -> None:
-        await self.report.progress(progress)
+    def progress(self, progress: Progress) -> None:
+        self.report.progress(progress)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,15 +12,15 @@ from poolfleet_agent.model.share_user import ShareUser
 class JobListener(Protocol):
     """Hears where a job stands."""
 
-    async def waits(self) -> None:
+    def waits(self) -> None:
         """It has to wait for its turn."""
         ...
 
     async def begins(self) -> None:
-        """It is at work, after it had to wait."""
+        """It is at work, after it had to wait; what this raises ends the job before it begins."""
         ...
 
-    async def progress(self, progress: Progress) -> None:
+    def progress(self, progress: Progress) -> None:
         """It is so far."""
         ...
 

@@ -11,7 +11,7 @@ import pytest
 
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.operation import Operation, OperationKind, OperationState
+from poolfleet_agent.model.operation import Operation, OperationKind, OperationState, Progress
 from tests.unit.agent.memory_operations import MemoryOperations
 
 SOON_S = 5.0
@@ -56,6 +56,46 @@ async def test_changes_at_the_same_time_are_all_kept(journal: Any) -> Any:
 
     await asyncio.gather(*(journal.change("o1", add(str(number))) for number in range(20)))
     assert set(journal.get("o1").warnings) == {str(number) for number in range(20)}
+
+
+async def test_what_is_told_is_shown_at_once_and_stored_with_the_next_change(journal: Any) -> None:
+    begun = Progress(done_bytes=1, total_bytes=2)
+    journal.tell("o1", lambda known: replace(known, progress=begun))
+    assert (journal.get("o1").progress, journal.store.kept["o1"].progress) == (begun, None)
+    await journal.change("o1", lambda known: replace(known, warnings=("w",)))
+    assert journal.store.kept["o1"].progress == begun
+
+
+async def test_what_is_told_while_a_change_is_stored_is_not_undone_by_it(journal: Any) -> None:
+    changing = asyncio.create_task(journal.change("o1", lambda known: replace(known, warnings=("w",))))
+    await asyncio.sleep(0)
+    journal.tell("o1", lambda known: replace(known, progress=Progress(done_bytes=1, total_bytes=2)))
+    await changing
+    assert (journal.get("o1").warnings, journal.get("o1").progress) == (("w",), Progress(done_bytes=1, total_bytes=2))
+
+
+async def test_what_ended_is_told_no_more_of(journal: Any) -> None:
+    await journal.change("o1", ended)
+    journal.tell("o1", lambda known: replace(known, state=OperationState.PENDING))
+    assert journal.get("o1").state is OperationState.SUCCEEDED
+
+
+async def test_a_change_that_is_long_in_being_stored_holds_up_none_of_another_operation(journal: Any) -> None:
+    await journal.begin(operation(2), None)
+    held, save = asyncio.Event(), journal.store.save
+
+    async def save_late(changed: Operation, request: Any = None) -> None:
+        if changed.id == "o1":
+            await held.wait()
+        await save(changed, request)
+
+    journal.store.save = save_late
+    changing = asyncio.create_task(journal.change("o1", ended))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(SOON_S):
+        assert (await journal.change("o2", ended)).state is OperationState.SUCCEEDED
+    held.set()
+    await changing
 
 
 async def test_what_ended_changes_no_more_but_for_the_requests_that_it_answers(journal: Any) -> None:

@@ -134,3 +134,21 @@ async def test_a_local_pool_is_refreshed_under_the_cap_of_the_server_that_its_ba
     monkeypatch.setattr(fake.pool_mounts, "server_below", lambda volumes: "server")
     await fake.refreshes.ask("local")
     assert fake.hypervisor.servers["refresh_pool local"] == "server"
+
+
+async def test_while_libvirt_makes_a_volume_in_the_pool_it_is_asked_again(fake: FakeHost) -> None:
+    fake.hypervisor.failing["refresh_pool p"] = ModelError(Reason.RESOURCE_BUSY, "asynchronous jobs running")
+    asking = asyncio.ensure_future(create(use_case_host(fake)))
+    await until(lambda: fake.hypervisor.called.count("refresh_pool p") > 2)
+    del fake.hypervisor.failing["refresh_pool p"]
+    async with asyncio.timeout(10):
+        operation = await asking
+    assert operation.failure is None
+
+
+async def test_any_other_failure_of_a_refresh_is_told_at_once(fake: FakeHost) -> None:
+    fake.hypervisor.failing["refresh_pool p"] = FAILED
+    with pytest.raises(ModelError) as failed:
+        await fake.refreshes.ask("p")
+    assert failed.value.reason is FAILED.reason
+    assert fake.hypervisor.called.count("refresh_pool p") == 1

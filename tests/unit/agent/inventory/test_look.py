@@ -102,6 +102,19 @@ async def test_who_asks_while_a_look_runs_gets_one_that_began_later_and_shares_i
     assert host.hypervisor.called.count("look_at_folder p") == 2
 
 
+async def test_who_asks_for_a_pool_alone_while_it_is_looked_at_shares_the_next_look(host: Any) -> None:
+    held = host.hypervisor.hold("read_pool p")
+    first = asyncio.create_task(host.looker.pool_facts("p"))
+    await until(lambda: "read_pool p" in host.hypervisor.called)
+    later = [asyncio.create_task(host.looker.pool_facts("p")) for _ in range(50)]
+    await asyncio.sleep(0)
+    host.hypervisor.pools["p"] = pool_facts("p", active=False)
+    held.set()
+    assert (await first).pool.active
+    assert not any(entry.pool.active for entry in await asyncio.gather(*later))
+    assert host.hypervisor.called.count("read_pool p") == 2
+
+
 async def test_one_caller_who_leaves_does_not_end_the_look_of_the_others(host: Any) -> None:
     held = host.hypervisor.hold("look_at_folder p")
     leaving, staying = (asyncio.create_task(host.looker.pool("p")) for _ in range(2))

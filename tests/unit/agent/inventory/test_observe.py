@@ -174,3 +174,22 @@ async def test_the_first_look_waits_for_the_first_probes() -> None:
     await asyncio.gather(task, return_exceptions=True)
     await observer.close()
     await host.looker.close()
+
+
+async def test_events_that_come_faster_than_looks_end_are_looked_after_together(observed: Any) -> None:
+    hypervisor, clock = observed.host.hypervisor, observed.host.clock
+    await until(lambda: "look_at_folder p" in hypervisor.called)
+    hypervisor.called.clear()
+    held = hypervisor.hold("look_at_folder p")
+    observed.observer.hear(PoolEvent(kind=PoolEventKind.REFRESHED, pool="p"))
+    await until(lambda: "look_at_folder p" in hypervisor.called)
+    clock.time_s += 0.1
+    held.set()
+    saved = len(observed.store.saved)
+    hypervisor.volumes["p"]["b"] = volume_facts("p", "b")
+    for _ in range(50):
+        observed.observer.hear(PoolEvent(kind=PoolEventKind.REFRESHED, pool="p"))
+        await asyncio.sleep(0.001)
+    await until(lambda: len(observed.store.saved) > saved)
+    assert hypervisor.called.count("look_at_folder p") == 2
+    assert "b" in observed.host.registry.snapshot.pools["p"].volumes

@@ -13,11 +13,11 @@ class Listener:
     def __init__(self) -> None:
         self.told: list[str] = []
 
-    async def waits(self) -> None:
+    def waits(self) -> None:
         self.told.append("waits")
 
     async def begins(self) -> None:
         self.told.append("begins")
 
-    async def progress(self, progress: Progress) -> None:
+    def progress(self, progress: Progress) -> None:
         self.told.append(f"{progress.done_bytes} of {progress.total_bytes}")

@@ -105,7 +105,7 @@ async def test_a_wipe_that_is_cancelled_writes_no_more(contents: FileContents, t
     begun = asyncio.Event()
 
     class Begun(Listener):
-        async def progress(self, progress: Progress) -> None:
+        def progress(self, progress: Progress) -> None:
             begun.set()
 
     wiping = asyncio.create_task(contents.wipe(file_of(path), user=ROOT, listener=Begun(), timeout_s=LIMIT_S))

@@ -74,6 +74,11 @@ async def test_a_job_that_is_cancelled_ends_with_all_that_it_started(children: C
     assert (await jobs.run(["true"], AT_ROOT, listener=Listener(), timeout_s=LIMIT_S)).status == 0
 
 
+async def test_a_job_gives_way_to_the_agent(children: Children) -> None:
+    told = (await Jobs(children, most=1).run(["nice"], AT_ROOT, listener=Listener(), timeout_s=LIMIT_S)).stdout
+    assert int(told) > os.getpriority(os.PRIO_PROCESS, 0)
+
+
 async def test_a_job_that_takes_too_long_is_killed(children: Children) -> None:
     with pytest.raises(ModelError) as late:
         await Jobs(children, most=1).run(["sleep", "1000"], AT_ROOT, listener=Listener(), timeout_s=0.1)
@@ -277,3 +282,22 @@ async def test_an_image_is_resized(children: Children, tmp_path: Path) -> None:
         await images.resize(file, change, user=ROOT, listener=Listener(), timeout_s=LIMIT_S)
         info = json.loads(subprocess.check_output(["qemu-img", "info", "--output=json", "--", path], timeout=LIMIT_S))
         assert info["virtual-size"] == change.capacity_bytes
+
+
+async def test_a_copy_is_written_past_the_page_cache_where_the_file_system_lets_it(
+    children: Children, tmp_path: Path
+) -> None:
+    source = SourceImage(layers=layers((tmp_path / "src", "raw")))
+    target = NewImage(path=str(tmp_path / "new"), format="raw", size_bytes=512, allocated=False)
+    program = tmp_path / "qemu-img"
+    program.write_text(
+        "#!/bin/sh\n"
+        f'echo "$@" >>{tmp_path}/asked\n'
+        'case "$*" in *"-t none"*) echo "Could not open: filesystem does not support O_DIRECT" >&2; exit 1; esac\n'
+    )
+    program.chmod(0o755)
+    await QemuImg(Jobs(children, most=1), program=str(program)).copy(
+        source, target, user=ROOT, listener=Listener(), copied=lambda _: None, timeout_s=LIMIT_S
+    )
+    asked = [line.split() for line in (tmp_path / "asked").read_text().splitlines()]
+    assert [words[words.index("-t") + 1] for words in asked] == ["none", "writeback"]

@@ -8,9 +8,8 @@ import pytest
 
 from poolfleet import Unavailable
 from scripts.benchmarks.figures import CutOffError, Figures
-from scripts.benchmarks.nfs.place import Load
-from scripts.benchmarks.nfs.storm import storm
 from scripts.benchmarks.nfs.virsh import ended
+from scripts.benchmarks.storm import Load, storm
 from scripts.embedded.process import NotReadyError
 
 AT_ONCE = Load(clients=3, pause_s=0.001)

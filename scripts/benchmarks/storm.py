@@ -1,4 +1,4 @@
-"""Many clients that call without end, some pools near and the share's far: what one sees of the other."""
+"""Many clients that call without end: what they see of what else the agent has to do."""
 
 from __future__ import annotations
 
@@ -8,13 +8,21 @@ import itertools
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from poolfleet import PoolfleetError
 from scripts.benchmarks.figures import Figures
-from scripts.benchmarks.nfs.place import Load
 from scripts.embedded.process import NotReadyError
 
 Call = Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """How many clients call at once, and how long each rests between two calls, in the mean."""
+
+    clients: int
+    pause_s: float
 
 
 @asynccontextmanager
