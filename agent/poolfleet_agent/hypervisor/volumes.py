@@ -86,5 +86,12 @@ def wipe(connection: libvirt.virConnect, pool: str, name: str, algorithm: str) -
 
 
 def _described(pool: str, volume: libvirt.virStorageVol) -> VolumeFacts:
-    xml = volume.XMLDesc(0)
+    try:
+        xml = volume.XMLDesc(0)
+    except UnicodeDecodeError as error:
+        raise ModelError(
+            Reason.PATH_NOT_USABLE,
+            f"libvirt's document of volume {volume.name()!r} cannot be read: a path in it is no UTF-8",
+            metadata={"pool": pool, "volume": volume.name()},
+        ) from error
     return dataclasses.replace(parse_facts(pool, xml), xml=xml)

@@ -36,6 +36,9 @@ from poolfleet_agent.model.volume import VolumeFacts
 LOOKS_AT_ONCE = 4
 """Pools whose volumes are read at the same time during a look at all."""
 
+UNDESCRIBED = frozenset({Reason.VOLUME_NOT_FOUND, Reason.PATH_NOT_USABLE, Reason.INVALID_FIELD})
+"""What libvirt says of a file that it has not seen, or cannot describe: the last of a backing path that leads nowhere."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -99,12 +102,12 @@ class Looker:
     async def volume(self, pool: str, name: str) -> VolumeRecord:
         """Look at one volume: POOL_NOT_FOUND, POOL_NOT_ACTIVE, VOLUME_NOT_FOUND (and forget it).
 
-        In a pool that is a folder it may be one that libvirt has not seen yet.
+        In a pool that is a folder it may be one that libvirt has not seen yet, or cannot make sense of.
         """
         try:
             return await self.volume_in_libvirt(pool, name)
         except ModelError as error:
-            if error.reason is not Reason.VOLUME_NOT_FOUND:
+            if error.reason not in UNDESCRIBED:
                 raise
             async with self.locks.of(pool):
                 entry = self.registry.snapshot.entry(pool)

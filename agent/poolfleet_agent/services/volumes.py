@@ -15,9 +15,10 @@ from poolfleet_agent.control.volumes.lookup import find_volume_by_key, find_volu
 from poolfleet_agent.control.volumes.resize import ResizeVolume
 from poolfleet_agent.control.volumes.space import Promises
 from poolfleet_agent.control.volumes.wipe import WipeVolume
+from poolfleet_agent.inventory.look import UNDESCRIBED
 from poolfleet_agent.inventory.pages import page_of
 from poolfleet_agent.inventory.snapshot import PoolEntry, Snapshot, VolumeRecord, volume_not_found
-from poolfleet_agent.model.errors import ModelError, Reason, invalid_field
+from poolfleet_agent.model.errors import ModelError, invalid_field
 from poolfleet_agent.model.names import check_known_name
 from poolfleet_agent.model.preallocation import preallocated
 from poolfleet_agent.model.quarantine import QUARANTINED
@@ -94,11 +95,11 @@ class VolumeServicer(volume_service_pb2_grpc.VolumeServiceServicer):
         return answer
 
     async def _xml(self, pool: str, volume: str) -> str:
-        """libvirt's document; empty: it has not seen the volume, which its file may be there for all the same."""
+        """libvirt's document; empty: it has none of a file that it has not seen yet, or cannot make sense of."""
         try:
             return (await self._host.looker.described_volume(pool, volume)).xml
         except ModelError as error:
-            if error.reason is not Reason.VOLUME_NOT_FOUND:
+            if error.reason not in UNDESCRIBED:
                 raise
             return ""
 
