@@ -37,7 +37,7 @@ LOOKS_AT_ONCE = 4
 """Pools whose volumes are read at the same time during a look at all."""
 
 UNDESCRIBED = frozenset({Reason.VOLUME_NOT_FOUND, Reason.PATH_NOT_USABLE, Reason.INVALID_FIELD})
-"""What libvirt says of a file that it has not seen, or cannot describe: the last of a backing path that leads nowhere."""
+"""What libvirt says of a file that it has not seen, or cannot describe: the last where a backing path leads nowhere."""
 
 log = structlog.get_logger(__name__)
 

@@ -127,6 +127,7 @@ def _qcow2(head: bytes, facts: ImageFacts) -> ImageFacts:
     version, cluster_bits = _number(head, 4, 4, "big"), _number(head, 20, 4, "big")
     facts = facts._replace(
         backing=_qcow_backing(head),
+        compat="0.10",
         cluster_size_bytes=1 << cluster_bits if 0 < cluster_bits < 64 else None,
         encryption=_qcow_encryption(head, 32),
     )

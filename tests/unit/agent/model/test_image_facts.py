@@ -36,7 +36,7 @@ def qcow2(
         (MADE_BY_NOBODY["iso.iso"], ImageFacts("iso")),
         (MADE_BY_NOBODY["future.qcow2"], ImageFacts("raw")),
         (MADE_BY_NOBODY["cow.cow"], ImageFacts("cow", 5 * MIB, backing=b"/base")),
-        (qcow2(version=2), ImageFacts("qcow2", MIB, cluster_size_bytes=65536)),
+        (qcow2(version=2), ImageFacts("qcow2", MIB, compat="0.10", cluster_size_bytes=65536)),
         (qcow2(), ImageFacts("qcow2", MIB, compat="1.1", cluster_size_bytes=65536)),
         (qcow2(crypt=1), ImageFacts("qcow2", MIB, compat="1.1", cluster_size_bytes=65536, encryption="qcow")),
         (qcow2(crypt=2), ImageFacts("qcow2", MIB, compat="1.1", cluster_size_bytes=65536, encryption="luks")),
