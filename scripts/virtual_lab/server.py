@@ -10,6 +10,9 @@ from scripts.virtual_lab.machine import Machine
 
 EXPORTS = ("vm_data", "squashed", "squashed0750", "read_only", "small", "nested")
 ISCSI_TARGET = "iqn.2026-01.lab.nfs:units"
+ISCSI_GUARDED_TARGET = "iqn.2026-01.lab.nfs:guarded"
+"""Lets nobody in but ISCSI_USER, with ISCSI_PASSWORD (CHAP); its one unit is the first."""
+ISCSI_USER, ISCSI_PASSWORD = "vms", "twelve-chars-long"
 ISCSI_UNITS = (1, 2)
 ISCSI_UNIT_BYTES = 16 << 20
 READY_LIMIT_S = 180.0
@@ -88,16 +91,24 @@ class Server(Machine):
         self.ssh(" && ".join(f"{{ {line}; }}" for line in lines), timeout_s=READY_LIMIT_S)
 
     def start_iscsi(self) -> None:
-        """Serve the units 1 and 2 of the iSCSI target ISCSI_TARGET, of ISCSI_UNIT_BYTES each, to everybody."""
-        files = [f"/srv/iscsi/unit{number}" for number in ISCSI_UNITS]
-        on = "tgtadm --lld iscsi --tid 1 --mode"
+        """Serve the units 1 and 2 of the iSCSI target ISCSI_TARGET, of ISCSI_UNIT_BYTES each, to everybody.
+
+        And ISCSI_GUARDED_TARGET to who logs in.
+        """
+        files = [f"/srv/iscsi/unit{number}" for number in (*ISCSI_UNITS, "-guarded")]
+        on, guarded = (f"tgtadm --lld iscsi --tid {number} --mode" for number in (1, 2))
         new = (
             f"{on} target --op new --targetname {ISCSI_TARGET}",
             *(
                 f"{on} logicalunit --op new --lun {number} --backing-store {file}"
-                for number, file in zip(ISCSI_UNITS, files, strict=True)
+                for number, file in zip(ISCSI_UNITS, files, strict=False)
             ),
             f"{on} target --op bind --initiator-address ALL",
+            f"{guarded} target --op new --targetname {ISCSI_GUARDED_TARGET}",
+            f"{guarded} logicalunit --op new --lun 1 --backing-store {files[-1]}",
+            f"tgtadm --lld iscsi --mode account --op new --user {ISCSI_USER} --password {ISCSI_PASSWORD}",
+            f"{guarded} account --op bind --user {ISCSI_USER}",
+            f"{guarded} target --op bind --initiator-address ALL",
         )
         lines = (
             f"mkdir -p /srv/iscsi && truncate -s {ISCSI_UNIT_BYTES} {' '.join(files)}",

@@ -15,7 +15,11 @@ from poolfleet import (
     CloneSpec,
     FailedPrecondition,
     InvalidArgument,
+    PoolfleetError,
     PoolSpec,
+    SecretSpec,
+    SecretWithValue,
+    SourceAuth,
     Unsupported,
     VolumeSpec,
 )
@@ -23,7 +27,14 @@ from poolfleet.types.pool import PoolState
 from poolfleet.types.pool_source import LogicalSource
 from scripts.virtual_lab.host import Host
 from scripts.virtual_lab.lab import Lab
-from scripts.virtual_lab.server import ISCSI_TARGET, ISCSI_UNIT_BYTES, ISCSI_UNITS
+from scripts.virtual_lab.server import (
+    ISCSI_GUARDED_TARGET,
+    ISCSI_PASSWORD,
+    ISCSI_TARGET,
+    ISCSI_UNIT_BYTES,
+    ISCSI_UNITS,
+    ISCSI_USER,
+)
 from tests.lab.devices import SCSI_BYTES, initiate, loop_device, multipath, scsi_adapters, sizes
 from tests.lab.shares import MIB
 
@@ -151,6 +162,30 @@ def test_an_iscsi_target_is_logged_in_to_its_units_are_used_and_kept(
     served.server.ssh(f"cmp -n {ISCSI_UNIT_BYTES} /srv/iscsi/unit1 /dev/zero")
     given(agent, "san")
     assert host.ssh_any("iscsiadm --mode session").out == ""
+
+
+def test_a_target_that_asks_who_logs_in_is_used_with_a_secret_that_was_set_through_us(
+    served: Lab, host: Host, agent: AgentClient
+) -> None:
+    initiate(host)
+    auth = SourceAuth(username=ISCSI_USER, secret_usage="san")
+    spec = PoolSpec.iscsi("guarded", host="nfs.lab", device=ISCSI_GUARDED_TARGET, auth=auth)
+    agent.pools.define(spec)
+    with pytest.raises(FailedPrecondition) as unknown:
+        agent.pools.start("guarded")
+    assert unknown.value.reason == "SECRET_NOT_USABLE"
+    named = SecretSpec("iscsi", "san")
+    agent.secrets.set(named, "not the password")
+    with pytest.raises(PoolfleetError):
+        agent.pools.start("guarded")
+    assert host.ssh_any("iscsiadm --mode session").out == ""
+    assert agent.pools.ensure(spec, secret=SecretWithValue(named, ISCSI_PASSWORD)).changes == ("autostart", "started")
+    assert ISCSI_GUARDED_TARGET in host.ssh("iscsiadm --mode session")
+    (volume,) = agent.volumes.list("guarded", max_staleness_s=0)
+    assert sizes(host, volume.path) == [volume.capacity_bytes] == [ISCSI_UNIT_BYTES]
+    agent.pools.stop("guarded")
+    assert ISCSI_PASSWORD not in host.agent_log()
+    host.ssh(f"! grep --recursive --quiet --fixed-strings {ISCSI_PASSWORD} /var/lib/poolfleet-agent")
 
 
 @pytest.mark.cell("iscsi-direct", "define", "build", "start", "volume", "erase")

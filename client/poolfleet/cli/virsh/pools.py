@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from poolfleet.cli.virsh.options import POOL, VALIDATE, XPATH, coming, may, needs, one, refused, switches
+from poolfleet.cli.virsh.options import POOL, VALIDATE, XPATH, may, needs, one, refused, switches
 from poolfleet.cli.virsh.rows import Command, Option, Values
 
 _BUILD = refused("build needs a stored pool: `poolfleet pool ensure`", "build", "no-overwrite", "overwrite")
@@ -50,6 +50,10 @@ def _from_file(given: Values) -> list[str]:
 
 def _shown(given: Values) -> list[str]:
     return [] if "all" in given or "inactive" in given else ["--active"]
+
+
+def _events(given: Values) -> list[str]:
+    return [*filter(None, [given.get("pool")]), *([] if "loop" in given else ["--once"])]
 
 
 POOL_COMMANDS: tuple[Command, ...] = (
@@ -169,15 +173,20 @@ POOL_COMMANDS: tuple[Command, ...] = (
         words=one("type"),
         needs_device=True,
     ),
-    coming(
-        "pool-event",
-        "--pool vm_data --event lifecycle",
-        (
-            *may("pool", "event"),
-            *switches("loop"),
+    Command(
+        name="pool-event",
+        verb="pool events",
+        options=(
+            *may(pool=""),
+            *may("event"),
+            *switches(loop=""),
             *may("timeout"),
-            *switches("list", "timestamp"),
+            *refused("`pool events --help` tells them", "list"),
+            *switches(timestamp=""),
         ),
+        example="--pool vm_data --event lifecycle",
+        words=_events,
+        waits=True,
     ),
-    coming("pool-capabilities", ""),
+    Command(name="pool-capabilities", verb="host show", options=(), example="", words=lambda given: []),
 )

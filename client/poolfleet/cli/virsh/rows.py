@@ -41,6 +41,8 @@ class Command:
     words: Words
     needs_device: bool = False
     """It finds something with a device or server only: tests do not compare it."""
+    waits: bool = False
+    """It waits for what somebody does: a test of its own compares it."""
 
     @property
     def optional(self) -> list[Option]:
