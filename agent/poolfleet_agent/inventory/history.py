@@ -52,7 +52,7 @@ class _Step:
 
     @property
     def weight(self) -> int:
-        return len(self.domains) + sum(1 + len(pool.volumes) for pool in self.pools)
+        return 1 + len(self.domains) + sum(1 + len(pool.volumes) for pool in self.pools)
 
 
 class History:

@@ -116,9 +116,10 @@ class Observer:
                 self._everything = self._domains = True
             ended_s = self.clock.monotonic_s()
             delay_s = min(delay_s, max(0.0, next_full_s - ended_s) or delay_s)
-            await asyncio.sleep(min(REST * (ended_s - began_s), LONGEST_REST_S, delay_s))
+            rest_s = min(REST * (ended_s - began_s), LONGEST_REST_S, delay_s)
+            await asyncio.sleep(rest_s)
             try:
-                async with asyncio.timeout(delay_s):
+                async with asyncio.timeout(delay_s - rest_s):
                     await self._wake.wait()
             except TimeoutError:
                 continue

@@ -95,7 +95,10 @@ class Registry:
     def _is_worth_telling(self, change: PoolChange, entry: PoolEntry) -> bool:
         """Whether an entry makes a revision: by the time of its own look, where only usage is new."""
         name, now_s = entry.pool.name, entry.pool.as_of_s
-        if not change.lasting and not (change.usage and now_s >= self._usage_due_s.get(name, now_s)):
+        due_s = self._usage_due_s.get(name, now_s)
+        # Or else a clock that was set back would have it wait for hours.
+        waits = due_s - USAGE_TOLD_EVERY_S <= now_s < due_s
+        if not change.lasting and (waits or not change.usage):
             return False
         if change.usage:
             self._usage_due_s[name] = now_s + USAGE_TOLD_EVERY_S

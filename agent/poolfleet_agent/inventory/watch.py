@@ -12,10 +12,14 @@ from poolfleet_agent.inventory.history import Delta, PoolDelta
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.snapshot import PoolEntry, Revision, Snapshot, VolumeRecord
 from poolfleet_agent.model.domain_disk import DomainDisk
+from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.ports import Clock
 
 PART_BYTES = 512 * 1024
 """What the volumes of one part come to."""
+
+_GONE_BYTES = 4
+"""What a name takes on the wire beside itself."""
 
 
 class ResyncReason(StrEnum):
@@ -63,7 +67,8 @@ class PoolPart:
     def size_bytes(self) -> int:
         """About what it comes to when it is sent."""
         own = len(self.entry.encoded) if self.entry is not None and self.itself else 0
-        return 128 + own + sum(len(one.encoded) for one in self.volumes) + sum(map(len, self.gone_volumes))
+        gone = sum(_GONE_BYTES + len(name.encode()) for name in self.gone_volumes)
+        return 128 + own + sum(len(one.encoded) for one in self.volumes) + gone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,13 +107,21 @@ class Watch:
     """Digests of the volumes that the reader has, by the UUIDs of their pools."""
     _told: int = 0
     _marked_s: float = 0.0
+    _missing: tuple[str, ...] = ()
+    """What the last Mark said is missing of the domains."""
+    _sent: set[str] = field(default_factory=set)
+    """Pools that the reader has from this watch, by UUID."""
+    _sure: bool = False
+    """Whether it has no others: what it had before it resumed is not known."""
+    _denied: set[str] = field(default_factory=set)
+    """Pools that it was told are gone."""
 
     async def parts(self) -> AsyncGenerator[Part, None]:
         """The state, or what is new since the resumed one, and then each change; without end."""
         self.registry.snapshot.require_loaded()
         if self.resume is not None:
             # What was restored may be older than what the reader was told by the agent before its end.
-            await self.registry.seen.wait()
+            await self._seen()
         for part in self._first():
             yield part
         while True:
@@ -122,6 +135,18 @@ class Watch:
             except TimeoutError:
                 if not changed.is_set():
                     yield self._mark(self.registry.snapshot)
+
+    async def _seen(self) -> None:
+        """Wait for the first look of this process, as long as for a heartbeat: LIBVIRT_UNAVAILABLE."""
+        try:
+            async with asyncio.timeout(self.heartbeat_s):
+                await self.registry.seen.wait()
+        except TimeoutError:
+            raise ModelError(
+                Reason.LIBVIRT_UNAVAILABLE,
+                "this host was not looked at since its agent was started; libvirt does not answer yet",
+                retry_delay_s=self.heartbeat_s,
+            ) from None
 
     def _first(self) -> Iterator[Part]:
         now = self.registry.snapshot.revision
@@ -138,6 +163,7 @@ class Watch:
         self._told = snapshot.revision.sequence
         # What the reader has by now is as the digests say, or partly newer: then it comes whole.
         known, self.known = self.known, {}
+        self._sent, self._sure = set(), True
         wanted = [(entry, self._digest(entry)) for entry in told.values() if self._wants(entry)]
         if reason is not None:
             yield Resync(reason=reason)
@@ -156,17 +182,29 @@ class Watch:
         changes = [(uuid, change, wanted.get(uuid)) for uuid, change in delta.pools.items()]
         digests = {uuid: self._digest(entry) for uuid, _, entry in changes if entry is not None}
         for uuid, change, entry in changes:
-            if entry is None:
-                self.known.pop(uuid, None)
-                yield PoolPart(uuid=uuid, entry=None)
-            else:
+            if entry is not None:
+                mark = True
                 yield from self._pool(entry, change, digests[uuid], unchanged=False)
-        if self.watched.domain_disks and delta.domains and snapshot.disks is not None:
-            disks = snapshot.disks.by_domain()
+            elif self._may_have(uuid):
+                mark = True
+                yield self._gone(uuid)
+        if self.watched.domain_disks and snapshot.disks is not None:
+            disks = snapshot.disks.by_domain() if delta.domains else {}
+            mark = mark or snapshot.disks.missing != self._missing
             for domain in sorted(delta.domains):
+                mark = True
                 yield DomainPart(uuid=domain, disks=disks.get(domain, ()))
-        if delta or mark:
+        if mark:
             yield self._mark(snapshot)
+
+    def _may_have(self, uuid: str) -> bool:
+        return uuid in self._sent or not (self._sure or uuid in self._denied)
+
+    def _gone(self, uuid: str) -> PoolPart:
+        self.known.pop(uuid, None)
+        self._sent.discard(uuid)
+        self._denied.add(uuid)
+        return PoolPart(uuid=uuid, entry=None)
 
     def _wants(self, entry: PoolEntry) -> bool:
         return not self.watched.pools or entry.pool.name in self.watched.pools
@@ -186,15 +224,15 @@ class Watch:
         gone: list[str] = []
         used_bytes = 0
         uuid = entry.pool.facts.uuid
+        self._sent.add(uuid)
         for name in names:
             record = entry.volumes.get(name)
-            if record is None or (record.facts.special and not self.watched.special):
-                if not change.whole:
-                    gone.append(name)
-                    used_bytes += len(name)
-                continue
-            volumes.append(record)
-            used_bytes += len(record.encoded)
+            if record is not None and (self.watched.special or not record.facts.special):
+                volumes.append(record)
+                used_bytes += len(record.encoded)
+            elif not change.whole:
+                gone.append(name)
+                used_bytes += _GONE_BYTES + len(name.encode())
             if used_bytes >= PART_BYTES:
                 yield PoolPart(uuid=uuid, entry=entry, itself=itself, whole=whole, volumes=volumes, gone_volumes=gone)
                 itself, whole, volumes, gone, used_bytes = False, False, [], [], 0
@@ -212,4 +250,5 @@ class Watch:
 
     def _mark(self, snapshot: Snapshot) -> Mark:
         self._marked_s = self.clock.monotonic_s()
+        self._missing = snapshot.disks.missing if snapshot.disks is not None else ()
         return Mark(snapshot=snapshot)

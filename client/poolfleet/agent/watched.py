@@ -46,6 +46,9 @@ class WatchedInventory:
         """Begin a new watch where the last one ended, also on the way between two states; None: from nothing."""
         self._unseen, self._unseen_domains = set(), set()
         if self.bookmark is None:
+            # What a watch told that ended before its first state was whole may be gone by the next one.
+            for known in (self.pools, self.volumes, self.disks, self._digests):
+                known.clear()
             return None
         digests = {pool_uuid: digest for pool_uuid, digest in self._digests.items() if digest}
         return ResumePoint(bookmark=self.bookmark, digests=digests)

@@ -6,9 +6,11 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import grpc
 import pytest
 
 import poolfleet
@@ -93,3 +95,28 @@ def test_one_is_enough_where_that_is_asked(fleet: Path, agent: poolfleet.AgentCl
         assert events.wait() == 0
     with following(fleet, "--once", "--timeout", "1s") as events:
         assert events.wait() == 6
+
+
+def test_a_host_that_refuses_ends_nobody_elses_watch(
+    host: EmbeddedHost, fleet: Path, agent: poolfleet.AgentClient
+) -> None:
+    with refusing_agent(fleet.with_name("old.sock")) as old:
+        with fleet.open("a") as file:
+            file.write(f'[[host]]\nname = "kvm0"\ntarget = "{old}"\n')
+        with following(fleet, "-o", "json", "--timeout", "10s") as events:
+            assert sorted((events.note()[:5], events.note()[:5])) == ["kvm0:", "kvm1:"]
+            agent.pools.stop("a")
+            assert events.next_words() == ("a", "stopped")
+            assert events.wait() == 1
+
+
+@contextmanager
+def refusing_agent(socket: Path) -> Iterator[str]:
+    """A server that has none of an agent's services."""
+    server = grpc.server(ThreadPoolExecutor(1))
+    server.add_insecure_port(f"unix:{socket}")
+    server.start()
+    try:
+        yield f"unix:{socket}"
+    finally:
+        server.stop(None).wait()

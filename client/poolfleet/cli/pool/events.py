@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from poolfleet.cli import completion
-from poolfleet.cli.exit_codes import ExitCode
+from poolfleet.cli.exit_codes import ExitCode, of_error, of_hosts
 from poolfleet.cli.flags import Output
 from poolfleet.cli.output.text import printable
 from poolfleet.cli.pool.reads import app
 from poolfleet.cli.session import Session, UsageError
 from poolfleet.cli.verbs import choice, reads
+from poolfleet.types.errors import PoolfleetError
 from poolfleet.types.pool import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from poolfleet.agent.client import AgentClient
-    from poolfleet.types.errors import PoolfleetError
 
 KINDS = ("lifecycle", "health", "definition")
 
@@ -92,17 +92,37 @@ async def pool_events(
     if unknown := kinds - set(KINDS):
         raise UsageError(f"--event {', '.join(sorted(unknown))}: there are {', '.join(KINDS)}")
     follow = functools.partial(_follow, cli, pools=tuple(pool or ()), kinds=kinds, once=once)
-    watches = [asyncio.ensure_future(follow(cli.fleet.client(host.name))) for host in cli.readers().hosts]
+    watches = {asyncio.create_task(follow(cli.fleet.client(host.name))): host.name for host in cli.readers().hosts}
     try:
-        when = asyncio.FIRST_COMPLETED if once else asyncio.FIRST_EXCEPTION
-        ended, _ = await asyncio.wait(watches, timeout=cli.flags.timeout_s, return_when=when)
-        for watch in ended:
-            watch.result()
+        return await _ended(cli, watches, once=once)
     finally:
         for watch in watches:
             watch.cancel()
         await asyncio.gather(*watches, return_exceptions=True)
-    return ExitCode.STILL_RUNNING if once and not ended else ExitCode.OK
+
+
+async def _ended(cli: Session, watches: Mapping[asyncio.Task[None], str], *, once: bool) -> ExitCode:
+    """Wait for the end: no host's failure ends the watch of another."""
+    failed: list[ExitCode] = []
+    pending = set(watches)
+    try:
+        async with asyncio.timeout(cli.flags.timeout_s):
+            while pending:
+                ended, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                errors = {watches[watch]: watch.exception() for watch in ended}
+                if once and None in errors.values():
+                    return ExitCode.OK
+                for host, error in errors.items():
+                    if not isinstance(error, PoolfleetError):
+                        raise error or AssertionError(f"the watch of {host} has ended")
+                    cli.complain({host: error})
+                    failed.append(of_error(error))
+    except TimeoutError:
+        if once:
+            return ExitCode.STILL_RUNNING
+    if not failed:
+        return ExitCode.OK
+    return of_hosts(failed) if len(failed) == len(watches) else ExitCode.FAILED
 
 
 async def _follow(

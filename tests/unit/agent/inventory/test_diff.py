@@ -72,6 +72,14 @@ def test_usage_makes_a_revision_at_most_once_a_minute_and_is_read_at_once() -> N
     assert sequence(registry) == 3
 
 
+def test_a_clock_that_is_set_back_does_not_hold_usage_back() -> None:
+    registry = Registry()
+    registry.looked_at_all([entry(record("a"), as_of_s=9000.0)], {}, 9000.0)
+    for revision, now_s in enumerate((9001.0, 2000.0), start=2):
+        registry.put(entry(record("a", allocation_bytes=int(now_s)), as_of_s=now_s))
+        assert sequence(registry) == revision
+
+
 def test_what_lasts_makes_a_revision_whenever_it_comes() -> None:
     registry = Registry()
     registry.looked_at_all([entry(record("a"))], {}, 0.0)

@@ -235,6 +235,68 @@ async def test_only_what_is_watched_is_told(clock: FakeClock) -> None:
     assert (set(alone.pools), alone.sent_volumes) == ({"uuid of a"}, 0)
 
 
+async def test_of_pools_that_are_not_watched_nothing_is_told(clock: FakeClock) -> None:
+    registry, reader = loaded(entry("a"), entry("b")), Reader()
+    watched = Watched(pools=frozenset({"a"}))
+    async with aclosing(watch(registry, clock, watched=watched, heartbeat_s=SOON_S).parts()) as parts:
+        await read_to_mark(parts, reader)
+        registry.put(entry("b", record("b", "v")))
+        assert isinstance(await anext(parts), Mark), "the heartbeat"
+    registry.remove("b")
+    async with aclosing(watch(registry, clock, reader, watched=watched).parts()) as parts:
+        told = [await anext(parts)]
+        registry.put(entry("b"))
+        registry.put(entry("a", record("a", "v")))
+        told += [await anext(parts), await anext(parts)]
+    # What a reader had that comes back is not known.
+    assert [part.uuid for part in told if isinstance(part, PoolPart)] == ["uuid of b", "uuid of a"]
+
+
+async def test_that_domains_cannot_be_read_any_more_is_told_at_once(clock: FakeClock) -> None:
+    registry = loaded(entry("a"))
+    registry.put_disks(disks("x"))
+    async with aclosing(watch(registry, clock).parts()) as parts:
+        await read_to_mark(parts, Reader())
+        registry.put_disks(replace(disks("x"), missing=("no answer",)))
+        mark = await read_to_mark(parts, Reader())
+    assert mark.snapshot.disks
+    assert mark.snapshot.disks.missing == ("no answer",)
+
+
+async def test_who_resumes_is_told_when_the_host_was_not_looked_at_yet(clock: FakeClock) -> None:
+    registry = Registry()
+    registry.restore([entry("a")], 1.0)
+    reader = Reader(revision=Revision(epoch="before", sequence=7))
+    with pytest.raises(ModelError) as unseen:
+        await anext(watch(registry, clock, reader, heartbeat_s=SOON_S).parts())
+    assert unseen.value.reason is Reason.LIBVIRT_UNAVAILABLE
+
+
+async def test_many_volumes_that_are_gone_come_in_pieces_too(clock: FakeClock) -> None:
+    long = "x" * 200
+    registry, reader = loaded(entry("a", *(record("a", f"{long}{n:05d}") for n in range(PART_BYTES // 100)))), Reader()
+    pieces: list[PoolPart] = []
+    async with aclosing(watch(registry, clock).parts()) as parts:
+        await read_to_mark(parts, reader)
+        registry.put(entry("a"))
+        async for part in parts:
+            if isinstance(part, Mark):
+                break
+            assert isinstance(part, PoolPart)
+            pieces.append(part)
+    assert len(pieces) == 3
+    assert all(one.size_bytes < 1.1 * PART_BYTES for one in pieces)
+
+
+def test_a_history_of_nothing_but_what_is_missing_is_forgotten_too() -> None:
+    registry = loaded(entry("a"))
+    registry.history = History(remembered=10)
+    for number in range(30):
+        registry.put_disks(replace(disks(), missing=(str(number),)))
+    assert registry.history.since(registry.snapshot.revision.sequence - 20) is None
+    assert registry.history.since(registry.snapshot.revision.sequence - 5) is not None
+
+
 async def test_of_domains_those_come_whose_disks_changed(clock: FakeClock) -> None:
     registry, reader = loaded(entry("a")), Reader()
     registry.put_disks(disks("x", "y"))

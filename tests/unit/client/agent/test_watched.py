@@ -90,6 +90,15 @@ def test_what_is_half_told_has_no_digest_and_is_resumed_from_the_last_bookmark(s
     assert has(state) == {"a": ["v"], "b": ["v"]}, "that resync is over: the new watch said none"
 
 
+def test_what_a_watch_told_that_ended_before_its_first_bookmark_is_forgotten() -> None:
+    state = WatchedInventory()
+    state.apply(InventoryBatch(pools=(change("a", "v"),), domains=(guest("x"),)))
+    assert state.resume() is None
+    assert state.apply(InventoryBatch(pools=(change("b"),), bookmark=bookmark(1)))
+    assert has(state) == {"b": []}
+    assert not state.disks
+
+
 def test_a_bookmark_is_complete_where_nothing_is_missing() -> None:
     assert not bookmark(1).complete, "the domains were never read"
     message = pb.WatchInventoryResponse()
