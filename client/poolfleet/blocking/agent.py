@@ -67,6 +67,7 @@ class Inventory(Face[inventory.Inventory]):
     disks = blocking(inventory.Inventory.disks)
     watch = streaming(inventory.Inventory.watch)
     follow = streaming(inventory.Inventory.follow)
+    follow_rows = streaming(inventory.Inventory.follow_rows)
 
 
 class AgentClient(Face[client.AgentClient]):
