@@ -121,6 +121,13 @@ class Inventory:
         async for batch in _following(state, watch, lost):
             yield batch
 
+    async def watch_rows(
+        self, *, resume: ResumePoint | None = None, heartbeat_s: float | None = None, timeout_s: float | None = None
+    ) -> AsyncGenerator[InventoryBatch, None]:
+        """Watch everything as a store needs it: as `watch`, but each change has `rows` in place of `volumes`."""
+        async for response in self._stream(_request(resume=resume, heartbeat_s=heartbeat_s), timeout_s):
+            yield row_batch(response)
+
     async def follow_rows(
         self,
         state: Follower,
@@ -130,10 +137,8 @@ class Inventory:
     ) -> AsyncGenerator[InventoryBatch, None]:
         """Follow everything as a store needs it: as `follow`, but each change has `rows` in place of `volumes`."""
 
-        async def watch() -> AsyncGenerator[InventoryBatch, None]:
-            request = _request(resume=state.resume(), heartbeat_s=heartbeat_s)
-            async for response in self._stream(request, None):
-                yield row_batch(response)
+        def watch() -> AsyncGenerator[InventoryBatch, None]:
+            return self.watch_rows(resume=state.resume(), heartbeat_s=heartbeat_s)
 
         async for batch in _following(state, watch, lost):
             yield batch

@@ -23,9 +23,7 @@ EPOCH = "e1"
 
 
 def row(name: str, **changes: Any) -> VolumeRow:
-    usual = VolumeRow(
-        name, None, "file", "qcow2", 10 * GIB, GIB, GIB, None, None, 1.7e9, "", "etag"
-    )
+    usual = VolumeRow(name, None, "file", "qcow2", 10 * GIB, GIB, GIB, None, None, 1.7e9, "", "etag")
     return usual._replace(**changes)
 
 
@@ -89,9 +87,7 @@ class Teller:
         self.tell(InventoryBatch(pools=(PoolChange(pool_uuid=f"uuid-of-{name}", gone=True),)))
 
     def uses(self, domain: str, *disks: DomainDisk) -> None:
-        self.tell(
-            InventoryBatch(domains=(DomainChange(domain_uuid=f"uuid-of-{domain}", domain=domain, disks=disks),))
-        )
+        self.tell(InventoryBatch(domains=(DomainChange(domain_uuid=f"uuid-of-{domain}", domain=domain, disks=disks),)))
 
     def tell(self, batch: InventoryBatch, *, age_s: float = 0.0, **kind: bool) -> None:
         staged = Staged(**kind)

@@ -11,7 +11,7 @@ from poolfleet.inventory.store.port import InventoryStore, StaleRevision, Stored
 from poolfleet.inventory.store.staged import Staged
 from poolfleet.types.inventory import InventoryBatch
 from poolfleet.types.pool import Storage, StorageIdSource
-from tests.integration.store.telling import GIB, SHARE, Teller, disk, names, pool, read, row, tellers
+from tests.integration.store.telling import GIB, SHARE, disk, names, pool, read, row, tellers
 
 
 def local(host: str) -> Storage:
@@ -167,7 +167,10 @@ def test_an_adopted_storage_keeps_its_volumes_while_its_hosts_learn_of_it(store:
     two.whole("vm", [row("a")])
     adopted = Storage(id="6f1c", source=StorageIdSource.MARKER, aliases=())
     one.changed("vm", storage=adopted)
-    assert read(store, "SELECT storage, name FROM volumes ORDER BY storage") == [("6f1c", "a"), ("nfs:10.0.0.5/vm", "a")]
+    assert read(store, "SELECT storage, name FROM volumes ORDER BY storage") == [
+        ("6f1c", "a"),
+        ("nfs:10.0.0.5/vm", "a"),
+    ]
     two.changed("vm", storage=adopted)
     assert read(store, "SELECT storage, name FROM volumes") == [("6f1c", "a")]
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, text, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from poolfleet.inventory.model import HostStatus
 from poolfleet.inventory.seen import HostSeen, PoolSeen
@@ -89,9 +89,7 @@ class Commit:
             key, storage_key, active = known.key, known.storage_key, known.active
         if active:
             self._volumes.tell(Teller(pool=key, storage=storage_key, at=at_s), told)
-        self._connection.execute(
-            update(_POOL).where(_POOL.c.key == key).values(digest=told.digest, looked_at_s=at_s)
-        )
+        self._connection.execute(update(_POOL).where(_POOL.c.key == key).values(digest=told.digest, looked_at_s=at_s))
         if told.pool is not None and active:
             self._size(storage_key, told.pool)
 
@@ -100,7 +98,9 @@ class Commit:
     ) -> tuple[int, int, bool]:
         values = pool_values(pool, at_s)
         if known is None:
-            made = insert(_POOL).values(host_key=self._host.key, uuid=uuid, storage_key=0, digest="", unread="", **values)
+            made = insert(_POOL).values(
+                host_key=self._host.key, uuid=uuid, storage_key=0, digest="", unread="", **values
+            )
             key = int(self._connection.execute(made).inserted_primary_key[0])
         else:
             key = known.key

@@ -63,8 +63,8 @@ class InventoryStore(Protocol):
     def resume_point(self, host: str) -> ResumePoint | None:
         """Where to go on with a host; None: from nothing."""
 
-    def commit(self, host: str, staged: Staged) -> None:
-        """Store what a host told up to a bookmark, all or nothing.
+    def commit(self, host: str, staged: Staged) -> ResumePoint | None:
+        """Store what a host told up to a bookmark, all or nothing. Returns where to go on, as `resume_point`.
 
         Raises StaleRevision where the bookmark is before the one stored, of the same epoch; the same is welcome.
         """

@@ -43,8 +43,8 @@ class PostgresDatabase:
 
     def load(self, connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Insert rows by COPY."""
-        cursor = connection.connection.cursor()
-        with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
+        driver: Any = connection.connection.driver_connection
+        with driver.cursor().copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
 
@@ -59,7 +59,7 @@ class PostgresDatabase:
                     cursor.execute(str(text(sql).compile(dialect=self.engine.dialect)), values, prepare=True)
                 else:
                     cursor.execute(sql, prepare=True)
-                yield Rows(columns=[column.name for column in cursor.description or ()], rows=cursor)
+                yield Rows(columns=[column.name for column in cursor.description or ()], rows=iter(cursor))
         except psycopg.Error as error:
             raise StoreError(f"{self.address}: {str(error).strip()}") from None
 

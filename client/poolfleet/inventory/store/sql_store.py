@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,9 +21,9 @@ from poolfleet.types.inventory import Bookmark, ResumePoint
 from poolfleet.types.snapshot import Revision
 
 _HOST, _POOL, _STORAGE = schema.host, schema.pool, schema.storage
-POOLS_AND_HOSTS = select(
-    _POOL, _HOST.c.name.label("host"), _HOST.c.site, _HOST.c.agent_id, _HOST.c.status
-).join_from(_POOL, _HOST, _POOL.c.host_key == _HOST.c.key)
+POOLS_AND_HOSTS = select(_POOL, _HOST.c.name.label("host"), _HOST.c.site, _HOST.c.agent_id, _HOST.c.status).join_from(
+    _POOL, _HOST, _POOL.c.host_key == _HOST.c.key
+)
 
 
 class SqlStore:
@@ -79,22 +80,9 @@ class SqlStore:
     def resume_point(self, host: str) -> ResumePoint | None:
         """Where to go on with a host."""
         with self._transaction() as connection:
-            row = self._host(connection, host)
-            if row.epoch is None or row.renew:
-                return None
-            pools = select(_POOL.c.uuid, _POOL.c.digest).where(_POOL.c.host_key == row.key, _POOL.c.digest != "")
-            bookmark = Bookmark(
-                revision=Revision(epoch=row.epoch, sequence=row.sequence),
-                filter_digest=row.filter_digest,
-                as_of=None,
-                age_s=None,
-                unread_pools=(),
-                domains_as_of=None,
-                domains_missing=(),
-            )
-            return ResumePoint(bookmark=bookmark, digests={uuid: digest for uuid, digest in connection.execute(pools)})
+            return self._resume_point(connection, host)
 
-    def commit(self, host: str, staged: Staged) -> None:
+    def commit(self, host: str, staged: Staged) -> ResumePoint | None:
         """Store what a host told up to a bookmark."""
         if staged.bookmark is None:
             raise ValueError("only a bookmark completes what is to be stored")
@@ -102,6 +90,7 @@ class SqlStore:
             with self._transaction() as connection:
                 row = self._host(connection, host)
                 Commit(self._database, connection, self._known_homes(connection), row).run(staged, staged.bookmark)
+                return self._resume_point(connection, host)
         except BaseException:
             self._homes = None  # they may have moved, and the database went back
             raise
@@ -160,13 +149,31 @@ class SqlStore:
             homes.load(row.key, seen(row), row.storage_key)
         return homes
 
-    def _host(self, connection: Connection, name: str) -> Row[tuple[object, ...]]:
+    def _resume_point(self, connection: Connection, host: str) -> ResumePoint | None:
+        row = self._host(connection, host)
+        if row.epoch is None or row.renew:
+            return None
+        pools = select(_POOL.c.uuid, _POOL.c.digest).where(_POOL.c.host_key == row.key, _POOL.c.digest != "")
+        bookmark = Bookmark(
+            revision=Revision(epoch=row.epoch, sequence=row.sequence),
+            filter_digest=row.filter_digest,
+            as_of=None,
+            age_s=None,
+            unread_pools=(),
+            domains_as_of=None,
+            domains_missing=(),
+        )
+        return ResumePoint(
+            bookmark=bookmark, digests={uuid: digest for uuid, digest in connection.execute(pools).tuples()}
+        )
+
+    def _host(self, connection: Connection, name: str) -> Row[Any]:
         row = connection.execute(select(_HOST).where(_HOST.c.name == name)).first()
         if row is None:
             raise StoreError(f"{self.address} does not know host {name}")
         return row
 
-    def _forget_contents(self, connection: Connection, row: Row[tuple[object, ...]]) -> None:
+    def _forget_contents(self, connection: Connection, row: Row[Any]) -> None:
         """All that a host told, but not what others see too."""
         commit = Commit(self._database, connection, self._known_homes(connection), row)
         for pool in connection.execute(select(_POOL).where(_POOL.c.host_key == row.key)).all():

@@ -52,7 +52,8 @@ class SqliteDatabase:
         """Insert rows by the driver itself: three times as quick as by SQLAlchemy."""
         places = ", ".join("?" * len(columns))
         insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608  (names of ours)
-        connection.connection.cursor().executemany(insert, rows)
+        driver: Any = connection.connection.driver_connection
+        driver.executemany(insert, rows)
 
     @contextmanager
     def read(self, sql: str, values: Mapping[str, Cell]) -> Iterator[Rows]:
