@@ -41,7 +41,9 @@ GROUPS = {
     ),
     "secret": GroupOfVerbs("Secrets of libvirt's: set, list and delete them.", ("secret.verbs",), ("secrets",)),
     "inventory": GroupOfVerbs(
-        "What the whole fleet stores, shared storages once.", ("inventory.show", "inventory.sync"), ("inv",)
+        "What the whole fleet stores, shared storages once.",
+        ("inventory.show", "inventory.sync", "inventory.query"),
+        ("inv",),
     ),
     "operation": GroupOfVerbs(
         "Changes under way, and those of the last day.", ("operation.verbs",), ("op", "ops", "operations")

@@ -89,8 +89,10 @@ class Teller:
     def uses(self, domain: str, *disks: DomainDisk) -> None:
         self.tell(InventoryBatch(domains=(DomainChange(domain_uuid=f"uuid-of-{domain}", domain=domain, disks=disks),)))
 
-    def tell(self, batch: InventoryBatch, *, age_s: float = 0.0, **kind: bool) -> None:
-        staged = Staged(**kind)
+    def tell(
+        self, batch: InventoryBatch, *, first: bool = False, from_nothing: bool = False, age_s: float = 0.0
+    ) -> None:
+        staged = Staged(first=first, from_nothing=from_nothing)
         staged.apply(batch)
         self.mark(staged, sequence=next(self._sequence), age_s=age_s)
 
@@ -102,12 +104,16 @@ class Teller:
             InventoryBatch(
                 bookmark=Bookmark(
                     revision=Revision(epoch=epoch, sequence=sequence), filter_digest="f", as_of=NOON, age_s=age_s,
-                    unread_pools=tuple(UnreadPool(pool=each, reason="POOL_UNRESPONSIVE", message="") for each in unread),
+                    unread_pools=tuple(_unread(each) for each in unread),
                     domains_as_of=NOON, domains_missing=tuple(missing),
                 )
             )
         )  # fmt: skip
         self.store.commit(self.host, staged)
+
+
+def _unread(pool: str) -> UnreadPool:
+    return UnreadPool(pool=pool, reason="POOL_UNRESPONSIVE", message="")
 
 
 def tellers(store: InventoryStore, *names: str) -> list[Teller]:
@@ -123,5 +129,5 @@ def read(store: InventoryStore, sql: str) -> list[tuple[Any, ...]]:
 
 def names(store: InventoryStore, storage: str | None = None) -> list[str]:
     """The volumes that are stored, of one storage or of all, each as often as it is."""
-    where = f"WHERE storage = '{storage}'" if storage else ""
-    return [name for (name,) in read(store, f"SELECT name FROM volumes {where} ORDER BY name")]
+    found = read(store, "SELECT storage, name FROM volumes ORDER BY name")
+    return [name for lies_on, name in found if storage in (None, lies_on)]

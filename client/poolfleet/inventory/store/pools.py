@@ -46,8 +46,8 @@ def identity(values: Row[Any] | Mapping[str, Any]) -> tuple[object, ...]:
     return tuple(mapping[name] for name in _IDENTITY[:3])
 
 
-def seen(row: Row[Any]) -> PoolSeen:
-    """A pool as the inventory's identity needs it, of a row of pool and host."""
+def seen(row: Any) -> PoolSeen:
+    """A pool as the inventory's identity needs it, of a row of `pool` with host, site, agent_id and status of its host."""
     host = HostSeen(host=row.host, status=HostStatus(row.status), site=row.site, agent_id=row.agent_id or "")
     return PoolSeen(
         host=host,
@@ -63,7 +63,7 @@ def seen(row: Row[Any]) -> PoolSeen:
     )
 
 
-def _storage(row: Row[Any]) -> Storage:
+def _storage(row: Any) -> Storage:
     mark = json.loads(row.fingerprint) if row.fingerprint else None
     return Storage(
         id=row.own_storage_id,
