@@ -94,7 +94,7 @@ class _Telling:
 
 
 class InventorySync:
-    """The one writer of a store, which is asked on a thread of its own. Used as a context; what is passed stays open."""
+    """The one writer of a store, which is asked on a thread of its own. A context; the store itself stays open."""
 
     def __init__(self, store: InventoryStore, observer: Observer | None = None) -> None:
         self._store = store

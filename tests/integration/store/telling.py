@@ -59,6 +59,13 @@ class Teller:
         )
         self.tell(InventoryBatch(pools=(change,)), first=age_s is not None, from_nothing=True, age_s=age_s or 0.0)
 
+    def tell_also(self, name: str, rows: Iterable[VolumeRow], **more: Any) -> None:
+        """A pool that is new."""
+        change = PoolChange(
+            pool_uuid=f"uuid-of-{name}", name=name, pool=pool(name, **more), whole=True, rows=tuple(rows)
+        )
+        self.tell(InventoryBatch(pools=(change,)))
+
     def changed(self, name: str, rows: Iterable[VolumeRow] = (), gone: Sequence[str] = (), **more: Any) -> None:
         """A change a moment ago."""
         itself = pool(name, **more) if more else None

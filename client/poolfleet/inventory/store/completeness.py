@@ -16,7 +16,8 @@ from poolfleet.inventory.store.port import InventoryStore
 from poolfleet.types.pool import StorageIdSource
 
 _HOSTS = """
-    SELECT key, name, status, error, agent_id, heard_at_s, domains_looked_at_s, domains_missing FROM host ORDER BY name"""
+    SELECT key, name, status, error, agent_id, heard_at_s, domains_looked_at_s, domains_missing
+    FROM host ORDER BY name"""
 _POOLS = """
     SELECT pool.*, host.name AS host, host.site, host.agent_id, host.status FROM pool JOIN host ON host.key = host_key
     ORDER BY host.name, pool.name"""

@@ -1,4 +1,4 @@
-"""What SQLite and PostgreSQL each do in their own way: open, lock, load many rows at once, and read without a way to write."""
+"""What SQLite and PostgreSQL each do in their own way: open, lock, load many rows, and read without a way to write."""
 
 from __future__ import annotations
 

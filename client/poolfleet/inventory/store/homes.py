@@ -1,6 +1,6 @@
-"""Which storage of the store each pool lies on, as the inventory's identity joins them, without joining all for each change.
+"""Which stored storage each pool lies on, as the inventory's identity joins them, but not all anew for each change.
 
-Most pools that come are spelt exactly as one that is there, or as none: only the others need all pools to be joined anew.
+Most pools that come are spelt exactly as one that is there, or as none: only for the others all have to be joined.
 That may move pools of other hosts too: two spellings turn out to be one storage, or what held two together is gone.
 """
 

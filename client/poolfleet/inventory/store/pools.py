@@ -47,7 +47,7 @@ def identity(values: Row[Any] | Mapping[str, Any]) -> tuple[object, ...]:
 
 
 def seen(row: Any) -> PoolSeen:
-    """A pool as the inventory's identity needs it, of a row of `pool` with host, site, agent_id and status of its host."""
+    """A pool as the inventory's identity needs it, of a row of `pool` with `host`, site, agent_id and status."""
     host = HostSeen(host=row.host, status=HostStatus(row.status), site=row.site, agent_id=row.agent_id or "")
     return PoolSeen(
         host=host,

@@ -22,7 +22,9 @@ class PostgresDatabase:
 
     def __init__(self, url: URL) -> None:
         """Connect. Raises StoreError."""
-        self.address = url.set(drivername="postgresql").render_as_string(hide_password=True)
+        # Of its options only where the server is: a password may stand among them too.
+        shown = {name: value for name, value in url.query.items() if name == "host"}
+        self.address = url.set(drivername="postgresql", query=shown).render_as_string(hide_password=True)
         self.engine = create_engine(url.set(drivername="postgresql+psycopg"), poolclass=StaticPool)
         self._libpq = url.set(drivername="postgresql").render_as_string(hide_password=False)
 

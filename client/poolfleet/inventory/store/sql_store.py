@@ -163,9 +163,7 @@ class SqlStore:
             domains_as_of=None,
             domains_missing=(),
         )
-        return ResumePoint(
-            bookmark=bookmark, digests={uuid: digest for uuid, digest in connection.execute(pools).tuples()}
-        )
+        return ResumePoint(bookmark=bookmark, digests=dict(connection.execute(pools).tuples().all()))
 
     def _host(self, connection: Connection, name: str) -> Row[Any]:
         row = connection.execute(select(_HOST).where(_HOST.c.name == name)).first()

@@ -1,9 +1,9 @@
 """How the volumes of a storage change by what one of its pools tells.
 
-Each row has one pool that answers for it: the one that told it last. Another pool of the storage may change a row when it
-has looked later, and takes it over so; but it may not remove one, unless the host of the row's pool is not heard of. So what
-one host has not seen yet, or sees no more because it is behind, is not lost while another has it; and whoever answers for
-a row that is gone will say so itself. When a pool leaves the storage, another one answers for its rows.
+Each row has one pool that answers for it: the one that told it last. Another pool of the storage may change a row when
+it has looked later, and so takes it over; but it may not remove one, unless the host of the row's pool is not heard of.
+So what one host has not seen yet is not lost while another has it; and whoever answers for a row that is gone will say
+so itself. When a pool leaves the storage, another one answers for its rows.
 """
 
 from __future__ import annotations
