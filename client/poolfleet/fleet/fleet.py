@@ -157,7 +157,12 @@ class Fleet:
         return merge(seen(await self.map(look, timeout_s=timeout_s), {host.name: host.site for host in self.hosts}))
 
     async def sync_inventory(
-        self, store: InventoryStore, *, parallel: int | None = None, timeout_s: float | None = None
+        self,
+        store: InventoryStore,
+        observer: Observer | None = None,
+        *,
+        parallel: int | None = None,
+        timeout_s: float | None = 600.0,
     ) -> FleetResult[Synced]:
         """Store what each host has, up to its first consistent state: all of it, or what changed since the last time.
 
@@ -165,7 +170,7 @@ class Fleet:
         (no selection of it) has hosts forgotten that are not in it. timeout_s: for each host; None: no limit.
         Raises StoreError.
         """
-        async with InventorySync(store) as sync:
+        async with InventorySync(store, observer) as sync:
             await sync.begin(self._stored_hosts(), only=self._owner)
             result = await self.map(sync.once, parallel=parallel, timeout_s=timeout_s)
             for outcome in result.values():

@@ -17,7 +17,7 @@ from poolfleet.inventory.store.port import InventoryStore, StaleRevision, Stored
 from poolfleet.inventory.store.staged import Staged
 from poolfleet.transport.retries import reconnecting
 from poolfleet.types.agent import Agent
-from poolfleet.types.errors import PoolfleetError
+from poolfleet.types.errors import PoolfleetError, Unavailable
 from poolfleet.types.inventory import InventoryBatch, ResumePoint, ResyncReason
 
 T = TypeVar("T")
@@ -44,6 +44,9 @@ class Synced:
 class Observer(Protocol):
     """Who hears how the work goes."""
 
+    def forgot(self, hosts: Sequence[str]) -> None:
+        """Hosts that were stored are not in the fleet: all of them is forgotten."""
+
     def committed(self, host: str, staged: Staged, duration_s: float) -> None:
         """What a host told was stored."""
 
@@ -56,6 +59,9 @@ class Observer(Protocol):
 
 class Unobserved:
     """Nobody hears of it. Implements Observer."""
+
+    def forgot(self, hosts: Sequence[str]) -> None:
+        """Do nothing."""
 
     def committed(self, host: str, staged: Staged, duration_s: float) -> None:
         """Do nothing."""
@@ -102,11 +108,13 @@ class InventorySync:
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="poolfleet-store")
         self._first = asyncio.Semaphore(_FIRST_AT_ONCE)
 
-    async def begin(self, hosts: Iterable[StoredHost], *, only: bool) -> Sequence[str]:
-        """Become the store's writer, and have it know the hosts; `only`: and no other. Returns the forgotten ones."""
+    async def begin(self, hosts: Iterable[StoredHost], *, only: bool) -> None:
+        """Become the store's writer, and have it know the hosts; `only`: and no other."""
         known = list(hosts)
         await self._do(self._store.claim)
-        return await self._do(lambda: self._store.enrol(known, only=only))
+        forgotten = await self._do(lambda: self._store.enrol(known, only=only))
+        if forgotten:
+            self._observer.forgot(forgotten)
 
     async def once(self, client: AgentClient) -> Synced:
         """Store a host's state up to its first bookmark. Raises PoolfleetError, StoreError."""
@@ -123,6 +131,8 @@ class InventorySync:
                 if batch.bookmark is not None:
                     break
         staged = telling.staged
+        if staged.bookmark is None:
+            raise Unavailable("the agent ended its answer before it was whole", reason="UNREACHABLE", host=host)
         await self._commit(host, telling)
         return Synced(volumes=staged.volumes, resync=resync, from_nothing=staged.from_nothing)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
@@ -54,6 +55,10 @@ class SyncMetrics:
             raise ValueError("say HOST:PORT")
         server, _ = start_http_server(int(port), host.strip("[]") or "127.0.0.1", self._registry)
         return int(server.server_port)
+
+    def forgot(self, hosts: Sequence[str]) -> None:
+        """Count nothing: it happens once, at the beginning."""
+        self._observer.forgot(hosts)
 
     def committed(self, host: str, staged: Staged, duration_s: float) -> None:
         """Count what was stored."""

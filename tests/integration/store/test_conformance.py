@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from poolfleet.inventory.store.addresses import open_store
 from poolfleet.inventory.store.port import InventoryStore, StaleRevision, StoredHost, StoreError
 from poolfleet.inventory.store.staged import Staged
-from poolfleet.types.inventory import InventoryBatch
+from poolfleet.types.inventory import InventoryBatch, PoolChange, ResyncReason, VolumeRow
 from poolfleet.types.pool import Storage, StorageIdSource
-from tests.integration.store.telling import GIB, SHARE, disk, names, pool, read, row, tellers
+from tests.integration.store.telling import GIB, Teller, disk, names, pool, read, row, tellers
 
 
 def local(host: str) -> Storage:
@@ -98,19 +96,13 @@ def test_a_removal_is_believed_where_the_one_that_told_is_not_heard_of(store: In
 def test_a_resync_removes_what_was_neither_told_nor_named_unchanged(store: InventoryStore) -> None:
     [one] = tellers(store, "one")
     staged = Staged(from_nothing=True)
-    for name in ("told", "same", "lost"):
-        storage = Storage(id=f"nfs:10.0.0.5/{name}", source=StorageIdSource.DERIVED)
-        change = dataclasses.replace(_whole(name, storage), rows=(row("v"), row("w")))
-        staged.apply(InventoryBatch(pools=(change,)))
+    staged.apply(InventoryBatch(pools=tuple(share(name, row("v"), row("w")) for name in ("told", "same", "lost"))))
     one.mark(staged, sequence=1)
     one.uses("web", disk("web", "v", pool="told"))
     anew = Staged(first=True)
-    same = dataclasses.replace(_whole("same", None), pool=None, whole=False, unchanged=True)
-    from poolfleet.types.inventory import ResyncReason
-
+    same = PoolChange(pool_uuid="uuid-of-same", name="same", unchanged=True)
     anew.apply(InventoryBatch(resync=ResyncReason.OTHER_EPOCH, pools=(same,)))
-    told = dataclasses.replace(_whole("told", Storage(id="nfs:10.0.0.5/told", source=StorageIdSource.DERIVED)))
-    anew.apply(InventoryBatch(pools=(dataclasses.replace(told, rows=(row("w"),)),)))
+    anew.apply(InventoryBatch(pools=(share("told", row("w")),)))
     one.mark(anew, sequence=1, epoch="e2")
     assert read(store, "SELECT storage, name FROM volumes ORDER BY storage, name") == [
         ("nfs:10.0.0.5/same", "v"), ("nfs:10.0.0.5/same", "w"), ("nfs:10.0.0.5/told", "w"),
@@ -119,10 +111,10 @@ def test_a_resync_removes_what_was_neither_told_nor_named_unchanged(store: Inven
     assert read(store, "SELECT domain FROM domain_disk") == []
 
 
-def _whole(name: str, storage: Storage | None):  # type: ignore[no-untyped-def]
-    from poolfleet.types.inventory import PoolChange
-
-    return PoolChange(pool_uuid=f"uuid-of-{name}", name=name, pool=pool(name, storage), whole=True)
+def share(name: str, *rows: VolumeRow) -> PoolChange:
+    """A pool on a storage of its own, told whole."""
+    storage = Storage(id=f"nfs:10.0.0.5/{name}", source=StorageIdSource.DERIVED)
+    return PoolChange(pool_uuid=f"uuid-of-{name}", name=name, pool=pool(name, storage), whole=True, rows=rows)
 
 
 def test_a_bookmark_may_be_repeated_and_not_go_back(store: InventoryStore) -> None:
@@ -130,7 +122,7 @@ def test_a_bookmark_may_be_repeated_and_not_go_back(store: InventoryStore) -> No
     one.mark(Staged(from_nothing=True), sequence=5)
     one.mark(Staged(), sequence=5)
     staged = Staged()
-    staged.apply(InventoryBatch(pools=(dataclasses.replace(_whole("vm", SHARE), rows=(row("a"),)),)))
+    staged.apply(InventoryBatch(pools=(share("vm", row("a")),)))
     with pytest.raises(StaleRevision, match="4"):
         one.mark(staged, sequence=4)
     assert names(store) == [], "nothing of it was stored"
@@ -248,3 +240,40 @@ def test_one_writer_at_a_time(store: InventoryStore, address: str) -> None:
     store.close()
     other.claim()
     other.close()
+
+
+def test_who_inherits_a_volume_is_asked_anew(store: InventoryStore) -> None:
+    one, two = tellers(store, "one", "two")
+    one.whole("vm", [row("a")])
+    two.whole("vm", [row("a")], digest="d")
+    assert store.resume_point("two") is not None
+    one.pool_is_gone("vm")
+    assert store.resume_point("two") is None, "two may have told long ago that it is gone"
+    two.whole("vm", [])
+    assert names(store) == []
+    assert store.resume_point("two") is not None
+
+
+def test_two_pools_of_one_host_on_one_storage(store: InventoryStore) -> None:
+    [one] = tellers(store, "one")
+    one.whole("vm", [row("a")])
+    one.tell_also("again", [row("a"), row("b")])
+    assert names(store) == ["a", "b"]
+    one.pool_is_gone("vm")
+    assert names(store) == ["a", "b"]
+
+
+def test_a_storage_of_the_same_name_at_another_site_is_another(store: InventoryStore) -> None:
+    store.enrol([StoredHost(name="one", site="ams"), StoredHost(name="two", site="fra")], only=True)
+    one, two = Teller(store, "one"), Teller(store, "two")
+    one.whole("vm", [row("a")])
+    two.whole("vm", [row("a")])
+    assert read(store, "SELECT storage FROM volumes ORDER BY storage") == [
+        ("nfs:10.0.0.5/vm@ams",), ("nfs:10.0.0.5/vm@fra",),
+    ]  # fmt: skip
+    store.enrol([StoredHost(name="one", site="ams"), StoredHost(name="two", site="ams")], only=True)
+    two = Teller(store, "two")
+    two.whole("vm", [row("a")])
+    assert names(store) == ["a"]
+    store.enrol([StoredHost(name="one", site="ams"), StoredHost(name="two", site="ams")], only=True)
+    assert read(store, "SELECT storage FROM volumes") == [("nfs:10.0.0.5/vm",)]

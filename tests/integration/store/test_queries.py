@@ -116,12 +116,13 @@ def test_what_is_missing_is_told(store: InventoryStore) -> None:
     one, two = Teller(store, "one"), Teller(store, "two")
     one.whole("vm", [row("a")], unaddressable_count=2)
     two.whole("local", [row("b")], storage=Storage(id="host:agent-of-two:d:/", source=StorageIdSource.DERIVED))
-    two.mark(Staged(), sequence=8, unread=["local"], missing=["db is gone"])
+    two.mark(Staged(), sequence=8, unread=["local", "hung"], missing=["db is gone"])
     store.not_heard("one", "unreachable", "no route")
     store.not_heard("three", "unreachable", "no route")
     told = "\n".join(missing(store))
     for words in (
         "three was never heard of: no route", "one: unreachable: no route", "2 files of vm",
+        "two: pools that were never read: hung",
         "two: the volumes of local could not be read", "two: some domains could not be read: db is gone",
     ):  # fmt: skip
         assert words in told

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -102,6 +102,9 @@ class Heard:
 
     def __init__(self) -> None:
         self.lost = asyncio.Event()
+
+    def forgot(self, hosts: Sequence[str]) -> None:
+        pass
 
     def committed(self, host: str, staged: Staged, duration_s: float) -> None:
         pass

@@ -13,12 +13,16 @@ from poolfleet.cli.session import Session, UsageError
 from poolfleet.cli.verbs import choice, reads
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from poolfleet.fleet.fleet import Fleet
     from poolfleet.fleet.result import FleetResult, Outcome
     from poolfleet.inventory.store.port import InventoryStore, StaleRevision
     from poolfleet.inventory.store.staged import Staged
     from poolfleet.inventory.sync import Observer, Synced
     from poolfleet.types.errors import PoolfleetError
 
+_LIMIT_S = 600.0
 _FOLLOW = choice("--follow", about="Go on, and store each change as it comes, until Ctrl-C.")
 _METRICS = choice("--metrics", about="With --follow: answer Prometheus there.", metavar="HOST:PORT")
 
@@ -50,7 +54,9 @@ async def sync_inventory(
             return await _follow(cli, kept, metrics)
 
         async def look() -> Answer:
-            result = await cli.readers().sync_inventory(kept, timeout_s=cli.flags.timeout_s)
+            result = await _hosts(cli).sync_inventory(
+                kept, _Notes(cli, follows=False), timeout_s=cli.flags.timeout_s or _LIMIT_S
+            )
             account = cli.account(result)
             return Answer(
                 tables=[_table(result)],
@@ -62,8 +68,13 @@ async def sync_inventory(
         return await cli.show(look)
 
 
+def _hosts(cli: Session) -> Fleet:
+    """The hosts to be stored; without a fleet file they are a part of what the store may have, not the whole."""
+    return cli.readers() if cli.flags.fleet is not None else cli.readers().select()
+
+
 async def _follow(cli: Session, store: InventoryStore, metrics: str | None) -> ExitCode:
-    observer: Observer = _Notes(cli)
+    observer: Observer = _Notes(cli, follows=True)
     if metrics is not None:
         with needing_extras():
             from poolfleet.inventory.sync_metrics import SyncMetrics
@@ -74,7 +85,7 @@ async def _follow(cli: Session, store: InventoryStore, metrics: str | None) -> E
         except (ValueError, OSError) as error:
             raise UsageError(f"--metrics {metrics}: {error}") from error
         observer = measured
-    chosen = cli.readers()
+    chosen = _hosts(cli)
     cli.note(text.printable(f"following {text.counted(len(chosen.hosts), 'host')} into {store.address}"))
     await chosen.follow_inventory(store, observer)
     # Only hosts that were given up end it.
@@ -84,12 +95,17 @@ async def _follow(cli: Session, store: InventoryStore, metrics: str | None) -> E
 class _Notes:
     """Tells people what happens, on standard error. Implements Observer."""
 
-    def __init__(self, cli: Session) -> None:
+    def __init__(self, cli: Session, *, follows: bool) -> None:
         self._cli = cli
+        self._follows = follows
         self._heard: set[str] = set()
 
+    def forgot(self, hosts: Sequence[str]) -> None:
+        names = text.joined(list(hosts))
+        self._cli.note(text.printable(f"forgotten, for they are not in the fleet any more: {names}"))
+
     def committed(self, host: str, staged: Staged, duration_s: float) -> None:
-        if host not in self._heard:
+        if self._follows and host not in self._heard:
             self._heard.add(host)
             self._cli.note(text.printable(f"{host}: stored, {text.counted(staged.volumes, 'volume')} told"))
 

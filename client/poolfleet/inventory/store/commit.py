@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
@@ -13,6 +13,7 @@ from poolfleet.inventory.seen import HostSeen, PoolSeen
 from poolfleet.inventory.store import schema
 from poolfleet.inventory.store.database import Database
 from poolfleet.inventory.store.homes import Homes
+from poolfleet.inventory.store.placing import Placing
 from poolfleet.inventory.store.pools import identity, pool_values
 from poolfleet.inventory.store.port import StaleRevision, StoreError
 from poolfleet.inventory.store.staged import Staged, StagedPool
@@ -33,11 +34,10 @@ class Commit:
     def __init__(self, database: Database, connection: Connection, homes: Homes, host: Row[Any]) -> None:
         self._database = database
         self._connection = connection
-        self._homes = homes
         self._host = host
+        self._placing = Placing(database, connection, homes)
         self._volumes = Volumes(database, connection)
         self._now_s = time.time()
-        self._renewed: set[int] = set()
 
     def run(self, staged: Staged, bookmark: Bookmark) -> None:
         """Store it all. Raises StaleRevision."""
@@ -47,28 +47,21 @@ class Commit:
         if staged.resync or staged.from_nothing:
             gone |= known.keys() - staged.named_pools
         for uuid in gone & known.keys():
-            self.forget_pool(known[uuid])
+            self._placing.forget(known[uuid])
         unread = {one.pool: one.message or one.reason for one in bookmark.unread_pools}
         for uuid, told in staged.pools.items():
             if not told.gone:
                 self._tell(uuid, told, known.get(uuid), self._looked_at_s(staged, told, bookmark))
-        self._mark_unread(unread)
+        never_read = self._mark_unread(unread)
         self._domains(staged)
-        self._finish(staged, bookmark)
-
-    def forget_pool(self, row: Row[Any]) -> None:
-        """Forget a pool; what others see of its storage stays."""
-        self._connection.execute(delete(_POOL).where(_POOL.c.key == row.key))
-        self._homes.leave(row.key)
-        self._leave(row.key, row.storage_key)
-        self._renew()
+        self._finish(staged, bookmark, never_read)
 
     def _check(self, bookmark: Bookmark) -> None:
         at, host = bookmark.revision, self._host
         if host.epoch == at.epoch and at.sequence < host.sequence:
             raise StaleRevision(f"{host.name}: told revision {at.sequence}, but {host.sequence} of its epoch is stored")
 
-    def _pools(self) -> Iterable[Row[Any]]:
+    def _pools(self) -> Sequence[Row[Any]]:
         return self._connection.execute(select(_POOL).where(_POOL.c.host_key == self._host.key)).all()
 
     def _looked_at_s(self, staged: Staged, told: StagedPool, bookmark: Bookmark) -> float:
@@ -83,25 +76,23 @@ class Commit:
         if told.pool is None and known is None:
             raise StoreError(f"{self._host.name}: tells of the volumes of a pool that is not stored: {uuid}")
         if told.pool is not None:
-            key, storage_key, active = self._settle(uuid, told, told.pool, known, at_s)
-        else:
-            assert known is not None  # noqa: S101  (the types do not know)
-            key, storage_key, active = known.key, known.storage_key, known.active
-        if active:
-            self._volumes.tell(Teller(pool=key, storage=storage_key, at=at_s), told)
-        self._connection.execute(update(_POOL).where(_POOL.c.key == key).values(digest=told.digest, looked_at_s=at_s))
-        if told.pool is not None and active:
-            self._size(storage_key, told.pool)
+            self._settle(uuid, told, told.pool, known, at_s)
+        mine = (_POOL.c.host_key == self._host.key) & (_POOL.c.uuid == uuid)
+        row = self._connection.execute(select(_POOL).where(mine)).one()
+        if row.active:
+            self._volumes.tell(Teller(pool=row.key, storage=row.storage_key, at=at_s), told)
+        elif known is not None and known.active:
+            self._placing.leave(row.key, row.storage_key)
+        self._connection.execute(update(_POOL).where(mine).values(digest=told.digest, looked_at_s=at_s))
+        if told.pool is not None and row.active:
+            self._size(row.storage_key, told.pool)
 
-    def _settle(
-        self, uuid: str, told: StagedPool, pool: Pool, known: Row[Any] | None, at_s: float
-    ) -> tuple[int, int, bool]:
+    def _settle(self, uuid: str, told: StagedPool, pool: Pool, known: Row[Any] | None, at_s: float) -> None:
         values = pool_values(pool, at_s)
         if known is None:
-            made = insert(_POOL).values(
-                host_key=self._host.key, uuid=uuid, storage_key=0, digest="", unread="", **values
-            )
-            key = int(self._connection.execute(made).inserted_primary_key[0])
+            new = {"host_key": self._host.key, "uuid": uuid, "storage_key": schema.NOWHERE, "digest": "", "unread": ""}
+            made = self._connection.execute(insert(_POOL).values(**new, **values))
+            key = int(made.inserted_primary_key[0])
         else:
             key = known.key
             self._connection.execute(update(_POOL).where(_POOL.c.key == key).values(**values))
@@ -109,47 +100,7 @@ class Commit:
             host = HostSeen(
                 host=self._host.name, status=HostStatus.OK, site=self._host.site, agent_id=self._host.agent_id or ""
             )
-            settled = self._homes.settle(key, PoolSeen(host=host, pool=pool), self._new_storage)
-            for storage_key, storage_id in settled.renamed.items():
-                self._connection.execute(
-                    update(schema.storage).where(schema.storage.c.key == storage_key).values(id=storage_id)
-                )
-            for moved, storage_key in settled.moved.items():
-                self._move(moved, storage_key, told_whole=moved == key and told.whole)
-        row = self._connection.execute(select(_POOL.c.storage_key).where(_POOL.c.key == key)).one()
-        if known is not None and known.active and not pool.active:
-            self._leave(key, row.storage_key)
-        return key, row.storage_key, pool.active
-
-    def _new_storage(self, storage_id: str) -> int:
-        made = self._connection.execute(insert(schema.storage).values(id=storage_id))
-        return int(made.inserted_primary_key[0])
-
-    def _move(self, pool_key: int, storage_key: int, *, told_whole: bool) -> None:
-        before = self._connection.execute(
-            select(_POOL.c.storage_key, _POOL.c.host_key, _POOL.c.active).where(_POOL.c.key == pool_key)
-        ).one()
-        if before.storage_key == storage_key:
-            return
-        self._connection.execute(
-            update(_POOL).where(_POOL.c.key == pool_key).values(storage_key=storage_key, digest="")
-        )
-        if not before.storage_key:
-            return  # it is new
-        if before.active and not told_whole:
-            self._volumes.move(pool_key, before=before.storage_key, after=storage_key)
-            self._renewed.add(before.host_key)
-        self._leave(pool_key, before.storage_key)
-
-    def _leave(self, pool_key: int, storage_key: int) -> None:
-        heir = self._volumes.leave(pool_key, storage_key)
-        if heir is not None:
-            self._renewed.add(heir)
-
-    def _renew(self) -> None:
-        if self._renewed:
-            self._connection.execute(update(_HOST).where(_HOST.c.key.in_(self._renewed)).values(renew=True))
-            self._renewed.clear()
+            self._placing.settle(key, PoolSeen(host=host, pool=pool), told_whole=told.whole)
 
     def _size(self, storage_key: int, pool: Pool) -> None:
         """Remember the size of a storage where it has changed, or the last one is a day old."""
@@ -159,12 +110,15 @@ class Commit:
         last = self._connection.execute(
             select(sizes).where(sizes.c.storage_key == storage_key).order_by(sizes.c.at_s.desc()).limit(1)
         ).first()
-        used, step = pool.allocation_bytes or 0, pool.capacity_bytes * _STORAGE_STEP
-        if (
-            last is not None
-            and self._now_s - last.at_s < DAY_S
-            and last.capacity_bytes == pool.capacity_bytes
-            and abs(used - (last.allocation_bytes or 0)) < step
+        # Hosts that see one storage may round differently.
+        step = pool.capacity_bytes * _STORAGE_STEP
+        if last is not None and (
+            last.at_s >= self._now_s
+            or (
+                self._now_s - last.at_s < DAY_S
+                and abs(pool.capacity_bytes - last.capacity_bytes) < step
+                and abs((pool.allocation_bytes or 0) - (last.allocation_bytes or 0)) < step
+            )
         ):
             return
         self._connection.execute(
@@ -177,11 +131,14 @@ class Commit:
             )
         )
 
-    def _mark_unread(self, unread: dict[str, str]) -> None:
-        for row in self._pools():
+    def _mark_unread(self, unread: dict[str, str]) -> list[str]:
+        """Note which pools could not be read; return those of which nothing is known but the name."""
+        rows = self._pools()
+        for row in rows:
             why = unread.get(row.name, "")
             if row.unread != why:
                 self._connection.execute(update(_POOL).where(_POOL.c.key == row.key).values(unread=why))
+        return sorted(unread.keys() - {row.name for row in rows})
 
     def _domains(self, staged: Staged) -> None:
         disks = schema.domain_disk
@@ -199,9 +156,7 @@ class Commit:
         )
         self._database.load(self._connection, "domain_disk", schema.DISK_COLUMNS, rows)
 
-    def _finish(self, staged: Staged, bookmark: Bookmark) -> None:
-        if staged.from_nothing:
-            self._renewed.discard(self._host.key)
+    def _finish(self, staged: Staged, bookmark: Bookmark, never_read: Sequence[str]) -> None:
         domains_at_s = None
         if bookmark.domains_as_of is not None:
             since_look = bookmark.as_of - bookmark.domains_as_of if bookmark.as_of else None
@@ -220,9 +175,10 @@ class Commit:
                 looked_at_s=self._now_s - (bookmark.age_s or 0.0),
                 domains_looked_at_s=domains_at_s,
                 domains_missing="; ".join(bookmark.domains_missing),
+                unread_pools=", ".join(never_read),
             )
         )
-        self._renew()
+        self._placing.ask_anew(but=self._host.key if staged.from_nothing else None)
 
 
 def _disk(disk: DomainDisk) -> tuple[object, ...]:

@@ -16,7 +16,7 @@ from poolfleet.inventory.store.port import InventoryStore
 from poolfleet.types.pool import StorageIdSource
 
 _HOSTS = """
-    SELECT key, name, status, error, agent_id, heard_at_s, domains_looked_at_s, domains_missing
+    SELECT key, name, status, error, agent_id, heard_at_s, domains_looked_at_s, domains_missing, unread_pools
     FROM host ORDER BY name"""
 _POOLS = """
     SELECT pool.*, host.name AS host, host.site, host.agent_id, host.status FROM pool JOIN host ON host.key = host_key
@@ -67,6 +67,9 @@ def completeness(store: InventoryStore, *, max_age_s: float) -> Completeness:
             of_host[host.key] = lacks
         else:
             everywhere += lacks
+        # So is not where such pools lie.
+        if host.unread_pools:
+            everywhere.append(f"{host.name}: pools that were never read: {host.unread_pools}")
     by_storage: defaultdict[int, dict[str, None]] = defaultdict(dict)
     for pool in pools:
         lacks = [*of_host.get(pool.host_key, ()), *_unseen(pool)]

@@ -73,14 +73,18 @@ class Homes:
         if same:
             storage_key = self._homes[next(iter(same))].storage_key
         elif shared_before or any(self._names[name] > 0 for name in seen.spellings):
-            return self._join(pool_key, seen, new_storage)
+            return self._join({pool_key: seen}, new_storage)
         else:
             storage_key = self._empty(seen.storage.id, new_storage)
         self._put(pool_key, Home(seen, storage_key))
         return Settled(moved={pool_key: storage_key})
 
-    def _join(self, pool_key: int, seen: PoolSeen, new_storage: Callable[[str], int]) -> Settled:
-        everyone = {key: home.seen for key, home in self._homes.items()} | {pool_key: seen}
+    def settle_all(self, new_storage: Callable[[str], int]) -> Settled:
+        """Say where every pool lies, joined anew."""
+        return self._join({}, new_storage)
+
+    def _join(self, new: Mapping[int, PoolSeen], new_storage: Callable[[str], int]) -> Settled:
+        everyone = {**{key: home.seen for key, home in self._homes.items()}, **new}
         keys = {one.place: key for key, one in everyone.items()}
         moved: dict[int, int] = {}
         renamed: dict[int, str] = {}

@@ -8,6 +8,8 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, MetaData, Table, Text
 
 VERSION = 1
+NOWHERE = 0
+"""`storage_key` of a pool that has just come."""
 tables = MetaData()
 
 about = Table("about", tables, Column("version", Integer, primary_key=True, autoincrement=False))
@@ -29,6 +31,7 @@ host = Table(
     Column("looked_at_s", Double),  # when its pools were looked at, the oldest
     Column("domains_looked_at_s", Double),  # null: its domains were never read
     Column("domains_missing", Text, nullable=False),  # why what is used is not known whole
+    Column("unread_pools", Text, nullable=False),  # names of pools that were never read, so that `pool` has them not
 )
 
 storage = Table(

@@ -14,6 +14,7 @@ from poolfleet.inventory.store import schema
 from poolfleet.inventory.store.commit import Commit
 from poolfleet.inventory.store.database import Database
 from poolfleet.inventory.store.homes import Homes
+from poolfleet.inventory.store.placing import Placing
 from poolfleet.inventory.store.pools import seen
 from poolfleet.inventory.store.port import Cell, Rows, StoredHost, StoreError
 from poolfleet.inventory.store.staged import Staged
@@ -21,7 +22,13 @@ from poolfleet.types.inventory import Bookmark, ResumePoint
 from poolfleet.types.snapshot import Revision
 
 _HOST, _POOL, _STORAGE = schema.host, schema.pool, schema.storage
-POOLS_AND_HOSTS = select(_POOL, _HOST.c.name.label("host"), _HOST.c.site, _HOST.c.agent_id, _HOST.c.status).join_from(
+_NOTHING_TOLD: dict[str, Any] = {
+    **dict.fromkeys(("agent_id", "epoch", "sequence", "filter_digest")),
+    **dict.fromkeys(("heard_at_s", "looked_at_s", "domains_looked_at_s")),
+    **dict.fromkeys(("error", "domains_missing", "unread_pools"), ""),
+    "renew": False,
+}
+_POOLS_AND_HOSTS = select(_POOL, _HOST.c.name.label("host"), _HOST.c.site, _HOST.c.agent_id, _HOST.c.status).join_from(
     _POOL, _HOST, _POOL.c.host_key == _HOST.c.key
 )
 
@@ -52,8 +59,13 @@ class SqlStore:
             for host in hosts:
                 row = known.get(host.name)
                 if row is None:
-                    values = {"status": str(HostStatus.UNREACHABLE), "error": "", "renew": False, "domains_missing": ""}
-                    connection.execute(insert(_HOST).values(name=host.name, site=host.site, **values))
+                    values = {
+                        "name": host.name,
+                        "site": host.site,
+                        "status": str(HostStatus.UNREACHABLE),
+                        **_NOTHING_TOLD,
+                    }
+                    connection.execute(insert(_HOST).values(**values))
                 elif row.site != host.site:
                     # Which storages its pools lie on depends on it.
                     self._forget_contents(connection, row)
@@ -62,6 +74,7 @@ class SqlStore:
             for name in others:
                 self._forget_contents(connection, known[name])
                 connection.execute(delete(_HOST).where(_HOST.c.key == known[name].key))
+            self._placing(connection).settle_all()
             return others
 
     def identify(self, host: str, agent_id: str) -> str:
@@ -86,14 +99,10 @@ class SqlStore:
         """Store what a host told up to a bookmark."""
         if staged.bookmark is None:
             raise ValueError("only a bookmark completes what is to be stored")
-        try:
-            with self._transaction() as connection:
-                row = self._host(connection, host)
-                Commit(self._database, connection, self._known_homes(connection), row).run(staged, staged.bookmark)
-                return self._resume_point(connection, host)
-        except BaseException:
-            self._homes = None  # they may have moved, and the database went back
-            raise
+        with self._transaction() as connection:
+            row = self._host(connection, host)
+            Commit(self._database, connection, self._known_homes(connection), row).run(staged, staged.bookmark)
+            return self._resume_point(connection, host)
 
     def not_heard(self, host: str, status: str, error: str) -> None:
         """Note that a host does not answer, or not well."""
@@ -118,12 +127,20 @@ class SqlStore:
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
         try:
-            with self._database.engine.begin() as connection:
+            with self._database.engine.begin() as connection, self._homes_go_back_too():
                 yield connection
         except SQLAlchemyError as error:
             # SQLAlchemy's own words hold the statement and its values.
             cause = getattr(error, "orig", None) or error
             raise StoreError(f"{self.address}: {str(cause).strip()}") from None
+
+    @contextmanager
+    def _homes_go_back_too(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._homes = None
+            raise
 
     def _prepare(self, connection: Connection) -> None:
         schema.tables.create_all(connection)
@@ -143,9 +160,12 @@ class SqlStore:
             self._homes = self._read_homes(connection)
         return self._homes
 
+    def _placing(self, connection: Connection) -> Placing:
+        return Placing(self._database, connection, self._known_homes(connection))
+
     def _read_homes(self, connection: Connection) -> Homes:
         homes = Homes({row.key: row.id for row in connection.execute(select(_STORAGE))})
-        for row in connection.execute(POOLS_AND_HOSTS):
+        for row in connection.execute(_POOLS_AND_HOSTS):
             homes.load(row.key, seen(row), row.storage_key)
         return homes
 
@@ -173,10 +193,9 @@ class SqlStore:
 
     def _forget_contents(self, connection: Connection, row: Row[Any]) -> None:
         """All that a host told, but not what others see too."""
-        commit = Commit(self._database, connection, self._known_homes(connection), row)
+        placing = self._placing(connection)
         for pool in connection.execute(select(_POOL).where(_POOL.c.host_key == row.key)).all():
-            commit.forget_pool(pool)
+            placing.forget(pool)
+        placing.ask_anew()
         connection.execute(delete(schema.domain_disk).where(schema.domain_disk.c.host_key == row.key))
-        nothing = {"epoch": None, "sequence": None, "agent_id": None, "heard_at_s": None, "looked_at_s": None}
-        nothing |= {"domains_looked_at_s": None}
-        connection.execute(update(_HOST).where(_HOST.c.key == row.key).values(domains_missing="", **nothing))
+        connection.execute(update(_HOST).where(_HOST.c.key == row.key).values(**_NOTHING_TOLD))
