@@ -87,17 +87,18 @@ class SharedStorage(RuleBasedStateMachine):
         """All look, and those that are asked anew tell all; twice, for who looks may have others asked anew."""
         for _ in range(2):
             for host in HOSTS:
-                self.spell(host, ADOPTED)
+                self.spell(host, BY_ADDRESS)
                 self.look(host)
         found = read(self._store, "SELECT name, allocation_bytes FROM volumes ORDER BY name")
         assert found == sorted((name, each.allocation_bytes) for name, each in self._files.items())
-        assert read(self._store, "SELECT DISTINCT storage FROM pools") == [("6f1c",)]
+        assert read(self._store, "SELECT DISTINCT storage FROM pools") == [(BY_ADDRESS.id,)]
 
     @invariant()
     def each_row_has_a_pool_that_answers_for_it(self) -> None:
         without = read(
             self._store,
-            "SELECT name FROM volume v WHERE told_by NOT IN (SELECT key FROM pool p WHERE p.storage_key = v.storage_key)",
+            "SELECT name FROM volume v"
+            " WHERE NOT EXISTS (SELECT 1 FROM pool p WHERE p.key = v.told_by AND p.storage_key = v.storage_key)",
         )
         assert without == []
 
