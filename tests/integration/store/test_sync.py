@@ -45,6 +45,17 @@ async def synced(fleet: Fleet, store: InventoryStore) -> Synced:
     return outcome.value
 
 
+async def settled(fleet: Fleet, store: InventoryStore) -> None:
+    """Store the host until a digest stands for its pool: none does while what its files occupy is still to be told."""
+    async with asyncio.timeout(LIMIT_S):
+        while True:
+            await synced(fleet, store)
+            point = store.resume_point("kvm1")
+            if point is not None and point.digests:
+                return
+            await asyncio.sleep(0.2)
+
+
 async def test_all_of_a_host_is_stored_and_then_what_changes(
     host: EmbeddedHost, client: AgentClient, fleet: Fleet, store: InventoryStore
 ) -> None:
@@ -74,7 +85,7 @@ async def test_all_of_a_host_is_stored_and_then_what_changes(
 async def test_a_restarted_agent_tells_only_what_differs(
     host: EmbeddedHost, client: AgentClient, fleet: Fleet, store: InventoryStore
 ) -> None:
-    await synced(fleet, store)
+    await settled(fleet, store)
     host.agent.stop()
     host.agent.start()
     assert await synced(fleet, store) == Synced(volumes=0, resync=ResyncReason.OTHER_EPOCH)
@@ -157,9 +168,10 @@ async def test_two_entries_of_one_agent_are_stored_once(
     same = [Host(name=name, target=host.agent.target) for name in ("one", "two")]
     async with Fleet(same) as fleet:
         outcomes = await fleet.sync_inventory(store, parallel=1)
-    assert [one.value.duplicate_of for one in outcomes.values() if one.value] == ["", "one"]
+    told = {name: one.value.duplicate_of for name, one in outcomes.items() if one.value}
+    assert told in ({"one": "", "two": "one"}, {"one": "two", "two": ""}), "who answers first tells"
     assert names(store) == ["v.qcow2"]
-    assert read(store, "SELECT name, status FROM host ORDER BY name") == [("one", "ok"), ("two", "duplicate")]
+    assert read(store, "SELECT status FROM host ORDER BY status") == [("duplicate",), ("ok",)]
 
 
 def test_the_command_line_stores_a_fleet(host: EmbeddedHost, host_folder: Path, client: AgentClient) -> None:

@@ -91,8 +91,7 @@ class Commit:
         values = pool_values(pool, at_s)
         if known is None:
             new = {"host_key": self._host.key, "uuid": uuid, "storage_key": schema.NOWHERE, "digest": "", "unread": ""}
-            made = self._connection.execute(insert(_POOL).values(**new, **values))
-            key = int(made.inserted_primary_key[0])
+            key = self._connection.execute(insert(_POOL).values(**new, **values).returning(_POOL.c.key)).scalar_one()
         else:
             key = known.key
             self._connection.execute(update(_POOL).where(_POOL.c.key == key).values(**values))

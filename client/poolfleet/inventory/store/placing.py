@@ -78,5 +78,5 @@ class Placing:
         self.leave(pool_key, before.storage_key)
 
     def _new_storage(self, storage_id: str) -> int:
-        made = self._connection.execute(insert(_STORAGE).values(id=storage_id))
-        return int(made.inserted_primary_key[0])
+        made = insert(_STORAGE).values(id=storage_id).returning(_STORAGE.c.key)
+        return int(self._connection.execute(made).scalar_one())

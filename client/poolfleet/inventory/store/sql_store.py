@@ -183,7 +183,7 @@ class SqlStore:
             domains_as_of=None,
             domains_missing=(),
         )
-        return ResumePoint(bookmark=bookmark, digests=dict(connection.execute(pools).tuples().all()))
+        return ResumePoint(bookmark=bookmark, digests={row.uuid: row.digest for row in connection.execute(pools)})
 
     def _host(self, connection: Connection, name: str) -> Row[Any]:
         row = connection.execute(select(_HOST).where(_HOST.c.name == name)).first()
