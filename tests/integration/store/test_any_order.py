@@ -109,5 +109,5 @@ class SharedStorage(RuleBasedStateMachine):
 
 TestSharedStorage = SharedStorage.TestCase
 TestSharedStorage.settings = settings(
-    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=30, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
