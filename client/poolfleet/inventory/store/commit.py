@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from poolfleet.inventory.model import HostStatus
 from poolfleet.inventory.seen import HostSeen, PoolSeen
@@ -24,6 +24,19 @@ from poolfleet.types.pool import Pool
 
 _POOL = schema.pool
 _HOST = schema.host
+_SIZE = schema.storage_size
+_DISK = schema.domain_disk
+# Made once: to make a statement takes as long as to run it.
+_POOLS = select(_POOL).where(_POOL.c.host_key == bindparam("of_host"))
+_POOL_BY_UUID = _POOLS.where(_POOL.c.uuid == bindparam("of_uuid"))
+_NEW_POOL = insert(_POOL).returning(_POOL.c.key)
+_CHANGE_POOL = update(_POOL).where(_POOL.c.key == bindparam("of_pool"))
+_CHANGE_HOST = update(_HOST).where(_HOST.c.key == bindparam("of_host"))
+_LAST_SIZE = select(_SIZE).where(_SIZE.c.storage_key == bindparam("of_storage")).order_by(_SIZE.c.at_s.desc()).limit(1)
+_NEW_SIZE = insert(_SIZE)
+_FORGET_DISKS = delete(_DISK).where(_DISK.c.host_key == bindparam("of_host"))
+_FORGET_DOMAIN = _FORGET_DISKS.where(_DISK.c.domain_uuid == bindparam("of_domain"))
+
 _STORAGE_STEP = 0.01
 """Part of a storage by which its use changes before it is remembered at once."""
 
@@ -62,7 +75,7 @@ class Commit:
             raise StaleRevision(f"{host.name}: told revision {at.sequence}, but {host.sequence} of its epoch is stored")
 
     def _pools(self) -> Sequence[Row[Any]]:
-        return self._connection.execute(select(_POOL).where(_POOL.c.host_key == self._host.key)).all()
+        return self._connection.execute(_POOLS, {"of_host": self._host.key}).all()
 
     def _looked_at_s(self, staged: Staged, told: StagedPool, bookmark: Bookmark) -> float:
         """When what is told was seen, by this machine's clock: hosts' clocks differ, ages do not."""
@@ -77,13 +90,12 @@ class Commit:
             raise StoreError(f"{self._host.name}: tells of the volumes of a pool that is not stored: {uuid}")
         if told.pool is not None:
             self._settle(uuid, told, told.pool, known, at_s)
-        mine = (_POOL.c.host_key == self._host.key) & (_POOL.c.uuid == uuid)
-        row = self._connection.execute(select(_POOL).where(mine)).one()
+        row = self._connection.execute(_POOL_BY_UUID, {"of_host": self._host.key, "of_uuid": uuid}).one()
         if row.active:
             self._volumes.tell(Teller(pool=row.key, storage=row.storage_key, at=at_s), told)
         elif known is not None and known.active:
             self._placing.leave(row.key, row.storage_key)
-        self._connection.execute(update(_POOL).where(mine).values(digest=told.digest, looked_at_s=at_s))
+        self._connection.execute(_CHANGE_POOL, {"of_pool": row.key, "digest": told.digest, "looked_at_s": at_s})
         if told.pool is not None and row.active:
             self._size(row.storage_key, told.pool)
 
@@ -91,10 +103,10 @@ class Commit:
         values = pool_values(pool, at_s)
         if known is None:
             new = {"host_key": self._host.key, "uuid": uuid, "storage_key": schema.NOWHERE, "digest": "", "unread": ""}
-            key = self._connection.execute(insert(_POOL).values(**new, **values).returning(_POOL.c.key)).scalar_one()
+            key = self._connection.execute(_NEW_POOL, {**new, **values}).scalar_one()
         else:
             key = known.key
-            self._connection.execute(update(_POOL).where(_POOL.c.key == key).values(**values))
+            self._connection.execute(_CHANGE_POOL, {"of_pool": key, **values})
         if known is None or identity(known) != identity(values) or known.name != pool.name:
             host = HostSeen(
                 host=self._host.name, status=HostStatus.OK, site=self._host.site, agent_id=self._host.agent_id or ""
@@ -105,10 +117,7 @@ class Commit:
         """Remember the size of a storage where it has changed, or the last one is a day old."""
         if pool.capacity_bytes is None:
             return
-        sizes = schema.storage_size
-        last = self._connection.execute(
-            select(sizes).where(sizes.c.storage_key == storage_key).order_by(sizes.c.at_s.desc()).limit(1)
-        ).first()
+        last = self._connection.execute(_LAST_SIZE, {"of_storage": storage_key}).first()
         # Hosts that see one storage may round differently.
         step = pool.capacity_bytes * _STORAGE_STEP
         if last is not None and (
@@ -121,13 +130,14 @@ class Commit:
         ):
             return
         self._connection.execute(
-            insert(sizes).values(
-                storage_key=storage_key,
-                at_s=self._now_s,
-                capacity_bytes=pool.capacity_bytes,
-                allocation_bytes=pool.allocation_bytes,
-                available_bytes=pool.available_bytes,
-            )
+            _NEW_SIZE,
+            {
+                "storage_key": storage_key,
+                "at_s": self._now_s,
+                "capacity_bytes": pool.capacity_bytes,
+                "allocation_bytes": pool.allocation_bytes,
+                "available_bytes": pool.available_bytes,
+            },
         )
 
     def _mark_unread(self, unread: dict[str, str]) -> list[str]:
@@ -136,17 +146,16 @@ class Commit:
         for row in rows:
             why = unread.get(row.name, "")
             if row.unread != why:
-                self._connection.execute(update(_POOL).where(_POOL.c.key == row.key).values(unread=why))
+                self._connection.execute(_CHANGE_POOL, {"of_pool": row.key, "unread": why})
         return sorted(unread.keys() - {row.name for row in rows})
 
     def _domains(self, staged: Staged) -> None:
-        disks = schema.domain_disk
-        mine = delete(disks).where(disks.c.host_key == self._host.key)
+        mine = {"of_host": self._host.key}
         if staged.resync or staged.from_nothing:
             # Domains are told whole then, all of them.
-            self._connection.execute(mine)
+            self._connection.execute(_FORGET_DISKS, mine)
         elif staged.domains:
-            self._connection.execute(mine.where(disks.c.domain_uuid.in_(staged.domains)))
+            self._connection.execute(_FORGET_DOMAIN, [{**mine, "of_domain": uuid} for uuid in staged.domains])
         told = staged.domains if not staged.resync else staged.named_domains & staged.domains.keys()
         rows = (
             (self._host.key, uuid, number, *_disk(disk))
@@ -161,21 +170,21 @@ class Commit:
             since_look = bookmark.as_of - bookmark.domains_as_of if bookmark.as_of else None
             domains_at_s = self._now_s - (bookmark.age_s or 0.0) - (since_look.total_seconds() if since_look else 0.0)
         self._connection.execute(
-            update(_HOST)
-            .where(_HOST.c.key == self._host.key)
-            .values(
-                status=str(HostStatus.OK),
-                error="",
-                epoch=bookmark.revision.epoch,
-                sequence=bookmark.revision.sequence,
-                filter_digest=bookmark.filter_digest,
-                renew=False if staged.from_nothing else self._host.renew,
-                heard_at_s=self._now_s,
-                looked_at_s=self._now_s - (bookmark.age_s or 0.0),
-                domains_looked_at_s=domains_at_s,
-                domains_missing="; ".join(bookmark.domains_missing),
-                unread_pools=", ".join(never_read),
-            )
+            _CHANGE_HOST,
+            {
+                "of_host": self._host.key,
+                "status": str(HostStatus.OK),
+                "error": "",
+                "epoch": bookmark.revision.epoch,
+                "sequence": bookmark.revision.sequence,
+                "filter_digest": bookmark.filter_digest,
+                "renew": False if staged.from_nothing else self._host.renew,
+                "heard_at_s": self._now_s,
+                "looked_at_s": self._now_s - (bookmark.age_s or 0.0),
+                "domains_looked_at_s": domains_at_s,
+                "domains_missing": "; ".join(bookmark.domains_missing),
+                "unread_pools": ", ".join(never_read),
+            },
         )
         self._placing.ask_anew(but=self._host.key if staged.from_nothing else None)
 

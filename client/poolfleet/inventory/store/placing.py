@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from poolfleet.inventory.seen import PoolSeen
 from poolfleet.inventory.store import schema
@@ -13,6 +13,9 @@ from poolfleet.inventory.store.homes import Homes, Settled
 from poolfleet.inventory.store.volumes import Volumes
 
 _POOL, _HOST, _STORAGE = schema.pool, schema.host, schema.storage
+_PLACE = select(_POOL.c.storage_key, _POOL.c.host_key, _POOL.c.active).where(_POOL.c.key == bindparam("of_pool"))
+_CHANGE_POOL = update(_POOL).where(_POOL.c.key == bindparam("of_pool"))
+_NEW_STORAGE = insert(_STORAGE).returning(_STORAGE.c.key)
 
 
 class Placing:
@@ -62,14 +65,10 @@ class Placing:
             self._move(pool_key, storage_key, told_whole=pool_key == told_whole)
 
     def _move(self, pool_key: int, storage_key: int, *, told_whole: bool) -> None:
-        before = self._connection.execute(
-            select(_POOL.c.storage_key, _POOL.c.host_key, _POOL.c.active).where(_POOL.c.key == pool_key)
-        ).one()
+        before = self._connection.execute(_PLACE, {"of_pool": pool_key}).one()
         if before.storage_key == storage_key:
             return
-        self._connection.execute(
-            update(_POOL).where(_POOL.c.key == pool_key).values(storage_key=storage_key, digest="")
-        )
+        self._connection.execute(_CHANGE_POOL, {"of_pool": pool_key, "storage_key": storage_key, "digest": ""})
         if before.storage_key == schema.NOWHERE:
             return
         if before.active and not told_whole:
@@ -78,5 +77,4 @@ class Placing:
         self.leave(pool_key, before.storage_key)
 
     def _new_storage(self, storage_id: str) -> int:
-        made = insert(_STORAGE).values(id=storage_id).returning(_STORAGE.c.key)
-        return int(self._connection.execute(made).scalar_one())
+        return int(self._connection.execute(_NEW_STORAGE, {"id": storage_id}).scalar_one())

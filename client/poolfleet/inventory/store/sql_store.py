@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, text, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from poolfleet.inventory.model import HostStatus
@@ -22,6 +22,8 @@ from poolfleet.types.inventory import Bookmark, ResumePoint
 from poolfleet.types.snapshot import Revision
 
 _HOST, _POOL, _STORAGE = schema.host, schema.pool, schema.storage
+_HOST_BY_NAME = select(_HOST).where(_HOST.c.name == bindparam("of_name"))
+_DIGESTS = select(_POOL.c.uuid, _POOL.c.digest).where(_POOL.c.host_key == bindparam("of_host"), _POOL.c.digest != "")
 _NOTHING_TOLD: dict[str, Any] = {
     **dict.fromkeys(("agent_id", "epoch", "sequence", "filter_digest")),
     **dict.fromkeys(("heard_at_s", "looked_at_s", "domains_looked_at_s")),
@@ -173,7 +175,7 @@ class SqlStore:
         row = self._host(connection, host)
         if row.epoch is None or row.renew:
             return None
-        pools = select(_POOL.c.uuid, _POOL.c.digest).where(_POOL.c.host_key == row.key, _POOL.c.digest != "")
+        pools = connection.execute(_DIGESTS, {"of_host": row.key})
         bookmark = Bookmark(
             revision=Revision(epoch=row.epoch, sequence=row.sequence),
             filter_digest=row.filter_digest,
@@ -183,10 +185,10 @@ class SqlStore:
             domains_as_of=None,
             domains_missing=(),
         )
-        return ResumePoint(bookmark=bookmark, digests={row.uuid: row.digest for row in connection.execute(pools)})
+        return ResumePoint(bookmark=bookmark, digests={row.uuid: row.digest for row in pools})
 
     def _host(self, connection: Connection, name: str) -> Row[Any]:
-        row = connection.execute(select(_HOST).where(_HOST.c.name == name)).first()
+        row = connection.execute(_HOST_BY_NAME, {"of_name": name}).first()
         if row is None:
             raise StoreError(f"{self.address} does not know host {name}")
         return row

@@ -97,7 +97,13 @@ def _engine(path: Path) -> Engine:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _: object) -> None:
         # A commit survives the end of the process, and the last ones not always that of the machine: agents tell again.
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "temp_store=MEMORY", "cache_size=-65536", "wal_autocheckpoint=16384"):
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "temp_store=MEMORY",
+            "cache_size=-65536",
+            "wal_autocheckpoint=16384",
+        ):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute(re.sub(r"\s+", " ", INCOMING))
 

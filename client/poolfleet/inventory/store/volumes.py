@@ -65,6 +65,8 @@ _COPY = text(f"""
 _ALIKE = text("""
     SELECT 1 FROM pool WHERE storage_key = :storage AND key <> :pool AND active AND digest = :digest
     AND target_path = (SELECT target_path FROM pool WHERE key = :pool) LIMIT 1""")
+_ANY = text("SELECT 1 FROM volume WHERE storage_key = :storage LIMIT 1")
+_CLEAR = text("DELETE FROM incoming")
 _HEIR = text("""
     SELECT pool.key, pool.host_key FROM pool JOIN host ON host.key = pool.host_key
     WHERE storage_key = :storage AND pool.key <> :pool AND active
@@ -98,7 +100,7 @@ class Volumes:
         run, values = self._connection.execute, teller.values
         if told.whole and told.digest and run(_ALIKE, {**values, "digest": told.digest}).first():
             return  # another host has told these very volumes
-        empty = not run(text("SELECT 1 FROM volume WHERE storage_key = :storage LIMIT 1"), values).first()
+        empty = not run(_ANY, values).first()
         if empty:
             end = (teller.pool, teller.at, teller.at)
             rows = ((teller.storage, *row, *end) for row in told.rows.values())
@@ -110,7 +112,7 @@ class Volumes:
             run(_MERGE, values)
             if told.whole:
                 run(_REMOVE_UNTOLD, values)
-            run(text("DELETE FROM incoming"))
+            run(_CLEAR)
         if told.gone_volumes:
             run(_REMOVE, [{**values, "name": name} for name in told.gone_volumes])
 
