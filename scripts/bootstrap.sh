@@ -34,6 +34,7 @@ qemu-system-x86 an emulator, without which libvirt defines no guest
 iproute2 network namespaces for the embedded hosts
 procps ps and friends
 util-linux mount namespaces for the embedded hosts
+postgresql the store of the inventory in a database of a server
 LIST
 }
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from poolfleet.fleet.hosts import Host, NoSuchHost
     from poolfleet.fleet.result import FleetError, FleetResult, Outcome, Status
     from poolfleet.inventory.model import Inventory
+    from poolfleet.inventory.store.addresses import open_store
+    from poolfleet.inventory.store.port import InventoryStore, StoreError
+    from poolfleet.inventory.sync import Synced
     from poolfleet.types.agent import Agent, AgentLimits, AgentMode, AgentVersions, Maintenance
     from poolfleet.types.connection import TLS
     from poolfleet.types.discovery import DiscoveredBy, DiscoveredSource, PoolSources
@@ -106,6 +109,10 @@ _ELSEWHERE = {
     "Outcome": "poolfleet.fleet.result",
     "Status": "poolfleet.fleet.result",
     "WatchedInventory": "poolfleet.agent.watched",
+    "InventoryStore": "poolfleet.inventory.store.port",
+    "StoreError": "poolfleet.inventory.store.port",
+    "Synced": "poolfleet.inventory.sync",
+    "open_store": "poolfleet.inventory.store.addresses",
 }
 
 __all__ = [
@@ -149,6 +156,7 @@ __all__ = [
     "InvalidArgument",
     "Inventory",
     "InventoryBatch",
+    "InventoryStore",
     "IscsiDirectSource",
     "IscsiSource",
     "LayerOutcome",
@@ -198,6 +206,8 @@ __all__ = [
     "Storage",
     "StorageFingerprint",
     "StorageIdSource",
+    "StoreError",
+    "Synced",
     "Unavailable",
     "UnreadPool",
     "Unsupported",
@@ -209,6 +219,7 @@ __all__ = [
     "VstorageSource",
     "WatchedInventory",
     "ZfsSource",
+    "open_store",
 ]
 
 

@@ -35,6 +35,7 @@ _PAGES = {
     ),
     "volumes": ("Volumes", "What a volume is asked to be, and what it is; who uses it.", ("volume", "disk")),
     "watching": ("Watching", "How a host's inventory is followed, change by change.", ("watched", "inventory")),
+    "store": ("Store", "The inventory of a fleet in a database.", ("addresses", "port", "sync")),
     "secrets": ("Secrets", "Passphrases and keys.", ("secret",)),
     "operations": ("Operations", "The records of changes.", ("operation",)),
     "hosts": (
@@ -61,12 +62,12 @@ def pages() -> dict[str, str]:
     }
 
 
-def documented() -> dict[str, list[type[Any]]]:
-    """The classes of each page, in their order."""
+def documented() -> dict[str, list[Any]]:
+    """The classes and functions of each page, in their order."""
     return {page: _documented(page) for page in _PAGES}
 
 
-def _documented(page: str) -> list[type[Any]]:
+def _documented(page: str) -> list[Any]:
     if page == "client":
         parts = ("Pools", "Volumes", "Secrets", "Operations", "Inventory")
         return [poolfleet.AgentClient, *(getattr(blocking_agent, name) for name in parts)]
@@ -79,13 +80,15 @@ def _documented(page: str) -> list[type[Any]]:
     found = [
         each
         for each in names.values()
-        if inspect.isclass(each) and _module(each) in modules and each is not poolfleet.AgentClient
+        if (inspect.isclass(each) or inspect.isfunction(each))
+        and _module(each) in modules
+        and each is not poolfleet.AgentClient
     ]
     return sorted(found, key=lambda each: (modules.index(_module(each)), inspect.getsourcelines(each)[1]))
 
 
-def _module(kind: type[Any]) -> str:
-    return kind.__module__.rpartition(".")[2]
+def _module(kind: Any) -> str:
+    return str(kind.__module__).rpartition(".")[2]
 
 
 def _classes(page: str) -> Iterator[str]:
@@ -93,9 +96,13 @@ def _classes(page: str) -> Iterator[str]:
         yield from _class(kind)
 
 
-def _class(kind: type[Any]) -> Iterator[str]:
+def _class(kind: Any) -> Iterator[str]:
     name = kind.__name__
     yield f"## {name} {{ #{name} }}"
+    if inspect.isfunction(kind):
+        yield _signature(name, kind)
+        yield _docstring(kind)
+        return
     about = _about_attributes(kind)
     is_dataclass = dataclasses.is_dataclass(kind)
     if not issubclass(kind, Enum):
@@ -144,7 +151,8 @@ def _is_documented(member: object) -> bool:
 
 def _signature(name: str, function: Any) -> str:
     signature = inspect.signature(function)
-    parameters = list(_parameters(list(signature.parameters.values())[1:]))
+    of_class = "." in function.__qualname__
+    parameters = list(_parameters(list(signature.parameters.values())[of_class:]))
     returned = str(signature.return_annotation)
     if inspect.iscoroutinefunction(function):
         name = f"async {name}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 
 from poolfleet.agent.convert.hosts import disk
 from poolfleet.agent.convert.inventory import batch as converted
-from poolfleet.agent.convert.inventory import write_resume
+from poolfleet.agent.convert.inventory import row_batch, write_resume
 from poolfleet.agent.convert.outgoing import duration, representable, staleness
 from poolfleet.agent.convert.scalars import moment, revision, seconds
 from poolfleet.agent.paging import pages
@@ -17,7 +17,7 @@ from poolfleet.transport.connection import Connection
 from poolfleet.transport.retries import passes_by, reconnecting
 from poolfleet.types.disk import DomainDisk, DomainDisks
 from poolfleet.types.errors import PoolfleetError
-from poolfleet.types.inventory import InventoryBatch, ResumePoint
+from poolfleet.types.inventory import Follower, InventoryBatch, ResumePoint
 from poolfleet.types.snapshot import Revision
 from poolfleet.v1 import inventory_service_pb2 as pb
 
@@ -80,21 +80,15 @@ class Inventory:
         heartbeat_s: how often a bookmark comes while nothing changes, 1 to 600; None: 15.
         timeout_s: None: no limit. Raises Unavailable where the connection is lost: watch again, with `resume`.
         """
-        with representable:
-            request = pb.WatchInventoryRequest(
-                filter=pb.InventoryFilter(
-                    pools=pools,
-                    without_volumes=not volumes,
-                    without_domain_disks=not domain_disks,
-                    include_special=include_special,
-                ),
-                heartbeat=duration(heartbeat_s),
-            )
-            if resume is not None:
-                write_resume(resume, request)
-        async for response in calls.stream(
-            self._connection, self._connection.inventory.WatchInventory, request, timeout_s
-        ):
+        request = _request(
+            pools=pools,
+            volumes=volumes,
+            domain_disks=domain_disks,
+            include_special=include_special,
+            resume=resume,
+            heartbeat_s=heartbeat_s,
+        )
+        async for response in self._stream(request, timeout_s):
             yield converted(response)
 
     async def follow(
@@ -124,21 +118,81 @@ class Inventory:
                 heartbeat_s=heartbeat_s,
             )
 
-        async def begun() -> _Begun:
-            batches = watch()
-            return batches, await anext(batches)
+        async for batch in _following(state, watch, lost):
+            yield batch
 
-        while True:
-            begin: _Begun = await reconnecting(lost=lost)(begun)
-            batches, first = begin
-            async with aclosing(batches):
-                try:
-                    state.apply(first)
-                    yield first
-                    async for batch in batches:
-                        state.apply(batch)
-                        yield batch
-                except PoolfleetError as error:
-                    if not passes_by(error):
-                        raise
-                    lost(error)
+    async def watch_rows(
+        self, *, resume: ResumePoint | None = None, heartbeat_s: float | None = None, timeout_s: float | None = None
+    ) -> AsyncGenerator[InventoryBatch, None]:
+        """Watch everything as a store needs it: as `watch`, but each change has `rows` in place of `volumes`."""
+        async for response in self._stream(_request(resume=resume, heartbeat_s=heartbeat_s), timeout_s):
+            yield row_batch(response)
+
+    async def follow_rows(
+        self,
+        state: Follower,
+        *,
+        heartbeat_s: float | None = None,
+        lost: Callable[[PoolfleetError], None] = lambda error: None,
+    ) -> AsyncGenerator[InventoryBatch, None]:
+        """Follow everything as a store needs it: as `follow`, but each change has `rows` in place of `volumes`."""
+
+        def watch() -> AsyncGenerator[InventoryBatch, None]:
+            return self.watch_rows(resume=state.resume(), heartbeat_s=heartbeat_s)
+
+        async for batch in _following(state, watch, lost):
+            yield batch
+
+    def _stream(
+        self, request: pb.WatchInventoryRequest, timeout_s: float | None
+    ) -> AsyncIterator[pb.WatchInventoryResponse]:
+        return calls.stream(self._connection, self._connection.inventory.WatchInventory, request, timeout_s)
+
+
+def _request(
+    *,
+    resume: ResumePoint | None,
+    heartbeat_s: float | None,
+    pools: Sequence[str] = (),
+    volumes: bool = True,
+    domain_disks: bool = True,
+    include_special: bool = False,
+) -> pb.WatchInventoryRequest:
+    with representable:
+        request = pb.WatchInventoryRequest(
+            filter=pb.InventoryFilter(
+                pools=pools,
+                without_volumes=not volumes,
+                without_domain_disks=not domain_disks,
+                include_special=include_special,
+            ),
+            heartbeat=duration(heartbeat_s),
+        )
+        if resume is not None:
+            write_resume(resume, request)
+    return request
+
+
+async def _following(
+    state: Follower,
+    watch: Callable[[], AsyncGenerator[InventoryBatch, None]],
+    lost: Callable[[PoolfleetError], None],
+) -> AsyncGenerator[InventoryBatch, None]:
+    async def begun() -> _Begun:
+        batches = watch()
+        return batches, await anext(batches)
+
+    while True:
+        begin: _Begun = await reconnecting(lost=lost)(begun)
+        batches, first = begin
+        async with aclosing(batches):
+            try:
+                state.apply(first)
+                yield first
+                async for batch in batches:
+                    state.apply(batch)
+                    yield batch
+            except PoolfleetError as error:
+                if not passes_by(error):
+                    raise
+                lost(error)

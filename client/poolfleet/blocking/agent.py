@@ -67,6 +67,8 @@ class Inventory(Face[inventory.Inventory]):
     disks = blocking(inventory.Inventory.disks)
     watch = streaming(inventory.Inventory.watch)
     follow = streaming(inventory.Inventory.follow)
+    watch_rows = streaming(inventory.Inventory.watch_rows)
+    follow_rows = streaming(inventory.Inventory.follow_rows)
 
 
 class AgentClient(Face[client.AgentClient]):

@@ -96,6 +96,8 @@ class Fleet(Face[fleet.Fleet]):
     volumes = blocking(fleet.Fleet.volumes)
     disks = blocking(fleet.Fleet.disks)
     inventory = blocking(fleet.Fleet.inventory)
+    sync_inventory = blocking(fleet.Fleet.sync_inventory)
+    follow_inventory = blocking(fleet.Fleet.follow_inventory)
     close = blocking(fleet.Fleet.close)
 
     def __enter__(self) -> Self:

@@ -40,7 +40,11 @@ GROUPS = {
         "Storages: what lies behind the pools of one or more hosts.", ("storage.verbs",), ("storages",)
     ),
     "secret": GroupOfVerbs("Secrets of libvirt's: set, list and delete them.", ("secret.verbs",), ("secrets",)),
-    "inventory": GroupOfVerbs("What the whole fleet stores, shared storages once.", ("inventory",), ("inv",)),
+    "inventory": GroupOfVerbs(
+        "What the whole fleet stores, shared storages once.",
+        ("inventory.show", "inventory.sync", "inventory.query", "inventory.export"),
+        ("inv",),
+    ),
     "operation": GroupOfVerbs(
         "Changes under way, and those of the last day.", ("operation.verbs",), ("op", "ops", "operations")
     ),

@@ -188,6 +188,7 @@ def run(flags: Flags, verb: Callable[[Session], Awaitable[ExitCode]]) -> ExitCod
     """Run a verb to its end; every error becomes one sentence on standard error and an exit code."""
     from poolfleet.fleet.fleet_file import FleetFileError
     from poolfleet.fleet.hosts import NoSuchHost
+    from poolfleet.inventory.store.port import StoreError
 
     try:
         return asyncio.run(_with_session(flags, verb))
@@ -197,6 +198,9 @@ def run(flags: Flags, verb: Callable[[Session], Awaitable[ExitCode]]) -> ExitCod
     except (UsageError, FleetFileError, NoSuchHost) as error:
         say(printable_lines(str(error)))
         return ExitCode.USAGE
+    except StoreError as error:
+        say(printable_lines(str(error)))
+        return ExitCode.FAILED
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except (typer.Abort, typer.Exit, typer.BadParameter, BrokenPipeError):

@@ -44,6 +44,7 @@ _ORDER = (
     ),
     *("erase", "start", "stop", "restart", "build", "refresh", "autostart", "supervise", "probe", "discover", "events"),
     *("adopt", "wait", "watch", "cancel", "check", "disks", "cordon", "uncordon", "validate"),
+    *("query", "sync", "export"),
 )
 
 
@@ -164,10 +165,12 @@ def option(field: str, kind: Any, about: str, *, default: Any = None, **more: An
     return inspect.Parameter(field, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info])
 
 
-def choice(*names: str, about: str, metavar: str | None = None) -> Any:
+def choice(*names: str, about: str, metavar: str | None = None, envvar: str | None = None) -> Any:
     """Make the `Annotated` part of an option of one verb."""
     own = None if "/" in names[0] else names[0].rpartition("-")[2].upper()
-    return typer.Option(*names, help=about, metavar=metavar or own, show_default=False)
+    return typer.Option(
+        *names, help=about, metavar=metavar or own, show_default=False, envvar=envvar, show_envvar=False
+    )
 
 
 def _add(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -15,10 +16,12 @@ from poolfleet.fleet.fleet_file import read_fleet_file
 from poolfleet.fleet.hosts import Host, choose, unique
 from poolfleet.fleet.look import look, seen
 from poolfleet.fleet.members import Member
-from poolfleet.fleet.result import FleetResult
+from poolfleet.fleet.result import FleetResult, Outcome, Status
 from poolfleet.fleet.run import Pace, Places, Run
 from poolfleet.inventory.merge import merge
-from poolfleet.inventory.model import Inventory
+from poolfleet.inventory.model import HostStatus, Inventory
+from poolfleet.inventory.store.port import InventoryStore, StaleRevision, StoredHost, StoreError
+from poolfleet.inventory.sync import InventorySync, Observer, Synced
 from poolfleet.types.agent import Agent
 from poolfleet.types.disk import DomainDisks
 from poolfleet.types.pool import EnsureResult, Pool
@@ -153,6 +156,43 @@ class Fleet:
         """
         return merge(seen(await self.map(look, timeout_s=timeout_s), {host.name: host.site for host in self.hosts}))
 
+    async def sync_inventory(
+        self,
+        store: InventoryStore,
+        observer: Observer | None = None,
+        *,
+        parallel: int | None = None,
+        timeout_s: float | None = 600.0,
+    ) -> FleetResult[Synced]:
+        """Store what each host has, up to its first consistent state: all of it, or what changed since the last time.
+
+        What is stored of a host that does not answer stays, and the store knows that it was not heard. The whole fleet
+        (no selection of it) has hosts forgotten that are not in it. timeout_s: for each host; None: no limit.
+        Raises StoreError.
+        """
+        async with InventorySync(store, observer) as sync:
+            await sync.begin(self._stored_hosts(), only=self._owner)
+            result = await self.map(sync.once, parallel=parallel, timeout_s=timeout_s)
+            for outcome in result.values():
+                await _note(sync, outcome)
+            await sync.index()
+        return result
+
+    async def follow_inventory(self, store: InventoryStore, observer: Observer | None = None) -> None:
+        """Store what each host has, and each change, over lost connections and restarts, until cancelled.
+
+        Ends where no host is left that can be followed. Raises StoreError.
+        """
+        async with InventorySync(store, observer) as sync:
+            await sync.begin(self._stored_hosts(), only=self._owner)
+            await sync.index()
+            async with asyncio.TaskGroup() as following:
+                for member in self._members.values():
+                    following.create_task(sync.follow(member.client))
+
+    def _stored_hosts(self) -> list[StoredHost]:
+        return [StoredHost(name=host.name, site=host.site) for host in self.hosts]
+
     async def close(self) -> None:
         """Close every connection. A selection closes none: they belong to the fleet that it was selected from."""
         if self._owner:
@@ -166,3 +206,15 @@ class Fleet:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+
+async def _note(sync: InventorySync, outcome: Outcome[Synced]) -> None:
+    """Have the store know of a host that told nothing. Raises StoreError where that was the store's own fault."""
+    if outcome.error is not None:
+        cause = outcome.error.__cause__
+        if isinstance(cause, StoreError) and not isinstance(cause, StaleRevision):
+            raise cause
+        status = HostStatus.UNREACHABLE if outcome.status is Status.UNREACHABLE else HostStatus.FAILED
+        await sync.not_heard(outcome.host, status, outcome.error.message)
+    elif outcome.value is not None and outcome.value.duplicate_of:
+        await sync.not_heard(outcome.host, HostStatus.DUPLICATE, "")

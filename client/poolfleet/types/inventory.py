@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple, Protocol
 
 from poolfleet.types.disk import DomainDisk
 from poolfleet.types.pool import Pool
@@ -25,6 +26,26 @@ class ResyncReason(StrEnum):
     """The watcher read so slowly that the agent does not remember what changed meanwhile."""
 
 
+class VolumeRow(NamedTuple):
+    """A volume as a store has it: what `Volume` has, in a form that a million of them can be read in."""
+
+    name: str
+    path: str | None
+    """None: it is the pool's target, a slash, and the name."""
+    type: str
+    format: str
+    capacity_bytes: int | None
+    allocation_bytes: int | None
+    physical_bytes: int | None
+    backing_path: str | None
+    """None: it has no backing store."""
+    backing_format: str | None
+    modified_at_s: float | None
+    """Seconds since 1970, by the clock of the storage."""
+    encryption: str
+    etag: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolChange:
     """What changed in one pool."""
@@ -41,6 +62,8 @@ class PoolChange:
     """What the watcher has of the volumes is void: all that there are follow."""
     volumes: tuple[Volume, ...] = ()
     """Those that changed or are new."""
+    rows: tuple[VolumeRow, ...] = ()
+    """The same from `follow_rows`, which leaves `volumes` empty."""
     gone_volumes: tuple[str, ...] = ()
     """Names of those that are gone."""
     digest: str = ""
@@ -97,3 +120,13 @@ class ResumePoint:
     bookmark: Bookmark
     digests: Mapping[str, str] = field(default_factory=dict)
     """Of each pool's volumes as they were last told, by its UUID; those that count no more are left out."""
+
+
+class Follower(Protocol):
+    """Who keeps what is told, and knows where to go on after an interruption."""
+
+    def resume(self) -> ResumePoint | None:
+        """Begin a new watch; None: from nothing. What came since the last bookmark is void."""
+
+    def apply(self, batch: InventoryBatch) -> object:
+        """Take over what was told."""

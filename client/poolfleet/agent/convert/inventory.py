@@ -6,7 +6,15 @@ from poolfleet.agent.convert.hosts import disk
 from poolfleet.agent.convert.pools import pool
 from poolfleet.agent.convert.scalars import Numbers, moment, revision, seconds
 from poolfleet.agent.convert.volumes import unread_pool, volume
-from poolfleet.types.inventory import Bookmark, DomainChange, InventoryBatch, PoolChange, ResumePoint, ResyncReason
+from poolfleet.types.inventory import (
+    Bookmark,
+    DomainChange,
+    InventoryBatch,
+    PoolChange,
+    ResumePoint,
+    ResyncReason,
+    VolumeRow,
+)
 from poolfleet.types.volume import Volume
 from poolfleet.v1 import inventory_service_pb2 as pb
 from poolfleet.v1 import snapshot_pb2, volume_pb2
@@ -16,13 +24,12 @@ _REASONS = Numbers(pb.Resync.Reason.items(), "REASON_", ResyncReason)
 
 def batch(message: pb.WatchInventoryResponse) -> InventoryBatch:
     """One message of the stream."""
-    resync = message.HasField("resync")
-    return InventoryBatch(
-        resync=_REASONS[message.resync.reason] if resync else None,
-        pools=tuple(map(_pool_change, message.pools)),
-        domains=tuple(map(_domain_change, message.domains)),
-        bookmark=_bookmark(message.bookmark) if message.HasField("bookmark") else None,
-    )
+    return _batch(message, tuple(_pool_change(one, volumes=_volumes(one)) for one in message.pools))
+
+
+def row_batch(message: pb.WatchInventoryResponse) -> InventoryBatch:
+    """One message of the stream, its volumes as rows, which take a third of the time."""
+    return _batch(message, tuple(_pool_change(one, rows=tuple(map(_row, one.volumes))) for one in message.pools))
 
 
 def write_resume(point: ResumePoint, request: pb.WatchInventoryRequest) -> None:
@@ -34,7 +41,19 @@ def write_resume(point: ResumePoint, request: pb.WatchInventoryRequest) -> None:
         request.known.add(pool_uuid=pool_uuid, digest=digest)
 
 
-def _pool_change(message: pb.PoolChange) -> PoolChange:
+def _batch(message: pb.WatchInventoryResponse, pools: tuple[PoolChange, ...]) -> InventoryBatch:
+    resync = message.HasField("resync")
+    return InventoryBatch(
+        resync=_REASONS[message.resync.reason] if resync else None,
+        pools=pools,
+        domains=tuple(map(_domain_change, message.domains)),
+        bookmark=_bookmark(message.bookmark) if message.HasField("bookmark") else None,
+    )
+
+
+def _pool_change(
+    message: pb.PoolChange, *, volumes: tuple[Volume, ...] = (), rows: tuple[VolumeRow, ...] = ()
+) -> PoolChange:
     return PoolChange(
         pool_uuid=message.pool_uuid,
         name=message.name,
@@ -42,10 +61,15 @@ def _pool_change(message: pb.PoolChange) -> PoolChange:
         gone=message.gone,
         unchanged=message.unchanged,
         whole=message.whole,
-        volumes=tuple(_volume(message, one) for one in message.volumes),
+        volumes=volumes,
+        rows=rows,
         gone_volumes=tuple(message.gone_volumes),
         digest=message.digest,
     )
+
+
+def _volumes(change: pb.PoolChange) -> tuple[Volume, ...]:
+    return tuple(_volume(change, one) for one in change.volumes)
 
 
 def _volume(change: pb.PoolChange, message: volume_pb2.Volume) -> Volume:
@@ -55,6 +79,26 @@ def _volume(change: pb.PoolChange, message: volume_pb2.Volume) -> Volume:
     message.path = message.path or usual
     message.key = message.key or usual
     return volume(message)
+
+
+def _row(message: volume_pb2.Volume) -> VolumeRow:
+    has = message.HasField
+    backed = message.backing_store if has("backing_store") else None
+    modified = message.modified_at if has("modified_at") else None
+    return VolumeRow(
+        message.name,
+        message.path or None,
+        message.type,
+        message.format,
+        message.capacity_bytes if has("capacity_bytes") else None,
+        message.allocation_bytes if has("allocation_bytes") else None,
+        message.physical_bytes if has("physical_bytes") else None,
+        backed.path if backed else None,
+        backed.format if backed else None,
+        modified.seconds + modified.nanos / 1e9 if modified else None,
+        message.encryption,
+        message.etag,
+    )
 
 
 def _domain_change(message: pb.DomainChange) -> DomainChange:

@@ -37,7 +37,7 @@ def test_the_program_lists_its_groups_and_nothing_that_has_not_come() -> None:
         ("operation", "list show wait watch cancel"),
         ("host", "list show check disks cordon uncordon"),
         ("storage", "list show adopt"),
-        ("inventory", "show"),
+        ("inventory", "show query sync export"),
         ("config", "show validate"),
     ],
 )

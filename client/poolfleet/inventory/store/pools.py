@@ -1,0 +1,77 @@
+"""A pool as its row: what queries ask for, and what tells which storage it lies on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Row
+
+from poolfleet.inventory.model import HostStatus
+from poolfleet.inventory.seen import HostSeen, PoolSeen
+from poolfleet.types.pool import Pool, PoolState, Storage, StorageFingerprint, StorageIdSource
+
+_IDENTITY = ("own_storage_id", "storage_source", "aliases", "fingerprint")
+
+
+def pool_values(pool: Pool, looked_at_s: float) -> dict[str, Any]:
+    """The columns that follow from a pool itself."""
+    storage = pool.storage
+    mark = storage.fingerprint if storage else None
+    return {
+        "name": pool.name,
+        "type": pool.type,
+        "state": str(pool.state),
+        "active": pool.active,
+        "health": str(pool.health.status) if pool.health else None,
+        "target_path": pool.target.path if pool.target else None,
+        "filesystem_id": pool.filesystem_id,
+        "capacity_bytes": pool.capacity_bytes,
+        "allocation_bytes": pool.allocation_bytes,
+        "available_bytes": pool.available_bytes,
+        "provisioned_bytes": pool.provisioned_bytes,
+        "unaddressable_count": pool.unaddressable_count,
+        "looked_at_s": looked_at_s,
+        "own_storage_id": storage.id if storage else "",
+        "storage_source": str(storage.source) if storage else "",
+        "aliases": json.dumps(storage.aliases if storage else ()),
+        "fingerprint": json.dumps([mark.root_inode, mark.files, mark.too_many_names]) if mark else "",
+    }
+
+
+def identity(values: Row[Any] | Mapping[str, Any]) -> tuple[object, ...]:
+    """What of a row says which storage it is, but for the fingerprint, which only proves it."""
+    mapping = values if isinstance(values, Mapping) else values._mapping
+    return tuple(mapping[name] for name in _IDENTITY[:3])
+
+
+def seen(row: Any) -> PoolSeen:
+    """A pool as the inventory's identity needs it, of a row of `pool` with `host`, site, agent_id and status."""
+    host = HostSeen(host=row.host, status=HostStatus(row.status), site=row.site, agent_id=row.agent_id or "")
+    return PoolSeen(
+        host=host,
+        pool=Pool(
+            name=row.name,
+            uuid=row.uuid,
+            type=row.type,
+            state=PoolState(row.state),
+            capacity_bytes=row.capacity_bytes,
+            filesystem_id=row.filesystem_id,
+            storage=_storage(row) if row.own_storage_id else None,
+        ),
+    )
+
+
+def _storage(row: Any) -> Storage:
+    mark = json.loads(row.fingerprint) if row.fingerprint else None
+    return Storage(
+        id=row.own_storage_id,
+        source=StorageIdSource(row.storage_source),
+        aliases=tuple(json.loads(row.aliases)),
+        fingerprint=StorageFingerprint(
+            root_inode=mark[0], files=tuple((name, inode) for name, inode in mark[1]), too_many_names=mark[2]
+        )
+        if mark
+        else None,
+    )

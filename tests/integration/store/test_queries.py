@@ -1,0 +1,148 @@
+"""The ready questions, and what is said where the answer is not certain."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from poolfleet.inventory.store.completeness import completeness
+from poolfleet.inventory.store.port import InventoryStore, StoredHost
+from poolfleet.inventory.store.queries import QUERIES
+from poolfleet.inventory.store.staged import Staged
+from poolfleet.types.disk import DiskRole
+from poolfleet.types.pool import Storage, StorageIdSource
+from tests.integration.store.telling import GIB, Teller, disk, row, tellers
+
+HOUR_S = 3600.0
+
+
+def ask(store: InventoryStore, name: str, **values: Any) -> list[dict[str, Any]]:
+    sql = QUERIES[name].sql
+    given = {"limit": 20, "since_s": time.time() - HOUR_S, **values}
+    with store.query(sql, {key: value for key, value in given.items() if f":{key}" in sql}) as found:
+        return [dict(zip(found.columns, one, strict=True)) for one in found.rows]
+
+
+def missing(store: InventoryStore, max_age_s: float = HOUR_S) -> tuple[str, ...]:
+    return completeness(store, max_age_s=max_age_s).missing
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_of_nothing_there_is_nothing_to_tell(store: InventoryStore, name: str) -> None:
+    assert ask(store, name) == []
+
+
+def test_the_largest_come_first(store: InventoryStore) -> None:
+    [one] = tellers(store, "one")
+    one.whole(
+        "vm",
+        [row("small", allocation_bytes=1), row("large", allocation_bytes=2), row("unknown", allocation_bytes=None)],
+    )
+    assert [each["name"] for each in ask(store, "largest")] == ["large", "small", "unknown"]
+    assert [each["name"] for each in ask(store, "largest", limit=1)] == ["large"]
+
+
+def test_what_a_domain_of_any_host_uses_is_no_orphan(store: InventoryStore) -> None:
+    one, two = tellers(store, "one", "two")
+    one.whole("vm", [row("disk"), row("base"), row("free")])
+    two.whole("vm", [row("disk"), row("base"), row("free")])
+    two.uses("web", disk("web", "disk"), disk("web", "base", role=DiskRole.BACKING))
+    assert [each["name"] for each in ask(store, "orphans")] == ["free"]
+
+
+def test_what_another_volume_lies_on_is_no_orphan(store: InventoryStore) -> None:
+    [one] = tellers(store, "one")
+    one.whole(
+        "vm", [row("base"), row("other"), row("top", backing_path="/vm/base"), row("loose", backing_path="other")]
+    )
+    assert [each["name"] for each in ask(store, "orphans")] == ["loose", "top"]
+
+
+def test_a_file_that_a_domain_uses_outside_of_pools_may_be_the_volume(store: InventoryStore) -> None:
+    [one] = tellers(store, "one")
+    one.whole("vm", [row("a"), row("b")])
+    one.uses("web", disk("web", "", pool="", path="/elsewhere/a"))
+    assert [each["name"] for each in ask(store, "orphans")] == ["b"]
+
+
+def test_storages_that_promise_more_than_they_have(store: InventoryStore) -> None:
+    [one] = tellers(store, "one")
+    one.whole("vm", [row(f"v{i}", capacity_bytes=60 * GIB) for i in range(2)])
+    [found] = ask(store, "overcommitted")
+    assert (found["storage"], int(found["provisioned_bytes"]), int(found["percent"])) == (
+        "nfs:10.0.0.5/vm",
+        120 * GIB,
+        120,
+    )
+
+
+def test_what_grew(store: InventoryStore) -> None:
+    [one] = tellers(store, "one")
+    one.whole("vm", [row("a", allocation_bytes=GIB), row("b", allocation_bytes=GIB)])
+    one.changed("vm", [row("a", allocation_bytes=3 * GIB)])
+    one.changed("vm", [row("a", allocation_bytes=4 * GIB)])
+    [found] = ask(store, "growth")
+    assert (found["name"], found["before_bytes"], found["growth_bytes"]) == ("a", GIB, 3 * GIB)
+    assert ask(store, "growth", since_s=time.time() + 1) == []
+
+
+def test_by_storage_host_and_domain(store: InventoryStore) -> None:
+    one, two = tellers(store, "one", "two")
+    one.whole("vm", [row("a"), row("b")])
+    two.whole("vm", [row("a"), row("b")])
+    two.uses("web", disk("web", "a"), disk("web", "b"))
+    [storage] = ask(store, "by-storage")
+    assert (storage["hosts"], storage["volumes"]) == (2, 2)
+    assert [(each["host"], each["volumes"], each["domains"]) for each in ask(store, "by-host")] == [
+        ("one", 2, 0),
+        ("two", 2, 1),
+    ]
+    [domain] = ask(store, "by-domain")
+    assert (domain["domain"], domain["disks"], int(domain["capacity_bytes"])) == ("web", 2, 20 * GIB)
+
+
+def test_nothing_is_missing_of_hosts_that_told_all(store: InventoryStore) -> None:
+    for one in tellers(store, "one", "two"):
+        one.whole("vm", [row("a")])
+    known = completeness(store, max_age_s=HOUR_S)
+    assert known.missing == ()
+    assert len(known.not_exclusive) == 1, "a share may have users outside of the fleet"
+
+
+def test_what_is_missing_is_told(store: InventoryStore) -> None:
+    store.enrol([StoredHost(name="one"), StoredHost(name="two"), StoredHost(name="three")], only=True)
+    one, two = Teller(store, "one"), Teller(store, "two")
+    one.whole("vm", [row("a")], unaddressable_count=2)
+    two.whole("local", [row("b")], storage=Storage(id="host:agent-of-two:d:/", source=StorageIdSource.DERIVED))
+    two.mark(Staged(), sequence=8, unread=["local", "hung"], missing=["db is gone"])
+    store.not_heard("one", "unreachable", "no route")
+    store.not_heard("three", "unreachable", "no route")
+    told = "\n".join(missing(store))
+    for words in (
+        "three was never heard of: no route", "one: unreachable: no route", "2 files of vm",
+        "two: pools that were never read: hung",
+        "two: the volumes of local could not be read", "two: some domains could not be read: db is gone",
+    ):  # fmt: skip
+        assert words in told
+
+
+def test_what_is_old_is_missing(store: InventoryStore) -> None:
+    [one] = tellers(store, "one")
+    one.whole("vm", [row("a")])
+    assert missing(store, max_age_s=-1) != ()
+
+
+def test_a_fault_of_one_storage_is_not_one_of_another(store: InventoryStore) -> None:
+    one, two = tellers(store, "one", "two")
+    for each in (one, two):
+        local = Storage(id=f"host:agent-of-{each.host}:d:/", source=StorageIdSource.DERIVED)
+        each.whole("local", [row("a")], storage=local)
+    store.not_heard("one", "unreachable", "no route")
+    known = completeness(store, max_age_s=HOUR_S)
+    [(key, _)] = known.by_storage.items()
+    keys = {each["storage"]: each["storage_key"] for each in ask(store, "orphans")}
+    assert key == keys["host:agent-of-one:d:/"]
+    assert known.of(keys["host:agent-of-two:d:/"]) == ()
+    assert not known.not_exclusive
