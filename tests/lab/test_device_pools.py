@@ -164,6 +164,7 @@ def test_an_iscsi_target_is_logged_in_to_its_units_are_used_and_kept(
     assert host.ssh_any("iscsiadm --mode session").out == ""
 
 
+@pytest.mark.full
 def test_a_target_that_asks_who_logs_in_is_used_with_a_secret_that_was_set_through_us(
     served: Lab, host: Host, agent: AgentClient
 ) -> None:
@@ -188,6 +189,7 @@ def test_a_target_that_asks_who_logs_in_is_used_with_a_secret_that_was_set_throu
     host.ssh(f"! grep --recursive --quiet --fixed-strings {ISCSI_PASSWORD} /var/lib/poolfleet-agent")
 
 
+@pytest.mark.full
 @pytest.mark.cell("iscsi-direct", "define", "build", "start", "volume", "erase")
 def test_an_iscsi_target_is_used_without_the_kernel(served: Lab, host: Host, agent: AgentClient) -> None:
     spec = PoolSpec.iscsi_direct("direct", host="nfs.lab", device=ISCSI_TARGET, initiator=INITIATOR)
@@ -206,6 +208,7 @@ def test_an_iscsi_target_is_used_without_the_kernel(served: Lab, host: Host, age
     given(agent, "direct")
 
 
+@pytest.mark.full
 @pytest.mark.cell("scsi", "define", "build", "start", "volume", "erase")
 def test_the_disk_behind_a_scsi_adapter_is_a_volume(host: Host, agent: AgentClient) -> None:
     with scsi_adapters(host, agent, 1) as (adapter,):
@@ -224,6 +227,7 @@ def test_the_disk_behind_a_scsi_adapter_is_a_volume(host: Host, agent: AgentClie
         given(agent, "hba")
 
 
+@pytest.mark.full
 @pytest.mark.cell("mpath", "define", "build", "start", "volume", "erase")
 def test_what_two_paths_lead_to_is_one_volume(host: Host, agent: AgentClient) -> None:
     with multipath(host, agent) as name:
