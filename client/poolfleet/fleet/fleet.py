@@ -186,9 +186,15 @@ class Fleet:
         async with InventorySync(store, observer) as sync:
             await sync.begin(self._stored_hosts(), only=self._owner)
             await sync.index()
-            async with asyncio.TaskGroup() as following:
-                for member in self._members.values():
-                    following.create_task(sync.follow(member.client))
+            try:
+                async with asyncio.TaskGroup() as following:
+                    for member in self._members.values():
+                        following.create_task(sync.follow(member.client))
+            except ExceptionGroup as group:
+                faults = group.subgroup(StoreError)
+                if faults is None:
+                    raise
+                raise faults.exceptions[0] from group
 
     def _stored_hosts(self) -> list[StoredHost]:
         return [StoredHost(name=host.name, site=host.site) for host in self.hosts]

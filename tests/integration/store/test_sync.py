@@ -174,6 +174,20 @@ async def test_two_entries_of_one_agent_are_stored_once(
     assert read(store, "SELECT status FROM host ORDER BY status") == [("duplicate",), ("ok",)]
 
 
+async def test_a_fault_of_the_store_ends_it(
+    client: AgentClient, fleet: Fleet, store: InventoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(host: str, staged: Staged) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(store, "commit", full)
+    with pytest.raises(StoreError, match="full"):
+        await fleet.sync_inventory(store)
+    with pytest.raises(StoreError, match="full"):
+        async with asyncio.timeout(LIMIT_S):
+            await fleet.follow_inventory(store)
+
+
 def test_the_command_line_stores_a_fleet(host: EmbeddedHost, host_folder: Path, client: AgentClient) -> None:
     file, kept = host_folder / "fleet.toml", host_folder / "data" / "inventory.db"
     file.write_text(
