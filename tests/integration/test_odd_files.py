@@ -77,6 +77,12 @@ ODD: dict[str, Callable[[Path], object]] = {
     "huge": lambda path: sparse(path, 2**43),
     "its own backing file": lambda path: path.write_bytes(image(os.fsencode(path))),
     "a backing file of half a character": lambda path: path.write_bytes(image(b'json:{"filename":"/a\\ud800"}')),
+    "a backing file's node of half a character": lambda path: path.write_bytes(
+        image(b'json:{"driver":"file","filename":"/a\\ud800"}')
+    ),
+    "a backing file's node with NUL": lambda path: path.write_bytes(
+        image(b'json:{"driver":"file","filename":"/a\\u0000b"}')
+    ),
     "a backing file with NUL": lambda path: path.write_bytes(image(b'json:{"file":{"filename":"/a\\u0000b"}}')),
     "a backing file that is no UTF-8": lambda path: path.write_bytes(image(b"/a\xff\xfe")),
     "a backing file in deep JSON": lambda path: path.write_bytes(image(b"json:" + b'{"file":' * 120)),

@@ -7,6 +7,8 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+import structlog
+
 from poolfleet_agent.inventory.build import VolumesSeen, volume_records
 from poolfleet_agent.inventory.dead_chains import DeadChains
 from poolfleet_agent.inventory.folder_volumes import FolderVolumes
@@ -20,6 +22,8 @@ from poolfleet_agent.model.quarantine import Use, refusal
 from poolfleet_agent.model.volume import VolumeFacts
 
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 NOTHING_SEEN = VolumesSeen(records={}, as_of_s=None)
 
@@ -88,11 +92,14 @@ class Reader:
             seen = await self._while_chains_live(entry, self.mounts.while_answering(pool.definition, reading))
             # A share that went meanwhile leaves the bare folder, where nothing is.
             await self._check(entry, Use.READ)
+            await self.mounts.links.learn(seen.records.values())
         except ModelError as error:
             if error.reason in {Reason.POOL_NOT_ACTIVE, Reason.POOL_NOT_FOUND}:
                 return NOTHING_SEEN
             return replace(seen_before(entry), unread_reason=error.reason, unread_message=error.message)
-        await self.mounts.links.learn(seen.records.values())
+        except Exception as error:  # noqa: BLE001  what a guest wrote into its image must not end the task that looks
+            log.exception("volumes cannot be read, for a reason that nobody foresaw", pool=pool.name)
+            return replace(seen_before(entry), unread_reason=Reason.INTERNAL, unread_message=f"unforeseen: {error!r}")
         return seen
 
     async def file(self, entry: PoolEntry, name: str) -> VolumeRecord | None:

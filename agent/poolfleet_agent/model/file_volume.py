@@ -52,7 +52,12 @@ def _file_of_node(node: object) -> str:
     if node.get("driver", "raw") == "raw" and "file" in node:
         return _file_of_node(node["file"])
     path = node.get("filename") if node.get("driver") == "file" else None
-    return path if isinstance(path, str) else ""
+    return path if isinstance(path, str) and _is_text(path) else ""
+
+
+def _is_text(path: str) -> bool:
+    """Whether a path can be one of a host, and be told: JSON can spell NUL, and halves of characters."""
+    return "\0" not in path and not any("\ud800" <= char <= "\udfff" for char in path)
 
 
 def file_volume(

@@ -144,6 +144,15 @@ async def test_a_pool_whose_volumes_cannot_be_read_stays_faulty_after_a_look_at_
     assert (pool.health.status, pool.unread_reason) == (HealthStatus.FAULTY, Reason.PATH_NOT_USABLE)
 
 
+async def test_what_nobody_foresaw_in_a_folder_is_told_of_its_pool_and_ends_no_look(host: Any) -> None:
+    host.hypervisor.add(pool_facts("q"), "x")
+    host.hypervisor.failing["look_at_folder p"] = UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
+    await host.looker.all_pools()
+    unread = host.registry.snapshot.pools["p"]
+    assert (unread.pool.unread_reason, list(unread.volumes)) == (Reason.INTERNAL, ["a", "b"])
+    assert list(host.registry.snapshot.pools["q"].volumes) == ["x"]
+
+
 async def test_a_pool_that_cannot_be_read_keeps_the_others_from_nothing(host: Any) -> None:
     host.hypervisor.add(pool_facts("q"), "x")
     await host.looker.pool("q")
