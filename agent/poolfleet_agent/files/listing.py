@@ -24,8 +24,11 @@ GONE: Fields = [b""] * FIELDS_PER_FILE
 _LATEST_NS = 2**63 - 1
 SETTLES_IN_NS = 2_000_000_000
 _DENIED = (errno.EACCES, errno.EPERM)
-_NOTHING = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ESTALE, *_DENIED)
+_NOTHING = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.ESTALE, *_DENIED)
 """What one name says without a word about its folder: it is gone, leads nowhere, or may not be looked at."""
+
+_UNREADABLE = (errno.EAGAIN, errno.EIO, *_DENIED)
+"""Why one file may not be read that is there: somebody has a lease on it, or its disk is damaged."""
 
 _VOLUMES = (stat.S_IFREG, stat.S_IFDIR, stat.S_IFBLK)
 _LABEL = "security.selinux"
@@ -74,40 +77,54 @@ def _images(path: bytes, *names: bytes) -> Fields:
 
 def _image(file: bytes) -> Fields:
     try:
-        # A pipe that took a file's place would block, a terminal become ours.
-        found = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            return _looked_at(file)
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+            # Another host has put a new file in its place: named again, it is looked for, as open(2) itself does.
+            return _looked_at(file)
     except OSError as error:
-        return _unopened(file, error)
+        if error.errno not in _NOTHING:
+            raise
+        return GONE
+
+
+def _looked_at(file: bytes) -> Fields:
+    # Opened for nothing but its name first: to open a pipe or a device for reading may block, or do something.
+    named = os.open(file, os.O_PATH | os.O_CLOEXEC)
     try:
-        facts = os.fstat(found)
+        facts = os.fstat(named)
         kind = stat.S_IFMT(facts.st_mode)
         if kind not in _VOLUMES:
             return GONE
-        settled = time.time_ns() - facts.st_ctime_ns > SETTLES_IN_NS
-        length = os.lseek(found, 0, os.SEEK_END) if kind == stat.S_IFBLK else facts.st_size
-        image = _folder(file) if kind == stat.S_IFDIR else read_image(os.pread(found, HEAD_BYTES, 0))
-        return [_stamp(facts), *numbers(settled, length), *_fields(image), _label(found)]
+        try:
+            return _read(file, os.open(b"/proc/self/fd/%d" % named, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+        except OSError as error:
+            if error.errno not in _UNREADABLE:
+                raise
+            # What is known all the same: whose it is, and how long. Its format is empty.
+            return [_stamp(facts), *numbers(False, facts.st_size), *_fields(ImageFacts("")), b""]
     finally:
-        os.close(found)
+        os.close(named)
+
+
+def _read(file: bytes, opened: int) -> Fields:
+    try:
+        facts = os.fstat(opened)
+        kind = stat.S_IFMT(facts.st_mode)
+        settled = time.time_ns() - facts.st_ctime_ns > SETTLES_IN_NS
+        length = os.lseek(opened, 0, os.SEEK_END) if kind == stat.S_IFBLK else facts.st_size
+        image = _folder(file) if kind == stat.S_IFDIR else read_image(os.pread(opened, HEAD_BYTES, 0))
+        return [_stamp(facts), *numbers(settled, length), *_fields(image), _label(opened)]
+    finally:
+        os.close(opened)
 
 
 def _folder(path: bytes) -> ImageFacts:
     """A folder is one image where it has what makes a ploop disk."""
     names = (b"root.hds", b"DiskDescriptor.xml")
     return ImageFacts("ploop" if all(os.path.exists(os.path.join(path, name)) for name in names) else "dir")
-
-
-def _unopened(file: bytes, error: OSError) -> Fields:
-    """What is known of a file that may not be read: whose it is, and how long. Its format is empty."""
-    if error.errno not in _NOTHING:
-        raise error
-    if error.errno not in _DENIED:
-        return GONE
-    try:
-        facts = os.stat(file)
-    except OSError:
-        return GONE
-    return [_stamp(facts), *numbers(False, facts.st_size), *_fields(ImageFacts("")), b""]
 
 
 def _fields(image: ImageFacts) -> Fields:

@@ -97,7 +97,7 @@ class Reader:
             if error.reason in {Reason.POOL_NOT_ACTIVE, Reason.POOL_NOT_FOUND}:
                 return NOTHING_SEEN
             return replace(seen_before(entry), unread_reason=error.reason, unread_message=error.message)
-        except Exception as error:  # noqa: BLE001  what a guest wrote into its image must not end the task that looks
+        except Exception as error:  # what a guest wrote into its image must not end the task that looks
             log.exception("volumes cannot be read, for a reason that nobody foresaw", pool=pool.name)
             return replace(seen_before(entry), unread_reason=Reason.INTERNAL, unread_message=f"unforeseen: {error!r}")
         return seen

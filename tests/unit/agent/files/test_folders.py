@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
-from collections.abc import Callable, Sequence
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from poolfleet_agent.files import listing
 from poolfleet_agent.files.channel import Channel
 from poolfleet_agent.files.folders import RoutedFolders
 from poolfleet_agent.files.listing import SETTLES_IN_NS
 from poolfleet_agent.model.image_facts import ImageFacts
 from poolfleet_agent.model.ports import FileKind, Folders
+from tests.unit.agent.files.conftest import Hanging
 
 LONG_AGO_NS = 1_700_000_000_000_000_000
 
@@ -43,6 +49,41 @@ async def stamp(folders: Folders, path: Path) -> bytes:
     page = await folders.page(str(path.parent), after=b"", most=100)
     assert page is not None
     return page.stamps[path.name.encode()]
+
+
+@contextmanager
+def opens_of(folder: Path) -> Iterator[Callable[[], list[str]]]:
+    """Tells what was opened in a folder since it was last asked, by inotify(7)."""
+    libc, is_opened = ctypes.CDLL(None, use_errno=True), 0x20
+    watch = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+    assert libc.inotify_add_watch(watch, os.fsencode(folder), is_opened) >= 0
+
+    def opened() -> list[str]:
+        try:
+            events = os.read(watch, 4096)
+        except BlockingIOError:
+            return []
+        found = []
+        while events:
+            length = struct.unpack_from("iIII", events)[3]
+            found.append(events[16 : 16 + length].rstrip(b"\0").decode())
+            events = events[16 + length :]
+        return found
+
+    yield opened
+    os.close(watch)
+
+
+def failing_opens(monkeypatch: pytest.MonkeyPatch, begin: bytes, *numbers: int) -> None:
+    """Opening for reading fails so often and so, one after the other, where a path begins so."""
+    open_really, left = os.open, list(numbers)
+
+    def opened(path: bytes, flags: int) -> int:
+        if path.startswith(begin) and left and not flags & os.O_PATH:
+            raise OSError(left.pop(0), "as told")
+        return open_really(path, flags)
+
+    monkeypatch.setattr(os, "open", opened)
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 100])
@@ -121,6 +162,57 @@ async def test_images_are_told_in_the_order_asked_for_and_what_is_gone_is_none(
     assert folder is not None
     assert (folder.kind, folder.image) == (FileKind.DIRECTORY, ImageFacts("dir"))
     assert list(await folders.images(str(tmp_path), [])) == []
+
+
+async def test_what_can_be_no_volume_is_not_even_opened(folders: Folders, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").touch()
+    with opens_of(tmp_path) as opened:
+        assert await folders.image(str(tmp_path / "pipe")) is None
+        assert opened() == []
+        assert await folders.image(str(tmp_path / "file")) is not None
+        assert opened() == ["file"]
+
+
+def test_a_pipe_that_may_not_be_read_is_none_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    failing_opens(monkeypatch, os.fsencode(tmp_path / "pipe"), errno.EACCES)
+    assert listing.OPERATIONS[b"images"](os.fsencode(tmp_path / "pipe")) == listing.GONE
+
+
+async def test_a_name_that_leads_to_one_too_long_is_nothing(folders: Folders, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("a" * 300)
+    assert await names(folders, tmp_path) == ["file"]
+    gone, file = await folders.images(str(tmp_path), [b"link", b"file"])
+    assert gone is None
+    assert file is not None
+
+
+async def test_a_file_that_somebody_holds_a_lease_of_is_there_and_takes_no_other_with_it(
+    folders: Folders, tmp_path: Path, hanging: Hanging
+) -> None:
+    (tmp_path / "file").touch()
+    held, file = await folders.images(str(tmp_path), [os.fsencode(os.path.basename(hanging.file())), b"file"])
+    assert held is not None
+    assert (held.image, held.stamp, held.size_bytes) == (None, b"", len(b"at last"))
+    assert file is not None
+    assert file.image == ImageFacts("raw")
+
+
+@pytest.mark.parametrize(("times", "size_bytes"), [(1, b"1"), (2, b"")])
+def test_a_file_that_another_host_replaced_is_looked_for_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, size_bytes: bytes
+) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    failing_opens(monkeypatch, b"/proc/", *[errno.ESTALE] * times)
+    assert listing.OPERATIONS[b"images"](os.fsencode(tmp_path / "file"))[2] == size_bytes
+
+
+def test_a_file_on_a_damaged_disk_is_told_as_far_as_it_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    failing_opens(monkeypatch, b"/proc/", errno.EIO)
+    assert listing.OPERATIONS[b"images"](os.fsencode(tmp_path / "file"))[1:4] == [b"0", b"1", b""]
 
 
 async def test_what_lies_on_another_mount_is_not_touched(folders: Folders, tmp_path: Path, borders: list[str]) -> None:
