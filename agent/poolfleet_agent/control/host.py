@@ -95,9 +95,7 @@ class Host:
         """Refuse a path that is malformed or, with its symbolic links resolved, outside allowed_paths."""
         check_absolute_path(field, path)
         check_allowed(field, path, self.rules.allowed_paths)
-        # The folders of the configuration may be links themselves.
-        allowed = [*self.rules.allowed_paths, *[await self.files.real_path(one) for one in self.rules.allowed_paths]]
-        check_allowed(field, await self.files.real_path(path), allowed)
+        await check_real_path(self.files, self.rules.allowed_paths, field, path)
 
     async def check_definition_paths(self, definition: PoolDefinition) -> None:
         """Refuse a pool whose target, or a device that its source names, is not allowed: PATH_NOT_ALLOWED."""
@@ -117,6 +115,13 @@ def _is_device_folder(definition: PoolDefinition) -> bool:
     return definition.type not in DIRECTORY_POOL_TYPES | {"vstorage"} and is_within(
         clean_path(definition.target_path or ""), "/dev"
     )
+
+
+async def check_real_path(files: Files, allowed_paths: Sequence[str], field: str, path: str) -> None:
+    """Refuse a path that leads, with its symbolic links resolved, outside allowed_paths: PATH_NOT_ALLOWED."""
+    # The folders of the configuration may be links themselves.
+    allowed = [*allowed_paths, *[await files.real_path(one) for one in allowed_paths]]
+    check_allowed(field, await files.real_path(path), allowed)
 
 
 def check_etag(asked: str, have: str) -> None:

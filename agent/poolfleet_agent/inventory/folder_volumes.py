@@ -4,7 +4,7 @@ A file is opened only when it is new, or when its stamp is another than at the l
 """
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -13,6 +13,7 @@ from poolfleet_agent.inventory.build import VolumesSeen, is_agents_own, unaddres
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.file_volume import backing_of, file_volume, has_volume_name
+from poolfleet_agent.model.image_facts import ImageFacts
 from poolfleet_agent.model.ports import Clock, Encoder, Folders, Hypervisor, SeenFile
 from poolfleet_agent.model.secret import SecretRef
 from poolfleet_agent.model.share_user import ShareUser
@@ -38,6 +39,8 @@ class _Look:
     folder: str
     records: dict[str, VolumeRecord] = field(default_factory=dict)
     not_utf8: list[bytes] = field(default_factory=list)
+    probed: dict[str, str] = field(default_factory=dict)
+    """Formats of backing files by their paths, for thousands of overlays may lie on one; empty: cannot be told."""
 
     def known(self, name: str) -> VolumeRecord | None:
         return self.entry.volumes.get(name)
@@ -49,13 +52,17 @@ class _Look:
 
 @dataclass(frozen=True, kw_only=True)
 class FolderVolumes:
-    """`folder` is always the pool's target without symbolic links. `may_switch`: it can look as other users."""
+    """`folder` is always the pool's target without symbolic links. `may_switch`: it can look as other users.
+
+    `check_backing` refuses what is no place for a backing file: whoever wrote an image may have named any path.
+    """
 
     folders: Folders
     hypervisor: Hypervisor
     encoder: Encoder
     clock: Clock
     may_switch: bool
+    check_backing: Callable[[str], Awaitable[None]]
 
     async def all(self, entry: PoolEntry, folder: str) -> VolumesSeen:
         """Look at all of a pool: PATH_NOT_USABLE where the folder is missing, STALE, POOL_UNRESPONSIVE."""
@@ -144,8 +151,8 @@ class FolderVolumes:
         path, known, stamp = look.path(name), look.known(name), seen.stamp
         backing = backing_of(posixpath.join(look.folder, name), seen.image)
         if backing is not None and not backing.format:
-            backing, certain = await self._probed(backing)
-            stamp = stamp if certain else b""
+            backing = replace(backing, format=await self._probed(look, backing.path) or _told_before(known, backing))
+            stamp = b""  # which says nothing of another file's format
         secret = None
         if seen.image is not None and seen.image.encryption:
             secret = await self._secret(look.entry, name)
@@ -155,14 +162,20 @@ class FolderVolumes:
             return known if known.stamp == stamp else replace(known, stamp=stamp)
         return replace(volume_record(facts, self.encoder), stamp=stamp)
 
-    async def _probed(self, backing: BackingStore) -> tuple[BackingStore, bool]:
-        """A backing file whose format its image does not state, and whether it could be asked; if not, it is raw."""
-        try:
-            seen = await self.folders.image(backing.path)
-        except ModelError:
-            return replace(backing, format="raw"), False
-        image = seen.image if seen is not None else None
-        return replace(backing, format=image.format if image is not None else "raw"), image is not None
+    async def _probed(self, look: _Look, path: str) -> str:
+        """The format of a backing file of which none is stated; empty: it may not be asked for it, or not now."""
+        if path not in look.probed:
+            try:
+                if posixpath.dirname(path) != look.folder:
+                    await self.check_backing(path)
+                seen = await self.folders.image(path)
+            except ModelError as error:
+                log.debug("a backing file cannot be probed", path=path, reason=error.reason, error=error.message)
+                look.probed[path] = ""
+            else:
+                image = ImageFacts("raw") if seen is None else seen.image
+                look.probed[path] = image.format if image is not None else ""
+        return look.probed[path]
 
     async def _secret(self, entry: PoolEntry, name: str) -> SecretRef | None:
         """What libvirt would open an encrypted volume with; None: it knows of none, or of no such volume yet."""
@@ -172,6 +185,12 @@ class FolderVolumes:
             if error.reason is not Reason.VOLUME_NOT_FOUND:
                 raise
             return None
+
+
+def _told_before(known: VolumeRecord | None, backing: BackingStore) -> str:
+    """The format that a backing file was said to have; else raw."""
+    before = known.facts.backing_store if known is not None else None
+    return before.format if before is not None and before.path == backing.path else "raw"
 
 
 def _same(before: Mapping[str, VolumeRecord], after: Mapping[str, VolumeRecord]) -> bool:

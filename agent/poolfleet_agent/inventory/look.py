@@ -5,7 +5,7 @@ long: it holds nobody up, and what was seen of single volumes meanwhile is newer
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -57,6 +57,8 @@ class Looker:
     agent_id: str
     may_switch: bool
     """Whether the agent can look as other users, being root."""
+    check_backing: Callable[[str], Awaitable[None]]
+    """Refuses a path outside what the configuration lets the agent use."""
     configured_storages: Sequence[ConfiguredStorage] = ()
     locks: Locks = field(default_factory=Locks)
     _seen_since: dict[str, dict[str, VolumeRecord | None]] = field(default_factory=dict)
@@ -73,6 +75,7 @@ class Looker:
                 encoder=self.encoder,
                 clock=self.clock,
                 may_switch=self.may_switch,
+                check_backing=self.check_backing,
             ),
             registry=self.registry,
             mounts=self.pool_mounts,

@@ -4,12 +4,13 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from poolfleet_agent.config.settings import Settings
 from poolfleet_agent.control.acting import Actors
 from poolfleet_agent.control.grace import ServerGrace
-from poolfleet_agent.control.host import Host, HostRules
+from poolfleet_agent.control.host import Host, HostRules, check_real_path
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.lanes import Lanes
 from poolfleet_agent.control.left_overs import LeftOvers
@@ -200,6 +201,7 @@ async def _host(
         pool_mounts=pool_mounts,
         agent_id=identity.agent_id,
         may_switch=may_switch,
+        check_backing=partial(check_real_path, shares.files, settings.allowed_paths, "backing_store.path"),
         configured_storages=[
             ConfiguredStorage(id=entry.id, path=entry.path, source=entry.source) for entry in settings.storages
         ],

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import Any
 
 from poolfleet_agent.control.acting import Actors
 from poolfleet_agent.control.grace import ServerGrace
-from poolfleet_agent.control.host import Host, HostRules
+from poolfleet_agent.control.host import Host, HostRules, check_real_path
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.lanes import Lanes
 from poolfleet_agent.control.mounted import MountBook
@@ -298,6 +299,7 @@ class FakeHost:
             hypervisor=self.hypervisor, files=self.files, folders=FakeFolders(self.hypervisor),
             registry=self.registry, encoder=PlainEncoder(), intents=self.intents, clock=self.clock,
             agent_id="agent", pool_mounts=self.pool_mounts, may_switch=True,
+            check_backing=partial(check_real_path, self.files, ["/pools"], "backing_store.path"),
         )  # fmt: skip
         self.grace = ServerGrace(files=self.files, mounts=self.pool_mounts)
         self.quarantine = Quarantine(mounts=self.pool_mounts, registry=self.registry, chains=self.looker.chains)

@@ -88,11 +88,20 @@ class Looking:
     async def look(self) -> VolumesSeen:
         self.files.opened.clear()
         volumes = FolderVolumes(
-            folders=self.files, hypervisor=self.hypervisor, encoder=PlainEncoder(), clock=FakeClock(), may_switch=True
+            folders=self.files,
+            hypervisor=self.hypervisor,
+            encoder=PlainEncoder(),
+            clock=FakeClock(),
+            may_switch=True,
+            check_backing=self.check_backing,
         )
         seen = await volumes.all(self.entry, FOLDER)
         self.entry = replace(self.entry, volumes=seen.records)
         return seen
+
+    async def check_backing(self, path: str) -> None:
+        if path.startswith("/dev/"):
+            raise ModelError(Reason.PATH_NOT_ALLOWED, f"{path} is outside")
 
     async def records(self) -> dict[str, VolumeRecord]:
         return dict((await self.look()).records)
@@ -173,20 +182,35 @@ async def test_a_link_onto_a_dead_share_keeps_what_was_seen_and_takes_nothing_fr
     assert (await looking.records())["link"] is first["link"]
 
 
-async def test_a_backing_file_of_no_stated_format_is_asked_for_it(looking: Looking) -> None:
+async def test_a_backing_file_of_no_stated_format_is_asked_for_it_at_each_look(looking: Looking) -> None:
     upper = ImageFacts("qcow2", 1, backing=b"base")
     looking.put(upper=file(image=upper), base=file(image=ImageFacts("vmdk")))
     assert (await looking.records())["upper"].facts.backing_store == BackingStore(path=f"{FOLDER}/base", format="vmdk")
+    looking.put(base=file("2", image=ImageFacts("raw")))
+    assert (await looking.records())["upper"].facts.backing_store == BackingStore(path=f"{FOLDER}/base", format="raw")
+
+
+async def test_one_backing_file_of_many_is_asked_once_a_look(looking: Looking) -> None:
+    looking.put(**{name: file(image=ImageFacts("qcow2", 1, backing=b"/far/base")) for name in "abc"})
     await looking.look()
-    assert looking.files.opened == []
+    assert looking.files.opened == ["a", "b", "/far/base", "c"]
 
 
-async def test_a_backing_file_that_cannot_be_asked_is_raw_until_it_can(looking: Looking) -> None:
+async def test_where_no_backing_file_may_be_none_is_looked_for(looking: Looking) -> None:
+    looking.put(guest=file(image=ImageFacts("qcow2", 1, backing=b"/dev/watchdog")))
+    assert (await looking.records())["guest"].facts.backing_store == BackingStore(path="/dev/watchdog", format="raw")
+    assert looking.files.opened == ["guest"]
+
+
+async def test_a_backing_file_that_cannot_be_asked_is_what_it_was_or_raw(looking: Looking) -> None:
     looking.put(upper=file(image=ImageFacts("qcow2", 1, backing=b"/far/base")))
-    looking.files.failing["/far/base"] = ModelError(Reason.POOL_UNRESPONSIVE, "dead")
+    dead = ModelError(Reason.POOL_UNRESPONSIVE, "dead")
+    looking.files.failing["/far/base"] = dead
     assert (await looking.records())["upper"].facts.backing_store == BackingStore(path="/far/base", format="raw")
     del looking.files.failing["/far/base"]
     looking.files.files["/far/base"] = file(image=ImageFacts("qcow2"))
+    assert (await looking.records())["upper"].facts.backing_store == BackingStore(path="/far/base", format="qcow2")
+    looking.files.failing["/far/base"] = dead
     assert (await looking.records())["upper"].facts.backing_store == BackingStore(path="/far/base", format="qcow2")
 
 
