@@ -28,6 +28,9 @@ OPENED_AT_ONCE = 512
 MOST_OWNERS = 4
 """As so many users it is tried to read what root may not, each in a process of its own."""
 
+UNDESCRIBED = frozenset({Reason.VOLUME_NOT_FOUND, Reason.PATH_NOT_USABLE, Reason.INVALID_FIELD})
+"""What libvirt says of a file that it has not seen, or cannot describe: the last where a backing path leads nowhere."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -178,11 +181,11 @@ class FolderVolumes:
         return look.probed[path]
 
     async def _secret(self, entry: PoolEntry, name: str) -> SecretRef | None:
-        """What libvirt would open an encrypted volume with; None: it knows of none, or of no such volume yet."""
+        """What libvirt would open an encrypted volume with; None: it knows of none, or cannot say of this volume."""
         try:
             return (await self.hypervisor.read_volume(entry.pool.name, name, server=entry.pool.server)).secret
         except ModelError as error:
-            if error.reason is not Reason.VOLUME_NOT_FOUND:
+            if error.reason not in UNDESCRIBED:
                 raise
             return None
 

@@ -18,7 +18,7 @@ from poolfleet_agent.inventory.build import (
     volume_record,
 )
 from poolfleet_agent.inventory.dead_chains import DeadChains
-from poolfleet_agent.inventory.folder_volumes import FolderVolumes
+from poolfleet_agent.inventory.folder_volumes import UNDESCRIBED, FolderVolumes
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.locks import Locks
 from poolfleet_agent.inventory.pool_mounts import PoolMounts
@@ -35,9 +35,6 @@ from poolfleet_agent.model.volume import VolumeFacts
 
 LOOKS_AT_ONCE = 4
 """Pools whose volumes are read at the same time during a look at all."""
-
-UNDESCRIBED = frozenset({Reason.VOLUME_NOT_FOUND, Reason.PATH_NOT_USABLE, Reason.INVALID_FIELD})
-"""What libvirt says of a file that it has not seen, or cannot describe: the last where a backing path leads nowhere."""
 
 log = structlog.get_logger(__name__)
 

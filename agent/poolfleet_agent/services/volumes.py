@@ -15,7 +15,7 @@ from poolfleet_agent.control.volumes.lookup import find_volume_by_key, find_volu
 from poolfleet_agent.control.volumes.resize import ResizeVolume
 from poolfleet_agent.control.volumes.space import Promises
 from poolfleet_agent.control.volumes.wipe import WipeVolume
-from poolfleet_agent.inventory.look import UNDESCRIBED
+from poolfleet_agent.inventory.folder_volumes import UNDESCRIBED
 from poolfleet_agent.inventory.pages import page_of
 from poolfleet_agent.inventory.snapshot import PoolEntry, Snapshot, VolumeRecord, volume_not_found
 from poolfleet_agent.model.errors import ModelError, invalid_field

@@ -225,6 +225,17 @@ async def test_only_libvirt_knows_the_secret_of_a_volume_and_is_asked_until_it_d
     assert looking.hypervisor.called == []
 
 
+@pytest.mark.parametrize("reason", [Reason.PATH_NOT_USABLE, Reason.INVALID_FIELD])
+async def test_an_encrypted_image_that_libvirt_cannot_describe_takes_no_other_with_it(
+    looking: Looking, reason: Reason
+) -> None:
+    looking.put(a=file(image=ImageFacts("qcow2", encryption="luks")), b=file())
+    looking.hypervisor.failing["read_volume p a"] = ModelError(reason, "cannot be described")
+    records = await looking.records()
+    assert list(records) == ["a", "b"]
+    assert (records["a"].facts.encryption, records["a"].facts.secret) == ("luks", None)
+
+
 @pytest.fixture
 def on_share(looking: Looking) -> Looking:
     looking.entry = replace(looking.entry, pool=replace(looking.entry.pool, mount_server="192.0.2.7"))
