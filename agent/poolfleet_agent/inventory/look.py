@@ -112,7 +112,9 @@ class Looker:
             async with self.locks.of(pool):
                 entry = self.registry.snapshot.entry(pool)
                 record = await self._reader.file(entry, name)
-                await self._publish_volume(entry, name, record)
+                # Where no folder can be looked at, a volume that cannot be described is there all the same.
+                if error.reason is Reason.VOLUME_NOT_FOUND or self._reader.folder(entry):
+                    await self._publish_volume(entry, name, record)
             if record is None:
                 raise
             return record

@@ -104,17 +104,17 @@ class Reader:
 
     async def file(self, entry: PoolEntry, name: str) -> VolumeRecord | None:
         """Look at a file in a pool that is a folder; None: there is none, or the pool is none."""
-        if not (folder := self._folder(entry)):
+        if not (folder := self.folder(entry)):
             return None
         await self._check(entry, Use.READ)
         return await self.mounts.while_answering(entry.pool.definition, self.folders.one(entry, folder, name))
 
-    def _folder(self, entry: PoolEntry) -> str:
+    def folder(self, entry: PoolEntry) -> str:
         """Where the volumes of a pool are files; empty: they are none, libvirt has to say what they are."""
         return self.mounts.place(entry.pool.definition)[0]
 
     async def _all_volumes(self, entry: PoolEntry) -> VolumesSeen:
-        if folder := self._folder(entry):
+        if folder := self.folder(entry):
             return await self.folders.all(entry, folder)
         listing = await self.hypervisor.list_volumes(entry.pool.name, server=entry.pool.server)
         return VolumesSeen(

@@ -144,6 +144,32 @@ async def test_a_pool_whose_volumes_cannot_be_read_stays_faulty_after_a_look_at_
     assert (pool.health.status, pool.unread_reason) == (HealthStatus.FAULTY, Reason.PATH_NOT_USABLE)
 
 
+@pytest.mark.parametrize("reason", [Reason.PATH_NOT_USABLE, Reason.INVALID_FIELD])
+async def test_a_device_that_libvirt_cannot_describe_is_not_forgotten(host: Any, reason: Reason) -> None:
+    group = pool_facts("vg")
+    definition = replace(group.definition, type="logical", target_path="/dev/vg")
+    host.hypervisor.add(replace(group, definition=definition, stored_definition=definition), "a", "b")
+    await host.looker.pool("vg")
+    host.hypervisor.failing["read_volume vg a"] = ModelError(reason, "cannot open volume: Input/output error")
+    with pytest.raises(ModelError) as refused:
+        await host.looker.volume("vg", "a")
+    assert refused.value.reason is reason
+    assert list(host.registry.snapshot.pools["vg"].volumes) == ["a", "b"]
+    del host.hypervisor.failing["read_volume vg a"], host.hypervisor.volumes["vg"]["a"]
+    with pytest.raises(ModelError):
+        await host.looker.volume("vg", "a")
+    assert list(host.registry.snapshot.pools["vg"].volumes) == ["b"]
+
+
+async def test_a_file_that_libvirt_cannot_describe_is_forgotten_once_it_is_gone(host: Any) -> None:
+    host.hypervisor.failing["read_volume p a"] = ModelError(Reason.PATH_NOT_USABLE, "no such file")
+    assert (await host.looker.volume("p", "a")).facts.name == "a"
+    del host.hypervisor.volumes["p"]["a"]
+    with pytest.raises(ModelError):
+        await host.looker.volume("p", "a")
+    assert volumes(host) == ["b"]
+
+
 async def test_what_nobody_foresaw_in_a_folder_is_told_of_its_pool_and_ends_no_look(host: Any) -> None:
     host.hypervisor.add(pool_facts("q"), "x")
     host.hypervisor.failing["look_at_folder p"] = UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
