@@ -57,6 +57,13 @@ async def test_a_name_that_only_a_file_has_is_found_without_a_look_at_the_pool(a
     assert (await agent.ask(GetVolumeRequest(pool="p", volume="copied.qcow2"))).volume.format == "qcow2"
 
 
+@pytest.mark.parametrize("name", [".", "..", "../p/own", "pipe"])
+async def test_what_is_no_file_of_the_folder_is_no_volume(agent: RawAgent, here: Path, name: str) -> None:
+    os.mkfifo(here / "pipe", 0o000)
+    refused = await agent.refusal(GetVolumeRequest(pool="p", volume=name))
+    assert refused.reason == "VOLUME_NOT_FOUND"
+
+
 async def test_a_file_that_libvirt_has_not_seen_is_resized_and_deleted(agent: RawAgent, here: Path) -> None:
     create(here, "qcow2", "copied.qcow2")
     await agent.done(ResizeVolumeRequest(pool="p", volume="copied.qcow2", capacity_bytes=16 * MIB))

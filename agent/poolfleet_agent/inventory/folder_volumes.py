@@ -88,7 +88,7 @@ class FolderVolumes:
 
     async def one(self, entry: PoolEntry, folder: str, name: str) -> VolumeRecord | None:
         """Look at one file; None: there is none that is a volume."""
-        if "/" in name or not has_volume_name(name) or is_agents_own(name):
+        if not has_volume_name(name) or is_agents_own(name):
             return None
         look = _Look(entry=entry, folder=folder)
         seen = await self.folders.image(posixpath.join(folder, name))

@@ -18,8 +18,8 @@ _UNKNOWN = ImageFacts("")
 
 
 def has_volume_name(name: str) -> bool:
-    """Whether libvirt would take a file of that name for a volume."""
-    return _PASSED_OVER.isdisjoint(name)
+    """Whether libvirt would take a file of that name for a volume: one in the folder itself."""
+    return name not in {".", ".."} and "/" not in name and _PASSED_OVER.isdisjoint(name)
 
 
 def backing_of(path: str, image: ImageFacts | None) -> BackingStore | None:
