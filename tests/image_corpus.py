@@ -41,6 +41,9 @@ MADE_BY_NOBODY = {
     "vpc-new": b"conectix" + struct.pack(">II", 0, 0x20000) + bytes(600),
     "vdi-cut": bytes(64) + b"\x7f\x10\xda\xbe" + struct.pack("<I", 0x10001),
     "luks2": b"LUKS\xba\xbe\0\x02" + bytes(4096),
+    "luks-absurd": b"LUKS\xba\xbe\0\x01" + bytes(96) + b"\xff" * 4 + bytes(4096),
+    "luks-all-header": (b"LUKS\xba\xbe\0\x01" + bytes(96) + struct.pack(">I", 8)).ljust(4096, b"\0"),
+    "luks-longer": (b"LUKS\xba\xbe\0\x01" + bytes(96) + struct.pack(">I", 8)).ljust(4097, b"\0"),
     "luks-cut": b"LUKS\xba\xbe\0",
     "vmdk-unended.vmdk": b"KDMV" + struct.pack("<IIQ", 1, 3, 2048) + bytes(496) + b'parentFileNameHint="/never/ends',
 }

@@ -98,7 +98,9 @@ def _type(image: ImageFacts, *, is_folder: bool) -> str:
 def _capacity_bytes(image: ImageFacts, size_bytes: int) -> int:
     if image.format == "ploop":
         return size_bytes  # which is all that libvirt tells of these
-    return (size_bytes if image.capacity_bytes is None else image.capacity_bytes) - image.payload_bytes
+    capacity_bytes = size_bytes if image.capacity_bytes is None else image.capacity_bytes
+    # Where a header takes off more than there is, libvirt counts below zero, from 2^64 downwards.
+    return max(0, capacity_bytes - image.payload_bytes)
 
 
 @lru_cache(maxsize=256)

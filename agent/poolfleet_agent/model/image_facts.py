@@ -15,6 +15,7 @@ FORMATS = frozenset(
 """What libvirt knows; whatever else a header says of a backing file is how to reach it, and that one is raw."""
 
 _SECTOR_BYTES = 512
+_NO_PAYLOAD = 0xFFFFFFFF
 _LONGEST_BACKING_NAME_BYTES = 1023
 _COW_NAME_BYTES = 1024
 _BACKING_FORMAT, _END = 0xE2792ACA, 0
@@ -109,7 +110,9 @@ def _number(head: bytes, at: int, length: int, order: str) -> int:
 
 
 def _luks(head: bytes) -> ImageFacts:
-    return _RAW._replace(encryption="luks", payload_bytes=_number(head, 104, 4, "big") * _SECTOR_BYTES)
+    sectors = _number(head, 104, 4, "big")
+    payload_bytes = 0 if sectors == _NO_PAYLOAD else sectors * _SECTOR_BYTES
+    return _RAW._replace(encryption="luks", payload_bytes=payload_bytes)
 
 
 def _qcow_encryption(head: bytes, at: int) -> str:

@@ -63,6 +63,11 @@ def test_what_encryption_takes_is_told() -> None:
     assert read_image(luks) == ImageFacts("raw", encryption="luks", payload_bytes=4096 * 512)
 
 
+def test_the_largest_of_offsets_takes_nothing() -> None:
+    luks = b"LUKS\xba\xbe\0\x01" + bytes(96) + b"\xff" * 4 + bytes(100)
+    assert read_image(luks) == ImageFacts("raw", encryption="luks")
+
+
 @given(st.sampled_from([qcow2(backing=b"base", stated=b"qcow2"), *MADE_BY_NOBODY.values()]), st.data())
 def test_no_damage_is_too_much(head: bytes, data: st.DataObject) -> None:
     cut = bytearray(head[: data.draw(st.integers(0, min(len(head), HEAD_BYTES)))])
