@@ -111,10 +111,10 @@ def _overlays(folder: Path) -> None:
     create(folder, "qcow2", "on-raw.qcow2", "-u", "-b", "plain.raw", "-F", "raw")
     # qemu-img insists on a format; older ones did not, and their images are there still.
     for base in ("plain.qcow2", "plain.raw", "plain.vmdk", "iso.iso", "gone"):
-        _unstated(folder / f"unstated-{base.replace('.', '-')}.qcow2", base.encode())
+        overlay_without_format(folder / f"unstated-{base.replace('.', '-')}.qcow2", base.encode())
 
 
-def _unstated(path: Path, backing: bytes) -> None:
+def overlay_without_format(path: Path, backing: bytes) -> None:
     """A qcow2 header of version 2 that names its backing file, and no format of it."""
     tables = (0, 1, 65536, 131072, 1, 0, 0)
     header = struct.pack(">4sIQIIQIIQQIIQ", b"QFI\xfb", 2, 72 + 8, len(backing), 16, 8 * MIB, *tables)

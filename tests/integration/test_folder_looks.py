@@ -19,7 +19,7 @@ from poolfleet.v1.volume_service_pb2 import (
     ResizeVolumeRequest,
 )
 from scripts.embedded.host import EmbeddedHost
-from tests.image_corpus import create
+from tests.image_corpus import create, overlay_without_format
 from tests.made_pools import MIB, folder, start_dir_pool
 from tests.raw_agent import RawAgent
 
@@ -50,6 +50,19 @@ async def test_a_file_that_libvirt_has_not_seen_is_listed_and_read(agent: RawAge
     refused = await agent.refusal(GetVolumeRequest(pool="p", volume="copied.qcow2", max_staleness=Duration()))
     assert refused.reason == "VOLUME_NOT_FOUND"
     assert await listed(agent) == {"own": MIB}
+
+
+async def test_a_backing_file_of_no_stated_format_is_looked_at_only_on_allowed_paths(
+    host: EmbeddedHost, agent: RawAgent, here: Path, tmp_path: Path
+) -> None:
+    (here.parent / "bases").mkdir()
+    for place in (here.parent / "bases", tmp_path):
+        create(place, "qcow2", "base")
+        overlay_without_format(here / f"on-{place.name}", os.fsencode(place / "base"))
+    await listed(agent)
+    answer = await agent.ask(ListVolumesRequest(pool="p"))
+    formats = {volume.name: volume.backing_store.format for volume in answer.volumes}
+    assert (formats["on-bases"], formats[f"on-{tmp_path.name}"]) == ("qcow2", "raw")
 
 
 async def test_a_name_that_only_a_file_has_is_found_without_a_look_at_the_pool(agent: RawAgent, here: Path) -> None:
