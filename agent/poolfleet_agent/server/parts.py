@@ -19,7 +19,7 @@ from poolfleet_agent.control.operations import Operations
 from poolfleet_agent.control.pools.mounting import mount_request
 from poolfleet_agent.control.quarantine import Quarantine
 from poolfleet_agent.control.recovery import Recovery
-from poolfleet_agent.control.refreshes import Refreshing, shared_refreshes
+from poolfleet_agent.control.refreshes import Refreshes, Refreshing
 from poolfleet_agent.control.rescue import Rescue
 from poolfleet_agent.control.retention import Retention
 from poolfleet_agent.control.supervisor import Supervisor
@@ -244,7 +244,7 @@ async def _host(
         contents=FileContents(jobs),
         partitions=Parted(children),
         refreshing=refreshing,
-        refreshes=shared_refreshes(refreshing, registry),
+        refreshes=Refreshes(refreshing, registry),
         encoder=encoder,
         clock=clock,
         rules=HostRules(
