@@ -80,6 +80,7 @@ class Operations:
             volume=volume or mutation.secret,
             fingerprint=mutation.fingerprint,
             reads=mutation.reads,
+            changes_table=mutation.changes_table,
             overtaking=await mutation.overtakes(),
         )
         if not taken:

@@ -13,6 +13,7 @@ from poolfleet_agent.control.report import Report
 from poolfleet_agent.control.volumes.encrypt import check_secret
 from poolfleet_agent.control.volumes.make import Content, check_owner, make_copy, make_volume
 from poolfleet_agent.control.volumes.new import NewVolume
+from poolfleet_agent.control.volumes.partitions import holds_partitions
 from poolfleet_agent.control.volumes.reserve import Held
 from poolfleet_agent.control.volumes.source import Source, check_reachable, find_source, layers_of
 from poolfleet_agent.control.volumes.space import Promises
@@ -70,6 +71,11 @@ class CloneVolume(Mutation):
     def reads(self) -> tuple[str, str]:
         """The source."""
         return self.source_pool, self.source_volume
+
+    @property
+    def changes_table(self) -> bool:
+        """Of a disk pool's partitions."""
+        return holds_partitions(self.host, self.pool)
 
     async def check(self) -> Outcome | Work:
         """Refuse for the source, the pool, a file in the way or the space; settle where the volume is there."""
