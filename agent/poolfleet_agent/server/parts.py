@@ -51,6 +51,7 @@ from poolfleet_agent.server.shares import Shares, open_shares
 from poolfleet_agent.server.upkeep import Background, forget_old_operations, sweep_left_overs
 from poolfleet_agent.services.convert.encoder import MessageEncoder
 from poolfleet_agent.state.agent import SqliteAgent
+from poolfleet_agent.state.believed_time import SqliteBelievedTime
 from poolfleet_agent.state.database import Database
 from poolfleet_agent.state.intents import SqliteIntents
 from poolfleet_agent.state.maintenance import SqliteMaintenance
@@ -104,7 +105,8 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
         background.start("observe", host.observer.run())
         left_overs = LeftOvers(host=host, journal=journal)
         background.start("remove debris", sweep_left_overs(left_overs, recovery, after=recovery.clean(held)))
-        retention = Retention(clock=clock, kept_s=settings.limits.request_id_retention_s)
+        believed_time = SqliteBelievedTime(database)
+        retention = Retention(clock=clock, store=believed_time, kept_s=settings.limits.request_id_retention_s)
         background.start("forget", forget_old_operations(journal, retention))
         await hypervisor.start()
         operations = Operations(
