@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,23 @@ if os.geteuid() == 0:
             agent.volumes.create("p", VolumeSpec(f"{disk}p1", capacity_bytes=2 * SIZE_BYTES))
         assert too_large.value.reason == "NO_SPACE"
         assert partitions(device) == {}
+
+    @pytest.mark.cell("disk", "volume")
+    def test_of_partitions_that_are_deleted_at_once_none_comes_back(
+        host: EmbeddedHost, agent: poolfleet.AgentClient, device: str, disk: str
+    ) -> None:
+        """Each delete writes the whole table: what it has read must not be older than what another wrote."""
+        *names, last = (f"{disk}p{number}" for number in range(1, 6))
+        for _ in range(3):
+            for name in (*names, last):
+                agent.volumes.create("p", VolumeSpec(name, capacity_bytes=8 * MIB))
+            with ThreadPoolExecutor(len(names)) as pool:
+                deleting = [pool.submit(agent.volumes.delete, "p", name) for name in names]
+            assert [one.result().changed for one in deleting] == [True] * len(names)
+            told_by("partx", "--update", device)  # or the kernel would not tell of one that is in the table again
+            assert set(partitions(device)) == {last}
+            assert by_virsh(host, "vol-list", "p", "--details").count(f"{disk}p") == 2  # its name, and its path
+            agent.volumes.delete("p", last)
 
     @pytest.mark.cell("disk", "volume")
     def test_a_partition_that_is_mounted_is_not_deleted(

@@ -8,13 +8,12 @@ from poolfleet_agent.control.grace import ServerGrace
 from poolfleet_agent.control.maintenance import MaintenanceState
 from poolfleet_agent.control.mounted import MountBook
 from poolfleet_agent.control.quarantine import Quarantine
-from poolfleet_agent.control.refreshes import Refreshing
+from poolfleet_agent.control.refreshes import Refreshes, Refreshing
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.look import Looker
 from poolfleet_agent.inventory.observe import Observer
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.snapshot import PoolEntry
-from poolfleet_agent.inventory.turns import Turns
 from poolfleet_agent.model.allowed_paths import check_allowed, is_within
 from poolfleet_agent.model.compare import clean_path
 from poolfleet_agent.model.domain_disk import DomainDisks
@@ -61,7 +60,7 @@ class Host:
     contents: Contents
     partitions: Partitions
     refreshing: Refreshing
-    refreshes: Turns[None]
+    refreshes: Refreshes
     """The same, by name: several who ask share one."""
     grace: ServerGrace
     encoder: Encoder

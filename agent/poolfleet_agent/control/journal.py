@@ -56,11 +56,15 @@ class Journal:
     async def store_late(self) -> None:
         """Store the ends that could not be stored when they came, as far as there is room by now."""
         for operation_id in tuple(self._unstored):
-            try:
-                await self.store.save(self._operations[operation_id])
-            except ModelError:
-                return
-            self._unstored.discard(operation_id)
+            # Or what is read here could be written over a change that is stored meanwhile.
+            async with self._changing.of(operation_id):
+                if operation_id not in self._unstored:
+                    continue
+                try:
+                    await self.store.save(self._operations[operation_id])
+                except ModelError:
+                    return
+                self._unstored.discard(operation_id)
             log.info("end of operation is stored", operation=operation_id)
 
     async def change(

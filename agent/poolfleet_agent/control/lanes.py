@@ -2,6 +2,9 @@
 
 A pool's lifecycle has the pool alone; work on volumes shares the pool and has its volume alone; pools are independent.
 What a volume is copied from is shared with others who read it, and with nobody else.
+Who makes or removes a partition has the table of all partitions alone, as if that were one more volume of the pool: it
+is read, changed and written whole, by programs that lock nothing, and what was a partition's number may be another's
+afterwards. Other work on partitions goes on beside it.
 Work on a secret has that alone: secrets stand beside each other as volumes do, in the lane of no pool.
 Nobody waits in a lane: the same mutation joins the one at work, another one is told to come again.
 
@@ -18,13 +21,17 @@ from dataclasses import dataclass, field
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Failure, Operation, OperationKind
 
+_PARTITION_TABLE = "/"
+"""Stands where a volume does: none can be called so."""
+
 
 @dataclass(eq=False, kw_only=True)
 class Claim:
     """A lane that is held. `decided` ends with the operation, or with the refusal of the checks before it.
 
     `joinable` ends with the operation, while a call that hangs may hold the lane for longer; `hangs` says on what, if
-    that is known, and is what others are told then. `reads`: pool and volume of what it reads.
+    that is known, and is what others are told then. `reads`: pool and volume of what it reads. `changes_table`: its
+    volume is a partition that it makes or removes.
     """
 
     kind: OperationKind
@@ -33,6 +40,7 @@ class Claim:
     fingerprint: str
     decided: "asyncio.Future[Operation]"
     reads: tuple[str, str] | None = None
+    changes_table: bool = False
     overtaking: bool = False
     overtaken: "tuple[Claim, ...]" = ()
     operation_id: str = ""
@@ -45,6 +53,8 @@ class Claim:
         yield _Hold(self.pool, self.volume, alone=True)
         if self.reads is not None:
             yield _Hold(*self.reads, alone=False)
+        if self.changes_table:
+            yield _Hold(self.pool, _PARTITION_TABLE, alone=True)
 
     async def alone(self) -> None:
         """Wait until those that it overtook have released their lanes."""
@@ -81,11 +91,13 @@ class Lanes:
         volume: str,
         fingerprint: str,
         reads: tuple[str, str] | None = None,
+        changes_table: bool = False,
         overtaking: bool = False,
     ) -> tuple[Claim, bool]:
         """Take a lane, or join who holds it with the same mutation; True: it is newly taken. OPERATION_IN_PROGRESS.
 
-        `reads`: share that pool's volume too, or have neither. `overtaking`: take it beside those who hold it.
+        `reads`: share that pool's volume too, or have neither. `changes_table`: have the pool's partition table too.
+        `overtaking`: take it beside those who hold it.
         """
         new = Claim(
             kind=kind,
@@ -93,6 +105,7 @@ class Lanes:
             volume=volume,
             fingerprint=fingerprint,
             reads=reads,
+            changes_table=changes_table,
             decided=asyncio.get_running_loop().create_future(),
             overtaking=overtaking,
         )

@@ -67,6 +67,11 @@ class Mutation(ABC):
         return None
 
     @property
+    def changes_table(self) -> bool:
+        """Whether the volume is a partition that it makes or removes (control/lanes)."""
+        return False
+
+    @property
     def secret(self) -> str:
         """What names the secret that it changes, in place of a pool; empty: none."""
         return ""

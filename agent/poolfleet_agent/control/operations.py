@@ -80,6 +80,7 @@ class Operations:
             volume=volume or mutation.secret,
             fingerprint=mutation.fingerprint,
             reads=mutation.reads,
+            changes_table=mutation.changes_table,
             overtaking=await mutation.overtakes(),
         )
         if not taken:
@@ -225,9 +226,10 @@ class Operations:
             if (error := await _given_up(task, work)) is not None:
                 claim.joinable = False
                 claim.hangs = failure_of(error) if error.reason is not Reason.OPERATION_TIMED_OUT else None
-                await self._fail(operation_id, error)
-                if work.cancellable:
+                # Its record, not the work, knows whether it has committed; once it has failed, that says so no more.
+                if self.journal.get(operation_id).cancellable:
                     task.cancel()
+                await self._fail(operation_id, error)
                 await asyncio.wait({task})
             await self._end(operation_id, task)
         except asyncio.CancelledError:

@@ -46,12 +46,23 @@ class Refreshing:
             await self.hypervisor.refresh_pool(entry.pool.name, server=server)
 
 
-def shared_refreshes(refreshing: Refreshing, registry: Registry) -> Turns[None]:
-    """Refreshes by pool: who asks gets one that began after it asked, or what `refresh` raises.
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, ModelError) and error.reason is Reason.RESOURCE_BUSY
 
-    libvirt refreshes no pool in which it creates a volume. What is to be seen is done by then, and must not be told as
-    a failure, which its caller might do once more: so that is waited out.
-    """
+
+class Refreshes:
+    """Refreshes by pool: who asks gets one that began after it asked, or what `Refreshing.refresh` raises."""
+
+    def __init__(self, refreshing: Refreshing, registry: Registry) -> None:
+        """None yet."""
+
+        async def refresh(pool: str) -> None:
+            async def say(message: str) -> None:
+                log.info("a refresh waits", pool=pool, why=message)
+
+            await refreshing.refresh(registry.snapshot.entry(pool), say)
+
+        self._turns = Turns("refresh pool", refresh)
 
     @retry(
         retry=retry_if_exception(_is_busy),
@@ -59,14 +70,17 @@ def shared_refreshes(refreshing: Refreshing, registry: Registry) -> Turns[None]:
         stop=stop_after_delay(BUSY_LIMIT_S),
         reraise=True,
     )
-    async def refresh(pool: str) -> None:
-        async def say(message: str) -> None:
-            log.info("a refresh waits", pool=pool, why=message)
+    async def ask(self, pool: str) -> None:
+        """For what is done: libvirt refreshes no pool in which it creates a volume, and so that is waited out.
 
-        await refreshing.refresh(registry.snapshot.entry(pool), say)
+        It must not be told as a failure, which its caller might do once more.
+        """
+        await self._turns.ask(pool)
 
-    return Turns("refresh pool", refresh)
+    async def ask_once(self, pool: str) -> None:
+        """For a check, whose caller waits for its answer: RESOURCE_BUSY while libvirt creates a volume in the pool."""
+        await self._turns.ask(pool)
 
-
-def _is_busy(error: BaseException) -> bool:
-    return isinstance(error, ModelError) and error.reason is Reason.RESOURCE_BUSY
+    async def close(self) -> None:
+        """End what runs and wait for it."""
+        await self._turns.close()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.ports import Clock, PoolEvent, PoolEventKind
 
 LATEST_S = 30.0
@@ -25,26 +26,17 @@ class OwnStops:
     @contextmanager
     def refreshing(self, pool: str) -> Iterator[None]:
         """While it lasts, a stop of the pool is the refresh's; where it fails, so is the next one soon after."""
-        self._refreshing[pool] += 1
-        self._heard.discard(pool)
-        try:
+        with self._at_work(pool):
             yield
-        except BaseException:
-            if pool not in self._heard:
-                self._owed_until_s[pool] = self.clock.monotonic_s() + LATEST_S
-            raise
-        finally:
-            self._refreshing[pool] -= 1
-            if not self._refreshing[pool]:
-                del self._refreshing[pool]
+            # What an earlier one had stopped was started again.
+            self._owed_until_s.pop(pool, None)
 
     @contextmanager
     def stopping(self, pool: str) -> Iterator[None]:
         """As refreshing, for a stop of ours that nobody wished: its event is owed where it succeeds."""
-        with self.refreshing(pool):
+        with self._at_work(pool):
             yield
-            if pool not in self._heard:
-                self._owed_until_s[pool] = self.clock.monotonic_s() + LATEST_S
+            self._owe(pool)
 
     def takes(self, event: PoolEvent) -> bool:
         """Whether an event is explained by a refresh or a stop of ours; a stop that was owed is explained once."""
@@ -56,3 +48,27 @@ class OwnStops:
             self._heard.add(event.pool)
             return True
         return self.clock.monotonic_s() < self._owed_until_s.pop(event.pool, 0.0)
+
+    @contextmanager
+    def _at_work(self, pool: str) -> Iterator[None]:
+        self._refreshing[pool] += 1
+        self._heard.discard(pool)
+        try:
+            yield
+        except BaseException as error:
+            if not _nothing_began(error):
+                self._owe(pool)
+            raise
+        finally:
+            self._refreshing[pool] -= 1
+            if not self._refreshing[pool]:
+                del self._refreshing[pool]
+
+    def _owe(self, pool: str) -> None:
+        if pool not in self._heard:
+            self._owed_until_s[pool] = self.clock.monotonic_s() + LATEST_S
+
+
+def _nothing_began(error: BaseException) -> bool:
+    """Whether libvirt was busy in the pool, and so has refreshed and stopped nothing."""
+    return isinstance(error, ModelError) and error.reason is Reason.RESOURCE_BUSY

@@ -20,7 +20,7 @@ from poolfleet_agent.control.operations import Operations
 from poolfleet_agent.control.pools.mounting import mount_request
 from poolfleet_agent.control.quarantine import Quarantine
 from poolfleet_agent.control.recovery import Recovery
-from poolfleet_agent.control.refreshes import Refreshing, shared_refreshes
+from poolfleet_agent.control.refreshes import Refreshes, Refreshing
 from poolfleet_agent.control.rescue import Rescue
 from poolfleet_agent.control.retention import Retention
 from poolfleet_agent.control.supervisor import Supervisor
@@ -52,6 +52,7 @@ from poolfleet_agent.server.shares import Shares, open_shares
 from poolfleet_agent.server.upkeep import Background, forget_old_operations, sweep_left_overs
 from poolfleet_agent.services.convert.encoder import MessageEncoder
 from poolfleet_agent.state.agent import SqliteAgent
+from poolfleet_agent.state.believed_time import SqliteBelievedTime
 from poolfleet_agent.state.database import Database
 from poolfleet_agent.state.intents import SqliteIntents
 from poolfleet_agent.state.maintenance import SqliteMaintenance
@@ -105,7 +106,8 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
         background.start("observe", host.observer.run())
         left_overs = LeftOvers(host=host, journal=journal)
         background.start("remove debris", sweep_left_overs(left_overs, recovery, after=recovery.clean(held)))
-        retention = Retention(clock=clock, kept_s=settings.limits.request_id_retention_s)
+        believed_time = SqliteBelievedTime(database)
+        retention = Retention(clock=clock, store=believed_time, kept_s=settings.limits.request_id_retention_s)
         background.start("forget", forget_old_operations(journal, retention))
         await hypervisor.start()
         operations = Operations(
@@ -246,7 +248,7 @@ async def _host(
         contents=FileContents(jobs),
         partitions=Parted(children),
         refreshing=refreshing,
-        refreshes=shared_refreshes(refreshing, registry),
+        refreshes=Refreshes(refreshing, registry),
         encoder=encoder,
         clock=clock,
         rules=HostRules(

@@ -30,7 +30,7 @@ async def forget_old_operations(journal: Journal, retention: Retention) -> None:
     now_s = asyncio.get_running_loop().time
     while True:
         try:
-            await journal.forget_ended_before(retention.ended_before_s())
+            await journal.forget_ended_before(await retention.ended_before_s())
         except ModelError as error:
             _log.warning("old operations stay for now", reason=error.reason, error=error.message)
         forget_at_s = now_s() + min(_LONGEST_INTERVAL_S, retention.kept_s)

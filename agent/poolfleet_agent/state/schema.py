@@ -33,6 +33,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE mount ADD COLUMN address TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE mount ADD COLUMN attempting INTEGER NOT NULL DEFAULT 0",
     ),
+    ("CREATE TABLE believed_time (at_s REAL NOT NULL)",),
 )
 
 

@@ -102,15 +102,29 @@ async def test_a_copy_is_encrypted_as_asked_and_as_its_source_where_nothing_is(
     assert not (await client.volumes.clone("a", "src", spec, target_pool="b", source_secret=opens)).changed
 
 
-async def test_the_secret_for_its_path_opens_what_a_source_lies_on(client: AgentClient, host: EmbeddedHost) -> None:
+async def test_what_lies_on_something_encrypted_is_copied_as_stated_and_never_laid_bare_unasked(
+    client: AgentClient, host: EmbeddedHost
+) -> None:
+    """The secret for its path opens what the source lies on."""
     await client.secrets.set(SecretSpec("volume", str(path_of(host, "src"))), OLD)
     await source(client, host, "qcow2", usage_id=str(path_of(host, "src")))
     top, words = path_of(host, "top"), ["-b", str(path_of(host, "src")), "-F", "qcow2"]
     await asyncio.to_thread(run, "qemu-img", "create", "-q", "-u", "-f", "qcow2", *words, str(top), str(CAPACITY))
     await client.pools.refresh("a")
-    clone = made(await client.volumes.clone("a", "top", CloneSpec("new", format="raw"), timeout_s=LIMIT_S))
-    assert clone.encryption == ""
-    assert path_of(host, "new").read_bytes()[OFFSET : OFFSET + len(DATA)] == DATA
+    for spec, reason in ((CloneSpec("new"), "INVALID_FIELD"), (CloneSpec("new", linked=True), "NOT_SUPPORTED_HERE")):
+        with pytest.raises(PoolfleetError) as refused:
+            await client.volumes.clone("a", "top", spec, timeout_s=LIMIT_S)
+        assert refused.value.reason == reason
+    assert names(host) == ["src", "top"]
+
+    encryption = VolumeEncryption(secret=by_usage("new"))
+    for name, stated, passphrase in (
+        ("safe", CloneSpec("safe", format="raw", encryption=encryption), NEW),
+        ("bare", CloneSpec("bare", format="raw", decrypted=True), None),
+    ):
+        clone = made(await client.volumes.clone("a", "top", stated, timeout_s=LIMIT_S))
+        assert clone.encryption == ("luks" if passphrase else "")
+        assert content(host, path_of(host, name), "raw", passphrase)[OFFSET : OFFSET + len(DATA)] == DATA
 
 
 REFUSED = [

@@ -16,7 +16,7 @@ from poolfleet_agent.control.lanes import Lanes
 from poolfleet_agent.control.mounted import MountBook
 from poolfleet_agent.control.operations import Operations
 from poolfleet_agent.control.quarantine import Quarantine
-from poolfleet_agent.control.refreshes import Refreshing, shared_refreshes
+from poolfleet_agent.control.refreshes import Refreshes, Refreshing
 from poolfleet_agent.hypervisor.documents import LibvirtDocuments
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.look import Looker
@@ -309,7 +309,7 @@ class FakeHost:
         self.refreshing = Refreshing(
             hypervisor=self.hypervisor, quarantine=self.quarantine, grace=self.grace, own_stops=self.own_stops
         )
-        self.refreshes = shared_refreshes(self.refreshing, self.registry)
+        self.refreshes = Refreshes(self.refreshing, self.registry)
         self.actors = Actors(
             files=self.files,
             watch=self.watch,

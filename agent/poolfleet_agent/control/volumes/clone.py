@@ -13,6 +13,7 @@ from poolfleet_agent.control.report import Report
 from poolfleet_agent.control.volumes.encrypt import check_secret
 from poolfleet_agent.control.volumes.make import Content, check_owner, make_copy, make_volume
 from poolfleet_agent.control.volumes.new import NewVolume
+from poolfleet_agent.control.volumes.partitions import holds_partitions
 from poolfleet_agent.control.volumes.reserve import Held
 from poolfleet_agent.control.volumes.source import Source, check_reachable, find_source, layers_of
 from poolfleet_agent.control.volumes.space import Promises
@@ -23,6 +24,7 @@ from poolfleet_agent.model.image import (
     COPIED_FORMATS,
     LUKS,
     MADE_FORMATS,
+    Layer,
     SourceImage,
     copied_bytes,
     image_format,
@@ -42,7 +44,8 @@ class CloneVolume(Mutation):
     """`definition` is what the request states of the new volume; `xml` is its document where it came as one.
 
     An encrypted source is opened by `source_secret`, or by what libvirt knows; its copy is encrypted as it is itself,
-    if nothing else is stated, and plain only where it is to be `decrypted`.
+    if nothing else is stated, and plain only where it is to be `decrypted`. Where the source is plain itself, and only
+    lies on something encrypted, either has to be stated.
     """
 
     kind: ClassVar = OperationKind.CLONE_VOLUME
@@ -68,6 +71,11 @@ class CloneVolume(Mutation):
     def reads(self) -> tuple[str, str]:
         """The source."""
         return self.source_pool, self.source_volume
+
+    @property
+    def changes_table(self) -> bool:
+        """Of a disk pool's partitions."""
+        return holds_partitions(self.host, self.pool)
 
     async def check(self) -> Outcome | Work:
         """Refuse for the source, the pool, a file in the way or the space; settle where the volume is there."""
@@ -129,10 +137,7 @@ class CloneVolume(Mutation):
             if by_libvirt:
                 raise _not_supported("a linked clone lies on a file or device, in a pool that is a directory of files")
             if facts.encryption:
-                raise _not_supported(
-                    f"{facts.path} is encrypted ({facts.encryption}), and what is written to a linked"
-                    " clone would not be: copy it"
-                )
+                raise _not_linked(facts.path, facts.encryption)
             backing = BackingStore(path=facts.path, format=image_format(facts.format))
             return replace(stated, format="qcow2", backing_store=backing)
         if by_libvirt:
@@ -160,13 +165,24 @@ class CloneVolume(Mutation):
         if self.linked:
             check_reachable(source, entry)
         if source.is_local:
-            await layers_of(self.host, source, await self._reader(source, await self.host.actors.acting(entry)))
+            await self._layers(source, await self._reader(source, await self.host.actors.acting(entry)))
         if self.allow_in_use:
             return ()
         writers = await check_volume_not_written(self.host, source.entry, source.record)
         if not writers or not self.linked:
             return ()
         return (f"the clone is spoilt as soon as one of these domains is started and writes: {', '.join(writers)}",)
+
+    async def _layers(self, source: Source, reader: Acting) -> tuple[Layer, ...]:
+        """The files that are read; refused where what one of them keeps encrypted would be laid bare unasked."""
+        layers = await layers_of(self.host, source, reader)
+        encrypted = next((layer.path for layer in layers if layer.passphrase is not None), None)
+        if encrypted is None or self.xml or self.decrypted or self._encryption(source) is not None:
+            return layers
+        if self.linked:
+            raise _not_linked(encrypted, LUKS)
+        why = f"the source lies on {encrypted}, which is encrypted, and is not so itself"
+        raise invalid_field("spec.encryption", f"must be stated, or decrypted: {why}")
 
     async def _reader(self, source: Source, acting: Acting) -> Acting:
         """Who copies: who may write the new volume; where that is root, who may read the source."""
@@ -175,7 +191,7 @@ class CloneVolume(Mutation):
     async def _copy(self, source: Source, new: NewVolume, report: Report) -> Outcome:
         reader = await self._reader(source, await self.host.actors.acting(new.entry))
         await self.host.quarantine.check_volume(source.entry, self.source_volume, Use.READ)
-        image = SourceImage(layers=await layers_of(self.host, source, reader), forced=self.allow_in_use)
+        image = SourceImage(layers=await self._layers(source, reader), forced=self.allow_in_use)
         measured_bytes = await self.host.images.measure(
             image, user=reader.user, listener=report, timeout_s=self.host.rules.operation_timeout_s
         )
@@ -203,6 +219,12 @@ class CloneVolume(Mutation):
 
 
 _FORMATS = tuple(sorted(COPIED_FORMATS))
+
+
+def _not_linked(path: str, encryption: str) -> ModelError:
+    return _not_supported(
+        f"{path} is encrypted ({encryption}), and what is written to a linked clone would not be: copy it"
+    )
 
 
 def _not_supported(what: str) -> ModelError:

@@ -13,6 +13,7 @@ from poolfleet_agent.control.report import Report
 from poolfleet_agent.control.volumes.encrypt import check_secret, trying
 from poolfleet_agent.control.volumes.make import check_nocow, check_owner, creation_timeout_s, make_volume
 from poolfleet_agent.control.volumes.new import NewVolume
+from poolfleet_agent.control.volumes.partitions import holds_partitions
 from poolfleet_agent.control.volumes.place import path_in_pool
 from poolfleet_agent.control.volumes.reserve import Held
 from poolfleet_agent.control.volumes.space import Promises
@@ -43,6 +44,11 @@ class CreateVolume(Mutation):
     def target(self) -> tuple[str, str]:
         """The volume."""
         return self.pool, self.definition.name
+
+    @property
+    def changes_table(self) -> bool:
+        """Of a disk pool's partitions."""
+        return holds_partitions(self.host, self.pool)
 
     async def check(self) -> Outcome | Work:
         """Refuse for the pool, a file in the way, the backing store or the space; settle where the volume is there."""

@@ -8,7 +8,7 @@ from poolfleet_agent.control.in_use import check_volume_not_in_use
 from poolfleet_agent.control.mutation import Mutation, Outcome, Work
 from poolfleet_agent.control.report import Report
 from poolfleet_agent.control.volumes.existing import existing_volume
-from poolfleet_agent.control.volumes.partitions import removed_partition
+from poolfleet_agent.control.volumes.partitions import holds_partitions, removed_partition
 from poolfleet_agent.control.volumes.place import file_in_pool, remove_file
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -32,6 +32,11 @@ class DeleteVolume(Mutation):
     def target(self) -> tuple[str, str]:
         """The volume."""
         return self.pool, self.volume
+
+    @property
+    def changes_table(self) -> bool:
+        """Of a disk pool's partitions."""
+        return holds_partitions(self.host, self.pool)
 
     async def check(self) -> Outcome | Work:
         """Refuse what is no volume, is another than the caller saw, or is in use."""

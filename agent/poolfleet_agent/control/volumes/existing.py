@@ -17,7 +17,8 @@ from poolfleet_agent.model.quarantine import Use
 async def existing_volume(host: Host, pool: str, volume: str, *, etag: str, use: Use) -> tuple[PoolEntry, VolumeRecord]:
     """Find it, in a pool that may be used so: VOLUME_NOT_FOUND, ETAG_MISMATCH, NOT_A_VOLUME, and what its pool is not.
 
-    NAME_RESERVED where another agent is only just creating it.
+    NAME_RESERVED where another agent is only just creating it; RESOURCE_BUSY where libvirt has not seen its file yet,
+    and cannot now.
     """
     check_known_name("volume", volume)
     entry = await host.fresh_pool(pool)
@@ -39,7 +40,7 @@ async def _seen_by_libvirt(host: Host, pool: str, volume: str) -> VolumeRecord:
         if error.reason is not Reason.VOLUME_NOT_FOUND:
             raise
     await host.looker.volume(pool, volume)
-    await host.refreshes.ask(pool)
+    await host.refreshes.ask_once(pool)
     return await host.looker.volume_in_libvirt(pool, volume)
 
 

@@ -56,11 +56,11 @@ class NewVolume:
     async def found(self) -> Outcome | None:
         """The volume of that name, if there is one and it is as it has to be; None: there is none.
 
-        VOLUME_EXISTS, NOT_A_VOLUME, SYMLINK_LEAVES_POOL, NAME_RESERVED.
+        VOLUME_EXISTS, NOT_A_VOLUME, SYMLINK_LEAVES_POOL, NAME_RESERVED, RESOURCE_BUSY.
         """
         await self.host.quarantine.check(self.entry, Use.READ)
         there = await file_in_pool(self.host, self.entry, self.definition.name)
-        if (record := await self._existing(there)) is None:
+        if (record := await self._existing(there, self.host.refreshes.ask_once)) is None:
             return None
         await check_not_being_created(self.host, self.entry, self.definition.name)
         return self._compare(record)
@@ -138,14 +138,16 @@ class NewVolume:
         """There is such a file, or libvirt knows such a volume, although we found none before."""
         # Somebody created it between our look and now: compare as if it had been there before.
         there = await file_on_share(self.host, self.entry, self.definition.name)
-        if (record := await self._existing(there)) is not None:
+        if (record := await self._existing(there, self.host.refreshes.ask)) is not None:
             return self._compare(record)
         # Somebody removed its file, and libvirt has not seen that yet; or it is only being made, then this is refused.
         await self.host.refreshes.ask(self.pool)
         return await self._made_reserved(make, report)
 
-    async def _existing(self, there: FileFacts | None) -> VolumeRecord | None:
-        """The volume of that name, also where libvirt has not yet seen its file."""
+    async def _existing(
+        self, there: FileFacts | None, refresh: Callable[[str], Awaitable[None]]
+    ) -> VolumeRecord | None:
+        """The volume of that name, also where libvirt has not yet seen its file, and is to `refresh` the pool."""
         try:
             return await self.host.looker.volume(self.pool, self.definition.name)
         except ModelError as error:
@@ -154,7 +156,7 @@ class NewVolume:
         if there is None:
             return None
         await self._check_can_be_volume(there)
-        await self.host.refreshes.ask(self.pool)
+        await refresh(self.pool)
         return await self.host.looker.volume(self.pool, self.definition.name)
 
     async def _check_can_be_volume(self, there: FileFacts) -> None:

@@ -20,6 +20,12 @@ class _Disk:
         return posixpath.basename(self.path)
 
 
+def holds_partitions(host: Host, pool: str) -> bool:
+    """Whether the volumes of a pool are partitions, as far as is known of it."""
+    entry = host.registry.snapshot.pools.get(pool)
+    return entry is not None and isinstance(entry.pool.definition.source, DiskSource)
+
+
 async def check_partition_name(host: Host, entry: PoolEntry, name: str) -> None:
     """Refuse for a new volume of a disk pool what its partition will not be called: INVALID_FIELD."""
     source = entry.pool.definition.source

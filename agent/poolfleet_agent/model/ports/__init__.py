@@ -30,6 +30,7 @@ from poolfleet_agent.model.ports.secrets import Secrets
 from poolfleet_agent.model.ports.stores import (
     AgentIdentity,
     AgentStore,
+    BelievedTimeStore,
     IntentStore,
     OperationStore,
     PoolIntent,
@@ -43,6 +44,7 @@ __all__ = [
     "Account",
     "AgentIdentity",
     "AgentStore",
+    "BelievedTimeStore",
     "BuildMode",
     "Clock",
     "ConnectionEvent",

@@ -84,6 +84,18 @@ class StoredSnapshot:
     pools: tuple[StoredPool, ...]
 
 
+class BelievedTimeStore(Protocol):
+    """Keeps the time of the wall clock as far as it was believed, in seconds since the epoch."""
+
+    async def load(self) -> float | None:
+        """What was saved last; None: nothing yet."""
+        ...
+
+    async def save(self, at_s: float) -> None:
+        """Replace it."""
+        ...
+
+
 class SnapshotStore(Protocol):
     """Keeps the last snapshot."""
 

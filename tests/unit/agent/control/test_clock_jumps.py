@@ -39,6 +39,19 @@ class JumpingClock(FakeClock):
         self.wall_s += seconds
 
 
+class MemoryTime:
+    """What outlasts an agent."""
+
+    def __init__(self) -> None:
+        self.at_s: float | None = None
+
+    async def load(self) -> float | None:
+        return self.at_s
+
+    async def save(self, at_s: float) -> None:
+        self.at_s = at_s
+
+
 @dataclass(frozen=True, kw_only=True)
 class Refresh(Mutation):
     """Works until it may end."""
@@ -60,7 +73,7 @@ class Refresh(Mutation):
 
 
 async def kept(journal: Journal, retention: Retention) -> set[str]:
-    await journal.forget_ended_before(retention.ended_before_s())
+    await journal.forget_ended_before(await retention.ended_before_s())
     return {operation.id for operation in journal.newest_first()}
 
 
@@ -75,8 +88,8 @@ async def ended_now(journal: Journal, clock: JumpingClock, name: str) -> None:
 @JUMPS
 async def test_a_request_id_is_remembered_for_its_day_whatever_the_clock_says(jump_s: float) -> None:
     clock, journal = JumpingClock(), Journal(store=MemoryOperations())
-    retention = Retention(clock=clock, kept_s=DAY_S)
-    retention.ended_before_s()
+    retention = Retention(clock=clock, store=MemoryTime(), kept_s=DAY_S)
+    await retention.ended_before_s()
     await ended_now(journal, clock, "before")
     clock.passes(3600)
     clock.wall_s += jump_s
@@ -90,8 +103,8 @@ async def test_a_request_id_is_remembered_for_its_day_whatever_the_clock_says(ju
 async def test_a_clock_that_was_set_right_is_believed_after_a_day(jump_s: float) -> None:
     """As that of a machine which boots in 1970: or nothing would ever be forgotten."""
     clock, journal = JumpingClock(), Journal(store=MemoryOperations())
-    retention = Retention(clock=clock, kept_s=DAY_S)
-    retention.ended_before_s()
+    retention = Retention(clock=clock, store=MemoryTime(), kept_s=DAY_S)
+    await retention.ended_before_s()
     clock.wall_s += jump_s
     await ended_now(journal, clock, "after")
     for _ in range(24):
@@ -103,13 +116,39 @@ async def test_a_clock_that_was_set_right_is_believed_after_a_day(jump_s: float)
 
 async def test_a_clock_that_goes_forwards_and_back_forgets_nothing() -> None:
     clock, journal = JumpingClock(), Journal(store=MemoryOperations())
-    retention = Retention(clock=clock, kept_s=DAY_S)
-    retention.ended_before_s()
+    retention = Retention(clock=clock, store=MemoryTime(), kept_s=DAY_S)
+    await retention.ended_before_s()
     await ended_now(journal, clock, "before")
     for jump_s in (YEAR_S, -YEAR_S):
         clock.wall_s += jump_s
         clock.passes(600)
         assert await kept(journal, retention) == {"before"}
+
+
+@JUMPS
+async def test_nor_is_it_forgotten_where_the_clock_jumps_while_no_agent_runs(jump_s: float) -> None:
+    clock, journal, store = JumpingClock(), Journal(store=MemoryOperations()), MemoryTime()
+    await Retention(clock=clock, store=store, kept_s=DAY_S).ended_before_s()
+    await ended_now(journal, clock, "before")
+    clock.wall_s += jump_s
+    clock.time_s = 5.0  # the host was booted
+    for _ in range(3):
+        retention = Retention(clock=clock, store=store, kept_s=DAY_S)
+        assert await kept(journal, retention) == {"before"}
+        clock.passes(DAY_S / 4)
+        assert await kept(journal, retention) == {"before"}
+
+
+async def test_an_agent_that_is_restarted_every_hour_forgets_all_the_same() -> None:
+    clock, journal, store = JumpingClock(), Journal(store=MemoryOperations()), MemoryTime()
+    await Retention(clock=clock, store=store, kept_s=DAY_S).ended_before_s()
+    await ended_now(journal, clock, "before")
+    for _ in range(25):
+        retention = Retention(clock=clock, store=store, kept_s=DAY_S)
+        left = await kept(journal, retention)
+        clock.passes(3600)
+        left = await kept(journal, retention)
+    assert left == set()
 
 
 @JUMPS

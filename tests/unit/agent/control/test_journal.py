@@ -50,6 +50,27 @@ async def test_an_end_that_cannot_be_stored_is_told_to_those_who_wait(journal: A
     assert journal.store.kept["o1"].state is OperationState.RUNNING
 
 
+async def test_an_end_that_is_stored_late_is_never_written_over_what_changed_meanwhile(journal: Any) -> None:
+    journal.store.full = True
+    await journal.change("o1", ended)
+    journal.store.full = False
+    stored, save = asyncio.Event(), journal.store.save
+
+    async def save_old_rows_last(changed: Operation, request: Any = None) -> None:
+        if not changed.request_ids:
+            await stored.wait()
+        await save(changed, request)
+
+    journal.store.save = save_old_rows_last
+    storing = asyncio.create_task(journal.store_late())
+    changing = asyncio.create_task(journal.change("o1", lambda known: replace(known, request_ids=("late",))))
+    await asyncio.wait({changing}, timeout=0.05)
+    stored.set()
+    async with asyncio.timeout(SOON_S):
+        await asyncio.gather(storing, changing)
+    assert journal.store.kept["o1"].request_ids == ("late",)
+
+
 async def test_changes_at_the_same_time_are_all_kept(journal: Any) -> Any:
     def add(warning: str) -> object:
         return lambda known: replace(known, warnings=(*known.warnings, warning))

@@ -240,6 +240,17 @@ async def test_cancelling_ends_what_can_be_cancelled_and_nothing_else(operations
         asked.cancel()
 
 
+@pytest.mark.parametrize("commits", [False, True])
+async def test_a_deadline_cancels_work_unless_it_has_committed(operations: Any, told: Any, commits: bool) -> None:
+    told.working.clear()
+    told.cancellable, told.commits, told.timeout_s = True, commits, 0.01
+    operation = await operations.submit(Stop(told=told), caller())
+    assert operation.failure.reason is Reason.OPERATION_TIMED_OUT
+    told.working.set()
+    await submitted_once_free(operations, Stop(told=Told(checking=told.checking, working=told.working)))
+    assert told.done == commits
+
+
 async def test_work_that_has_committed_is_not_cancelled_any_more(operations: Any, told: Any) -> None:
     told.working.clear()
     told.cancellable = told.commits = True

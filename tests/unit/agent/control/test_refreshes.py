@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -61,9 +62,9 @@ async def fake() -> AsyncIterator[FakeHost]:
     await fake.looker.close()
 
 
-async def create(host: Host) -> Any:
+async def create(host: Host, pool: str = "p") -> Any:
     asked = VolumeDefinition(name="v", format="raw", capacity_bytes=MIB, allocation_bytes=0)
-    mutation = CreateVolume(host=host, promises=Promises(), pool="p", definition=asked)
+    mutation = CreateVolume(host=host, promises=Promises(), pool=pool, definition=asked)
     return await operations().submit(mutation, CALLER)
 
 
@@ -144,6 +145,21 @@ async def test_while_libvirt_makes_a_volume_in_the_pool_it_is_asked_again(fake: 
     async with asyncio.timeout(10):
         operation = await asking
     assert operation.failure is None
+
+
+@pytest.mark.parametrize(("ask", "pool"), [(partial(create, pool="local"), "local"), (delete, "p")])
+async def test_a_check_does_not_wait_for_libvirt_to_be_free_in_the_pool(fake: FakeHost, ask: Asking, pool: str) -> None:
+    """As it would to find a volume whose file libvirt has not seen yet."""
+    fake.hypervisor.add(pool_facts("local"))
+    await fake.looker.pool("local")
+    fake.files.kept["/pools/local/v"] = b""
+    fake.hypervisor.failing["read_volume p old"] = ModelError(Reason.VOLUME_NOT_FOUND, "not seen yet")
+    fake.hypervisor.failing[f"refresh_pool {pool}"] = ModelError(Reason.RESOURCE_BUSY, "asynchronous jobs running")
+    with pytest.raises(ModelError) as refused:
+        async with asyncio.timeout(10):
+            await ask(use_case_host(fake))
+    assert refused.value.reason is Reason.RESOURCE_BUSY
+    assert fake.hypervisor.called.count(f"refresh_pool {pool}") == 1
 
 
 async def test_any_other_failure_of_a_refresh_is_told_at_once(fake: FakeHost) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from poolfleet_agent.inventory.own_stops import LATEST_S, OwnStops
+from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.ports import PoolEvent, PoolEventKind
 from tests.unit.agent.fake_host import FakeClock
 
@@ -48,3 +49,17 @@ def test_a_refresh_explains_a_stop_only_where_it_fails(stops: OwnStops) -> None:
     with pytest.raises(ValueError, match="stale"), stops.refreshing("p"):
         raise ValueError("stale")
     assert stops.takes(STOPPED)
+
+
+def test_where_libvirt_was_busy_and_began_no_refresh_the_next_stop_is_a_persons(stops: OwnStops) -> None:
+    with pytest.raises(ModelError), stops.refreshing("p"):
+        raise ModelError(Reason.RESOURCE_BUSY, "pool 'p' has asynchronous jobs running")
+    assert not stops.takes(STOPPED)
+
+
+def test_nor_is_one_owed_any_more_once_a_later_refresh_succeeds(stops: OwnStops) -> None:
+    with pytest.raises(ValueError, match="stale"), stops.refreshing("p"):
+        raise ValueError("stale")
+    with stops.refreshing("p"):
+        pass
+    assert not stops.takes(STOPPED)

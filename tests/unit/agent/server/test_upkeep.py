@@ -13,6 +13,7 @@ from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationKind, OperationState
 from poolfleet_agent.server.clock import SystemClock
 from poolfleet_agent.server.upkeep import Background, first_of, forget_old_operations
+from poolfleet_agent.state.believed_time import SqliteBelievedTime
 from poolfleet_agent.state.database import Database
 from poolfleet_agent.state.operations import SqliteOperations
 
@@ -64,7 +65,8 @@ async def test_operations_are_forgotten_once_they_ended_long_ago(tmp_path: Path)
     journal = Journal(store=store)
     await journal.load()
     background = Background()
-    background.start("forget", forget_old_operations(journal, Retention(clock=clock, kept_s=50)))
+    retention = Retention(clock=clock, store=SqliteBelievedTime(database), kept_s=50)
+    background.start("forget", forget_old_operations(journal, retention))
     async with asyncio.timeout(WIDE_S):
         while any(operation.id == "old" for operation in journal.newest_first()):
             await asyncio.sleep(0.01)

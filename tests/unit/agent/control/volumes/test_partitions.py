@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +12,11 @@ from poolfleet_agent.control.mutation import Caller
 from poolfleet_agent.control.volumes.create import CreateVolume
 from poolfleet_agent.control.volumes.delete import DeleteVolume
 from poolfleet_agent.control.volumes.space import Promises
+from poolfleet_agent.control.volumes.wipe import WipeVolume
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool_source import DiskSource
 from poolfleet_agent.model.volume import VolumeDefinition
-from tests.unit.agent.fake_host import MIB, operations, use_case_host, volume_facts
+from tests.unit.agent.fake_host import MIB, operations, until, use_case_host, volume_facts
 
 CALLER = Caller(name="unix", rpc="")
 
@@ -61,6 +63,21 @@ async def test_a_name_that_the_partition_will_not_have_never_reaches_libvirt(fak
 async def test_of_a_mapped_disk_the_names_are_libvirts(fake: Any) -> None:
     await has_disk(fake, "/dev/mapper/mpatha")
     assert (await operations().submit(creation(fake, "mpatha-part1"), CALLER)).changed
+
+
+async def test_the_table_is_changed_by_one_at_a_time_and_other_work_goes_on_beside_it(fake: Any) -> None:
+    await has_disk(fake, "/dev/sda", "sda1", "sda2")
+    removed, host, at_work = fake.hypervisor.hold("delete_volume p sda1"), use_case_host(fake), operations()
+    deleting = asyncio.ensure_future(at_work.submit(DeleteVolume(host=host, pool="p", volume="sda1"), CALLER))
+    await until(lambda: "delete_volume p sda1" in fake.hypervisor.called)
+    for other in (DeleteVolume(host=host, pool="p", volume="sda2"), creation(fake, "sda3")):
+        with pytest.raises(ModelError) as refused:
+            await at_work.submit(other, CALLER)
+        assert refused.value.reason is Reason.OPERATION_IN_PROGRESS
+    assert (await at_work.submit(WipeVolume(host=host, pool="p", volume="sda2"), CALLER)).changed
+    removed.set()
+    assert (await deleting).changed
+    assert (await at_work.submit(DeleteVolume(host=host, pool="p", volume="sda2"), CALLER)).changed
 
 
 @pytest.mark.parametrize(
