@@ -33,8 +33,9 @@ _OF_QEMU = Permissions(mode=0o600, owner=64055, group=64055)
 
 
 class Contents:
-    """What a storage holds. Of twenty volumes one is an image, and most others lie on it, some by way of a third.
+    """What a storage of at least one volume holds.
 
+    Of twenty volumes one is an image, and most others lie on it, some by way of a third.
     Two are free: no guest has them, nothing lies on them, and they may be deleted.
     """
 
@@ -71,19 +72,20 @@ class Contents:
 
     def _change_one(self, records: dict[str, VolumeRecord], random: Random, now_s: float) -> None:
         kind = random.choice(("create", "delete", "resize", "write"))
-        if kind == "create" or (kind == "delete" and not self._free):
-            facts = self._overlay(random, now_s, self._images[0]) if self._images else self._raw(random, now_s)
-            self._free.append(facts.name)
-        elif kind == "delete":
+        there = (*self._free, *self.for_guests)
+        if kind == "delete" and self._free:
             del records[self._free.pop(random.randrange(len(self._free)))]
             return
+        if kind in {"create", "delete"} or not there:
+            facts = self._overlay(random, now_s, self._images[0])
+            self._free.append(facts.name)
+        elif kind == "resize":
+            facts = records[random.choice(there)].facts
+            facts = replace(facts, capacity_bytes=(facts.capacity_bytes or 0) + GIB)
         else:
-            facts = records[random.choice((*self._free, *self.for_guests))].facts
-            if kind == "resize":
-                facts = replace(facts, capacity_bytes=(facts.capacity_bytes or 0) + GIB)
-            else:
-                more = CLUSTER_BYTES * random.randint(1, 4096)
-                facts = replace(facts, allocation_bytes=(facts.allocation_bytes or 0) + more, modified_at_s=now_s)
+            facts = records[random.choice(there)].facts
+            more = CLUSTER_BYTES * random.randint(1, 4096)
+            facts = replace(facts, allocation_bytes=(facts.allocation_bytes or 0) + more, modified_at_s=now_s)
         records[facts.name] = self._record(facts)
 
     def _publish(self, records: dict[str, VolumeRecord]) -> None:
