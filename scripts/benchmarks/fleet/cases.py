@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from scripts.benchmarks.report import Result, say
+from scripts.embedded.postgres_server import PostgresServer, postgres_server
 from scripts.embedded.process import NotReadyError
 from scripts.simulated_fleet.fleet import SimulatedFleet
 from scripts.simulated_fleet.process import ROOT
 from scripts.simulated_fleet.shape import VOLUMES_OF_A_GUEST, Shape
-from tests.integration.store.postgres_server import PostgresServer, postgres_server
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 STORES = (SQLITE, POSTGRESQL)
@@ -63,7 +63,7 @@ def run(root: Path, effort: Effort) -> list[Result]:
     with ExitStack() as ends:
         server = None
         if POSTGRESQL in effort.stores:
-            server = ends.enter_context(postgres_server(root / "postgresql"))
+            server = ends.enter_context(postgres_server(root / "postgresql", durable=True))
         for hosts in sorted(effort.hosts):
             shape = Shape(
                 hosts=hosts, volumes=effort.volumes, shared=SHARED, guests=effort.volumes // VOLUMES_OF_A_GUEST
