@@ -14,8 +14,8 @@ from typing import Any, Self
 from poolfleet.fleet.descriptors import make_room
 from scripts.embedded.process import NotReadyError
 from scripts.simulated_fleet.certificates import certificate_files, write_certificates
+from scripts.simulated_fleet.order import Order, Transport
 from scripts.simulated_fleet.process import ServingProcess
-from scripts.simulated_fleet.served import Order, Transport
 from scripts.simulated_fleet.shape import HOSTS_OF_A_CLUSTER, Shape
 
 START_LIMIT_S = 600.0
