@@ -16,7 +16,7 @@ from typing import Any
 from poolfleet import PoolfleetError
 from scripts.benchmarks import listing, rpc
 from scripts.benchmarks.figures import CutOffError
-from scripts.benchmarks.report import report
+from scripts.benchmarks.report import Result, report
 from scripts.embedded.process import NotReadyError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -55,7 +55,23 @@ def arguments() -> argparse.Namespace:
     _count(clones_parser, "--seconds", 20, "how long that while is")
     _count(clones_parser, "--cancels", 20, "how often each kind of job is cancelled; 0: not at all", least=0)
     _count(clones_parser, "--cancelled-mib", 2048, "MiB that each of these is at work on")
+    fleet_parser = names.add_parser("fleet", help="simulated fleets, brought into a store")
+    fleet_parser.add_argument(
+        "--hosts", type=_numbers, default=[10, 100, 1000], metavar="N,…", help="sizes (default 10,100,1000)"
+    )
+    _count(fleet_parser, "--volumes", 1000, "volumes of each host")
+    _count(fleet_parser, "--rounds", 1, "empty stores that are filled, each way")
+    fleet_parser.add_argument("--store", choices=("sqlite", "postgresql"), help="default: one after the other")
+    fleet_parser.add_argument(
+        "--tls", action=argparse.BooleanOptionalAction, help="default: without, then with mutual TLS"
+    )
     return parser.parse_args()
+
+
+def _numbers(text: str) -> list[int]:
+    if min(counted := [int(one) for one in text.split(",")]) < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return counted
 
 
 def _count(parser: argparse.ArgumentParser, name: str, default: int | None, what: str, *, least: int = 1) -> None:
@@ -87,6 +103,8 @@ def carry_out(chosen: argparse.Namespace, root: Path) -> dict[str, Any]:
             cancelled_bytes=chosen.cancelled_mib << 20,
         )
         return report("clones", cases.run(root, clones_effort))
+    if chosen.name == "fleet":
+        return report("fleet", _fleet(chosen, root))
     from scripts.benchmarks.nfs.cases import Effort, measure
     from scripts.benchmarks.nfs.lab import lab_place
     from scripts.benchmarks.nfs.local import local_place
@@ -104,6 +122,19 @@ def carry_out(chosen: argparse.Namespace, root: Path) -> dict[str, Any]:
         else lab_place(chosen.lab and chosen.lab.resolve(), clients=chosen.clients, cut_off_s=cut_off_s)
     ) as place:
         return report("nfs", asyncio.run(measure(place, effort)), place=place.name)
+
+
+def _fleet(chosen: argparse.Namespace, root: Path) -> list[Result]:
+    from scripts.benchmarks.fleet import cases
+
+    effort = cases.Effort(
+        hosts=chosen.hosts,
+        volumes=chosen.volumes,
+        rounds=chosen.rounds,
+        stores=cases.STORES if chosen.store is None else (chosen.store,),
+        tls=(False, True) if chosen.tls is None else (chosen.tls,),
+    )
+    return cases.run(root, effort)
 
 
 def leave(number: int, _frame: FrameType | None) -> None:

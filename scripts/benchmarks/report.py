@@ -22,6 +22,7 @@ class Result:
     """What one system took for one case; `n` values were measured, and `median` and `p99` are in `unit`.
 
     `failure`: the kind of failure that was waited for. `timed_out`: some did not end, and count with their limit.
+    `hosts`, `store` and `tls`: the fleet that was measured, and what it was stored in.
     """
 
     case: str
@@ -33,6 +34,9 @@ class Result:
     p99: float
     failure: str | None = None
     timed_out: bool = False
+    hosts: int | None = None
+    store: str | None = None
+    tls: bool | None = None
 
     @classmethod
     def of(
@@ -63,7 +67,10 @@ class Result:
 
     def row(self) -> dict[str, Any]:
         """The row of the report, without what does not apply."""
-        return {name: value for name, value in asdict(self).items() if value is not None and value is not False}
+        row = {name: value for name, value in asdict(self).items() if value is not None}
+        if not self.timed_out:
+            del row["timed_out"]
+        return row
 
 
 def report(name: str, results: Sequence[Result], *, place: str | None = None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import grpc
 
 from poolfleet.v1 import agent_pb2, agent_service_pb2, agent_service_pb2_grpc
 from poolfleet_agent.control.host import Host
+from poolfleet_agent.control.readable import ReadableHost
 from poolfleet_agent.inventory.pages import DEFAULT_PAGE_SIZE, LONGEST_PAGE_SIZE, PAGE_BYTES
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.ports import AgentIdentity
@@ -32,27 +33,20 @@ class AgentDescription:
     request_id_retention_s: float
 
 
-class AgentServicer(agent_service_pb2_grpc.AgentServiceServicer):
-    """Implements AgentService."""
+class AgentReads(agent_service_pb2_grpc.AgentServiceServicer):
+    """Implements what AgentService tells."""
 
-    def __init__(self, host: Host, description: AgentDescription) -> None:
-        """Take the host and what does not change."""
-        self._host = host
+    def __init__(self, host: ReadableHost, description: AgentDescription) -> None:
+        """Take what is told of, and what does not change."""
+        self._readable = host
         self._description = description
 
     async def GetAgent(self, request: _PB.GetAgentRequest, context: Context) -> _PB.GetAgentResponse:
         """Tell; never asks libvirt."""
         return _PB.GetAgentResponse(agent=self._agent())
 
-    async def SetMaintenance(self, request: _PB.SetMaintenanceRequest, context: Context) -> _PB.SetMaintenanceResponse:
-        """Begin or end maintenance."""
-        if self._host.rules.observe_only:
-            raise ModelError(Reason.OBSERVE_ONLY, "this agent observes only; it leaves pools alone anyway")
-        await self._host.maintenance.set(maintenance_from(request.maintenance), by=current_caller())
-        return _PB.SetMaintenanceResponse(agent=self._agent())
-
     def _agent(self) -> agent_pb2.Agent:
-        description, host = self._description, self._host
+        description, host = self._description, self._readable
         identity, libvirt, snapshot = description.identity, host.hypervisor.facts(), host.registry.snapshot
         now_s = host.clock.now_s()
         agent = agent_pb2.Agent(
@@ -89,3 +83,19 @@ class AgentServicer(agent_service_pb2_grpc.AgentServiceServicer):
             agent.as_of.CopyFrom(timestamp(snapshot.as_of_s))
             agent.age.CopyFrom(duration(now_s - snapshot.as_of_s))
         return agent
+
+
+class AgentServicer(AgentReads):
+    """Implements AgentService."""
+
+    def __init__(self, host: Host, description: AgentDescription) -> None:
+        """Take the host and what does not change."""
+        super().__init__(host, description)
+        self._host = host
+
+    async def SetMaintenance(self, request: _PB.SetMaintenanceRequest, context: Context) -> _PB.SetMaintenanceResponse:
+        """Begin or end maintenance."""
+        if self._host.rules.observe_only:
+            raise ModelError(Reason.OBSERVE_ONLY, "this agent observes only; it leaves pools alone anyway")
+        await self._host.maintenance.set(maintenance_from(request.maintenance), by=current_caller())
+        return _PB.SetMaintenanceResponse(agent=self._agent())

@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 
 from poolfleet.v1 import inventory_service_pb2, inventory_service_pb2_grpc
-from poolfleet_agent.control.host import Host
+from poolfleet_agent.control.readable import ReadableHost
 from poolfleet_agent.inventory.pages import page_of
 from poolfleet_agent.inventory.snapshot import Revision
 from poolfleet_agent.inventory.watch import Watch, Watched
@@ -29,7 +29,7 @@ SHORTEST_HEARTBEAT_S, LONGEST_HEARTBEAT_S = 1.0, 600.0
 class InventoryServicer(inventory_service_pb2_grpc.InventoryServiceServicer):
     """Implements InventoryService."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: ReadableHost) -> None:
         """Take the host."""
         self._host = host
 

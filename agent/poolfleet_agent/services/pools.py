@@ -1,10 +1,10 @@
-"""PoolService: translates requests to use cases and reads, and their answers back."""
+"""PoolService: translates requests to use cases and their answers back; its reads are those of pool_reads."""
 
 from typing import Any
 
 import grpc
 
-from poolfleet.v1 import pool_pb2, pool_service_pb2, pool_service_pb2_grpc, snapshot_pb2
+from poolfleet.v1 import pool_service_pb2
 from poolfleet_agent.control.at_once import AtOnce
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.control.operations import Operations
@@ -19,8 +19,6 @@ from poolfleet_agent.control.pools.stop import StopPool
 from poolfleet_agent.control.pools.undefine import UndefinePool
 from poolfleet_agent.control.pools.update import UpdatePool
 from poolfleet_agent.control.storage import AdoptStorage
-from poolfleet_agent.inventory.pages import page_of
-from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import invalid_field
 from poolfleet_agent.model.names import check_known_name
 from poolfleet_agent.model.ports import BuildMode
@@ -28,18 +26,18 @@ from poolfleet_agent.services.convert.diagnosis import diagnosis_to, discovery_t
 from poolfleet_agent.services.convert.pools import definition_from, partial_definition_from
 from poolfleet_agent.services.convert.retries import retry_policy_from
 from poolfleet_agent.services.mutating import submit
-from poolfleet_agent.services.pool_filter import filtered_pools, question_of
-from poolfleet_agent.services.reading import date, too_old, wanted_staleness_s
+from poolfleet_agent.services.pool_reads import PoolReads
 
 Context = grpc.aio.ServicerContext[Any, Any]
 _PB = pool_service_pb2
 
 
-class PoolServicer(pool_service_pb2_grpc.PoolServiceServicer):
+class PoolServicer(PoolReads):
     """Implements PoolService."""
 
     def __init__(self, host: Host, operations: Operations) -> None:
         """Take the host's use cases and what runs them."""
+        super().__init__(host)
         self._host = host
         self._operations = operations
         self._diagnoses = AtOnce(16, "diagnoses")
@@ -56,41 +54,6 @@ class PoolServicer(pool_service_pb2_grpc.PoolServiceServicer):
                 raise invalid_field("definition", "needs spec or xml")
         mutation = DefinePool(host=self._host, definition=definition, xml=request.xml, transient=request.transient)
         return _PB.DefinePoolResponse(operation=await submit(self._operations, request, mutation))
-
-    async def GetPool(self, request: _PB.GetPoolRequest, context: Context) -> _PB.GetPoolResponse:
-        """Read one pool."""
-        check_known_name("pool", request.pool)
-        host = self._host
-        staleness_s = wanted_staleness_s(request.max_staleness, present=request.HasField("max_staleness"))
-        snapshot = host.registry.snapshot
-        snapshot.require_loaded()
-        entry = snapshot.pools.get(request.pool)
-        if entry is None:
-            entry = await host.looker.pool(request.pool)
-        elif too_old(entry.pool.as_of_s, host.clock.now_s(), staleness_s):
-            entry = await host.looker.pool_facts(request.pool)
-        answer = _PB.GetPoolResponse()
-        _write_pool(answer.pool, entry, request.view)
-        date(answer, host.registry.snapshot, as_of_s=entry.pool.as_of_s, now_s=host.clock.now_s())
-        return answer
-
-    async def ListPools(self, request: _PB.ListPoolsRequest, context: Context) -> _PB.ListPoolsResponse:
-        """List pools."""
-        snapshot = self._host.registry.snapshot
-        snapshot.require_loaded()
-        page = page_of(
-            (((entry.pool.name,), entry) for entry in filtered_pools(snapshot, request.filter)),
-            asked_size=request.page_size,
-            token=request.page_token,
-            question=question_of(request.filter),
-            size_bytes=lambda entry: _size_bytes(entry, request.view),
-        )
-        as_of_s = min((entry.pool.as_of_s for entry in page.items), default=snapshot.as_of_s)
-        answer = _PB.ListPoolsResponse(next_page_token=page.next_token)
-        for entry in page.items:
-            _write_pool(answer.pools.add(), entry, request.view)
-        date(answer, snapshot, as_of_s=as_of_s, now_s=self._host.clock.now_s())
-        return answer
 
     async def UpdatePool(self, request: _PB.UpdatePoolRequest, context: Context) -> _PB.UpdatePoolResponse:
         """Change definition, autostart or supervision."""
@@ -196,16 +159,3 @@ class PoolServicer(pool_service_pb2_grpc.PoolServiceServicer):
         check_known_name("pool", request.pool)
         mutation = AdoptStorage(host=self._host, pool=request.pool, etag=request.etag)
         return _PB.AdoptStorageResponse(operation=await submit(self._operations, request, mutation))
-
-
-def _write_pool(message: pool_pb2.Pool, entry: PoolEntry, view: snapshot_pb2.View.ValueType) -> None:
-    message.MergeFromString(entry.encoded)
-    if view == snapshot_pb2.VIEW_FULL:
-        message.xml = entry.pool.facts.xml
-        message.inactive_xml = entry.pool.facts.inactive_xml
-
-
-def _size_bytes(entry: PoolEntry, view: snapshot_pb2.View.ValueType) -> int:
-    if view != snapshot_pb2.VIEW_FULL:
-        return len(entry.encoded)
-    return len(entry.encoded) + 4 * (len(entry.pool.facts.xml) + len(entry.pool.facts.inactive_xml))

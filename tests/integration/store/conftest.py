@@ -10,13 +10,13 @@ import pytest
 
 from poolfleet.inventory.store.addresses import open_store
 from poolfleet.inventory.store.port import InventoryStore
-from tests.integration.store.postgres_server import PostgresServer, postgres_server
+from scripts.embedded.postgres_server import PostgresServer, postgres_server
 
 
 @pytest.fixture(scope="session")
 def postgres(short_dir: Path) -> Iterator[PostgresServer]:
     """One server for all tests; each has a database of its own."""
-    with postgres_server(short_dir / "pg") as server:
+    with postgres_server(short_dir / "pg", durable=False) as server:
         yield server
 
 

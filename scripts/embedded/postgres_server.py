@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own: in its own folder, on a UNIX socket, as a user that is not root."""
+"""A PostgreSQL server of one's own: in its own folder, on a UNIX socket, as a user that is not root."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server(folder: Path) -> Iterator[PostgresServer]:
-    """Run a server whose files are in a folder of its own."""
+def postgres_server(folder: Path, *, durable: bool) -> Iterator[PostgresServer]:
+    """Run a server whose files are in a folder of its own; `durable`: what is committed is on the disk."""
     folder.mkdir()
     runs_as = "nobody" if os.getuid() == 0 else None
     if runs_as is not None:
@@ -51,7 +51,8 @@ def postgres_server(folder: Path) -> Iterator[PostgresServer]:
     )  # fmt: skip
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [programs / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"],
+            [programs / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=",
+             "-c", f"fsync={'on' if durable else 'off'}"],
             user=runs_as, cwd=folder, stdout=log, stderr=log,
         )  # fmt: skip
     server = PostgresServer(folder)

@@ -1,0 +1,1 @@
+"""The benchmark `fleet`: simulated fleets of several sizes brought into a store."""
