@@ -91,9 +91,10 @@ class CloneSpec:
     permissions: Permissions | None = None
     """None: as for a new volume, whatever the source's are."""
     encryption: VolumeEncryption | None = None
-    """Of raw and qcow2 copies. None: as the source is, with the same passphrase."""
+    """Of raw and qcow2 copies. None: as the source is, with the same passphrase; a source that is plain, but lies on
+    something encrypted, is copied only where this or `decrypted` is given."""
     decrypted: bool = False
-    """The copy of an encrypted source is not encrypted."""
+    """The copy of a source that is encrypted, or lies on something that is, is not encrypted."""
     xml: str = ""
     """libvirt's own document of the new volume, passed on untouched."""
 
