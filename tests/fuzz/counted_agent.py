@@ -18,6 +18,10 @@ from pathlib import Path
 from typing import Self
 
 from poolfleet_agent.cli import main
+from poolfleet_agent.inventory.history import History
+
+REMEMBERED = 500
+"""Names that the inventory's history holds here: few, so that it is full before anything is counted first."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class Counts:
 
 
 if __name__ == "__main__":
+    History.__init__.__defaults__ = (REMEMBERED,)
     config = Path(sys.argv[sys.argv.index("--config") + 1])
     signal.signal(signal.SIGUSR1, lambda *_: Counts.now().write(Counts.path_beside(config)))
     sys.exit(main(sys.argv[1:]))

@@ -46,9 +46,10 @@ class Sending:
     @property
     def refused_by_grpc(self) -> frozenset[str]:
         """The codes with which gRPC itself may end such a call, before the agent hears of it or after."""
-        codes = set()
+        codes: set[str] = set()
         if self.timeout_s in SHORT_S:
-            codes.add("DEADLINE_EXCEEDED")
+            # A stream whose time is over before its first message has gone out is cancelled by gRPC's client.
+            codes |= {"DEADLINE_EXCEEDED", "CANCELLED"}
         if self.cancelled_after_s is not None:
             codes.add("CANCELLED")
         if len(self.tail) > LARGEST_MESSAGE_BYTES or sum(len(value) for _, value in self.metadata) > 8000:
