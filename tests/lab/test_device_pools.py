@@ -144,8 +144,8 @@ def test_an_iscsi_target_is_logged_in_to_its_units_are_used_and_kept(
     served: Lab, host: Host, agent: AgentClient
 ) -> None:
     initiate(host)
-    (found,) = agent.pools.discover("iscsi", host="nfs.lab").sources
-    assert found.devices == (ISCSI_TARGET,)
+    found = agent.pools.discover("iscsi", host="nfs.lab").sources
+    assert {device for source in found for device in source.devices} == {ISCSI_TARGET, ISCSI_GUARDED_TARGET}
     spec = PoolSpec.iscsi("san", host="nfs.lab", device=ISCSI_TARGET)
     agent.pools.define(spec)
     assert ISCSI_TARGET in host.virsh("pool-dumpxml", "san")
