@@ -20,7 +20,7 @@ from typing import Self
 from poolfleet_agent.cli import main
 from poolfleet_agent.inventory.history import History
 
-REMEMBERED = 500
+REMEMBERED = 30
 """Names that the inventory's history holds here: few, so that it is full before anything is counted first."""
 
 
