@@ -107,12 +107,10 @@ class Model:
         return Expected(happens=lambda: self.folders[pool].__setitem__(volume, wanted))
 
     def clone(self, pool: str, volume: str, target_pool: str, name: str, wanted_format: str) -> Expected:
-        refusals = [self._needs_active(pool), self._needs_active(target_pool)]
+        refusals = [self._needs_volume(pool, volume), self._needs_active(target_pool)]
         if allowed := frozenset[str]().union(*(refusal.allowed for refusal in refusals if refusal)):
             return Expected(allowed=allowed)
-        source = self.folders[pool].get(volume)
-        if source is None:
-            return _refused("VOLUME_NOT_FOUND")
+        source = self.folders[pool][volume]
         return self.create(target_pool, name, ModelVolume(wanted_format, source.capacity_bytes))
 
     def resize(self, pool: str, volume: str, capacity_bytes: int, *, allow_shrink: bool) -> Expected:

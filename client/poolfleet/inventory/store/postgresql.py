@@ -15,6 +15,7 @@ from poolfleet.inventory.store.schema import INCOMING
 
 # "poolflet" as a number: what its writers of one database agree on.
 _WRITER = 0x706F6F6C666C6574
+_PATIENCE_S = 3
 
 
 class PostgresDatabase:
@@ -37,11 +38,14 @@ class PostgresDatabase:
         """Take a lock that ends with the connection."""
         try:
             with self.engine.begin() as connection:
-                alone = connection.execute(text("SELECT pg_try_advisory_lock(:writer)"), {"writer": _WRITER}).scalar()
+                # One that has just ended holds it until the server has noticed.
+                connection.execute(text(f"SET LOCAL lock_timeout = '{_PATIENCE_S}s'"))
+                connection.execute(text("SELECT pg_advisory_lock(:writer)"), {"writer": _WRITER})
         except SQLAlchemyError as error:
-            raise StoreError(f"{self.address}: {getattr(error, 'orig', error)}") from None
-        if not alone:
-            raise StoreError(f"{self.address}: another `inventory sync` writes to it")
+            cause = getattr(error, "orig", error)
+            if isinstance(cause, psycopg.errors.LockNotAvailable):
+                raise StoreError(f"{self.address}: another `inventory sync` writes to it") from None
+            raise StoreError(f"{self.address}: {cause}") from None
 
     def load(self, connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Insert rows by COPY."""
