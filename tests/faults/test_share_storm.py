@@ -128,13 +128,13 @@ if os.geteuid() == 0:
         refreshes = [operation for operation in begun if isinstance(operation, Operation)]
         with hanging_refreshes(crowded, *POOLS[:MOST_STUCK]):
             await eventually(lambda: all_dead(client), limit_s=LIMIT_S, what="all shares are found unresponsive")
-            asked = shares.waiting_count()
-
             async with AsyncExitStack() as ends:
                 clients = [await ends.enter_async_context(AgentClient(crowded.agent.target)) for _ in range(CLIENTS)]
                 began_s = time.monotonic()
                 storm = [asyncio.create_task(call_everything(one, began_s + STORM_S)) for one in clients]
                 await asyncio.sleep(SETTLED_S)
+                # A probe that was on its way when the last of them was found has come to its end by now.
+                asked = shares.waiting_count()
                 before, stuck = Size.of(pid), libvirt_calls(unused_tcp_port)
                 longest_s = max(await asyncio.gather(*storm))
             after = Size.of(pid)
