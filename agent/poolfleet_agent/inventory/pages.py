@@ -57,12 +57,13 @@ def page_of(
     return Page(page, "")
 
 
-def _digest(question: str) -> str:
+def digest_of(question: str) -> str:
+    """Stands for a list and its filter, where somebody comes back with it."""
     return hashlib.blake2b(question.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def _make_token(last: tuple[str, ...], question: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps([_digest(question), *last]).encode()).decode()
+    return base64.urlsafe_b64encode(json.dumps([digest_of(question), *last]).encode()).decode()
 
 
 def _read_token(token: str, question: str) -> tuple[str, ...]:
@@ -70,9 +71,9 @@ def _read_token(token: str, question: str) -> tuple[str, ...]:
         parts = json.loads(base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, RecursionError):
         parts = None
-    if not (isinstance(parts, list) and parts and all(isinstance(part, str) for part in parts)) or parts[0] != _digest(
-        question
-    ):
+    if not (isinstance(parts, list) and parts and all(isinstance(part, str) for part in parts)) or parts[
+        0
+    ] != digest_of(question):
         raise ModelError(
             Reason.TOKEN_MISMATCH,
             "page_token is not of this list and filter; begin the list anew",

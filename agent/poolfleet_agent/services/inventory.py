@@ -1,6 +1,5 @@
 """InventoryService: what the host's domains use, and what changes."""
 
-import hashlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -8,7 +7,7 @@ import grpc
 
 from poolfleet.v1 import inventory_service_pb2, inventory_service_pb2_grpc
 from poolfleet_agent.control.readable import ReadableHost
-from poolfleet_agent.inventory.pages import page_of
+from poolfleet_agent.inventory.pages import digest_of, page_of
 from poolfleet_agent.inventory.snapshot import Revision
 from poolfleet_agent.inventory.watch import Watch, Watched
 from poolfleet_agent.model.domain_disk import DomainDisk
@@ -66,7 +65,7 @@ class InventoryServicer(inventory_service_pb2_grpc.InventoryServiceServicer):
     ) -> AsyncIterator[_PB.WatchInventoryResponse]:
         """Stream the state and its changes."""
         host, wanted = self._host, request.filter
-        filter_digest = hashlib.blake2b(question_of(wanted).encode(), digest_size=8).hexdigest()
+        filter_digest = digest_of(question_of(wanted))
         watch = Watch(
             registry=host.registry,
             clock=host.clock,

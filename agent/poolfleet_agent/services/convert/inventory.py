@@ -7,8 +7,9 @@ from poolfleet.v1 import inventory_service_pb2, volume_service_pb2
 from poolfleet_agent.inventory.snapshot import Snapshot, VolumeRecord
 from poolfleet_agent.inventory.watch import PART_BYTES, DomainPart, Mark, Part, PoolPart, Resync
 from poolfleet_agent.services.convert.disks import disk_to
-from poolfleet_agent.services.convert.times import write_duration, write_timestamp
+from poolfleet_agent.services.convert.times import write_timestamp
 from poolfleet_agent.services.convert.unread import unread_pools
+from poolfleet_agent.services.reading import date
 
 _PB = inventory_service_pb2
 
@@ -43,11 +44,8 @@ class Batches:
 
     def _write_bookmark(self, message: _PB.Bookmark, mark: Mark) -> None:
         snapshot: Snapshot = mark.snapshot
-        message.revision.epoch = snapshot.revision.epoch
-        message.revision.sequence = snapshot.revision.sequence
+        date(message, snapshot, as_of_s=snapshot.as_of_s, now_s=self.now_s())
         message.filter_digest = self.filter_digest
-        write_timestamp(message.as_of, snapshot.as_of_s)
-        write_duration(message.age, self.now_s() - snapshot.as_of_s)
         message.unread_pools.extend(self._unread(snapshot))
         if snapshot.disks is not None:
             write_timestamp(message.domains_as_of, snapshot.disks.as_of_s)
