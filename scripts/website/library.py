@@ -18,6 +18,7 @@ from poolfleet.inventory import model as inventory_model
 from scripts import markdown
 
 FOLDER = "reference/python"
+_ASYNC_ITERATOR = re.compile(r"^Async(?:Iterator|Generator)\[(.*?)(?:, None)?\]$")
 _WIDTH = 100
 # The pages: title, what they say first, and the modules whose public names they have.
 _PAGES = {
@@ -158,7 +159,7 @@ def _signature(name: str, function: Any) -> str:
         name = f"async {name}"
     elif not inspect.isasyncgenfunction(function):
         # A blocking method has the signature of the asynchronous one that it stands for.
-        returned = returned.replace("AsyncIterator[", "Iterator[")
+        returned = _ASYNC_ITERATOR.sub(r"Iterator[\1]", returned)
     answer = "" if name[:1].isupper() or returned == "None" else f" -> {returned}"
     line = f"{name}({', '.join(parameters)}){answer}"
     if len(line) > _WIDTH:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
+from typing import Protocol
 
 from poolfleet.agent.convert.hosts import disk
 from poolfleet.agent.convert.inventory import batch as converted
@@ -22,6 +24,10 @@ from poolfleet.types.snapshot import Revision
 from poolfleet.v1 import inventory_service_pb2 as pb
 
 _Begun = tuple[AsyncGenerator[InventoryBatch, None], InventoryBatch]
+
+
+class _Watch(Protocol):
+    def __call__(self, *, resume: ResumePoint | None) -> AsyncGenerator[InventoryBatch, None]: ...
 
 
 class Inventory:
@@ -91,7 +97,7 @@ class Inventory:
         async for response in self._stream(request, timeout_s):
             yield converted(response)
 
-    async def follow(
+    def follow(
         self,
         state: WatchedInventory,
         *,
@@ -100,26 +106,22 @@ class Inventory:
         domain_disks: bool = True,
         include_special: bool = False,
         heartbeat_s: float | None = None,
-        lost: Callable[[PoolfleetError], None] = lambda error: None,
+        lost: Callable[[PoolfleetError], None] | None = None,
     ) -> AsyncGenerator[InventoryBatch, None]:
         """Watch without end, over lost connections and restarts of the agent: yield each batch when `state` has it.
 
         state: where to go on; what was watched with it is watched again. lost: told once of each interruption.
         The rest is as `watch`'s. Raises what does not pass by itself.
         """
-
-        def watch() -> AsyncGenerator[InventoryBatch, None]:
-            return self.watch(
-                pools=pools,
-                volumes=volumes,
-                domain_disks=domain_disks,
-                include_special=include_special,
-                resume=state.resume(),
-                heartbeat_s=heartbeat_s,
-            )
-
-        async for batch in _following(state, watch, lost):
-            yield batch
+        watch = partial(
+            self.watch,
+            pools=pools,
+            volumes=volumes,
+            domain_disks=domain_disks,
+            include_special=include_special,
+            heartbeat_s=heartbeat_s,
+        )
+        return _following(state, watch, lost)
 
     async def watch_rows(
         self, *, resume: ResumePoint | None = None, heartbeat_s: float | None = None, timeout_s: float | None = None
@@ -128,20 +130,15 @@ class Inventory:
         async for response in self._stream(_request(resume=resume, heartbeat_s=heartbeat_s), timeout_s):
             yield row_batch(response)
 
-    async def follow_rows(
+    def follow_rows(
         self,
         state: Follower,
         *,
         heartbeat_s: float | None = None,
-        lost: Callable[[PoolfleetError], None] = lambda error: None,
+        lost: Callable[[PoolfleetError], None] | None = None,
     ) -> AsyncGenerator[InventoryBatch, None]:
         """Follow everything as a store needs it: as `follow`, but each change has `rows` in place of `volumes`."""
-
-        def watch() -> AsyncGenerator[InventoryBatch, None]:
-            return self.watch_rows(resume=state.resume(), heartbeat_s=heartbeat_s)
-
-        async for batch in _following(state, watch, lost):
-            yield batch
+        return _following(state, partial(self.watch_rows, heartbeat_s=heartbeat_s), lost)
 
     def _stream(
         self, request: pb.WatchInventoryRequest, timeout_s: float | None
@@ -175,15 +172,17 @@ def _request(
 
 async def _following(
     state: Follower,
-    watch: Callable[[], AsyncGenerator[InventoryBatch, None]],
-    lost: Callable[[PoolfleetError], None],
+    watch: _Watch,
+    lost: Callable[[PoolfleetError], None] | None,
 ) -> AsyncGenerator[InventoryBatch, None]:
+    hear = lost or (lambda error: None)
+
     async def begun() -> _Begun:
-        batches = watch()
+        batches = watch(resume=state.resume())
         return batches, await anext(batches)
 
     while True:
-        begin: _Begun = await reconnecting(lost=lost)(begun)
+        begin: _Begun = await reconnecting(lost=hear)(begun)
         batches, first = begin
         async with aclosing(batches):
             try:
@@ -195,4 +194,4 @@ async def _following(
             except PoolfleetError as error:
                 if not passes_by(error):
                     raise
-                lost(error)
+                hear(error)

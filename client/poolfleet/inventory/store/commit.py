@@ -65,7 +65,8 @@ class Commit:
         for uuid, told in staged.pools.items():
             if not told.gone:
                 self._tell(uuid, told, known.get(uuid), self._looked_at_s(staged, told, bookmark))
-        never_read = self._mark_unread(unread)
+        # Most often nothing is unread, and nothing was: then no row need be read again.
+        never_read = self._mark_unread(unread) if unread or any(row.unread for row in known.values()) else []
         self._domains(staged)
         self._finish(staged, bookmark, never_read)
 

@@ -12,7 +12,7 @@ from poolfleet.inventory.model import HostStatus
 from poolfleet.inventory.seen import HostSeen, PoolSeen
 from poolfleet.types.pool import Pool, PoolState, Storage, StorageFingerprint, StorageIdSource
 
-_IDENTITY = ("own_storage_id", "storage_source", "aliases", "fingerprint")
+_IDENTITY = ("own_storage_id", "storage_source", "aliases")
 
 
 def pool_values(pool: Pool, looked_at_s: float) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def pool_values(pool: Pool, looked_at_s: float) -> dict[str, Any]:
 def identity(values: Row[Any] | Mapping[str, Any]) -> tuple[object, ...]:
     """What of a row says which storage it is, but for the fingerprint, which only proves it."""
     mapping = values if isinstance(values, Mapping) else values._mapping
-    return tuple(mapping[name] for name in _IDENTITY[:3])
+    return tuple(mapping[name] for name in _IDENTITY)
 
 
 def seen(row: Any) -> PoolSeen:
