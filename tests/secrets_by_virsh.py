@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 import base64
-import subprocess
 
 from poolfleet import Operation, Secret
 from scripts.embedded.host import EmbeddedHost
-
-
-def virsh(host: EmbeddedHost, *words: str, document: str = "") -> str:
-    """What virsh prints; `document` is its standard input."""
-    command = ["virsh", "--quiet", "--connect", host.libvirtd.uri, *words]
-    done = subprocess.run(command, input=document, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+from tests.virsh import virsh
 
 
 def value_of(host: EmbeddedHost, uuid: str) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
@@ -17,6 +16,7 @@ from poolfleet.v1.inventory_service_pb2 import WatchInventoryRequest
 from scripts.benchmarks.memory import pss_bytes
 from scripts.embedded.host import EmbeddedHost
 from tests.raw_agent import raw_agent
+from tests.virsh import virsh
 
 WATCHERS = 99
 VOLUMES = 1000
@@ -33,7 +33,7 @@ def resize_all(host: EmbeddedHost, folder: Path, size_bytes: int) -> None:
     for number in range(VOLUMES):
         with (folder / f"volume-{number:04d}.raw").open("ab") as file:
             os.truncate(file.fileno(), size_bytes)
-    subprocess.run(["virsh", "-c", host.libvirtd.uri, "pool-refresh", "p"], check=True, timeout=60, capture_output=True)
+    virsh(host, "pool-refresh", "p")
 
 
 class Watcher:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
@@ -24,6 +23,7 @@ from scripts.embedded.standin import NetfsStandIn
 from scripts.embedded.surroundings import PrivateMounts
 from tests.host_state import files_below, pools_by_libvirt
 from tests.raw_agent import METHODS, RawAgent, raw_agent
+from tests.virsh import virsh
 
 READS = ("Get", "List", "Lookup", "Wait", "Watch", "Probe", "Discover")
 """How the RPCs begin that change nothing."""
@@ -64,11 +64,11 @@ class Observed:
 
     def __init__(self, host: EmbeddedHost, share: NetfsStandIn | None, port: int) -> None:
         self.host = host
-        self._virsh("pool-define-as", "on", "dir", "--target", self._folder("on"))
-        self._virsh("pool-start", "on")
-        self._virsh("vol-create-as", "on", "v", "1M")
-        self._virsh("pool-define-as", "off", "dir", "--target", self._folder("off"))
-        self._virsh("pool-autostart", "off")
+        virsh(self.host, "pool-define-as", "on", "dir", "--target", self._folder("on"))
+        virsh(self.host, "pool-start", "on")
+        virsh(self.host, "vol-create-as", "on", "v", "1M")
+        virsh(self.host, "pool-define-as", "off", "dir", "--target", self._folder("off"))
+        virsh(self.host, "pool-autostart", "off")
         if share is not None:
             document = host.root / "far.xml"
             document.write_text(
@@ -77,17 +77,13 @@ class Observed:
                 f"<target><path>{self._folder('far')}</path></target>"
                 f"<fs:mount_opts><fs:option name='port={port}'/></fs:mount_opts></pool>"
             )
-            self._virsh("pool-define", str(document))
-            self._virsh("pool-autostart", "far")
+            virsh(self.host, "pool-define", str(document))
+            virsh(self.host, "pool-autostart", "far")
 
     def _folder(self, name: str) -> str:
         folder = self.host.pools_dir / name
         folder.mkdir()
         return str(folder)
-
-    def _virsh(self, *words: str) -> None:
-        command = ["virsh", "--connect", self.host.libvirtd.uri, *words]
-        subprocess.run(command, check=True, timeout=60, capture_output=True)
 
     def seen(self) -> Seen:
         """Pools by libvirt, files, and mounts."""

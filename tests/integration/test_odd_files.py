@@ -6,7 +6,6 @@ import contextlib
 import os
 import socket
 import struct
-import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -29,6 +28,7 @@ from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.libvirtd import EmbeddedLibvirtd
 from tests.made_pools import folder, start_dir_pool
 from tests.raw_agent import LIMIT_S, RawAgent, Refused, eventually, raw_agent
+from tests.virsh import virsh
 
 UNFORESEEN = {status.value[0] for status in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)}
 YEAR_1960_S, YEAR_9999999_S = -315_619_200.5, 2**48
@@ -172,10 +172,4 @@ def _define_guest(host: EmbeddedHost, name: str, disk: Path) -> None:
         f"<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{disk}'/>"
         "<target dev='vda' bus='virtio'/></disk></devices></domain>"
     )
-    subprocess.run(
-        ["virsh", "--connect", host.libvirtd.uri, "define", "/dev/stdin"],
-        input=document.encode(),
-        check=True,
-        stdout=subprocess.DEVNULL,
-        timeout=60,
-    )
+    virsh(host, "define", "/dev/stdin", document=document)

@@ -25,6 +25,7 @@ from scripts.embedded.agent import EmbeddedAgent
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.libvirtd import EmbeddedLibvirtd
 from tests.pool_documents import DOCUMENTS, Document
+from tests.virsh import virsh
 
 PACKAGES = {
     "iscsi-direct": "libvirt-daemon-driver-storage-iscsi-direct",
@@ -87,13 +88,6 @@ def typed(pool: Pool) -> PoolSpec:
     )
 
 
-def dumped(host: EmbeddedHost, pool: str) -> str:
-    return subprocess.run(
-        ["virsh", "--connect", host.libvirtd.uri, "pool-dumpxml", pool],
-        check=True, capture_output=True, text=True, timeout=60,
-    ).stdout.strip()  # fmt: skip
-
-
 def defined_both_ways(agent: poolfleet.AgentClient, name: str, xml: str, document: Document) -> tuple[Pool, Pool]:
     """The pool as its XML defines it, and as its typed form does, one after the other; nothing is left."""
     seen = []
@@ -121,7 +115,7 @@ def test_both_forms_are_one_pool_and_that_is_what_virsh_shows(
     document = DOCUMENTS[name]
     xml = document.xml(name, str(host.pools_dir))
     agent.pools.define(PoolSpec.from_xml(xml))
-    by_virsh, shown = dumped(host, name), agent.pools.get(name, full=True)
+    by_virsh, shown = virsh(host, "pool-dumpxml", name), agent.pools.get(name, full=True)
     assert shown.xml.strip() == shown.inactive_xml.strip() == by_virsh
     agent.pools.undefine(name)
     by_xml, by_type = defined_both_ways(agent, name, xml, document)
@@ -304,6 +298,8 @@ def test_virshs_options_make_the_pool_that_virsh_makes(
         environment = os.environ | {"POOLFLEET_SOCKET": host.agent.target}
         done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
-        documents.append(dumped(host, "as").replace(agent.pools.get("as", max_staleness_s=0).uuid, "UUID"))
+        documents.append(
+            virsh(host, "pool-dumpxml", "as").replace(agent.pools.get("as", max_staleness_s=0).uuid, "UUID")
+        )
         agent.pools.undefine("as")
     assert documents[0] == documents[1]

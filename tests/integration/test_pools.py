@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from poolfleet import Operation, Pool, PoolSpec
 from poolfleet.types.pool import Desired, HealthStatus, PoolState
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.libvirtd import EmbeddedLibvirtd
+from tests.virsh import virsh
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +37,6 @@ def _nothing_left(agent: poolfleet.AgentClient) -> Iterator[None]:
         agent.pools.stop(pool.name)
         with contextlib.suppress(poolfleet.NotFound):  # a transient one is gone
             agent.pools.undefine(pool.name)
-
-
-def virsh(host: EmbeddedHost, *words: str) -> str:
-    done = subprocess.run(
-        ["virsh", "--connect", host.libvirtd.uri, *words], check=True, capture_output=True, text=True, timeout=60
-    )
-    return done.stdout
 
 
 def spec(host: EmbeddedHost, name: str) -> PoolSpec:

@@ -19,7 +19,8 @@ from poolfleet_agent.hypervisor import HypervisorSettings, Libvirt
 from poolfleet_agent.model.errors import ModelError, Reason
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.libvirtd import EmbeddedLibvirtd
-from tests.secrets_by_virsh import secret_of, value_of, virsh
+from tests.secrets_by_virsh import secret_of, value_of
+from tests.virsh import virsh
 
 POOL = """<pool type='iscsi'><name>far</name>
 <source><host name='san.test'/><device path='iqn.2030-01.test:t'/>

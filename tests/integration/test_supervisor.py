@@ -20,6 +20,7 @@ from scripts.embedded.nfs_server import NullNfsServer
 from scripts.embedded.process import wait_until
 from scripts.embedded.standin import NetfsStandIn
 from tests.netfs_pool import mount_ids, netfs_pool
+from tests.virsh import virsh
 
 LIMIT_S = 60.0
 
@@ -59,7 +60,7 @@ def test_a_pool_that_was_started_comes_back_when_its_folder_does(
 
 def test_what_a_person_stops_on_the_host_stays_stopped(host: EmbeddedHost, agent: poolfleet.AgentClient) -> None:
     agent.pools.ensure(PoolSpec.dir("p", target=str(host.pools_dir / "p")))
-    subprocess.run(["virsh", "--connect", host.libvirtd.uri, "pool-destroy", "p"], check=True, timeout=60)
+    virsh(host, "pool-destroy", "p")
     wait_until(lambda: desired(agent, "p") is Desired.STOPPED, limit_s=LIMIT_S, what="the stop is taken for meant")
     assert agent.pools.get("p", max_staleness_s=0).state is PoolState.INACTIVE
     assert not [operation for operation in agent.operations.list() if operation.caller == "supervisor"]

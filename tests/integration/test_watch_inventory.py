@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
@@ -19,6 +18,7 @@ from poolfleet.v1.inventory_service_pb2 import KnownPool, WatchInventoryRequest
 from poolfleet.v1.snapshot_pb2 import Revision
 from scripts.embedded.host import EmbeddedHost
 from tests.raw_agent import RawAgent, refusal_of
+from tests.virsh import virsh
 
 MIB = 1 << 20
 LIMIT_S = 30.0
@@ -185,8 +185,3 @@ async def test_what_contradicts_itself_is_refused(agent: RawAgent, request_: Wat
         await anext(aiter(agent.stream(request_)))
     refusal = refusal_of(error.value)
     assert (refusal.reason, refusal.metadata["field"]) == ("INVALID_FIELD", field)
-
-
-def virsh(host: EmbeddedHost, *words: str) -> None:
-    command = ["virsh", "--connect", host.libvirtd.uri, *words]
-    subprocess.run(command, check=True, timeout=60, capture_output=True)

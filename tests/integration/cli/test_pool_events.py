@@ -16,6 +16,7 @@ import pytest
 import poolfleet
 from poolfleet import PoolSpec
 from scripts.embedded.host import EmbeddedHost
+from tests.virsh import virsh
 
 LIMIT_S = 60
 
@@ -57,13 +58,6 @@ def following(fleet: Path, *words: str) -> Iterator[Events]:
 
 
 @pytest.fixture
-def fleet(host: EmbeddedHost, host_folder: Path) -> Path:
-    file = host_folder / "fleet.toml"
-    file.write_text(f'[[host]]\nname = "kvm1"\ntarget = "{host.agent.target}"\n')
-    return file
-
-
-@pytest.fixture
 def agent(host: EmbeddedHost) -> Iterator[poolfleet.AgentClient]:
     with poolfleet.AgentClient(host.agent.target) as client:
         client.pools.ensure(PoolSpec.dir("a", target=str(host.pools_dir / "a")))
@@ -82,7 +76,7 @@ def test_each_thing_that_happens_is_a_line(host: EmbeddedHost, fleet: Path, agen
         assert (told["host"], told["kind"], told["detail"]) == ("kvm1", "definition", "autostart")
         host.agent.stop()
         assert "It is tried again." in events.note()
-        subprocess.run(["virsh", "-c", host.libvirtd.uri, "pool-undefine", "b"], check=True, timeout=LIMIT_S)
+        virsh(host, "pool-undefine", "b")
         host.agent.start()
         assert events.next_words() == ("b", "undefined")
 

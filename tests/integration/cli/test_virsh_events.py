@@ -29,8 +29,8 @@ def running(*command: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_both_tell_the_first_event_and_end(host: EmbeddedHost, agent: AgentClient) -> None:
-    ours = running(str(Path(sys.executable).with_name("poolfleet")), WORDS[0], "--fleet", str(fleet(host)), *WORDS[1:])
+def test_both_tell_the_first_event_and_end(host: EmbeddedHost, agent: AgentClient, fleet: Path) -> None:
+    ours = running(str(Path(sys.executable).with_name("poolfleet")), WORDS[0], "--fleet", str(fleet), *WORDS[1:])
     theirs = running("virsh", "--connect", host.libvirtd.uri, *WORDS)
     try:
         assert ours.stderr is not None
@@ -50,9 +50,3 @@ def test_both_tell_the_first_event_and_end(host: EmbeddedHost, agent: AgentClien
     assert their_event is not None
     assert their_event[1].lower() in {"started", "stopped"}
     assert told[1:] == ["kvm1", "vm_data", "started"]
-
-
-def fleet(host: EmbeddedHost) -> Path:
-    file = host.root / "fleet.toml"
-    file.write_text(f'[[host]]\nname = "kvm1"\ntarget = "{host.agent.target}"\n')
-    return file

@@ -15,7 +15,7 @@ from poolfleet import (
     VolumeSpec,
 )
 from poolfleet.aio import AgentClient
-from poolfleet.types.operation import OperationState
+from poolfleet.types.operation import Operation, OperationState
 from scripts.embedded.host import EmbeddedHost
 from tests.integration.clones.sources import (
     CANCELLED_WITHIN_S,
@@ -30,6 +30,14 @@ from tests.slow_qemu_img import SlowQemuImg
 
 REFUSED_WITHIN_S = 1.0
 """The library waits that long for whoever holds the object."""
+
+
+async def standing_clone(client: AgentClient, slow: SlowQemuImg) -> Operation:
+    """A clone that has been copied, and that nothing further is done with until `slow` lets go."""
+    slow.hold("after", "convert")
+    clone = await client.volumes.clone("a", "src", CloneSpec("new"), wait=False)
+    await asyncio.to_thread(slow.wait_standing)
+    return clone
 
 
 async def test_a_source_is_held_while_it_is_copied_and_may_be_cloned_twice_at_once(
@@ -61,9 +69,7 @@ async def test_a_cancelled_clone_stops_at_once_and_leaves_nothing(
     going = await client.volumes.clone("a", "src", CloneSpec("new"), wait=False, request_id=str(uuid.uuid4()))
     await client.operations.wait(going.id, timeout_s=LIMIT_S)
     await client.volumes.delete("a", "new")
-    slow.hold("after", "convert")
-    going = await client.volumes.clone("a", "src", CloneSpec("new"), wait=False)
-    await asyncio.to_thread(slow.wait_standing)
+    going = await standing_clone(client, slow)
     assert names(host) == [f".poolfleet-new.{going.id}", ".poolfleet-reserve.new", "src"]
     assert stat.S_IMODE(path_of(host, f".poolfleet-new.{going.id}").stat().st_mode) == 0o600
     assert going.cancellable
@@ -81,9 +87,7 @@ async def test_a_clone_that_is_there_while_libvirt_makes_another_volume_waits_to
 ) -> None:
     _, slow = slow_host
     await sparse_source(client, host)
-    slow.hold("after", "convert")
-    clone = await client.volumes.clone("a", "src", CloneSpec("new"), wait=False)
-    await asyncio.to_thread(slow.wait_standing)
+    clone = await standing_clone(client, slow)
     slow.forget_standing()
     slow.hold("before", "create")
     beside = await client.volumes.create("a", VolumeSpec("beside", capacity_bytes=1 << 20, format="qcow2"), wait=False)
@@ -121,9 +125,7 @@ async def test_an_agent_that_was_killed_leaves_neither_files_nor_programs(
 ) -> None:
     _, slow = slow_host
     await sparse_source(client, host)
-    slow.hold("after", "convert")
-    going = await client.volumes.clone("a", "src", CloneSpec("new"), wait=False)
-    await asyncio.to_thread(slow.wait_standing)
+    going = await standing_clone(client, slow)
     assert f".poolfleet-new.{going.id}" in names(host)
     await asyncio.to_thread(host.agent.kill9)
 

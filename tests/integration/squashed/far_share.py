@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import Any
 
 from poolfleet import VolumeSpec
-from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.squashed_share import SquashedShare
 
 QEMU_UID, KVM_GID = 64055, 107
@@ -21,8 +19,3 @@ def volume(name: str = "v", **differing: Any) -> VolumeSpec:
 
 def names(share: SquashedShare) -> list[str]:
     return sorted(path.name for path in share.files.iterdir())
-
-
-def virsh(host: EmbeddedHost, *words: str) -> subprocess.CompletedProcess[str]:
-    command = ["virsh", "--connect", host.libvirtd.uri, *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)

@@ -15,9 +15,10 @@ from poolfleet import Cancelled, CloneSpec, FailedPrecondition, PoolSpec
 from poolfleet.aio import AgentClient
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.squashed_share import SquashedShare
-from tests.integration.squashed.far_share import KVM_GID, LIMIT_S, MIB, QEMU_UID, names, virsh, volume
+from tests.integration.squashed.far_share import KVM_GID, LIMIT_S, MIB, QEMU_UID, names, volume
 from tests.raw_agent import eventually
 from tests.slow_qemu_img import SlowQemuImg
+from tests.virsh import tried
 
 DATA = os.urandom(MIB // 2) + bytes(MIB // 2)
 
@@ -44,7 +45,7 @@ if os.geteuid() == 0:
     ) -> None:
         await client.volumes.create("far", volume("src"))
         (share.files / "src").write_bytes(DATA)
-        beside = virsh(host, "vol-clone", "src", "beside", "--pool", "far")
+        beside = tried(host, "vol-clone", "src", "beside", "--pool", "far")
         assert "Permission denied" in beside.stderr
         (share.files / "beside").unlink()  # virsh's failure leaves a file
         spec = CloneSpec("v", format=volume_format)

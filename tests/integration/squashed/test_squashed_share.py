@@ -29,9 +29,10 @@ from poolfleet.types.pool import PoolState
 from poolfleet.types.volume import BackingStore, Permissions, VolumeEncryption
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.squashed_share import SquashedShare
-from tests.integration.squashed.far_share import KVM_GID, LIMIT_S, MIB, QEMU_UID, names, virsh, volume
+from tests.integration.squashed.far_share import KVM_GID, LIMIT_S, MIB, QEMU_UID, names, volume
 from tests.raw_agent import eventually
 from tests.slow_qemu_img import SlowQemuImg
+from tests.virsh import tried
 
 AT_ONCE_S = 10.0
 """Wide for the 3 s that a start may take to say so, on a busy machine."""
@@ -74,7 +75,7 @@ if os.geteuid() == 0:
     async def test_what_virsh_cannot_create_and_delete_is_created_and_deleted(
         client: AgentClient, host: EmbeddedHost, share: SquashedShare, volume_format: str
     ) -> None:
-        beside = virsh(host, "vol-create-as", "far", "beside", "1M", "--format", volume_format)
+        beside = tried(host, "vol-create-as", "far", "beside", "1M", "--format", volume_format)
         assert "Permission denied" in beside.stderr
         made = await client.volumes.create("far", volume(format=volume_format))
         assert made.changed
@@ -83,7 +84,7 @@ if os.geteuid() == 0:
         assert names(share) == ["v"]
         found = await client.volumes.get("far", "v", max_staleness_s=0)
         assert (found.format, found.capacity_bytes) == (volume_format, MIB)
-        assert "v" in virsh(host, "vol-list", "far").stdout
+        assert "v" in tried(host, "vol-list", "far").stdout
         assert not (await client.volumes.create("far", volume(format=volume_format))).changed
         await client.volumes.delete("far", "v")
         assert names(share) == []
@@ -221,7 +222,7 @@ if os.geteuid() == 0:
         client: AgentClient, host: EmbeddedHost, share: SquashedShare, volume_format: str
     ) -> None:
         await client.volumes.create("far", volume(format=volume_format))
-        beside = virsh(host, "vol-resize", "v", "2M", "--pool", "far")
+        beside = tried(host, "vol-resize", "v", "2M", "--pool", "far")
         assert "ermission denied" in beside.stderr
         changes: list[tuple[dict[str, Any], int]] = [
             ({"capacity_bytes": 2 * MIB}, 2 * MIB),
@@ -263,7 +264,7 @@ if os.geteuid() == 0:
             file.seek(-7, os.SEEK_END)
             file.write(b"secret!")
         before = (share.files / "v").stat()
-        assert "ermission denied" in virsh(host, "vol-wipe", "v", "--pool", "far").stderr
+        assert "ermission denied" in tried(host, "vol-wipe", "v", "--pool", "far").stderr
         with pytest.raises(Unsupported) as refused:
             await client.volumes.wipe("far", "v", algorithm="nnsa")
         assert refused.value.reason == "NOT_SUPPORTED_HERE"

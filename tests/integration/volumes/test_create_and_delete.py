@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from poolfleet import Operation, Volume, VolumeSpec
 from poolfleet.types.disk import DiskRole, DomainState
 from poolfleet.types.volume import BackingStore, Permissions
 from scripts.embedded.host import EmbeddedHost
+from tests.virsh import virsh
 
 GIB = 1 << 30
 
@@ -22,17 +22,11 @@ def define_guest(host: EmbeddedHost, name: str, *devices: str) -> None:
         f"<domain type='qemu'><name>{name}</name><memory>65536</memory>"
         f"<os><type arch='x86_64'>hvm</type></os><devices>{''.join(devices)}</devices></domain>"
     )
-    subprocess.run(
-        ["virsh", "--connect", host.libvirtd.uri, "define", "/dev/stdin"],
-        input=xml, text=True, check=True, stdout=subprocess.DEVNULL, timeout=60,
-    )  # fmt: skip
+    virsh(host, "define", "/dev/stdin", document=xml)
 
 
 def undefine_guest(host: EmbeddedHost, name: str) -> None:
-    subprocess.run(
-        ["virsh", "--connect", host.libvirtd.uri, "undefine", name],
-        check=True, stdout=subprocess.DEVNULL, timeout=60,
-    )  # fmt: skip
+    virsh(host, "undefine", name)
 
 
 def volume_of(operation: Operation) -> Volume:

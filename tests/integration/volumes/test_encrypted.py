@@ -14,8 +14,9 @@ from poolfleet import PoolSpec, SecretRef, SecretSpec, Volume, VolumeEncryption,
 from poolfleet.aio import AgentClient as AsyncAgentClient
 from scripts.embedded.host import EmbeddedHost
 from tests.raw_agent import eventually
-from tests.secrets_by_virsh import secret_of, virsh
+from tests.secrets_by_virsh import secret_of
 from tests.slow_qemu_img import SlowQemuImg
+from tests.virsh import virsh
 
 MIB = 1 << 20
 

@@ -4,7 +4,6 @@ makes is told before libvirt is asked, or in its own words."""
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from poolfleet_agent.services.convert.volumes import definition_from
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.libvirtd import EmbeddedLibvirtd
 from tests.slow_qemu_img import SlowQemuImg
+from tests.virsh import virsh
 from tests.volume_documents import DOCUMENTS, MIB, PASSPHRASE_OF, SECRET, UNSUPPORTED, Document
 
 # Only root can give files away.
@@ -65,11 +65,6 @@ def stated(document: Document, base: str) -> dict[str, Any]:
     return fields
 
 
-def shown_by_virsh(host: EmbeddedHost, name: str) -> str:
-    words = ["virsh", "--connect", host.libvirtd.uri, "vol-dumpxml", "--pool", "vms", name]
-    return subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
-
-
 def made(agent: poolfleet.AgentClient, name: str, spec: VolumeSpec) -> Volume:
     """The volume of a spec, as libvirt sees its file once it has looked at it anew."""
     assert agent.volumes.create("vms", spec, timeout_s=LIMIT_S).changed
@@ -92,7 +87,7 @@ def test_both_forms_are_one_volume_and_that_is_what_virsh_shows(
     by_xml_spec = VolumeSpec.from_xml(document.xml("by-xml", base, OWNER, GROUP))
     by_type_spec = VolumeSpec("by-type", **stated(document, base))
     by_xml = made(agent, "by-xml", by_xml_spec)
-    assert by_xml.xml.strip() == shown_by_virsh(module_host, "by-xml")
+    assert by_xml.xml.strip() == virsh(module_host, "vol-dumpxml", "--pool", "vms", "by-xml")
     expected = {**stated(document, base), **document.shown}
     for field in ("capacity_bytes", "format", "backing_store", "compat", "features", "cluster_size_bytes"):
         if expected.get(field):
@@ -106,7 +101,7 @@ def test_both_forms_are_one_volume_and_that_is_what_virsh_shows(
     assert not agent.volumes.create("vms", by_xml_spec).changed
     if name not in ENCRYPTED and not document.untyped:  # those take their time
         by_type = made(agent, "by-type", by_type_spec)
-        assert by_type.xml.strip() == shown_by_virsh(module_host, "by-type")
+        assert by_type.xml.strip() == virsh(module_host, "vol-dumpxml", "--pool", "vms", "by-type")
         assert differing(by_xml, by_type) == {}
 
 

@@ -20,17 +20,13 @@ from poolfleet.types.volume import BackingStore, Permissions
 from poolfleet_agent.model.volume_formats import BACKED_FORMATS, FILE_FORMATS
 from scripts.embedded.host import EmbeddedHost
 from tests.slow_qemu_img import SlowQemuImg
+from tests.virsh import virsh
 
 MIB = 1 << 20
 
 
 def spec(name: str = "v", volume_format: str = "qcow2", **stated: Any) -> VolumeSpec:
     return VolumeSpec(name, capacity_bytes=4 * MIB, format=volume_format, **stated)
-
-
-def virsh(host: EmbeddedHost, *words: str) -> str:
-    command = ["virsh", "--connect", host.libvirtd.uri, *words]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
 def target_shown(host: EmbeddedHost, name: str = "v") -> ET.Element:

@@ -13,6 +13,7 @@ import poolfleet
 from poolfleet import Operation, Volume, VolumeSpec
 from poolfleet.types.volume import BackingStore
 from scripts.embedded.host import EmbeddedHost
+from tests.virsh import tried
 
 MIB = 1 << 20
 
@@ -20,11 +21,6 @@ MIB = 1 << 20
 def create(agent: poolfleet.AgentClient, name: str, volume_format: str = "raw", **differing: Any) -> None:
     stated: dict[str, Any] = {"capacity_bytes": 2 * MIB, "allocation_bytes": 0, "format": volume_format}
     agent.volumes.create("vms", VolumeSpec(name, **stated | differing))
-
-
-def virsh(host: EmbeddedHost, *words: str) -> subprocess.CompletedProcess[str]:
-    command = ["virsh", "--connect", host.libvirtd.uri, *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
 def sizes(operation: Operation) -> tuple[int | None, int | None]:
@@ -68,14 +64,14 @@ def test_it_becomes_what_virsh_would_make_of_it(
 ) -> None:
     for name in ("ours", "theirs"):
         create(agent, name, volume_format)
-    beside = virsh(module_host, "vol-resize", "theirs", *words, "--pool", "vms")
+    beside = tried(module_host, "vol-resize", "theirs", *words, "--pool", "vms")
     assert beside.returncode == 0, beside.stderr
     resized = agent.volumes.resize("vms", "ours", **asked)
     assert resized.changed
     assert sizes(resized)[0] == agent.volumes.get("vms", "theirs", max_staleness_s=0).capacity_bytes
     assert agent.volumes.get("vms", "ours").capacity_bytes == sizes(resized)[0]
     ours, theirs = (
-        virsh(module_host, "vol-info", name, "--pool", "vms", "--bytes").stdout for name in ("ours", "theirs")
+        tried(module_host, "vol-info", name, "--pool", "vms", "--bytes").stdout for name in ("ours", "theirs")
     )
     assert ours.splitlines()[1:] == theirs.splitlines()[1:]
 
@@ -98,7 +94,7 @@ def test_a_raw_volume_whose_bytes_are_all_taken_shrinks_where_libvirt_refuses(
     module_host: EmbeddedHost, agent: poolfleet.AgentClient, folder: Path
 ) -> None:
     create(agent, "v", allocation_bytes=None)
-    assert "existing allocation" in virsh(module_host, "vol-resize", "v", "1M", "--pool", "vms", "--shrink").stderr
+    assert "existing allocation" in tried(module_host, "vol-resize", "v", "1M", "--pool", "vms", "--shrink").stderr
     assert sizes(agent.volumes.resize("vms", "v", MIB, allow_shrink=True)) == (MIB, MIB)
     assert (folder / "v").stat().st_size == MIB
 
@@ -120,7 +116,7 @@ def test_all_bytes_of_a_raw_volume_are_allocated_as_virsh_does_it_with_progress(
 ) -> None:
     for name in ("ours", "theirs"):
         create(agent, name)
-    assert virsh(module_host, "vol-resize", "theirs", "4M", "--pool", "vms", "--allocate").returncode == 0
+    assert tried(module_host, "vol-resize", "theirs", "4M", "--pool", "vms", "--allocate").returncode == 0
     resized = agent.volumes.resize("vms", "ours", 4 * MIB, allocate=True)
     theirs = agent.volumes.get("vms", "theirs", max_staleness_s=0)
     assert sizes(resized) == (theirs.capacity_bytes, theirs.allocation_bytes) == (4 * MIB, 4 * MIB)
@@ -133,7 +129,7 @@ def test_what_is_added_to_a_qcow2_volume_is_allocated_where_libvirt_cannot(
     module_host: EmbeddedHost, agent: poolfleet.AgentClient, folder: Path
 ) -> None:
     create(agent, "v", "qcow2")
-    refused = virsh(module_host, "vol-resize", "v", "4M", "--pool", "vms", "--allocate")
+    refused = tried(module_host, "vol-resize", "v", "4M", "--pool", "vms", "--allocate")
     assert "only supported for raw" in refused.stderr
     capacity_bytes, allocation_bytes = sizes(agent.volumes.resize("vms", "v", 4 * MIB, allocate=True))
     assert capacity_bytes == 4 * MIB

@@ -12,6 +12,7 @@ import pytest
 import poolfleet
 from poolfleet import PoolSpec, VolumeSpec
 from scripts.embedded.host import EmbeddedHost
+from tests.virsh import virsh
 
 GIB = 1 << 30
 
@@ -29,14 +30,6 @@ def folder(module_host: EmbeddedHost, agent: poolfleet.AgentClient) -> Iterator[
     agent.pools.refresh("vms")
 
 
-def virsh(host: EmbeddedHost, *words: str, text: str = "") -> str:
-    done = subprocess.run(
-        ["virsh", "--connect", host.libvirtd.uri, *words],
-        input=text, capture_output=True, check=True, text=True, timeout=60,
-    )  # fmt: skip
-    return done.stdout
-
-
 def define_guest(host: EmbeddedHost, name: str, path: Path | str, *, disk_format: str = "qcow2") -> None:
     disk = (
         f"<disk type='file'><driver name='qemu' type='{disk_format}'/><source file='{path}'/><target dev='vda'/></disk>"
@@ -45,7 +38,7 @@ def define_guest(host: EmbeddedHost, name: str, path: Path | str, *, disk_format
         f"<domain type='qemu'><name>{name}</name><memory>65536</memory>"
         f"<os><type arch='x86_64'>hvm</type></os><devices>{disk}</devices></domain>"
     )
-    virsh(host, "define", "/dev/stdin", text=xml)
+    virsh(host, "define", "/dev/stdin", document=xml)
 
 
 def overlay(path: Path, backing: Path | str) -> Path:

@@ -18,6 +18,7 @@ from poolfleet.types.volume import BackingStore
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.libvirtd import EmbeddedLibvirtd
 from tests.own_program import OwnProgram
+from tests.virsh import virsh
 
 MIB = 1 << 20
 LONG = 256 * MIB
@@ -74,11 +75,6 @@ def end_of(path: Path) -> bytes:
     with path.open("rb") as file:
         file.seek(-8, os.SEEK_END)
         return file.read()
-
-
-def virsh(host: EmbeddedHost, *words: str) -> str:
-    command = ["virsh", "--connect", host.libvirtd.uri, *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
 
 
 def test_a_raw_volume_is_zeros_afterwards_and_tells_how_far_it_was(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,23 +14,12 @@ import poolfleet
 from poolfleet import CloneSpec, PoolSpec, VolumeSpec
 from poolfleet.types.pool_source import DiskSource
 from scripts.embedded.host import EmbeddedHost
-from tests.loop_device import LIMIT_S, SIZE_BYTES, loop_device, told_by
+from tests.loop_device import LIMIT_S, SIZE_BYTES, told_by
+from tests.virsh import virsh
 
 MIB = 1024**2
 
 if os.geteuid() == 0:
-
-    @pytest.fixture
-    def device(host_folder: Path) -> Iterator[str]:
-        with loop_device(host_folder / "image") as made:
-            yield made
-
-    @pytest.fixture
-    def agent(host: EmbeddedHost) -> Iterator[poolfleet.AgentClient]:
-        with poolfleet.AgentClient(host.agent.target) as client:
-            yield client
-            with contextlib.suppress(poolfleet.NotFound):
-                client.pools.stop("p")
 
     @pytest.fixture
     def disk(agent: poolfleet.AgentClient, device: str) -> str:
@@ -52,16 +39,13 @@ if os.geteuid() == 0:
         argv = ["blkid", "--probe", "--match-tag", "PTTYPE", "--output", "value", device]
         return subprocess.run(argv, check=False, capture_output=True, text=True, timeout=LIMIT_S).stdout.strip()
 
-    def by_virsh(host: EmbeddedHost, *words: str) -> str:
-        return told_by("virsh", "--connect", host.libvirtd.uri, *words)
-
     @pytest.mark.cell("disk", "define", "build", "start", "erase")
     def test_a_disk_is_given_a_table_started_and_erased(
         host: EmbeddedHost, agent: poolfleet.AgentClient, device: str
     ) -> None:
         spec = PoolSpec.disk("p", device=device, format="gpt")
         agent.pools.define(spec)
-        assert f"<device path='{device}'/>" in by_virsh(host, "pool-dumpxml", "p")
+        assert f"<device path='{device}'/>" in virsh(host, "pool-dumpxml", "p")
         with pytest.raises(poolfleet.FailedPrecondition) as unbuilt:
             agent.pools.start("p")
         assert unbuilt.value.reason == "PATH_NOT_USABLE"
@@ -79,7 +63,7 @@ if os.geteuid() == 0:
         pool = agent.pools.get("p")
         assert pool.source == DiskSource(device=device, format="gpt")
         assert 0 < SIZE_BYTES - (pool.capacity_bytes or 0) < MIB
-        assert "running" in by_virsh(host, "pool-info", "p")
+        assert "running" in virsh(host, "pool-info", "p")
         assert not agent.pools.define(spec).changed
 
         with pytest.raises(poolfleet.FailedPrecondition) as started:
@@ -99,7 +83,7 @@ if os.geteuid() == 0:
             assert agent.volumes.create("p", spec).changed
             assert not agent.volumes.create("p", spec).changed
         assert partitions(device) == {f"{disk}p1": 8 * MIB, f"{disk}p2": 8 * MIB}
-        assert {f"{disk}p1", f"{disk}p2"} <= set(by_virsh(host, "vol-list", "p").split())
+        assert {f"{disk}p1", f"{disk}p2"} <= set(virsh(host, "vol-list", "p").split())
         volume = agent.volumes.get("p", f"{disk}p2")
         assert (volume.path, volume.type, volume.format) == (f"/dev/{disk}p2", "block", "linux")
         assert agent.volumes.lookup(path=volume.path).name == volume.name
@@ -148,7 +132,7 @@ if os.geteuid() == 0:
             assert [one.result().changed for one in deleting] == [True] * len(names)
             told_by("partx", "--update", device)  # or the kernel would not tell of one that is in the table again
             assert set(partitions(device)) == {last}
-            assert by_virsh(host, "vol-list", "p", "--details").count(f"{disk}p") == 2  # its name, and its path
+            assert virsh(host, "vol-list", "p", "--details").count(f"{disk}p") == 2  # its name, and its path
             agent.volumes.delete("p", last)
 
     @pytest.mark.cell("disk", "volume")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,24 +12,11 @@ from poolfleet import PoolSpec, VolumeSpec
 from poolfleet.types.pool import HealthStatus
 from poolfleet.types.pool_source import FsSource
 from scripts.embedded.host import EmbeddedHost
-from tests.loop_device import loop_device, told_by
+from tests.virsh import virsh
 
 MIB = 1024**2
 
 if os.geteuid() == 0:
-
-    @pytest.fixture
-    def device(host_folder: Path) -> Iterator[str]:
-        with loop_device(host_folder / "image") as made:
-            yield made
-
-    @pytest.fixture
-    def agent(host: EmbeddedHost) -> Iterator[poolfleet.AgentClient]:
-        with poolfleet.AgentClient(host.agent.target) as client:
-            yield client
-            # The loop device is free again, however the test has ended.
-            with contextlib.suppress(poolfleet.NotFound):
-                client.pools.stop("p")
 
     @pytest.mark.cell("fs", "define", "build", "start", "volume", "erase")
     def test_a_file_system_is_made_mounted_filled_erased_and_forgotten(
@@ -60,7 +45,7 @@ if os.geteuid() == 0:
         made = agent.volumes.create("p", VolumeSpec("v", capacity_bytes=MIB))
         assert (target / "v").exists() is False  # it is in the host's own mounts alone
         assert made.changed
-        assert "v" in told_by("virsh", "--connect", host.libvirtd.uri, "vol-list", "p").split()
+        assert "v" in virsh(host, "vol-list", "p").split()
         assert [volume.name for volume in agent.volumes.list("p", max_staleness_s=0)] == ["v"]
         assert agent.volumes.get("p", "v").path == str(target / "v")
         agent.volumes.delete("p", "v")
