@@ -21,6 +21,7 @@ RETRIED = frozenset(
         UNREACHABLE,
         "AGENT_RESTARTED",
         "AGENT_STOPPING",
+        "CANCELLED",  # gRPC's own word for a call that a server had not begun to answer when it stopped
         "LIBVIRT_UNAVAILABLE",
         "NAME_RESERVED",
         "OPERATION_IN_PROGRESS",

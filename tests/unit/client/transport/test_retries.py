@@ -61,6 +61,14 @@ async def test_a_wait_that_loses_its_connection_asks_again_by_the_same_id(stub: 
     assert len(set(request_ids(stub))) == 1
 
 
+async def test_a_call_that_a_stopping_server_ended_before_it_began_to_answer_is_sent_again(
+    stub: StubAgent, client: AgentClient
+) -> None:
+    stub.on("StartPool", Bare(grpc.StatusCode.CANCELLED), started(succeeded()))
+    assert (await client.pools.start("a")).state is OperationState.SUCCEEDED
+    assert len(set(request_ids(stub))) == 1
+
+
 async def test_after_a_failure_that_passes_by_the_id_is_new(stub: StubAgent, client: AgentClient) -> None:
     stub.on("StartPool", started(failed(RESTARTED)), started(succeeded("op-2")))
     assert (await client.pools.start("a")).id == "op-2"
