@@ -276,6 +276,7 @@ if os.geteuid() == 0:
         client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, unused_tcp_port: int
     ) -> None:
         await client.pools.refresh("far")
+        await quiet(unused_tcp_port)
         share.silence()
         with hanging_refreshes(quick_host, "far"):
             await fall_silent(client, share)

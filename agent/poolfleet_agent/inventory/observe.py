@@ -128,6 +128,8 @@ class Observer:
         pools, self._pools = self._pools, set()
         everything, self._everything = self._everything, False
         domains, self._domains = self._domains, False
+        # What the agent's own changes led to must not wait for a look that hangs with its share.
+        await self.save()
         if everything:
             await self.looker.all_pools()
         else:

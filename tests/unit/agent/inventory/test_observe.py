@@ -145,6 +145,18 @@ async def test_a_snapshot_that_cannot_be_stored_costs_no_looks_and_is_stored_lat
     assert observed.store.saved[-1].pools[0].volumes[-1].name == "b"
 
 
+async def test_what_the_agent_s_own_changes_led_to_is_stored_before_a_look_that_may_hang(observed: Any) -> None:
+    hypervisor = observed.host.hypervisor
+    hypervisor.add(pool_facts("new"))
+    await observed.host.looker.pool("new")
+    hypervisor.called.clear()
+    held = hypervisor.hold("look_at_folder p")
+    observed.observer.hear(PoolEvent(kind=PoolEventKind.REFRESHED, pool="p"))
+    await until(lambda: "look_at_folder p" in hypervisor.called)
+    assert [pool.pool.name for pool in observed.store.saved[-1].pools] == ["new", "p"]
+    held.set()
+
+
 async def test_who_asks_for_the_domains_while_they_are_read_shares_the_next_reading(observed: Any) -> None:
     hypervisor = observed.host.hypervisor
     hypervisor.called.clear()
