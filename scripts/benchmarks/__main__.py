@@ -55,6 +55,9 @@ def arguments() -> argparse.Namespace:
     _count(clones_parser, "--seconds", 20, "how long that while is")
     _count(clones_parser, "--cancels", 20, "how often each kind of job is cancelled; 0: not at all", least=0)
     _count(clones_parser, "--cancelled-mib", 2048, "MiB that each of these is at work on")
+    watch_parser = names.add_parser("watch", help="how soon those who watch a host are told of a change")
+    _count(watch_parser, "--changes", 200, "changes of each kind")
+    _count(watch_parser, "--watchers", 100, "watchers at once, after one alone")
     fleet_parser = names.add_parser("fleet", help="simulated fleets, brought into a store")
     fleet_parser.add_argument(
         "--hosts", type=_numbers, default=[10, 100, 1000], metavar="N,…", help="sizes (default 10,100,1000)"
@@ -103,6 +106,10 @@ def carry_out(chosen: argparse.Namespace, root: Path) -> dict[str, Any]:
             cancelled_bytes=chosen.cancelled_mib << 20,
         )
         return report("clones", cases.run(root, clones_effort))
+    if chosen.name == "watch":
+        from scripts.benchmarks import watching
+
+        return report("watch", watching.run(root, changes=chosen.changes, watchers=chosen.watchers))
     if chosen.name == "fleet":
         return report("fleet", _fleet(chosen, root))
     from scripts.benchmarks.nfs.cases import Effort, measure

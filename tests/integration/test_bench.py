@@ -72,6 +72,18 @@ def test_a_pool_is_listed_in_every_way_beside_the_peers() -> None:
     assert all(0 < row["median"] <= row["p99"] for row in report["results"])
 
 
+def test_watchers_of_a_host_are_told_of_its_changes() -> None:
+    command = [str(ROOT / "scripts/bench"), "watch", "--changes=3", "--watchers=2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stderr
+    assert {(row["case"], row["system"], row["metric"]): row["n"] for row in json.loads(done.stdout)["results"]} == {
+        (case, f"{crowd} watching", metric): 3
+        for case in ("create_volume", "define_pool_by_libvirt")
+        for crowd in (1, 2)
+        for metric in ("to_answer", "to_last_watcher")
+    }
+
+
 def test_an_unknown_benchmark_is_wrong_usage() -> None:
     done = subprocess.run([ROOT / "scripts/bench", "nonsense"], capture_output=True, text=True, timeout=110)
     assert (done.returncode, done.stdout) == (2, "")
