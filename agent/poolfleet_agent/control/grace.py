@@ -55,7 +55,7 @@ class ServerGrace:
         opening = self._opens.get(target)
         if opening is None:
             opening = self._opens[target] = asyncio.create_task(self._open(target), name=f"open a file of {target}")
-            opening.add_done_callback(lambda _: self._opens.pop(target))
+            opening.add_done_callback(self._ended)
         done, _ = await asyncio.wait({opening}, timeout=SAID_AFTER_S)
         if not done:
             await say(MESSAGE)
@@ -68,6 +68,11 @@ class ServerGrace:
                 retry_delay_s=RETRY_S,
             )
         opening.result()
+
+    def _ended(self, opening: asyncio.Task[None]) -> None:
+        self._opens = {target: other for target, other in self._opens.items() if other is not opening}
+        if not opening.cancelled():
+            opening.exception()  # known, also where all who waited have left
 
     async def _open(self, target: str) -> None:
         try:
