@@ -7,6 +7,7 @@ All who need the pool wait behind that one open, which is never made twice; libv
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from poolfleet_agent.inventory.pool_mounts import PoolMounts
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -55,7 +56,7 @@ class ServerGrace:
         opening = self._opens.get(target)
         if opening is None:
             opening = self._opens[target] = asyncio.create_task(self._open(target), name=f"open a file of {target}")
-            opening.add_done_callback(self._ended)
+            opening.add_done_callback(partial(self._ended, target))
         done, _ = await asyncio.wait({opening}, timeout=SAID_AFTER_S)
         if not done:
             await say(MESSAGE)
@@ -69,8 +70,8 @@ class ServerGrace:
             )
         opening.result()
 
-    def _ended(self, opening: asyncio.Task[None]) -> None:
-        self._opens = {target: other for target, other in self._opens.items() if other is not opening}
+    def _ended(self, target: str, opening: asyncio.Task[None]) -> None:
+        del self._opens[target]
         if not opening.cancelled():
             opening.exception()  # known, also where all who waited have left
 
