@@ -39,6 +39,16 @@ class InventoryHost:
     age_s: float | None = None
     error: PoolfleetError | None = None
 
+    def to_dict(self) -> Json:
+        """The host in documents; times are in UTC, as ISO 8601 has them."""
+        return {
+            "name": self.name,
+            "agent_id": self.agent_id,
+            "status": str(self.status),
+            "as_of": self.as_of.astimezone(UTC).isoformat().replace("+00:00", "Z") if self.as_of else None,
+            "error": f"{self.error.message} [{self.error.reason}]" if self.error else None,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class StoragePool:
@@ -129,20 +139,10 @@ class Inventory:
         """The document of `poolfleet inventory -o json`; times are in UTC, as ISO 8601 has them."""
         return {
             "complete": self.complete,
-            "hosts": [_host(host) for host in self.hosts],
+            "hosts": [host.to_dict() for host in self.hosts],
             "storages": [_storage(storage) for storage in self.storages],
             "volumes": [_volume(volume) for volume in self.volumes],
         }
-
-
-def _host(host: InventoryHost) -> Json:
-    return {
-        "name": host.name,
-        "agent_id": host.agent_id,
-        "status": str(host.status),
-        "as_of": host.as_of.astimezone(UTC).isoformat().replace("+00:00", "Z") if host.as_of else None,
-        "error": f"{host.error.message} [{host.error.reason}]" if host.error else None,
-    }
 
 
 def _storage(storage: InventoryStorage) -> Json:

@@ -38,13 +38,11 @@ async def show_inventory(cli: Session) -> ExitCode:
 
 
 def _first_line(found: Inventory) -> str:
-    silent = sum(str(host.status) in ("failed", "unreachable") for host in found.hosts)
-    hosts = text.counted(len(found.hosts), "host")
     parts = [
-        f"{len(found.hosts) - silent} of {hosts}" if silent else hosts,
+        tables.completeness(found),
         text.counted(len(found.storages), "storage"),
         text.counted(len(found.volumes), "volume"),
     ]
     if found.oldest_age_s is not None:
         parts.append(f"oldest {text.age_in_words(found.oldest_age_s)}")
-    return f"{'complete' if found.complete else 'INCOMPLETE'}: {', '.join(parts)}"
+    return ", ".join(parts)

@@ -12,6 +12,7 @@ from poolfleet.cli.output.answers import Column, Kind, Table
 
 if TYPE_CHECKING:
     from poolfleet.cli.session import Session
+    from poolfleet.inventory.check.model import StorageCheck
     from poolfleet.inventory.model import Inventory, InventoryStorage
 
 
@@ -21,6 +22,21 @@ class Row:
 
     storage: InventoryStorage
     volumes: int
+
+    @property
+    def storage_id(self) -> str:
+        """The storage's id."""
+        return self.storage.storage_id
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Its other spellings."""
+        return self.storage.aliases
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """Names of the pools that lie on it, each once."""
+        return tuple(sorted({pool.pool for pool in self.storage.pools}))
 
     @property
     def hosts(self) -> int:
@@ -48,7 +64,7 @@ _REST: tuple[Column[Row], ...] = (
     Column("AS-OF", lambda row: row.storage.age_s, Kind.AGE),
     Column("ID-FROM", lambda row: str(row.storage.source), wide=True),
     Column("CONFLICT", lambda row: text.yes_no(row.storage.identity_conflict), wide=True),
-    Column("POOLS", lambda row: text.joined(sorted({pool.pool for pool in row.storage.pools})), wide=True),
+    Column("POOLS", lambda row: text.joined(list(row.pools)), wide=True),
 )
 
 
@@ -68,7 +84,15 @@ def inventory_table(shown: list[Row]) -> Table[Row]:
     return Table((*_MAIN, _ORPHANS, *_REST), shown, name=lambda row: row.storage.storage_id)
 
 
-def tell_missing(cli: Session, found: Inventory) -> None:
+def completeness(found: Inventory | StorageCheck) -> str:
+    """Say whether it is complete, and of how many hosts it is."""
+    silent = sum(str(host.status) in ("failed", "unreachable") for host in found.hosts)
+    hosts = text.counted(len(found.hosts), "host")
+    told = f"{len(found.hosts) - silent} of {hosts}" if silent else hosts
+    return f"{'complete' if found.complete else 'INCOMPLETE'}: {told}"
+
+
+def tell_missing(cli: Session, found: Inventory | StorageCheck) -> None:
     """Say on standard error what is missing, a sentence each."""
     for words in found.missing:
         cli.note(text.printable(f"missing: {words}"))

@@ -13,7 +13,6 @@ from poolfleet.inventory.identity import join
 from poolfleet.inventory.model import HostStatus
 from poolfleet.inventory.store.pools import seen
 from poolfleet.inventory.store.port import InventoryStore
-from poolfleet.types.pool import StorageIdSource
 
 _HOSTS = """
     SELECT key, name, status, error, agent_id, heard_at_s, domains_looked_at_s, domains_missing, unread_pools
@@ -80,7 +79,7 @@ def completeness(store: InventoryStore, *, max_age_s: float) -> Completeness:
         key = key_of[storage.pools[0].place]
         if storage.conflict:
             by_storage[key][f"{storage.storage_id}: identity conflict: {storage.conflict}"] = None
-        if not (storage.source is StorageIdSource.DERIVED and storage.storage_id.startswith("host:")):
+        if not storage.local_to:
             not_exclusive.add(key)
     return Completeness(
         hosts=len(hosts),
