@@ -45,15 +45,19 @@ def not_heard(seen: HostSeen) -> Iterator[str]:
 
 def lacking(seen: HostSeen) -> Iterator[str]:
     """What the inventory lacks of a host, a sentence each."""
-    if seen.status is HostStatus.DUPLICATE:
-        return
     yield from not_heard(seen)
-    for unread in seen.volumes.unread_pools if seen.volumes else ():
-        yield f"{seen.host}: the volumes of {unread.pool} could not be read: {unread.message or unread.reason}"
-    for pool in seen.pools:
-        if pool.unaddressable_count:
-            yield f"{seen.host}: {pool.unaddressable_count} files of {pool.name} cannot be addressed"
-    for name in sorted(seen.volumes_by_pool().keys() - {pool.name for pool in seen.pools}):
-        yield f"{seen.host}: {name} came or went while its volumes were read"
+    yield from (line for _, line in lacking_of_pools(seen))
     if seen.disks and not seen.disks.complete:
         yield f"{seen.host}: some domains could not be read: {'; '.join(seen.disks.missing) or 'no reason given'}"
+
+
+def lacking_of_pools(seen: HostSeen) -> Iterator[tuple[str, str]]:
+    """What it lacks of a host's pools: the pool, and a sentence."""
+    for unread in seen.volumes.unread_pools if seen.volumes else ():
+        words = f"the volumes of {unread.pool} could not be read: {unread.message or unread.reason}"
+        yield unread.pool, f"{seen.host}: {words}"
+    for pool in seen.pools:
+        if pool.unaddressable_count:
+            yield pool.name, f"{seen.host}: {pool.unaddressable_count} files of {pool.name} cannot be addressed"
+    for name in sorted(seen.volumes_by_pool().keys() - {pool.name for pool in seen.pools}):
+        yield name, f"{seen.host}: {name} came or went while its volumes were read"

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from poolfleet.inventory.disks import VolumeKey, users
+from poolfleet.inventory.duplicates import duplicates
 from poolfleet.inventory.hosts import each_agent_once, lacking, listed
 from poolfleet.inventory.identity import Joined, join
 from poolfleet.inventory.model import (
@@ -17,6 +18,7 @@ from poolfleet.inventory.model import (
     VolumeUser,
 )
 from poolfleet.inventory.seen import HostSeen, PoolSeen
+from poolfleet.inventory.unmanaged import unmanaged
 from poolfleet.types.volume import Volume
 
 _SHARES = ("nfs:", "cifs:", "ceph:", "gluster:")
@@ -36,11 +38,19 @@ def merge(answers: Iterable[HostSeen]) -> Inventory:
     ]
     storages = join(pools)
     used = users(hosts, storages)
+    volumes = tuple(volume for storage in storages for volume in _volumes(storage, used))
+    conflicts = [
+        (storage.storage_id, f"{storage.storage_id}: identity conflict: {storage.conflict}")
+        for storage in storages
+        if storage.conflict
+    ]
     return Inventory(
         hosts=tuple(listed(host) for host in hosts),
         storages=tuple(_storage(storage) for storage in storages),
-        volumes=tuple(volume for storage in storages for volume in _volumes(storage, used)),
-        missing=(*(line for host in hosts for line in lacking(host)), *_conflicts(storages)),
+        volumes=volumes,
+        unmanaged=tuple(unmanaged(hosts, storages)),
+        duplicates=tuple(duplicates(volumes, conflicts)),
+        missing=(*(line for host in hosts for line in lacking(host)), *(words for _, words in conflicts)),
     )
 
 
@@ -95,9 +105,3 @@ def _volumes(storage: Joined, used: Mapping[VolumeKey, list[VolumeUser]]) -> Ite
             ),
             used_by=tuple(used.get((storage.storage_id, name), ())),
         )
-
-
-def _conflicts(storages: Iterable[Joined]) -> Iterator[str]:
-    for storage in storages:
-        if storage.conflict:
-            yield f"{storage.storage_id}: identity conflict: {storage.conflict}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -96,6 +97,12 @@ def tell_missing(cli: Session, found: Inventory | StorageCheck) -> None:
     """Say on standard error what is missing, a sentence each."""
     for words in found.missing:
         cli.note(text.printable(f"missing: {words}"))
+
+
+def tell_unsaid(cli: Session, noun: str, reasons: Iterable[str]) -> None:
+    """Say on standard error of how many things something is not said; `reasons` has one for each of them."""
+    for why, count in Counter(reasons).items():
+        cli.note(text.printable(f"not said of {text.counted(count, noun)}: {why}"))
 
 
 def code(cli: Session, found: Inventory) -> ExitCode:

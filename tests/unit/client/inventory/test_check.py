@@ -223,8 +223,22 @@ def test_the_document_is_as_it_is_documented() -> None:
         "complete": False,
         "missing": ["b: unreachable: no route"],
         "hosts": [
-            {"name": "a", "agent_id": "agent-of-a", "status": "ok", "as_of": "2026-03-01T12:00:00Z", "error": None},
-            {"name": "b", "agent_id": "", "status": "unreachable", "as_of": None, "error": "no route [UNREACHABLE]"},
+            {
+                "name": "a",
+                "agent_id": "agent-of-a",
+                "status": "ok",
+                "as_of": "2026-03-01T12:00:00Z",
+                "age_s": 1.0,
+                "error": None,
+            },
+            {
+                "name": "b",
+                "agent_id": "",
+                "status": "unreachable",
+                "as_of": None,
+                "age_s": None,
+                "error": "no route [UNREACHABLE]",
+            },
         ],
         "storages": [
             {
