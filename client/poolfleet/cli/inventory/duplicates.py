@@ -36,7 +36,8 @@ async def show_duplicates(cli: Session) -> ExitCode:
     async def look() -> Answer:
         found = await cli.readers().inventory(timeout_s=cli.flags.timeout_s)
         tables.tell_missing(cli, found)
-        tables.tell_unsaid(cli, "name", (each.doubts[0] for each in found.duplicates if each.doubts))
+        doubted = ((one.name, each.doubts[0]) for each in found.duplicates if each.doubts for one in each.volumes)
+        tables.tell_unsaid(cli, "volume", doubted)
         rows = [volume for each in found.duplicates if not each.doubts for volume in each.volumes]
         return Answer(
             tables=[Table(_COLUMNS, rows, name=lambda volume: volume.name)],

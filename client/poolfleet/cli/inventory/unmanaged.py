@@ -35,7 +35,7 @@ async def show_unmanaged(cli: Session) -> ExitCode:
         found = await cli.readers().inventory(timeout_s=cli.flags.timeout_s)
         tables.tell_missing(cli, found)
         certain = [disk for disk in found.unmanaged if not disk.doubts]
-        tables.tell_unsaid(cli, "path", (disk.doubts[0] for disk in found.unmanaged if disk.doubts))
+        tables.tell_unsaid(cli, "path", ((disk.host, disk.doubts[0]) for disk in found.unmanaged if disk.doubts))
         return Answer(
             tables=[Table(_COLUMNS, certain, name=lambda disk: disk.path)],
             document={

@@ -99,10 +99,10 @@ def tell_missing(cli: Session, found: Inventory | StorageCheck) -> None:
         cli.note(text.printable(f"missing: {words}"))
 
 
-def tell_unsaid(cli: Session, noun: str, reasons: Iterable[str]) -> None:
-    """Say on standard error of how many things something is not said; `reasons` has one for each of them."""
-    for why, count in Counter(reasons).items():
-        cli.note(text.printable(f"not said of {text.counted(count, noun)}: {why}"))
+def tell_unsaid(cli: Session, noun: str, unsaid: Iterable[tuple[str, str]]) -> None:
+    """Say on standard error of how many things something is not said; of each thing where it is, and why not."""
+    for (place, why), count in Counter(unsaid).items():
+        cli.note(text.printable(f"not said of {text.counted(count, noun)} of {place}: {why}"))
 
 
 def code(cli: Session, found: Inventory) -> ExitCode:
