@@ -63,8 +63,9 @@ if os.geteuid() == 0:
             older.has_pool("vm")
             older.has_volume("vm", "v")
             # It has not heard of them yet.
-            for rpc in ("ListDomainDisks", "WatchInventory"):
-                older.on(rpc, Refusal(grpc.StatusCode.UNIMPLEMENTED, "", "Method not found!"))
+            unheard = Refusal(grpc.StatusCode.UNIMPLEMENTED, "", "Method not found!")
+            older.on("ListDomainDisks", unheard)
+            older.on("WatchInventory", [unheard])
             hosts = {}
             for name in ("sound", "odd", "down"):
                 hosts[name] = EmbeddedHost(name, folder)

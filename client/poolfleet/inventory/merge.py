@@ -76,6 +76,7 @@ def _storage(storage: Joined) -> InventoryStorage:
         ),
         aliases=storage.aliases,
         filesystems=frozenset(_filesystem(seen) for seen in storage.pools if seen.pool.filesystem_id),
+        volume_count=next((pool.volume_count for pool in pools if pool.volume_count is not None), None),
         as_of=min((pool.as_of for pool in pools if pool.as_of), default=None),
         age_s=max((pool.age_s for pool in pools if pool.age_s is not None), default=None),
     )

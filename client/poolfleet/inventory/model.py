@@ -79,6 +79,8 @@ class InventoryStorage:
     """Agent (of a share: site) and file system below each pool: storages that have one in common are one disk."""
     aliases: tuple[str, ...] = ()
     """Every other spelling of the storage that any host knows."""
+    volume_count: int | None = None
+    """How many volumes the agent of the freshest answer counts; None: it was never looked at."""
     as_of: datetime | None = None
     """When the oldest of its pools was looked at."""
     age_s: float | None = None

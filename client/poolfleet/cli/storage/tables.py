@@ -22,7 +22,7 @@ class Row:
     """A storage, and how many volumes it has."""
 
     storage: InventoryStorage
-    volumes: int
+    volumes: int | None
 
     @property
     def storage_id(self) -> str:
@@ -91,6 +91,14 @@ def completeness(found: Inventory | StorageCheck) -> str:
     hosts = text.counted(len(found.hosts), "host")
     told = f"{len(found.hosts) - silent} of {hosts}" if silent else hosts
     return f"{'complete' if found.complete else 'INCOMPLETE'}: {told}"
+
+
+def first_line(found: Inventory, volumes: int) -> str:
+    """Sum up an inventory."""
+    parts = [completeness(found), text.counted(len(found.storages), "storage"), text.counted(volumes, "volume")]
+    if found.oldest_age_s is not None:
+        parts.append(f"oldest {text.age_in_words(found.oldest_age_s)}")
+    return ", ".join(parts)
 
 
 def tell_missing(cli: Session, found: Inventory | StorageCheck) -> None:
