@@ -34,7 +34,9 @@ def fleet(running: EmbeddedFleet) -> Iterator[EmbeddedFleet]:
     """Three hosts, all with the pool `vm` on the folder that they share, and nothing else."""
     with Fleet.from_file(running.file) as hosts:
         hosts.ensure_pool(PoolSpec.dir("vm", target=str(running.shared))).raise_for_failures()
-        yield running
+    yield running
+    # With connections of its own: those of before may still wait to try an agent again that a test has ended.
+    with Fleet.from_file(running.file) as hosts:
         hosts.map(forget_pools).raise_for_failures()
 
 
