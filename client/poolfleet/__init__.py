@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from poolfleet.fleet.fleet_file import FleetFileError
     from poolfleet.fleet.hosts import Host, NoSuchHost
     from poolfleet.fleet.result import FleetError, FleetResult, Outcome, Status
+    from poolfleet.inventory.check.model import CheckedStorage, Finding, FindingKind, StorageCheck
     from poolfleet.inventory.model import Inventory
     from poolfleet.inventory.store.addresses import open_store
     from poolfleet.inventory.store.port import InventoryStore, StoreError
@@ -100,6 +101,9 @@ if TYPE_CHECKING:
 _ELSEWHERE = {
     "AgentClient": "poolfleet.blocking.agent",
     "Fleet": "poolfleet.blocking.fleet",
+    "CheckedStorage": "poolfleet.inventory.check.model",
+    "Finding": "poolfleet.inventory.check.model",
+    "FindingKind": "poolfleet.inventory.check.model",
     "FleetError": "poolfleet.fleet.result",
     "FleetFileError": "poolfleet.fleet.fleet_file",
     "FleetResult": "poolfleet.fleet.result",
@@ -110,6 +114,7 @@ _ELSEWHERE = {
     "Status": "poolfleet.fleet.result",
     "WatchedInventory": "poolfleet.agent.watched",
     "InventoryStore": "poolfleet.inventory.store.port",
+    "StorageCheck": "poolfleet.inventory.check.model",
     "StoreError": "poolfleet.inventory.store.port",
     "Synced": "poolfleet.inventory.sync",
     "open_store": "poolfleet.inventory.store.addresses",
@@ -128,6 +133,7 @@ __all__ = [
     "BackingStore",
     "Bookmark",
     "Cancelled",
+    "CheckedStorage",
     "CloneSpec",
     "DeadlineExceeded",
     "Desired",
@@ -144,6 +150,8 @@ __all__ = [
     "EnsureResult",
     "FailedPrecondition",
     "FcHostAdapter",
+    "Finding",
+    "FindingKind",
     "Fleet",
     "FleetError",
     "FleetFileError",
@@ -204,6 +212,7 @@ __all__ = [
     "Status",
     "StillRunning",
     "Storage",
+    "StorageCheck",
     "StorageFingerprint",
     "StorageIdSource",
     "StoreError",

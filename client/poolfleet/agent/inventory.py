@@ -18,7 +18,7 @@ from poolfleet.transport import calls
 from poolfleet.transport.connection import Connection
 from poolfleet.transport.retries import passes_by, reconnecting
 from poolfleet.types.disk import DomainDisk, DomainDisks
-from poolfleet.types.errors import PoolfleetError
+from poolfleet.types.errors import PoolfleetError, Unavailable
 from poolfleet.types.inventory import Follower, InventoryBatch, ResumePoint
 from poolfleet.types.snapshot import Revision
 from poolfleet.v1 import inventory_service_pb2 as pb
@@ -179,7 +179,10 @@ async def _following(
 
     async def begun() -> _Begun:
         batches = watch(resume=state.resume())
-        return batches, await anext(batches)
+        try:
+            return batches, await anext(batches)
+        except StopAsyncIteration:
+            raise Unavailable("the agent ended its answer before it had begun", reason="UNREACHABLE") from None
 
     while True:
         begin: _Begun = await reconnecting(lost=hear)(begun)

@@ -96,6 +96,7 @@ class Fleet(Face[fleet.Fleet]):
     volumes = blocking(fleet.Fleet.volumes)
     disks = blocking(fleet.Fleet.disks)
     inventory = blocking(fleet.Fleet.inventory)
+    check_storages = blocking(fleet.Fleet.check_storages)
     sync_inventory = blocking(fleet.Fleet.sync_inventory)
     follow_inventory = blocking(fleet.Fleet.follow_inventory)
     close = blocking(fleet.Fleet.close)

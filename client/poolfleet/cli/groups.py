@@ -42,7 +42,14 @@ GROUPS = {
     "secret": GroupOfVerbs("Secrets of libvirt's: set, list and delete them.", ("secret.verbs",), ("secrets",)),
     "inventory": GroupOfVerbs(
         "What the whole fleet stores, shared storages once.",
-        ("inventory.show", "inventory.sync", "inventory.query", "inventory.export"),
+        (
+            "inventory.show",
+            "inventory.unmanaged",
+            "inventory.duplicates",
+            "inventory.sync",
+            "inventory.query",
+            "inventory.export",
+        ),
         ("inv",),
     ),
     "operation": GroupOfVerbs(

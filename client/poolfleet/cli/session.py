@@ -125,7 +125,7 @@ class Session:
         before = None
         while True:
             answer = await look()
-            text = self._written(answer)
+            text = self.written(answer)
             if text != before and text:
                 if before is not None:
                     typer.echo("\033[H\033[2J" if sys.stdout.isatty() else "", nl=not sys.stdout.isatty())
@@ -135,7 +135,8 @@ class Session:
             before = text
             await asyncio.sleep(_WATCH_EVERY_S)
 
-    def _written(self, answer: Answer) -> str:
+    def written(self, answer: Answer) -> str:
+        """Write it as the flags and the terminal have it."""
         terminal = sys.stdout.isatty()
         width = shutil.get_terminal_size().columns if terminal else None
         return written(answer, self.flags, width=width, colour=terminal and "NO_COLOR" not in os.environ)

@@ -44,7 +44,7 @@ _ORDER = (
     ),
     *("erase", "start", "stop", "restart", "build", "refresh", "autostart", "supervise", "probe", "discover", "events"),
     *("adopt", "wait", "watch", "cancel", "check", "disks", "cordon", "uncordon", "validate"),
-    *("query", "sync", "export"),
+    *("unmanaged", "duplicates", "query", "sync", "export"),
 )
 
 

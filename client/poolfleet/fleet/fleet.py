@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -14,12 +14,15 @@ from poolfleet.fleet.descriptors import make_room
 from poolfleet.fleet.ensure import Match, ensuring
 from poolfleet.fleet.fleet_file import read_fleet_file
 from poolfleet.fleet.hosts import Host, choose, unique
-from poolfleet.fleet.look import look, seen
+from poolfleet.fleet.look import Look, look, look_at_pools, seen
 from poolfleet.fleet.members import Member
 from poolfleet.fleet.result import FleetResult, Outcome, Status
 from poolfleet.fleet.run import Pace, Places, Run
+from poolfleet.inventory.check.compare import check
+from poolfleet.inventory.check.model import StorageCheck
 from poolfleet.inventory.merge import merge
 from poolfleet.inventory.model import HostStatus, Inventory
+from poolfleet.inventory.seen import HostSeen
 from poolfleet.inventory.store.port import InventoryStore, StaleRevision, StoredHost, StoreError
 from poolfleet.inventory.sync import InventorySync, Observer, Synced
 from poolfleet.types.agent import Agent
@@ -154,7 +157,15 @@ class Fleet:
 
         timeout_s: how long one host may take; None: as long as its single calls may.
         """
-        return merge(seen(await self.map(look, timeout_s=timeout_s), {host.name: host.site for host in self.hosts}))
+        return merge(self._seen(await self.map(look, timeout_s=timeout_s)))
+
+    async def check_storages(self, *, timeout_s: float | None = None) -> StorageCheck:
+        """Whether the hosts have the storages that they share alike: each started, under one path, name and mount.
+
+        Storages that may be shared are expected on every host of the fleet, but for hosts that are at another `site`.
+        timeout_s: how long one host may take; None: as long as its single calls may.
+        """
+        return check(self._seen(await self.map(look_at_pools, timeout_s=timeout_s)))
 
     async def sync_inventory(
         self,
@@ -195,6 +206,9 @@ class Fleet:
                 if faults is None:
                     raise
                 raise faults.exceptions[0] from group
+
+    def _seen(self, result: FleetResult[Look]) -> Iterator[HostSeen]:
+        return seen(result, {host.name: host.site for host in self.hosts})
 
     def _stored_hosts(self) -> list[StoredHost]:
         return [StoredHost(name=host.name, site=host.site) for host in self.hosts]

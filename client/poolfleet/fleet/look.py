@@ -35,24 +35,33 @@ class Look:
 async def look(client: AgentClient) -> Look:
     """Read agent, pools, volumes and domain disks. Raises PoolfleetError only where the host gives no answer."""
     errors: list[PoolfleetError] = []
-
-    async def part(reading: Awaitable[T]) -> T | None:
-        try:
-            return await reading
-        except PoolfleetError as error:
-            if is_unreachable(error):
-                raise
-            errors.append(error)
-            return None
-
-    async def pools() -> list[Pool]:
-        return [pool async for pool in client.pools.list()]
-
     # Pools come last: a volume whose pool is gone by then is noticed, a pool without its volumes would not be.
-    agent = await part(client.get())
-    volumes = await part(client.volumes.read_all())
-    disks = await part(client.inventory.disks())
-    return Look(agent=agent, volumes=volumes, disks=disks, pools=await part(pools()), errors=tuple(errors))
+    agent = await _part(client.get(), errors)
+    volumes = await _part(client.volumes.read_all(), errors)
+    disks = await _part(client.inventory.disks(), errors)
+    pools = await _part(_pools(client), errors)
+    return Look(agent=agent, volumes=volumes, disks=disks, pools=pools, errors=tuple(errors))
+
+
+async def look_at_pools(client: AgentClient) -> Look:
+    """Read agent and pools alone. Raises as `look` does."""
+    errors: list[PoolfleetError] = []
+    agent = await _part(client.get(), errors)
+    return Look(agent=agent, volumes=None, disks=None, pools=await _part(_pools(client), errors), errors=tuple(errors))
+
+
+async def _pools(client: AgentClient) -> list[Pool]:
+    return [pool async for pool in client.pools.list()]
+
+
+async def _part(reading: Awaitable[T], errors: list[PoolfleetError]) -> T | None:
+    try:
+        return await reading
+    except PoolfleetError as error:
+        if is_unreachable(error):
+            raise
+        errors.append(error)
+        return None
 
 
 def seen(result: FleetResult[Look], sites: Mapping[str, str | None]) -> Iterator[HostSeen]:

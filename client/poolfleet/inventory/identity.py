@@ -31,6 +31,12 @@ class Joined:
     conflict: str = ""
     """Why its id is not to be trusted, one sentence; empty: it is."""
 
+    @property
+    def local_to(self) -> str:
+        """The host whose alone it is by its id; empty: it may be shared."""
+        own = self.source is StorageIdSource.DERIVED and self.storage_id.startswith("host:")
+        return self.pools[0].host.host if own else ""
+
 
 def join(pools: Iterable[PoolSeen]) -> list[Joined]:
     """Join pools into storages, ordered by id. Each pool is in exactly one of them, and ids are unique."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 
 from poolfleet.inventory.disks import VolumeKey, users
+from poolfleet.inventory.duplicates import duplicates
+from poolfleet.inventory.hosts import each_agent_once, lacking, listed
 from poolfleet.inventory.identity import Joined, join
 from poolfleet.inventory.model import (
-    HostStatus,
     Inventory,
-    InventoryHost,
     InventoryStorage,
     InventoryVolume,
     StoragePool,
@@ -19,6 +18,7 @@ from poolfleet.inventory.model import (
     VolumeUser,
 )
 from poolfleet.inventory.seen import HostSeen, PoolSeen
+from poolfleet.inventory.unmanaged import unmanaged
 from poolfleet.types.volume import Volume
 
 _SHARES = ("nfs:", "cifs:", "ceph:", "gluster:")
@@ -29,7 +29,7 @@ def merge(answers: Iterable[HostSeen]) -> Inventory:
 
     Raises nothing: what is contradictory or absent is said in `missing`, and by `identity_conflict`.
     """
-    hosts = _each_agent_once(sorted(answers, key=lambda seen: seen.host))
+    hosts = each_agent_once(answers)
     pools = [
         PoolSeen(host=host, pool=pool, volumes=tuple(volumes.get(pool.name, ())))
         for host in hosts
@@ -38,33 +38,19 @@ def merge(answers: Iterable[HostSeen]) -> Inventory:
     ]
     storages = join(pools)
     used = users(hosts, storages)
-    return Inventory(
-        hosts=tuple(_host(host) for host in hosts),
-        storages=tuple(_storage(storage) for storage in storages),
-        volumes=tuple(volume for storage in storages for volume in _volumes(storage, used)),
-        missing=(*(line for host in hosts for line in _missing(host)), *_conflicts(storages)),
-    )
-
-
-def _each_agent_once(hosts: list[HostSeen]) -> list[HostSeen]:
-    """Of entries that are one agent, the one that answered best tells; the others are empty."""
-    by_agent: defaultdict[str, list[HostSeen]] = defaultdict(list)
-    for host in hosts:
-        if host.agent_id:
-            by_agent[host.agent_id].append(host)
-    order = list(HostStatus)
-    first = {agent: min(same, key=lambda host: order.index(host.status)).host for agent, same in by_agent.items()}
-    return [
-        host
-        if not host.agent_id or first[host.agent_id] == host.host
-        else replace(host, status=HostStatus.DUPLICATE, pools=(), volumes=None, disks=None, error=None)
-        for host in hosts
+    volumes = tuple(volume for storage in storages for volume in _volumes(storage, used))
+    conflicts = [
+        (storage.storage_id, f"{storage.storage_id}: identity conflict: {storage.conflict}")
+        for storage in storages
+        if storage.conflict
     ]
-
-
-def _host(seen: HostSeen) -> InventoryHost:
-    return InventoryHost(
-        name=seen.host, agent_id=seen.agent_id, status=seen.status, as_of=seen.as_of, age_s=seen.age_s, error=seen.error
+    return Inventory(
+        hosts=tuple(listed(host) for host in hosts),
+        storages=tuple(_storage(storage) for storage in storages),
+        volumes=volumes,
+        unmanaged=tuple(unmanaged(hosts, storages)),
+        duplicates=tuple(duplicates(volumes, conflicts)),
+        missing=(*(line for host in hosts for line in lacking(host)), *(words for _, words in conflicts)),
     )
 
 
@@ -90,6 +76,7 @@ def _storage(storage: Joined) -> InventoryStorage:
         ),
         aliases=storage.aliases,
         filesystems=frozenset(_filesystem(seen) for seen in storage.pools if seen.pool.filesystem_id),
+        volume_count=next((pool.volume_count for pool in pools if pool.volume_count is not None), None),
         as_of=min((pool.as_of for pool in pools if pool.as_of), default=None),
         age_s=max((pool.age_s for pool in pools if pool.age_s is not None), default=None),
     )
@@ -119,29 +106,3 @@ def _volumes(storage: Joined, used: Mapping[VolumeKey, list[VolumeUser]]) -> Ite
             ),
             used_by=tuple(used.get((storage.storage_id, name), ())),
         )
-
-
-def _missing(seen: HostSeen) -> Iterator[str]:
-    """What the inventory lacks of this host, a sentence each."""
-    match seen.status:
-        case HostStatus.DUPLICATE:
-            return
-        case HostStatus.UNREACHABLE | HostStatus.FAILED:
-            yield f"{seen.host}: {seen.status}: {seen.error.message if seen.error else 'no answer'}"
-        case HostStatus.STALE:
-            yield f"{seen.host}: what it told is {seen.age_s or 0:.0f} s old"
-    for unread in seen.volumes.unread_pools if seen.volumes else ():
-        yield f"{seen.host}: the volumes of {unread.pool} could not be read: {unread.message or unread.reason}"
-    for pool in seen.pools:
-        if pool.unaddressable_count:
-            yield f"{seen.host}: {pool.unaddressable_count} files of {pool.name} cannot be addressed"
-    for name in sorted(seen.volumes_by_pool().keys() - {pool.name for pool in seen.pools}):
-        yield f"{seen.host}: {name} came or went while its volumes were read"
-    if seen.disks and not seen.disks.complete:
-        yield f"{seen.host}: some domains could not be read: {'; '.join(seen.disks.missing) or 'no reason given'}"
-
-
-def _conflicts(storages: Iterable[Joined]) -> Iterator[str]:
-    for storage in storages:
-        if storage.conflict:
-            yield f"{storage.storage_id}: identity conflict: {storage.conflict}"

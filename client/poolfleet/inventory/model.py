@@ -39,6 +39,17 @@ class InventoryHost:
     age_s: float | None = None
     error: PoolfleetError | None = None
 
+    def to_dict(self) -> Json:
+        """The host in documents; times are in UTC, as ISO 8601 has them."""
+        return {
+            "name": self.name,
+            "agent_id": self.agent_id,
+            "status": str(self.status),
+            "as_of": _moment(self.as_of),
+            "age_s": self.age_s,
+            "error": f"{self.error.message} [{self.error.reason}]" if self.error else None,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class StoragePool:
@@ -68,6 +79,8 @@ class InventoryStorage:
     """Agent (of a share: site) and file system below each pool: storages that have one in common are one disk."""
     aliases: tuple[str, ...] = ()
     """Every other spelling of the storage that any host knows."""
+    volume_count: int | None = None
+    """How many volumes the agent of the freshest answer counts; None: it was never looked at."""
     as_of: datetime | None = None
     """When the oldest of its pools was looked at."""
     age_s: float | None = None
@@ -106,12 +119,53 @@ class InventoryVolume:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnmanagedDisk:
+    """A file or device of a host that domains use, and that no pool of any host that was read has."""
+
+    host: str
+    path: str
+    source_kind: str
+    """`file`, `block` or `dir`."""
+    used_by: tuple[VolumeUser, ...]
+    doubts: tuple[str, ...]
+    """Why a pool may have it all the same, a sentence each; empty: it is certain that none has."""
+
+    def to_dict(self) -> Json:
+        """The disk in documents."""
+        return {
+            "host": self.host,
+            "path": self.path,
+            "source_kind": self.source_kind,
+            "used_by": [_user(user) for user in self.used_by],
+            "doubts": list(self.doubts),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duplicate:
+    """A name that volumes of several storages have."""
+
+    name: str
+    volumes: tuple[InventoryVolume, ...]
+    doubts: tuple[str, ...]
+    """Why they may be one volume after all, a sentence each; empty: they are several."""
+
+    def to_dict(self) -> Json:
+        """The name and its volumes in documents."""
+        return {"name": self.name, "volumes": [_volume(each) for each in self.volumes], "doubts": list(self.doubts)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
     """What the hosts of a fleet store, ordered by names and ids. The same answers give the same inventory."""
 
     hosts: tuple[InventoryHost, ...]
     storages: tuple[InventoryStorage, ...]
     volumes: tuple[InventoryVolume, ...]
+    unmanaged: tuple[UnmanagedDisk, ...]
+    """What domains use beside pools; of what has `doubts` it is not said."""
+    duplicates: tuple[Duplicate, ...]
+    """Names that volumes of several storages have."""
     missing: tuple[str, ...]
     """Why it is not complete, a sentence each."""
 
@@ -129,20 +183,16 @@ class Inventory:
         """The document of `poolfleet inventory -o json`; times are in UTC, as ISO 8601 has them."""
         return {
             "complete": self.complete,
-            "hosts": [_host(host) for host in self.hosts],
+            "missing": list(self.missing),
+            "hosts": [host.to_dict() for host in self.hosts],
             "storages": [_storage(storage) for storage in self.storages],
             "volumes": [_volume(volume) for volume in self.volumes],
+            "unmanaged": [disk.to_dict() for disk in self.unmanaged],
         }
 
 
-def _host(host: InventoryHost) -> Json:
-    return {
-        "name": host.name,
-        "agent_id": host.agent_id,
-        "status": str(host.status),
-        "as_of": host.as_of.astimezone(UTC).isoformat().replace("+00:00", "Z") if host.as_of else None,
-        "error": f"{host.error.message} [{host.error.reason}]" if host.error else None,
-    }
+def _moment(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z") if moment else None
 
 
 def _storage(storage: InventoryStorage) -> Json:
@@ -154,6 +204,8 @@ def _storage(storage: InventoryStorage) -> Json:
         "capacity_bytes": storage.capacity_bytes,
         "allocation_bytes": storage.allocation_bytes,
         "available_bytes": storage.available_bytes,
+        "as_of": _moment(storage.as_of),
+        "age_s": storage.age_s,
         "pools": [{"host": pool.host, "pool": pool.pool, "target": pool.target} for pool in storage.pools],
     }
 
@@ -166,8 +218,9 @@ def _volume(volume: InventoryVolume) -> Json:
         "capacity_bytes": volume.capacity_bytes,
         "allocation_bytes": volume.allocation_bytes,
         "hosts": [{"host": place.host, "pool": place.pool, "path": place.path} for place in volume.hosts],
-        "used_by": [
-            {"host": user.host, "domain": user.domain, "state": str(user.state), "role": str(user.role)}
-            for user in volume.used_by
-        ],
+        "used_by": [_user(user) for user in volume.used_by],
     }
+
+
+def _user(user: VolumeUser) -> Json:
+    return {"host": user.host, "domain": user.domain, "state": str(user.state), "role": str(user.role)}

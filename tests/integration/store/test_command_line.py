@@ -81,6 +81,30 @@ def test_nothing_is_called_an_orphan_where_a_host_is_missing(kept: str) -> None:
     assert poolfleet(*asked, "--require-complete").returncode == 1
 
 
+def test_what_lies_beside_pools_is_told_where_nothing_is_missing(address: str, store: InventoryStore) -> None:
+    one, two = tellers(store, "one", "two")
+    one.whole("local", [row("alone")], storage=LOCAL)
+    two.uses("db", disk("db", "", pool="", path="/opt/x"), disk("db", "", pool="", path="/opt/alone"))
+    asked = ("inventory", "query", "unmanaged", "-o", "csv", "--store", address)
+    done = poolfleet(*asked)
+    titles = "HOST,PATH,KIND,DOMAINS,DOMAIN"
+    assert done.stdout.splitlines() == [titles, "two,/opt/alone,file,1,db", "two,/opt/x,file,1,db"], done.stderr
+    store.not_heard("one", "unreachable", "no route")
+    done = poolfleet(*asked)
+    assert done.stdout.splitlines() == [titles]
+    assert "not said of 2 paths of two: one: unreachable: no route" in done.stderr
+
+
+def test_a_storage_without_an_id_has_no_orphans(address: str, store: InventoryStore) -> None:
+    one, two = tellers(store, "one", "two")
+    one.whole("vg", [row("lv")], storage=None)
+    one.tell_also("local", [row("alone")], storage=LOCAL)
+    two.whole("vm", [])
+    done = poolfleet("inventory", "query", "orphans", "-o", "json", "--assume-exclusive", "--store", address)
+    assert [found["name"] for found in json.loads(done.stdout)["rows"]] == ["alone"]
+    assert "it has no id" in done.stderr
+
+
 def test_old_answers_call_nothing_an_orphan(kept: str) -> None:
     done = poolfleet("inventory", "query", "orphans", "--max-age", "0s", "-o", "name", "--store", kept)
     assert done.stdout == ""

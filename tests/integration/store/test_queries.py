@@ -67,6 +67,30 @@ def test_a_file_that_a_domain_uses_outside_of_pools_may_be_the_volume(store: Inv
     assert [each["name"] for each in ask(store, "orphans")] == ["b"]
 
 
+def test_what_a_domain_uses_in_a_pool_without_an_id_may_be_the_volume(store: InventoryStore) -> None:
+    one, two = tellers(store, "one", "two")
+    one.whole("vm", [row("a"), row("b")])
+    two.whole("vg", [row("a")], storage=None)
+    two.uses("web", disk("web", "a", pool="vg"))
+    assert [each["name"] for each in ask(store, "orphans")] == ["b"]
+    [nameless] = completeness(store, max_age_s=HOUR_S).unidentified
+    assert nameless not in {each["storage_key"] for each in ask(store, "orphans")}
+
+
+def test_what_domains_use_beside_pools(store: InventoryStore) -> None:
+    one, two = tellers(store, "one", "two")
+    one.whole("vm", [row("a"), row("b")])
+    one.uses("web", disk("web", "a"), *(disk("web", "", pool="", path=path) for path in ("/opt/x", "/opt/b")))
+    two.uses("db", *(disk("db", "", pool="", path=path) for path in ("/opt/x", "/opt/b")))
+    found = [(each["host"], each["path"], each["domains"], each["doubt"]) for each in ask(store, "unmanaged")]
+    assert found == [
+        ("one", "/opt/b", 1, None),  # in its own pools an agent has looked
+        ("one", "/opt/x", 1, None),
+        ("two", "/opt/b", 1, "it may be the volume of that name on nfs:10.0.0.5/vm"),
+        ("two", "/opt/x", 1, None),
+    ]
+
+
 def test_storages_that_promise_more_than_they_have(store: InventoryStore) -> None:
     [one] = tellers(store, "one")
     one.whole("vm", [row(f"v{i}", capacity_bytes=60 * GIB) for i in range(2)])
@@ -126,6 +150,16 @@ def test_what_is_missing_is_told(store: InventoryStore) -> None:
         "two: the volumes of local could not be read", "two: some domains could not be read: db is gone",
     ):  # fmt: skip
         assert words in told
+
+
+def test_of_a_host_that_only_said_who_it_is_nothing_is_known(store: InventoryStore) -> None:
+    [one, _] = tellers(store, "one", "older")
+    local = Storage(id="host:agent-of-one:d:/", source=StorageIdSource.DERIVED)
+    one.whole("local", [row("a")], storage=local)
+    store.not_heard("older", "failed", "the agent cannot do that")
+    known = completeness(store, max_age_s=HOUR_S)
+    [orphan] = ask(store, "orphans")
+    assert known.of(orphan["storage_key"]) == ("older was never heard of: the agent cannot do that",)
 
 
 def test_what_is_old_is_missing(store: InventoryStore) -> None:

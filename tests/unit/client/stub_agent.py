@@ -158,6 +158,8 @@ class StubAgent:
             for answer in self._next(name, request):
                 if isinstance(answer, Bare):
                     await context.abort(answer.code, "of gRPC's own saying")
+                if isinstance(answer, Refusal):
+                    await context.abort_with_status(rpc_status.to_status(answer.status))
                 if answer is ...:
                     try:
                         await asyncio.Event().wait()
@@ -165,7 +167,7 @@ class StubAgent:
                         self.left.set()
                 yield answer
 
-        return stream if name == "WatchOperations" else unary
+        return stream if name in ("WatchOperations", "WatchInventory") else unary
 
     def _next(self, name: str, request: Any) -> Any:
         self.requests.append((name, type(request).FromString(request.SerializeToString())))

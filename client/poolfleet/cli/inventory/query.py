@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,21 +16,23 @@ from poolfleet.cli.inventory.stores import STORE, opened
 from poolfleet.cli.output import text
 from poolfleet.cli.output.answers import Answer, Column, Kind, Table
 from poolfleet.cli.session import Session, UsageError
+from poolfleet.cli.storage import tables
 from poolfleet.cli.verbs import choice, reads
 
 if TYPE_CHECKING:
     from poolfleet.inventory.store.completeness import Completeness
     from poolfleet.inventory.store.port import Cell, InventoryStore
-    from poolfleet.inventory.store.queries import Query
 
 _QUESTION = typer.Argument(
     metavar="QUESTION|SQL",
-    help="largest, orphans, overcommitted, growth, by-storage, by-host, by-domain; or a statement of SQL.",
+    help="largest, orphans, unmanaged, overcommitted, growth, by-storage, by-host, by-domain; or a statement of SQL.",
     show_default=False,
 )
 _LIMIT = choice("--limit", about="So many rows at most, of a ready question; 20.", metavar="N")
 _SINCE = choice("--since", about="growth: since so long ago, such as 12h or 30d; 30d.", metavar="TIME")
-_MAX_AGE = choice("--max-age", about="orphans: hosts last heard of longer ago count as missing; 1h.", metavar="TIME")
+_MAX_AGE = choice(
+    "--max-age", about="What is said for certain: hosts last heard of longer ago are missing; 1h.", metavar="TIME"
+)
 _EXCLUSIVE = choice("--assume-exclusive", about="orphans: only hosts of this fleet use its shared storages.")
 
 Row = Sequence[Any]
@@ -58,7 +60,8 @@ async def query_inventory(
     """Ask what `inventory sync` has stored. No host is asked.
 
     A volume is called an orphan only where all is known of its storage: every host of the fleet was heard of, with all
-    pools and domains. What is missing is told, and makes the exit code 1 with --require-complete.
+    pools and domains; a file is called unmanaged only where nothing is missing at all. What is missing is told, and
+    makes the exit code 1 with --require-complete.
     """
     from poolfleet.inventory.store.queries import QUERIES
 
@@ -79,7 +82,14 @@ async def query_inventory(
             values: dict[str, Cell] = {"limit": limit, "since_s": since_s}
             columns, rows = _read(kept, ready.sql, {name: values[name] for name in values if f":{name}" in ready.sql})
             if ready.per_storage:
-                columns, rows = _certain(cli, known, columns, rows, exclusive=assume_exclusive, ready=ready)
+                columns, rows = _certain(
+                    cli, columns, rows, "volume", lambda row: _why_no_orphan(known, row[0], exclusive=assume_exclusive)
+                )
+            elif ready.whole:
+                columns, rows = _certain(
+                    cli, columns, rows, "path", lambda row: next(iter(known.missing), row[0] or "")
+                )
+            if ready.per_storage or ready.whole:
                 rows = rows[:limit]
             return _answer(cli, kept, known, columns, rows)
 
@@ -92,22 +102,22 @@ def _read(store: InventoryStore, sql: str, values: dict[str, Cell]) -> tuple[Seq
 
 
 def _certain(
-    cli: Session, known: Completeness, columns: Sequence[str], rows: list[Row], *, exclusive: bool, ready: Query
+    cli: Session, columns: Sequence[str], rows: list[Row], noun: str, why: Callable[[Row], str]
 ) -> tuple[Sequence[str], list[Row]]:
-    """Keep what may be said, and say why of the rest it may not."""
-    uncertain: dict[str, int] = {}
-    certain = []
-    for row in rows:
-        why = list(known.of(row[0]))
-        if row[0] in known.not_exclusive and not exclusive:
-            why.append("hosts outside of this fleet may use it; --assume-exclusive says that there are none")
-        if why:
-            uncertain[f"{row[1]}: {why[0]}"] = uncertain.get(f"{row[1]}: {why[0]}", 0) + 1
-        else:
-            certain.append(row[1:])
-    for words, count in uncertain.items():
-        cli.note(text.printable(f"not said of {text.counted(count, 'volume')} of {words}"))
-    return columns[1:], certain
+    """Keep what may be said, and say why of the rest it may not. The first column is not for people."""
+    unsaid = [(row[1], reason) for row in rows if (reason := why(row))]
+    tables.tell_unsaid(cli, noun, unsaid)
+    return columns[1:], [row[1:] for row in rows if not why(row)]
+
+
+def _why_no_orphan(known: Completeness, storage_key: int, *, exclusive: bool) -> str:
+    if reasons := known.of(storage_key):
+        return reasons[0]
+    if storage_key in known.unidentified:
+        return "it has no id, so that other hosts may have it too; configure one for it"
+    if storage_key in known.not_exclusive and not exclusive:
+        return "hosts outside of this fleet may use it; --assume-exclusive says that there are none"
+    return ""
 
 
 def _answer(

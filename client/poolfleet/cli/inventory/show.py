@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
 
 from poolfleet.cli.exit_codes import ExitCode
-from poolfleet.cli.output import text
+from poolfleet.cli.flags import Output
 from poolfleet.cli.output.answers import Answer
 from poolfleet.cli.session import Session
 from poolfleet.cli.storage import tables
 from poolfleet.cli.verbs import default_verb, group
-
-if TYPE_CHECKING:
-    from poolfleet.inventory.model import Inventory
 
 app = group("inventory", no_args_is_help=False)
 
@@ -21,8 +18,13 @@ app = group("inventory", no_args_is_help=False)
 async def show_inventory(cli: Session) -> ExitCode:
     """Show storages, how much is in them, and what is missing.
 
-    With -o json it has every volume, those of shared storages once, with the guests that use it.
+    With -o json it has every volume, those of shared storages once, with the guests that use it. With -w the table
+    changes as the hosts tell of their pools.
     """
+    if cli.flags.watch and sys.stdout.isatty() and cli.flags.output in (None, Output.TABLE, Output.WIDE):
+        from poolfleet.cli.inventory import live
+
+        return await live.watch(cli)
 
     async def look() -> Answer:
         found = await cli.readers().inventory(timeout_s=cli.flags.timeout_s)
@@ -30,21 +32,8 @@ async def show_inventory(cli: Session) -> ExitCode:
         return Answer(
             tables=[tables.inventory_table(tables.rows(found))],
             document=found.to_dict(),
-            first_line=_first_line(found),
+            first_line=tables.first_line(found, len(found.volumes)),
             code=tables.code(cli, found),
         )
 
     return await cli.show(look)
-
-
-def _first_line(found: Inventory) -> str:
-    silent = sum(str(host.status) in ("failed", "unreachable") for host in found.hosts)
-    hosts = text.counted(len(found.hosts), "host")
-    parts = [
-        f"{len(found.hosts) - silent} of {hosts}" if silent else hosts,
-        text.counted(len(found.storages), "storage"),
-        text.counted(len(found.volumes), "volume"),
-    ]
-    if found.oldest_age_s is not None:
-        parts.append(f"oldest {text.age_in_words(found.oldest_age_s)}")
-    return f"{'complete' if found.complete else 'INCOMPLETE'}: {', '.join(parts)}"

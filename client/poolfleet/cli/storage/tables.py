@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from poolfleet.cli.output.answers import Column, Kind, Table
 
 if TYPE_CHECKING:
     from poolfleet.cli.session import Session
+    from poolfleet.inventory.check.model import StorageCheck
     from poolfleet.inventory.model import Inventory, InventoryStorage
 
 
@@ -20,7 +22,22 @@ class Row:
     """A storage, and how many volumes it has."""
 
     storage: InventoryStorage
-    volumes: int
+    volumes: int | None
+
+    @property
+    def storage_id(self) -> str:
+        """The storage's id."""
+        return self.storage.storage_id
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Its other spellings."""
+        return self.storage.aliases
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """Names of the pools that lie on it, each once."""
+        return tuple(sorted({pool.pool for pool in self.storage.pools}))
 
     @property
     def hosts(self) -> int:
@@ -48,7 +65,7 @@ _REST: tuple[Column[Row], ...] = (
     Column("AS-OF", lambda row: row.storage.age_s, Kind.AGE),
     Column("ID-FROM", lambda row: str(row.storage.source), wide=True),
     Column("CONFLICT", lambda row: text.yes_no(row.storage.identity_conflict), wide=True),
-    Column("POOLS", lambda row: text.joined(sorted({pool.pool for pool in row.storage.pools})), wide=True),
+    Column("POOLS", lambda row: text.joined(list(row.pools)), wide=True),
 )
 
 
@@ -68,10 +85,32 @@ def inventory_table(shown: list[Row]) -> Table[Row]:
     return Table((*_MAIN, _ORPHANS, *_REST), shown, name=lambda row: row.storage.storage_id)
 
 
-def tell_missing(cli: Session, found: Inventory) -> None:
+def completeness(found: Inventory | StorageCheck) -> str:
+    """Say whether it is complete, and of how many hosts it is."""
+    silent = sum(str(host.status) in ("failed", "unreachable") for host in found.hosts)
+    hosts = text.counted(len(found.hosts), "host")
+    told = f"{len(found.hosts) - silent} of {hosts}" if silent else hosts
+    return f"{'complete' if found.complete else 'INCOMPLETE'}: {told}"
+
+
+def first_line(found: Inventory, volumes: int) -> str:
+    """Sum up an inventory."""
+    parts = [completeness(found), text.counted(len(found.storages), "storage"), text.counted(volumes, "volume")]
+    if found.oldest_age_s is not None:
+        parts.append(f"oldest {text.age_in_words(found.oldest_age_s)}")
+    return ", ".join(parts)
+
+
+def tell_missing(cli: Session, found: Inventory | StorageCheck) -> None:
     """Say on standard error what is missing, a sentence each."""
     for words in found.missing:
         cli.note(text.printable(f"missing: {words}"))
+
+
+def tell_unsaid(cli: Session, noun: str, unsaid: Iterable[tuple[str, str]]) -> None:
+    """Say on standard error of how many things something is not said; of each thing where it is, and why not."""
+    for (place, why), count in Counter(unsaid).items():
+        cli.note(text.printable(f"not said of {text.counted(count, noun)} of {place}: {why}"))
 
 
 def code(cli: Session, found: Inventory) -> ExitCode:

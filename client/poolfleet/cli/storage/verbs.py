@@ -1,7 +1,8 @@
-"""The verbs of storages: list and show, the inventory seen from them, and adopt."""
+"""The verbs of storages: list and show, the inventory seen from them, check, and adopt."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,8 +12,9 @@ from poolfleet.cli.changing.change import Asked, Change, carry_out
 from poolfleet.cli.exit_codes import ExitCode
 from poolfleet.cli.output.answers import Answer, Column, Kind, Table
 from poolfleet.cli.pool.reads import PoolWord
-from poolfleet.cli.session import Session, UsageError
-from poolfleet.cli.storage import tables
+from poolfleet.cli.session import Session
+from poolfleet.cli.storage import findings, tables
+from poolfleet.cli.storage.choice import chosen
 from poolfleet.cli.verbs import changes, group, reads
 from poolfleet.types.errors import NotFound
 
@@ -54,7 +56,7 @@ async def show_storage(cli: Session, /, *, storage: Annotated[str, _WORD]) -> Ex
         found = await cli.readers().inventory(timeout_s=cli.flags.timeout_s)
         tables.tell_missing(cli, found)
         code = tables.code(cli, found)
-        row = _chosen(found, storage)
+        row = chosen(storage, tables.rows(found))
         if row is None and code is ExitCode.OK:
             raise NotFound(f"no host that answered has storage {storage}", reason="STORAGE_NOT_FOUND")
         if row is None:
@@ -64,6 +66,29 @@ async def show_storage(cli: Session, /, *, storage: Annotated[str, _WORD]) -> Ex
         if row.storage.aliases:
             drawn.append(Table(_SPELLINGS, row.storage.aliases))
         return Answer(tables=drawn, document=_document(found, row.storage.storage_id), code=code)
+
+    return await cli.show(look)
+
+
+@reads(app, "check", "poolfleet storage check", "poolfleet storage check vm_data -l rack=r1 -o json")
+async def check_storages(cli: Session, /, *, storage: Annotated[str | None, _WORD] = None) -> ExitCode:
+    """Find what a live migration trips over: hosts on which a shared storage is not as on the others.
+
+    Each host has to have it started and healthy, under the same path and name, mounted alike, and with autostart. Ends
+    with 5 where something was found, else with 1 where a host did not answer: of that nothing is known.
+    """
+
+    async def look() -> Answer:
+        found = await cli.readers().check_storages(timeout_s=cli.flags.timeout_s)
+        tables.tell_missing(cli, found)
+        if storage is not None:
+            one = chosen(storage, found.storages)
+            if one is None and found.complete:
+                raise NotFound(f"no host has storage {storage}", reason="STORAGE_NOT_FOUND")
+            found = replace(found, storages=(one,) if one else ())
+            if one is None:
+                return Answer(document=found.to_dict(), code=findings.code(found))
+        return findings.answer(found)
 
     return await cli.show(look)
 
@@ -86,17 +111,3 @@ def _document(found: Inventory, only: str | None = None) -> dict[str, Any]:
     whole: dict[str, Any] = found.to_dict()
     storages = [each for each in whole["storages"] if only in (None, each["storage_id"])]
     return {"complete": whole["complete"], "hosts": whole["hosts"], "storages": storages}
-
-
-def _chosen(found: Inventory, word: str) -> tables.Row | None:
-    rows = tables.rows(found)
-    exact = [row for row in rows if row.storage.storage_id == word]
-    exact = exact or [row for row in rows if word in row.storage.aliases]
-    if len(exact) > 1:
-        ids = ", ".join(row.storage.storage_id for row in exact)
-        raise UsageError(f"{len(exact)} storages are known by {word}: choose one of {ids}")
-    by_pool = [row for row in rows if any(pool.pool == word for pool in row.storage.pools)]
-    if not exact and len(by_pool) > 1:
-        ids = ", ".join(row.storage.storage_id for row in by_pool)
-        raise UsageError(f"pools named {word} lie on {len(by_pool)} storages: choose one of {ids}")
-    return next(iter(exact or by_pool), None)

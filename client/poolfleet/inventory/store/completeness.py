@@ -34,6 +34,8 @@ class Completeness:
     """What concerns a storage, by its key in the store."""
     not_exclusive: frozenset[int]
     """Storages that hosts outside of the fleet may have too."""
+    unidentified: frozenset[int]
+    """Storages without an id, of which nobody can tell whether another host of the fleet has them too."""
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -62,8 +64,8 @@ def completeness(store: InventoryStore, *, max_age_s: float) -> Completeness:
     of_host: dict[int, list[str]] = {}
     for host in hosts:
         lacks = list(_lacking(host, max_age_s))
-        # Where it has pools is known of a host that was heard of once.
-        if host.agent_id or host.status == HostStatus.DUPLICATE:
+        # Where it has pools is known of a host that has told once, not of one whose agent only said who it is.
+        if host.heard_at_s is not None or host.status == HostStatus.DUPLICATE:
             of_host[host.key] = lacks
         else:
             everywhere += lacks
@@ -74,19 +76,22 @@ def completeness(store: InventoryStore, *, max_age_s: float) -> Completeness:
     for pool in pools:
         lacks = [*of_host.get(pool.host_key, ()), *_unseen(pool)]
         by_storage[pool.storage_key].update(dict.fromkeys(lacks))
-    not_exclusive = set()
+    not_exclusive, unidentified = set(), set()
     key_of = {(pool.host, pool.name): pool.storage_key for pool in pools}
     for storage in join(seen(pool) for pool in pools):
         key = key_of[storage.pools[0].place]
         if storage.conflict:
             by_storage[key][f"{storage.storage_id}: identity conflict: {storage.conflict}"] = None
-        if not (storage.source is StorageIdSource.DERIVED and storage.storage_id.startswith("host:")):
+        if not storage.local_to:
             not_exclusive.add(key)
+        if storage.source is StorageIdSource.UNKNOWN and len(hosts) > 1:
+            unidentified.add(key)
     return Completeness(
         hosts=len(hosts),
         everywhere=tuple(everywhere),
         by_storage={key: tuple(lines) for key, lines in by_storage.items() if lines},
         not_exclusive=frozenset(not_exclusive),
+        unidentified=frozenset(unidentified),
     )
 
 

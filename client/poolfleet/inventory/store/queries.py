@@ -14,6 +14,8 @@ class Query:
     sql: str
     per_storage: bool = False
     """Its first column is the key of the row's storage, of which nothing may be missing."""
+    whole: bool = False
+    """Nothing at all may be missing; its first column is why a row is not certain all the same, or null."""
 
 
 # Another volume lies on it, or may: its backing path leads to no pool that its own host is known to have.
@@ -48,8 +50,25 @@ QUERIES: Mapping[str, Query] = {
             AND NOT EXISTS (SELECT 1 FROM domain_disk d JOIN pool p ON p.host_key = d.host_key AND p.name = d.pool
                             WHERE d.volume = v.name AND p.storage_key = v.storage_key)
             AND NOT EXISTS (SELECT 1 FROM domain_disk d WHERE d.volume = '' AND d.file_name = v.name)
+            AND NOT EXISTS (SELECT 1 FROM domain_disk d JOIN pool p ON p.host_key = d.host_key AND p.name = d.pool
+                            WHERE d.volume = v.name AND p.own_storage_id = '')
             AND NOT {_BACKS}
             ORDER BY coalesce(v.allocation_bytes, 0) DESC, s.id, v.name""",  # noqa: S608  (words of ours)
+    ),
+    "unmanaged": Query(
+        about="Files and devices that domains use and no pool has.",
+        whole=True,
+        sql="""
+            SELECT (SELECT min('it may be the volume of that name on ' || s.id) FROM volume v
+                    JOIN storage s ON s.key = v.storage_key
+                    WHERE v.name = d.file_name AND s.id NOT LIKE 'host:%'
+                    AND NOT EXISTS (SELECT 1 FROM pool p WHERE p.storage_key = s.key AND p.host_key = d.host_key
+                                    AND p.active)) AS doubt,
+                   h.name AS host, d.path, d.source_kind AS kind, count(DISTINCT d.domain_uuid) AS domains,
+                   min(d.domain) AS domain
+            FROM domain_disk d JOIN host h ON h.key = d.host_key
+            WHERE d.volume = '' AND d.path <> '' AND d.source_kind IN ('file', 'block', 'dir') AND d.role <> 'loader'
+            GROUP BY h.name, d.host_key, d.path, d.source_kind, d.file_name ORDER BY h.name, d.path""",
     ),
     "overcommitted": Query(
         about="Storages whose volumes may become larger than the storage is.",

@@ -137,7 +137,7 @@ async def test_the_inventory_has_each_storage_once(hosts: Hosts) -> None:
     assert " ".join(ran.lines[2].split()) == "STORAGE TYPE HOSTS VOLUMES CAPACITY USED% ORPHANS AS-OF"
     assert [SHARE, "dir", "3", "1", "100.0GiB", "25%", "-", "4s"] in table(ran)
     document = json.loads((await hosts.poolfleet("inventory", "show", "-o", "json")).out)
-    assert list(document) == ["complete", "hosts", "storages", "volumes"]
+    assert list(document) == ["complete", "missing", "hosts", "storages", "volumes", "unmanaged"]
     [volume] = document["volumes"]
     assert [place["host"] for place in volume["hosts"]] == ["kvm1", "kvm2", "kvm3"]
     await hosts.agents[1].stop()

@@ -36,8 +36,8 @@ def test_the_program_lists_its_groups_and_nothing_that_has_not_come() -> None:
         ("volume", "list show find users disk-xml create clone resize wipe delete"),
         ("operation", "list show wait watch cancel"),
         ("host", "list show check disks cordon uncordon"),
-        ("storage", "list show adopt"),
-        ("inventory", "show query sync export"),
+        ("storage", "list show adopt check"),
+        ("inventory", "show unmanaged duplicates query sync export"),
         ("config", "show validate"),
     ],
 )

@@ -142,9 +142,24 @@ def test_the_document_is_exactly_as_the_command_line_documents_it() -> None:
     )
     document = {
         "complete": False,
+        "missing": ["b: unreachable: no route"],
         "hosts": [
-            {"name": "a", "agent_id": "agent-of-a", "status": "ok", "as_of": "2026-03-01T12:00:00Z", "error": None},
-            {"name": "b", "agent_id": "", "status": "unreachable", "as_of": None, "error": "no route [UNREACHABLE]"},
+            {
+                "name": "a",
+                "agent_id": "agent-of-a",
+                "status": "ok",
+                "as_of": "2026-03-01T12:00:00Z",
+                "age_s": 1.0,
+                "error": None,
+            },
+            {
+                "name": "b",
+                "agent_id": "",
+                "status": "unreachable",
+                "as_of": None,
+                "age_s": None,
+                "error": "no route [UNREACHABLE]",
+            },
         ],
         "storages": [
             {
@@ -155,6 +170,8 @@ def test_the_document_is_exactly_as_the_command_line_documents_it() -> None:
                 "capacity_bytes": 100 * GIB,
                 "allocation_bytes": 25 * GIB,
                 "available_bytes": 75 * GIB,
+                "as_of": "2026-03-01T11:59:59Z",
+                "age_s": 1.0,
                 "pools": [{"host": "a", "pool": "vm", "target": "/srv/vm"}],
             }
         ],
@@ -169,6 +186,7 @@ def test_the_document_is_exactly_as_the_command_line_documents_it() -> None:
                 "used_by": [{"host": "a", "domain": "web", "state": "active", "role": "disk"}],
             }
         ],
+        "unmanaged": [],
     }
     assert json.loads(json.dumps(inventory.to_dict())) == document
     assert list(inventory.to_dict()) == list(document)

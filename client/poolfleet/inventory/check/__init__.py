@@ -1,0 +1,1 @@
+"""Whether hosts that share storages have them alike."""
