@@ -172,9 +172,13 @@ class Fleet:
         """
         async with InventorySync(store, observer) as sync:
             await sync.begin(self._stored_hosts(), only=self._owner)
-            result = await self.map(sync.once, parallel=parallel, timeout_s=timeout_s)
-            for outcome in result.values():
-                await _note(sync, outcome)
+
+            async def once(client: AgentClient) -> Synced:
+                # It has just been greeted.
+                return await sync.once(client, self._members[client.name or client.target].agent)
+
+            result = await self.map(once, parallel=parallel, timeout_s=timeout_s)
+            await asyncio.gather(*(_note(sync, outcome) for outcome in result.values()))
             await sync.index()
         return result
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -62,8 +62,8 @@ class PoolChange:
     """What the watcher has of the volumes is void: all that there are follow."""
     volumes: tuple[Volume, ...] = ()
     """Those that changed or are new."""
-    rows: tuple[VolumeRow, ...] = ()
-    """The same from `follow_rows`, which leaves `volumes` empty."""
+    rows: Collection[VolumeRow] = ()
+    """The same from `follow_rows`, which leaves `volumes` empty; made anew each time that they are gone through."""
     gone_volumes: tuple[str, ...] = ()
     """Names of those that are gone."""
     digest: str = ""

@@ -10,7 +10,7 @@ from typing import Any
 from poolfleet.inventory.store.port import InventoryStore, StoredHost
 from poolfleet.inventory.store.staged import Staged
 from poolfleet.types.disk import DiskRole, DomainDisk, DomainState
-from poolfleet.types.inventory import Bookmark, DomainChange, InventoryBatch, PoolChange, ResyncReason, VolumeRow
+from poolfleet.types.inventory import Bookmark, DomainChange, InventoryBatch, PoolChange, ResumePoint, ResyncReason, VolumeRow
 from poolfleet.types.pool import Pool, PoolState, Storage, StorageIdSource
 from poolfleet.types.pool_spec import PoolTarget
 from poolfleet.types.snapshot import Revision
@@ -127,6 +127,10 @@ def tellers(store: InventoryStore, *names: str) -> list[Teller]:
     """Enrol hosts, each with an agent."""
     store.enrol([StoredHost(name=name) for name in names], only=True)
     return [Teller(store, name) for name in names]
+
+
+def resume_point(store: InventoryStore, host: str) -> ResumePoint | None:
+    return store.standings()[host].point
 
 
 def read(store: InventoryStore, sql: str) -> list[tuple[Any, ...]]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from poolfleet.agent.convert.hosts import disk
 from poolfleet.agent.convert.pools import pool
 from poolfleet.agent.convert.scalars import Numbers, moment, revision, seconds
+from poolfleet.agent.convert.volume_rows import VolumeRows
 from poolfleet.agent.convert.volumes import unread_pool, volume
 from poolfleet.types.inventory import (
     Bookmark,
@@ -28,8 +31,8 @@ def batch(message: pb.WatchInventoryResponse) -> InventoryBatch:
 
 
 def row_batch(message: pb.WatchInventoryResponse) -> InventoryBatch:
-    """One message of the stream, its volumes as rows, which take a third of the time."""
-    return _batch(message, tuple(_pool_change(one, rows=tuple(map(_row, one.volumes))) for one in message.pools))
+    """One message of the stream, its volumes as rows, which are made where they are needed."""
+    return _batch(message, tuple(_pool_change(one, rows=VolumeRows(one.volumes)) for one in message.pools))
 
 
 def write_resume(point: ResumePoint, request: pb.WatchInventoryRequest) -> None:
@@ -52,7 +55,7 @@ def _batch(message: pb.WatchInventoryResponse, pools: tuple[PoolChange, ...]) ->
 
 
 def _pool_change(
-    message: pb.PoolChange, *, volumes: tuple[Volume, ...] = (), rows: tuple[VolumeRow, ...] = ()
+    message: pb.PoolChange, *, volumes: tuple[Volume, ...] = (), rows: Collection[VolumeRow] = ()
 ) -> PoolChange:
     return PoolChange(
         pool_uuid=message.pool_uuid,
@@ -79,26 +82,6 @@ def _volume(change: pb.PoolChange, message: volume_pb2.Volume) -> Volume:
     message.path = message.path or usual
     message.key = message.key or usual
     return volume(message)
-
-
-def _row(message: volume_pb2.Volume) -> VolumeRow:
-    has = message.HasField
-    backed = message.backing_store if has("backing_store") else None
-    modified = message.modified_at if has("modified_at") else None
-    return VolumeRow(
-        message.name,
-        message.path or None,
-        message.type,
-        message.format,
-        message.capacity_bytes if has("capacity_bytes") else None,
-        message.allocation_bytes if has("allocation_bytes") else None,
-        message.physical_bytes if has("physical_bytes") else None,
-        backed.path if backed else None,
-        backed.format if backed else None,
-        modified.seconds + modified.nanos / 1e9 if modified else None,
-        message.encryption,
-        message.etag,
-    )
 
 
 def _domain_change(message: pb.DomainChange) -> DomainChange:
