@@ -122,13 +122,13 @@ class InventorySync:
         if forgotten:
             self._observer.forgot(forgotten)
 
-    async def once(self, client: AgentClient, agent: Agent | None = None) -> Synced:
+    async def once(self, client: AgentClient, greeted: Agent | None = None) -> Synced:
         """Store a host's state up to its first bookmark. Raises PoolfleetError, StoreError.
 
-        agent: who answers there, where that is known already.
+        greeted: who answered there not long ago, where that is known.
         """
-        host = _name(client)
-        if other := await self._identify(client, agent or await client.get()):
+        host, agent = _name(client), greeted or await client.get()
+        if other := await self._identify(client, agent):
             return Synced(volumes=0, duplicate_of=other)
         telling = _Telling(self._standings[host].point)
         resync = None
@@ -141,6 +141,11 @@ class InventorySync:
         staged = telling.staged
         if staged.bookmark is None:
             raise Unavailable("the agent ended its answer before it was whole", reason="UNREACHABLE", host=host)
+        if staged.bookmark.revision.epoch != agent.revision.epoch:
+            # It was started since, or is another one by now: whose word that is was not asked.
+            if greeted is not None:
+                return await self.once(client)
+            raise Unavailable("the agent was started anew while it told", reason="UNREACHABLE", host=host)
         await self._commit(host, telling)
         return Synced(volumes=staged.volumes, resync=resync, from_nothing=staged.from_nothing)
 

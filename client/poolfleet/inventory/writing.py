@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from poolfleet.inventory.store.port import InventoryStore
@@ -56,7 +57,7 @@ class StoreWriter:
         while self._waiting:
             some = [self._waiting.popleft() for _ in range(min(len(self._waiting), _AT_ONCE))]
             some = [(call, result) for call, result in some if not result.cancelled()]
-            outcomes = await self.alone(lambda calls=[call for call, _ in some]: self._together(calls))
+            outcomes = await self.alone(partial(self._together, [call for call, _ in some]))
             for (_, result), outcome in zip(some, outcomes, strict=True):
                 if result.cancelled():
                     continue

@@ -19,7 +19,6 @@ from poolfleet.inventory.store.port import StaleRevision, StoreError
 from poolfleet.inventory.store.sizes import Sizes
 from poolfleet.inventory.store.staged import Staged, StagedPool
 from poolfleet.inventory.store.volumes import Teller, Volumes
-from poolfleet.types.disk import DomainDisk
 from poolfleet.types.inventory import Bookmark
 from poolfleet.types.pool import Pool
 
@@ -27,10 +26,8 @@ _POOL = schema.pool
 _HOST = schema.host
 _DISK = schema.domain_disk
 # Made once: to make a statement takes as long as to run it.
-_POOLS = select(
-    _POOL.c.key, _POOL.c.uuid, _POOL.c.name, _POOL.c.storage_key, _POOL.c.active, _POOL.c.unread,
-    _POOL.c.own_storage_id, _POOL.c.storage_source, _POOL.c.aliases,
-).where(_POOL.c.host_key == bindparam("of_host"))  # fmt: skip
+_KNOWN = ("key", "uuid", "name", "storage_key", "active", "unread", "own_storage_id", "storage_source", "aliases")
+_POOLS = select(*(_POOL.c[name] for name in _KNOWN)).where(_POOL.c.host_key == bindparam("of_host"))
 _NEW_POOL = insert(_POOL).returning(_POOL.c.key)
 _CHANGE_POOL = update(_POOL).where(_POOL.c.key == bindparam("of_pool"))
 _CHANGE_HOST = update(_HOST).where(_HOST.c.key == bindparam("of_host"))
@@ -106,8 +103,9 @@ class Commit:
         else:
             raise StoreError(f"{self._host.name}: tells of the volumes of a pool that is not stored: {uuid}")
         storage = self._placing.storage_of(key)
+        first = self._placing.is_first_on(storage)
         if active:
-            self._volumes.tell(Teller(pool=key, storage=storage, at=at_s), told)
+            self._volumes.tell(Teller(pool=key, storage=storage, at=at_s), told, empty=first)
         elif known is not None and known.active:
             self._placing.leave(key, storage)
         if told.digest:
@@ -115,7 +113,7 @@ class Commit:
         else:
             self._host.digests.pop(uuid, None)
         if told.pool is not None and active:
-            self._sizes.tell(self._connection, storage, told.pool, self._now_s)
+            self._sizes.tell(self._connection, storage, told.pool, self._now_s, first=first)
 
     def _settle(
         self, uuid: str, told: StagedPool, pool: Pool, known: Row[Any] | None, new: Mapping[str, object]
@@ -133,8 +131,9 @@ class Commit:
                 host=self._host.name, status=HostStatus.OK, site=self._host.site, agent_id=self._host.agent_id
             )
             self._placing.settle(key, PoolSeen(host=host, pool=pool), new=known is None, told_whole=told.whole)
-            # Where it has moved, what was stored of its volumes did not count any more; what is told now does.
-            self._connection.execute(_CHANGE_POOL, {"of_pool": key, **new})
+            if known is not None:
+                # Where it has moved, what was stored of its volumes did not count any more; what is told now does.
+                self._connection.execute(_CHANGE_POOL, {"of_pool": key, **new})
         return key
 
     def _mark_unread(self, unread: dict[str, str]) -> list[str]:
@@ -158,9 +157,9 @@ class Commit:
         if not told:
             return
         rows = (
-            (self._host.key, uuid, number, *_disk(disk))
+            (self._host.key, uuid, number, *row)
             for uuid in told
-            for number, disk in enumerate(staged.domains[uuid].disks)
+            for number, row in enumerate(staged.domains[uuid].rows)
         )
         self._database.load(self._connection, "domain_disk", schema.DISK_COLUMNS, rows)
 
@@ -191,22 +190,3 @@ class Commit:
             },
         )
         self._placing.ask_anew(but=host.key if staged.from_nothing else None)
-
-
-def _disk(disk: DomainDisk) -> tuple[object, ...]:
-    return (
-        disk.domain,
-        str(disk.domain_state),
-        str(disk.role),
-        disk.target,
-        disk.source_kind,
-        disk.path,
-        disk.path.rpartition("/")[2],
-        disk.storage_id,
-        disk.pool,
-        disk.volume,
-        disk.read_only,
-        disk.shared,
-        disk.format,
-        disk.depth,
-    )

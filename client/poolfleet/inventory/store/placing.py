@@ -30,6 +30,13 @@ class Placing:
         self._hosts = hosts
         self._volumes = Volumes(database, connection)
         self._told_anew: set[int] = set()
+        self._fresh: set[int] = set()
+
+    def is_first_on(self, storage_key: int) -> bool:
+        """Whether nothing was stored of a storage before, nor asked for."""
+        first = storage_key in self._fresh
+        self._fresh.discard(storage_key)
+        return first
 
     def storage_of(self, pool_key: int) -> int:
         """The key of the storage that a pool lies on."""
@@ -85,10 +92,13 @@ class Placing:
             return
         self._connection.execute(_CHANGE_POOL, {"of_pool": pool_key, "storage_key": storage_key, "digest": ""})
         self._hosts.digest_is_void(before.host_key, before.uuid)
+        self._fresh.discard(storage_key)
         if before.active and not told_whole:
             self._volumes.move(pool_key, before=before.storage_key, after=storage_key)
             self._told_anew.add(before.host_key)
         self.leave(pool_key, before.storage_key)
 
     def _new_storage(self, storage_id: str) -> int:
-        return int(self._connection.execute(_NEW_STORAGE, {"id": storage_id}).scalar_one())
+        key = int(self._connection.execute(_NEW_STORAGE, {"id": storage_id}).scalar_one())
+        self._fresh.add(key)
+        return key

@@ -30,11 +30,13 @@ class Sizes:
     def __init__(self) -> None:
         self._last: dict[int, _Size] = {}
 
-    def tell(self, connection: Connection, storage_key: int, pool: Pool, now_s: float) -> None:
-        """Remember the size of a storage where it has changed, or the last one is a day old."""
+    def tell(self, connection: Connection, storage_key: int, pool: Pool, now_s: float, *, first: bool) -> None:
+        """Remember the size of a storage where it has changed, or the last one is a day old; `first`: there is none."""
         if pool.capacity_bytes is None:
             return
-        last = self._last.get(storage_key) or self._stored(connection, storage_key)
+        last = self._last.get(storage_key)
+        if last is None and not first:
+            last = self._stored(connection, storage_key)
         # Hosts that see one storage may round differently.
         step = pool.capacity_bytes * _STEP
         if last is not None and (

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
+from sqlalchemy import Connection, bindparam, delete, insert, literal, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from poolfleet.inventory.model import HostStatus
@@ -31,9 +31,11 @@ _NOTHING_TOLD: dict[str, Any] = {
     **dict.fromkeys(("error", "domains_missing", "unread_pools"), ""),
     "renew": False,
 }
-_POOLS_AND_HOSTS = select(_POOL, _HOST.c.name.label("host"), _HOST.c.site, _HOST.c.agent_id, _HOST.c.status).join_from(
-    _POOL, _HOST, _POOL.c.host_key == _HOST.c.key
-)
+# A fingerprint says that storages are not what they are said to be, but joins none: it need not be read.
+_POOLS_AND_HOSTS = select(
+    *(column for column in _POOL.c if column is not _POOL.c.fingerprint),
+    *(literal("").label("fingerprint"), _HOST.c.name.label("host"), _HOST.c.site, _HOST.c.agent_id, _HOST.c.status),
+).join_from(_POOL, _HOST, _POOL.c.host_key == _HOST.c.key)
 
 
 class SqlStore:

@@ -67,7 +67,9 @@ _REMEMBER = text(_remember("incoming"))
 _MERGE = text(_merge(f"SELECT :storage, {', '.join(ROW_COLUMNS)}, :pool, :at, :at FROM incoming WHERE true"))  # noqa: S608
 # The same for one row, which is among the values.
 _ONE = {"name": "TEXT", "capacity_bytes": "BIGINT", "allocation_bytes": "BIGINT"}
-_REMEMBER_ONE = text(_remember(f"(SELECT {', '.join(f'CAST(:{column} AS {kind}) AS {column}' for column, kind in _ONE.items())})"))  # noqa: S608
+_REMEMBER_ONE = text(
+    _remember(f"(SELECT {', '.join(f'CAST(:{column} AS {kind}) AS {column}' for column, kind in _ONE.items())})")
+)
 _MERGE_ONE = text(_merge(f"VALUES (:storage, {', '.join(f':{column}' for column in ROW_COLUMNS)}, :pool, :at, :at)"))
 _REMOVE_UNTOLD = text(f"""
     DELETE FROM volume WHERE storage_key = :storage AND {_MAY_REMOVE}
@@ -110,13 +112,13 @@ class Volumes:
         self._database = database
         self._connection = connection
 
-    def tell(self, teller: Teller, told: StagedPool) -> None:
-        """Take over what an active pool told."""
+    def tell(self, teller: Teller, told: StagedPool, *, empty: bool) -> None:
+        """Take over what an active pool told; `empty`: nothing is stored of the storage."""
         run, values = self._connection.execute, teller.values
-        if told.whole and told.digest and run(_ALIKE, {**values, "digest": told.digest}).first():
+        if not empty and told.whole and told.digest and run(_ALIKE, {**values, "digest": told.digest}).first():
             return  # another host has told these very volumes
         rows, gone = told.volumes()
-        if told.whole and not run(_ANY, values).first():
+        if told.whole and (empty or not run(_ANY, values).first()):
             end = (teller.pool, teller.at, teller.at)
             first = ((teller.storage, *row, *end) for row in rows)
             self._database.load(self._connection, "volume", VOLUME_COLUMNS, first)
