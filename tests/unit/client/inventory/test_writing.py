@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import Event
 from typing import cast
 
@@ -60,7 +61,7 @@ def busy(writer: StoreWriter) -> Iterator[None]:
 async def test_what_waits_shares_a_transaction(writer: StoreWriter, store: Transactions) -> None:
     with busy(writer):
         await asyncio.sleep(0)
-        waiting = [writer.submit(lambda what=what: store.put(what)) for what in "abc"]
+        waiting = [writer.submit(partial(store.put, what)) for what in "abc"]
         await asyncio.sleep(0)
         assert not any(each.done() for each in waiting)
     assert await asyncio.gather(*waiting) == ["a", "b", "c"]
