@@ -172,20 +172,26 @@ class Fleet:
         store: InventoryStore,
         observer: Observer | None = None,
         *,
-        parallel: int | None = None,
+        parallel: int | None = 32,
         timeout_s: float | None = 600.0,
     ) -> FleetResult[Synced]:
         """Store what each host has, up to its first consistent state: all of it, or what changed since the last time.
 
         What is stored of a host that does not answer stays, and the store knows that it was not heard. The whole fleet
-        (no selection of it) has hosts forgotten that are not in it. timeout_s: for each host; None: no limit.
+        (no selection of it) has hosts forgotten that are not in it.
+
+        parallel: hosts that tell at once; what they tell is in memory until it is stored.
+        timeout_s: for each host; None: no limit.
         Raises StoreError.
         """
         async with InventorySync(store, observer) as sync:
             await sync.begin(self._stored_hosts(), only=self._owner)
-            result = await self.map(sync.once, parallel=parallel, timeout_s=timeout_s)
-            for outcome in result.values():
-                await _note(sync, outcome)
+
+            async def once(client: AgentClient) -> Synced:
+                return await sync.once(client, self._members[client.name or client.target].agent)
+
+            result = await self.map(once, parallel=parallel, timeout_s=timeout_s)
+            await asyncio.gather(*(_note(sync, outcome) for outcome in result.values()))
             await sync.index()
         return result
 

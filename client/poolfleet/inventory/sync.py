@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, Self
 
 from poolfleet.agent.client import AgentClient
 from poolfleet.inventory.model import HostStatus
-from poolfleet.inventory.store.port import InventoryStore, StaleRevision, StoredHost
+from poolfleet.inventory.store.port import InventoryStore, StaleRevision, Standing, StoredHost
 from poolfleet.inventory.store.staged import Staged
+from poolfleet.inventory.writing import StoreWriter
 from poolfleet.transport.retries import reconnecting
 from poolfleet.types.agent import Agent
 from poolfleet.types.errors import PoolfleetError, Unavailable
 from poolfleet.types.inventory import InventoryBatch, ResumePoint, ResyncReason
-
-T = TypeVar("T")
 
 _HEARTBEAT_S = 60.0
 # Hosts that tell their first state at once; how long one keeps others waiting. What they tell is in memory until then.
@@ -76,12 +75,12 @@ class Unobserved:
 class _Telling:
     """What one host tells, from one bookmark to the next. Implements Follower."""
 
-    def __init__(self) -> None:
-        self.point: ResumePoint | None = None
+    def __init__(self, point: ResumePoint | None) -> None:
+        self.point = point
         self.staged = Staged()
-        self._notes: list[Future[None]] = []
+        self._notes: list[asyncio.Future[None]] = []
 
-    def note(self, written: Future[None]) -> None:
+    def note(self, written: asyncio.Future[None]) -> None:
         """A note is on its way into the store, where nobody can wait for it."""
         self._notes.append(written)
 
@@ -89,7 +88,7 @@ class _Telling:
         """Raise StoreError where such a note could not be stored."""
         notes, self._notes = self._notes, []
         for written in notes:
-            await asyncio.wrap_future(written)
+            await written
 
     def resume(self) -> ResumePoint | None:
         self.staged = Staged(first=True, from_nothing=self.point is None)
@@ -105,24 +104,33 @@ class InventorySync:
     def __init__(self, store: InventoryStore, observer: Observer | None = None) -> None:
         self._store = store
         self._observer = observer or Unobserved()
-        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="poolfleet-store")
+        self._writer = StoreWriter(store)
+        self._standings: dict[str, Standing] = {}
         self._first = asyncio.Semaphore(_FIRST_AT_ONCE)
 
     async def begin(self, hosts: Iterable[StoredHost], *, only: bool) -> None:
         """Become the store's writer, and have it know the hosts; `only`: and no other."""
         known = list(hosts)
-        await self._do(self._store.claim)
-        forgotten = await self._do(lambda: self._store.enrol(known, only=only))
+
+        def enrol() -> Sequence[str]:
+            self._store.claim()
+            return self._store.enrol(known, only=only)
+
+        forgotten = await self._writer.alone(enrol)
+        # Of all hosts at once: most of them have nothing else to ask of the store.
+        self._standings = dict(await self._writer.alone(self._store.standings))
         if forgotten:
             self._observer.forgot(forgotten)
 
-    async def once(self, client: AgentClient) -> Synced:
-        """Store a host's state up to its first bookmark. Raises PoolfleetError, StoreError."""
-        host = _name(client)
-        if other := await self._identify(client):
+    async def once(self, client: AgentClient, greeted: Agent | None = None) -> Synced:
+        """Store a host's state up to its first bookmark. Raises PoolfleetError, StoreError.
+
+        greeted: who answered there not long ago, where that is known.
+        """
+        host, agent = _name(client), greeted or await client.get()
+        if other := await self._identify(client, agent):
             return Synced(volumes=0, duplicate_of=other)
-        telling = _Telling()
-        telling.point = await self._do(lambda: self._store.resume_point(host))
+        telling = _Telling(self._standings[host].point)
         resync = None
         async with aclosing(client.inventory.watch_rows(resume=telling.resume())) as batches:
             async for batch in batches:
@@ -133,6 +141,11 @@ class InventorySync:
         staged = telling.staged
         if staged.bookmark is None:
             raise Unavailable("the agent ended its answer before it was whole", reason="UNREACHABLE", host=host)
+        if staged.bookmark.revision.epoch != agent.revision.epoch:
+            # It was started since, or is another one by now: whose word that is was not asked.
+            if greeted is not None:
+                return await self.once(client)
+            raise Unavailable("the agent was started anew while it told", reason="UNREACHABLE", host=host)
         await self._commit(host, telling)
         return Synced(volumes=staged.volumes, resync=resync, from_nothing=staged.from_nothing)
 
@@ -148,11 +161,11 @@ class InventorySync:
 
     async def not_heard(self, host: str, status: HostStatus, error: str) -> None:
         """Note that a host does not answer, or not well."""
-        await self._do(lambda: self._store.not_heard(host, str(status), error))
+        await self._writer.submit(partial(self._store.not_heard, host, str(status), error))
 
     async def index(self) -> None:
         """Make queries quick, after a first load."""
-        await self._do(self._store.index)
+        await self._writer.alone(self._store.index)
 
     async def __aenter__(self) -> Self:
         return self
@@ -161,21 +174,22 @@ class InventorySync:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # What is being stored ends well.
-        await asyncio.get_running_loop().run_in_executor(None, self._writer.shutdown)
+        await self._writer.close()
 
     async def _follow_agent(self, client: AgentClient, host: str) -> None:
         """Follow the agent that answers now; ends where another one answers in its place."""
 
         def lost(error: PoolfleetError) -> None:
             self._observer.interrupted(host, error)
-            telling.note(self._writer.submit(self._store.not_heard, host, str(HostStatus.UNREACHABLE), str(error)))
+            unreachable = partial(self._store.not_heard, host, str(HostStatus.UNREACHABLE), str(error))
+            telling.note(self._writer.submit(unreachable))
 
-        telling = _Telling()
+        telling = _Telling(None)
         agent: Agent = await reconnecting(lost=lost)(client.get)
-        if await self._identify(client, agent.agent_id):
+        if await self._identify(client, agent):
             await self.not_heard(host, HostStatus.DUPLICATE, "")
             await asyncio.Event().wait()  # the other entry has it all; until cancelled
-        telling.point = await self._do(lambda: self._store.resume_point(host))
+        telling.point = self._standings[host].point
         turn = _Turn(self._first)
         await turn.begin()
         try:
@@ -190,19 +204,23 @@ class InventorySync:
         finally:
             turn.end()
 
-    async def _identify(self, client: AgentClient, agent_id: str = "") -> str:
-        mine = agent_id or (await client.get()).agent_id
-        return await self._do(lambda: self._store.identify(_name(client), mine))
+    async def _identify(self, client: AgentClient, agent: Agent) -> str:
+        """Know whose word a host's is; the name of another host that is the same agent."""
+        host = _name(client)
+        if self._standings[host].agent_id == agent.agent_id:
+            return ""
+        other = await self._writer.submit(partial(self._store.identify, host, agent.agent_id))
+        if not other:
+            self._standings[host] = Standing(agent_id=agent.agent_id, point=None)
+        return other
 
     async def _commit(self, host: str, telling: _Telling) -> None:
         staged, telling.staged = telling.staged, Staged()
         await telling.noted()
         since = time.monotonic()
-        telling.point = await self._do(lambda: self._store.commit(host, staged))
+        telling.point = await self._writer.submit(partial(self._store.commit, host, staged))
+        self._standings[host] = replace(self._standings[host], point=telling.point)
         self._observer.committed(host, staged, time.monotonic() - since)
-
-    async def _do(self, call: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._writer, call)
 
 
 class _Turn:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -46,6 +46,26 @@ class VolumeRow(NamedTuple):
     etag: str
 
 
+class DiskRow(NamedTuple):
+    """What a domain refers to as a store has it: what `DomainDisk` has, but for the domain's UUID."""
+
+    domain: str
+    state: str
+    role: str
+    target: str
+    source_kind: str
+    path: str
+    file_name: str
+    """The path's last part."""
+    storage_id: str
+    pool: str
+    volume: str
+    read_only: bool
+    shared: bool
+    format: str
+    depth: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolChange:
     """What changed in one pool."""
@@ -62,8 +82,8 @@ class PoolChange:
     """What the watcher has of the volumes is void: all that there are follow."""
     volumes: tuple[Volume, ...] = ()
     """Those that changed or are new."""
-    rows: tuple[VolumeRow, ...] = ()
-    """The same from `follow_rows`, which leaves `volumes` empty."""
+    rows: Collection[VolumeRow] = ()
+    """The same from `follow_rows`, which leaves `volumes` empty; made anew each time that they are gone through."""
     gone_volumes: tuple[str, ...] = ()
     """Names of those that are gone."""
     digest: str = ""
@@ -76,7 +96,9 @@ class DomainChange:
 
     domain_uuid: str
     domain: str
-    disks: tuple[DomainDisk, ...]
+    disks: tuple[DomainDisk, ...] = ()
+    rows: Collection[DiskRow] = ()
+    """The same from `follow_rows`, which leaves `disks` empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

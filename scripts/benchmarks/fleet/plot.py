@@ -18,7 +18,7 @@ _COLOURS = {"first_sync": "#1565c0", "changed_sync": "#2e7d32", "unchanged_sync"
 _DASHES = {"sqlite": "none", "postgresql": "6 4"}
 _DECADE = 150
 _LEFT, _TOP, _RIGHT, _BOTTOM = 60, 20, 210, 50
-_SECONDS = (0.1, 100.0)
+_SECONDS = (0.01, 100.0)
 
 
 def svg(rows: Sequence[dict[str, Any]]) -> str:

@@ -9,8 +9,17 @@ from typing import Any
 
 from poolfleet.inventory.store.port import InventoryStore, StoredHost
 from poolfleet.inventory.store.staged import Staged
-from poolfleet.types.disk import DiskRole, DomainDisk, DomainState
-from poolfleet.types.inventory import Bookmark, DomainChange, InventoryBatch, PoolChange, ResyncReason, VolumeRow
+from poolfleet.types.disk import DiskRole, DomainState
+from poolfleet.types.inventory import (
+    Bookmark,
+    DiskRow,
+    DomainChange,
+    InventoryBatch,
+    PoolChange,
+    ResumePoint,
+    ResyncReason,
+    VolumeRow,
+)
 from poolfleet.types.pool import Pool, PoolState, Storage, StorageIdSource
 from poolfleet.types.pool_spec import PoolTarget
 from poolfleet.types.snapshot import Revision
@@ -35,11 +44,12 @@ def pool(name: str, storage: Storage | None = SHARE, *, active: bool = True, **m
     )  # fmt: skip
 
 
-def disk(domain: str, volume: str, *, pool: str = "vm", path: str = "", role: DiskRole = DiskRole.DISK) -> DomainDisk:
-    return DomainDisk(
-        domain=domain, domain_uuid=f"uuid-of-{domain}", domain_state=DomainState.ACTIVE, role=role, target="vda",
-        source_kind="file", path=path or f"/{pool}/{volume}", storage_id="", pool=pool, volume=volume,
-        read_only=False, shared=False, format="qcow2", depth=0,
+def disk(domain: str, volume: str, *, pool: str = "vm", path: str = "", role: DiskRole = DiskRole.DISK) -> DiskRow:
+    path = path or f"/{pool}/{volume}"
+    return DiskRow(
+        domain=domain, state=str(DomainState.ACTIVE), role=str(role), target="vda", source_kind="file", path=path,
+        file_name=path.rpartition("/")[2], storage_id="", pool=pool, volume=volume, read_only=False, shared=False,
+        format="qcow2", depth=0,
     )  # fmt: skip
 
 
@@ -93,8 +103,8 @@ class Teller:
     def pool_is_gone(self, name: str) -> None:
         self.tell(InventoryBatch(pools=(PoolChange(pool_uuid=f"uuid-of-{name}", gone=True),)))
 
-    def uses(self, domain: str, *disks: DomainDisk) -> None:
-        self.tell(InventoryBatch(domains=(DomainChange(domain_uuid=f"uuid-of-{domain}", domain=domain, disks=disks),)))
+    def uses(self, domain: str, *disks: DiskRow) -> None:
+        self.tell(InventoryBatch(domains=(DomainChange(domain_uuid=f"uuid-of-{domain}", domain=domain, rows=disks),)))
 
     def tell(
         self, batch: InventoryBatch, *, first: bool = False, from_nothing: bool = False, age_s: float = 0.0
@@ -127,6 +137,10 @@ def tellers(store: InventoryStore, *names: str) -> list[Teller]:
     """Enrol hosts, each with an agent."""
     store.enrol([StoredHost(name=name) for name in names], only=True)
     return [Teller(store, name) for name in names]
+
+
+def resume_point(store: InventoryStore, host: str) -> ResumePoint | None:
+    return store.standings()[host].point
 
 
 def read(store: InventoryStore, sql: str) -> list[tuple[Any, ...]]:

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from poolfleet.inventory.store.addresses import open_store
 from poolfleet.types.inventory import VolumeRow
 from poolfleet.types.pool import Storage, StorageIdSource
-from tests.integration.store.telling import Teller, read, row, tellers
+from tests.integration.store.telling import Teller, read, resume_point, row, tellers
 
 HOSTS = ("one", "two", "three")
 NAMES = st.sampled_from(["a", "b", "c", "d"])
@@ -52,7 +52,7 @@ class SharedStorage(RuleBasedStateMachine):
         """See what there is, and tell what differs from the last look; the first time all."""
         now, before = dict(self._files), self._saw[host]
         self._saw[host] = now
-        if before is None or self._store.resume_point(host) is None:
+        if before is None or resume_point(self._store, host) is None:
             self._hosts[host].whole("vm", now.values(), storage=self._storage[host])
             return
         told = [each for name, each in now.items() if before.get(name) != each]

@@ -9,7 +9,7 @@ from poolfleet.inventory.store.port import InventoryStore, StaleRevision, Stored
 from poolfleet.inventory.store.staged import Staged
 from poolfleet.types.inventory import InventoryBatch, PoolChange, ResyncReason, VolumeRow
 from poolfleet.types.pool import Storage, StorageIdSource
-from tests.integration.store.telling import GIB, Teller, disk, names, pool, read, row, tellers
+from tests.integration.store.telling import GIB, Teller, disk, names, pool, read, resume_point, row, tellers
 
 
 def local(host: str) -> Storage:
@@ -131,11 +131,11 @@ def test_a_bookmark_may_be_repeated_and_not_go_back(store: InventoryStore) -> No
 
 def test_where_to_go_on_survives_the_end_of_the_process(store: InventoryStore, address: str) -> None:
     [one] = tellers(store, "one")
-    assert store.resume_point("one") is None
+    assert resume_point(store, "one") is None
     one.whole("vm", [row("a")], digest="d1")
     store.close()
     again = open_store(address)
-    point = again.resume_point("one")
+    point = resume_point(again, "one")
     assert point is not None
     assert (point.bookmark.revision.epoch, point.bookmark.revision.sequence) == ("e1", 1)
     assert (point.bookmark.filter_digest, dict(point.digests)) == ("f", {"uuid-of-vm": "d1"})
@@ -174,7 +174,7 @@ def test_an_agent_that_is_another_one_begins_anew(store: InventoryStore) -> None
     assert names(store) == ["a"]
     assert store.identify("one", "another") == ""
     assert names(store) == []
-    assert store.resume_point("one") is None
+    assert resume_point(store, "one") is None
 
 
 def test_two_entries_that_are_one_agent_are_told(store: InventoryStore) -> None:
@@ -246,12 +246,12 @@ def test_who_inherits_a_volume_is_asked_anew(store: InventoryStore) -> None:
     one, two = tellers(store, "one", "two")
     one.whole("vm", [row("a")])
     two.whole("vm", [row("a")], digest="d")
-    assert store.resume_point("two") is not None
+    assert resume_point(store, "two") is not None
     one.pool_is_gone("vm")
-    assert store.resume_point("two") is None, "two may have told long ago that it is gone"
+    assert resume_point(store, "two") is None, "two may have told long ago that it is gone"
     two.whole("vm", [])
     assert names(store) == []
-    assert store.resume_point("two") is not None
+    assert resume_point(store, "two") is not None
 
 
 def test_two_pools_of_one_host_on_one_storage(store: InventoryStore) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -93,6 +94,21 @@ async def test_a_restarted_agent_tells_only_what_differs(
     await client.pools.refresh("a")
     assert (await synced(fleet, store)).resync is None
     assert names(store) == ["more", "v.qcow2"]
+
+
+async def test_another_agent_at_a_place_that_was_greeted_before_is_asked_who_it_is(
+    host: EmbeddedHost, client: AgentClient, fleet: Fleet, store: InventoryStore
+) -> None:
+    await synced(fleet, store)
+    before = (await client.get()).agent_id
+    host.agent.stop()
+    shutil.rmtree(host.agent.state_dir)
+    host.agent.start()
+    host.agent.wait_loaded()
+    assert await synced(fleet, store) == Synced(volumes=1, from_nothing=True)
+    [(stored,)] = read(store, "SELECT agent_id FROM host")
+    assert stored == (await client.get()).agent_id
+    assert stored != before
 
 
 async def test_a_host_that_does_not_answer_keeps_what_is_stored_and_is_told(

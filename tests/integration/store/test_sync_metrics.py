@@ -24,7 +24,7 @@ def scraped(port: int) -> dict[str, float]:
 def test_what_is_stored_is_counted() -> None:
     metrics = SyncMetrics(Unobserved())
     port = metrics.serve("127.0.0.1:0")
-    metrics.committed("one", Staged(from_nothing=True, pools={"p": StagedPool(rows={"a": row("a")})}), 0.01)
+    metrics.committed("one", Staged(from_nothing=True, pools={"p": StagedPool(told=[([row("a")], ())])}), 0.01)
     metrics.committed("one", Staged(), 0.01)
     metrics.committed("two", Staged(), 0.01)
     found = scraped(port)

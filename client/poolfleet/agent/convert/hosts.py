@@ -8,8 +8,8 @@ from poolfleet.types.disk import DiskRole, DomainDisk, DomainState
 from poolfleet.v1 import agent_pb2, domain_disk_pb2
 
 _MODES = Numbers(agent_pb2.Agent.Mode.items(), "MODE_", AgentMode)
-_DOMAIN_STATES = Numbers(domain_disk_pb2.DomainDisk.DomainState.items(), "DOMAIN_STATE_", DomainState)
-_ROLES = Numbers(domain_disk_pb2.DomainDisk.Role.items(), "ROLE_", DiskRole)
+DOMAIN_STATES = Numbers(domain_disk_pb2.DomainDisk.DomainState.items(), "DOMAIN_STATE_", DomainState)
+ROLES = Numbers(domain_disk_pb2.DomainDisk.Role.items(), "ROLE_", DiskRole)
 
 
 def agent(message: agent_pb2.Agent) -> Agent:
@@ -43,8 +43,8 @@ def disk(message: domain_disk_pb2.DomainDisk) -> DomainDisk:
     return DomainDisk(
         domain=message.domain,
         domain_uuid=message.domain_uuid,
-        domain_state=_DOMAIN_STATES[message.domain_state],
-        role=_ROLES[message.role],
+        domain_state=DOMAIN_STATES[message.domain_state],
+        role=ROLES[message.role],
         target=message.target,
         source_kind=message.source_kind,
         path=message.path,

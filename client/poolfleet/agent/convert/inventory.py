@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from poolfleet.agent.convert.hosts import disk
 from poolfleet.agent.convert.pools import pool
+from poolfleet.agent.convert.rows import disk_rows, volume_rows
 from poolfleet.agent.convert.scalars import Numbers, moment, revision, seconds
 from poolfleet.agent.convert.volumes import unread_pool, volume
 from poolfleet.types.inventory import (
@@ -24,12 +27,14 @@ _REASONS = Numbers(pb.Resync.Reason.items(), "REASON_", ResyncReason)
 
 def batch(message: pb.WatchInventoryResponse) -> InventoryBatch:
     """One message of the stream."""
-    return _batch(message, tuple(_pool_change(one, volumes=_volumes(one)) for one in message.pools))
+    pools = tuple(_pool_change(one, volumes=_volumes(one)) for one in message.pools)
+    return _batch(message, pools, tuple(map(_domain_change, message.domains)))
 
 
 def row_batch(message: pb.WatchInventoryResponse) -> InventoryBatch:
-    """One message of the stream, its volumes as rows, which take a third of the time."""
-    return _batch(message, tuple(_pool_change(one, rows=tuple(map(_row, one.volumes))) for one in message.pools))
+    """One message of the stream, its volumes and disks as rows, which are made where they are needed."""
+    pools = tuple(_pool_change(one, rows=volume_rows(one.volumes)) for one in message.pools)
+    return _batch(message, pools, tuple(map(_domain_rows, message.domains)))
 
 
 def write_resume(point: ResumePoint, request: pb.WatchInventoryRequest) -> None:
@@ -41,18 +46,20 @@ def write_resume(point: ResumePoint, request: pb.WatchInventoryRequest) -> None:
         request.known.add(pool_uuid=pool_uuid, digest=digest)
 
 
-def _batch(message: pb.WatchInventoryResponse, pools: tuple[PoolChange, ...]) -> InventoryBatch:
+def _batch(
+    message: pb.WatchInventoryResponse, pools: tuple[PoolChange, ...], domains: tuple[DomainChange, ...]
+) -> InventoryBatch:
     resync = message.HasField("resync")
     return InventoryBatch(
         resync=_REASONS[message.resync.reason] if resync else None,
         pools=pools,
-        domains=tuple(map(_domain_change, message.domains)),
+        domains=domains,
         bookmark=_bookmark(message.bookmark) if message.HasField("bookmark") else None,
     )
 
 
 def _pool_change(
-    message: pb.PoolChange, *, volumes: tuple[Volume, ...] = (), rows: tuple[VolumeRow, ...] = ()
+    message: pb.PoolChange, *, volumes: tuple[Volume, ...] = (), rows: Collection[VolumeRow] = ()
 ) -> PoolChange:
     return PoolChange(
         pool_uuid=message.pool_uuid,
@@ -81,28 +88,12 @@ def _volume(change: pb.PoolChange, message: volume_pb2.Volume) -> Volume:
     return volume(message)
 
 
-def _row(message: volume_pb2.Volume) -> VolumeRow:
-    has = message.HasField
-    backed = message.backing_store if has("backing_store") else None
-    modified = message.modified_at if has("modified_at") else None
-    return VolumeRow(
-        message.name,
-        message.path or None,
-        message.type,
-        message.format,
-        message.capacity_bytes if has("capacity_bytes") else None,
-        message.allocation_bytes if has("allocation_bytes") else None,
-        message.physical_bytes if has("physical_bytes") else None,
-        backed.path if backed else None,
-        backed.format if backed else None,
-        modified.seconds + modified.nanos / 1e9 if modified else None,
-        message.encryption,
-        message.etag,
-    )
-
-
 def _domain_change(message: pb.DomainChange) -> DomainChange:
     return DomainChange(domain_uuid=message.domain_uuid, domain=message.domain, disks=tuple(map(disk, message.disks)))
+
+
+def _domain_rows(message: pb.DomainChange) -> DomainChange:
+    return DomainChange(domain_uuid=message.domain_uuid, domain=message.domain, rows=disk_rows(message.disks))
 
 
 def _bookmark(message: pb.Bookmark) -> Bookmark:

@@ -1,9 +1,9 @@
-"""Stores what one host told up to a bookmark, within one transaction."""
+"""Stores what one host told up to a bookmark, within a transaction."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
@@ -12,63 +12,70 @@ from poolfleet.inventory.model import HostStatus
 from poolfleet.inventory.seen import HostSeen, PoolSeen
 from poolfleet.inventory.store import schema
 from poolfleet.inventory.store.database import Database
-from poolfleet.inventory.store.homes import Homes
+from poolfleet.inventory.store.hosts import HostRecord
 from poolfleet.inventory.store.placing import Placing
 from poolfleet.inventory.store.pools import identity, pool_values
 from poolfleet.inventory.store.port import StaleRevision, StoreError
+from poolfleet.inventory.store.sizes import Sizes
 from poolfleet.inventory.store.staged import Staged, StagedPool
-from poolfleet.inventory.store.volumes import DAY_S, Teller, Volumes
-from poolfleet.types.disk import DomainDisk
+from poolfleet.inventory.store.volumes import Teller, Volumes
 from poolfleet.types.inventory import Bookmark
 from poolfleet.types.pool import Pool
 
 _POOL = schema.pool
 _HOST = schema.host
-_SIZE = schema.storage_size
 _DISK = schema.domain_disk
 # Made once: to make a statement takes as long as to run it.
-_POOLS = select(_POOL).where(_POOL.c.host_key == bindparam("of_host"))
-_POOL_BY_UUID = _POOLS.where(_POOL.c.uuid == bindparam("of_uuid"))
+_KNOWN = ("key", "uuid", "name", "storage_key", "active", "unread", "own_storage_id", "storage_source", "aliases")
+_POOLS = select(*(_POOL.c[name] for name in _KNOWN)).where(_POOL.c.host_key == bindparam("of_host"))
 _NEW_POOL = insert(_POOL).returning(_POOL.c.key)
 _CHANGE_POOL = update(_POOL).where(_POOL.c.key == bindparam("of_pool"))
 _CHANGE_HOST = update(_HOST).where(_HOST.c.key == bindparam("of_host"))
-_LAST_SIZE = select(_SIZE).where(_SIZE.c.storage_key == bindparam("of_storage")).order_by(_SIZE.c.at_s.desc()).limit(1)
-_NEW_SIZE = insert(_SIZE)
 _FORGET_DISKS = delete(_DISK).where(_DISK.c.host_key == bindparam("of_host"))
 _FORGET_DOMAIN = _FORGET_DISKS.where(_DISK.c.domain_uuid == bindparam("of_domain"))
 
-_STORAGE_STEP = 0.01
-"""Part of a storage by which its use changes before it is remembered at once."""
-
 
 class Commit:
-    """One host's transaction."""
+    """One host's part of a transaction."""
 
-    def __init__(self, database: Database, connection: Connection, homes: Homes, host: Row[Any]) -> None:
+    def __init__(
+        self, database: Database, connection: Connection, placing: Placing, sizes: Sizes, host: HostRecord
+    ) -> None:
         self._database = database
         self._connection = connection
         self._host = host
-        self._placing = Placing(database, connection, homes)
+        self._placing = placing
+        self._sizes = sizes
         self._volumes = Volumes(database, connection)
         self._now_s = time.time()
 
     def run(self, staged: Staged, bookmark: Bookmark) -> None:
         """Store it all. Raises StaleRevision."""
         self._check(bookmark)
-        known = {row.uuid: row for row in self._pools()}
+        never_read: list[str] = []
+        # Most often a bookmark says no more than that the host is still there.
+        if not staged.repeats or bookmark.unread_pools or self._host.unread:
+            never_read = self._store(staged, bookmark)
+        self._finish(staged, bookmark, never_read)
+
+    def _store(self, staged: Staged, bookmark: Bookmark) -> list[str]:
+        """Store what was told; return the pools of which nothing is known but the name."""
+        known = {row.uuid: row for row in self._pools()} if self._host.epoch is not None else {}
         gone = {uuid for uuid, told in staged.pools.items() if told.gone}
         if staged.resync or staged.from_nothing:
             gone |= known.keys() - staged.named_pools
+        for uuid in gone:
+            self._host.digests.pop(uuid, None)
         for uuid in gone & known.keys():
             self._placing.forget(known[uuid])
         unread = {one.pool: one.message or one.reason for one in bookmark.unread_pools}
         for uuid, told in staged.pools.items():
             if not told.gone:
                 self._tell(uuid, told, known.get(uuid), self._looked_at_s(staged, told, bookmark))
-        # Most often nothing is unread, and nothing was: then no row need be read again.
-        never_read = self._mark_unread(unread) if unread or any(row.unread for row in known.values()) else []
         self._domains(staged)
-        self._finish(staged, bookmark, never_read)
+        self._host.unread = bool(unread)
+        # Most often nothing is unread, and nothing was: then no row need be read again.
+        return self._mark_unread(unread) if unread or any(row.unread for row in known.values()) else []
 
     def _check(self, bookmark: Bookmark) -> None:
         at, host = bookmark.revision, self._host
@@ -87,59 +94,47 @@ class Commit:
 
     def _tell(self, uuid: str, told: StagedPool, known: Row[Any] | None, at_s: float) -> None:
         """One pool: itself first, for it says where its volumes belong."""
-        if told.pool is None and known is None:
-            raise StoreError(f"{self._host.name}: tells of the volumes of a pool that is not stored: {uuid}")
+        new = {"digest": told.digest, "looked_at_s": at_s}
         if told.pool is not None:
-            self._settle(uuid, told, told.pool, known, at_s)
-        row = self._connection.execute(_POOL_BY_UUID, {"of_host": self._host.key, "of_uuid": uuid}).one()
-        if row.active:
-            self._volumes.tell(Teller(pool=row.key, storage=row.storage_key, at=at_s), told)
+            key, active = self._settle(uuid, told, told.pool, known, new), told.pool.active
+        elif known is not None:
+            key, active = known.key, known.active
+            self._connection.execute(_CHANGE_POOL, {"of_pool": key, **new})
+        else:
+            raise StoreError(f"{self._host.name}: tells of the volumes of a pool that is not stored: {uuid}")
+        storage = self._placing.storage_of(key)
+        first = self._placing.is_first_on(storage)
+        if active:
+            self._volumes.tell(Teller(pool=key, storage=storage, at=at_s), told, empty=first)
         elif known is not None and known.active:
-            self._placing.leave(row.key, row.storage_key)
-        self._connection.execute(_CHANGE_POOL, {"of_pool": row.key, "digest": told.digest, "looked_at_s": at_s})
-        if told.pool is not None and row.active:
-            self._size(row.storage_key, told.pool)
+            self._placing.leave(key, storage)
+        if told.digest:
+            self._host.digests[uuid] = told.digest
+        else:
+            self._host.digests.pop(uuid, None)
+        if told.pool is not None and active:
+            self._sizes.tell(self._connection, storage, told.pool, self._now_s, first=first)
 
-    def _settle(self, uuid: str, told: StagedPool, pool: Pool, known: Row[Any] | None, at_s: float) -> None:
-        values = pool_values(pool, at_s)
+    def _settle(
+        self, uuid: str, told: StagedPool, pool: Pool, known: Row[Any] | None, new: Mapping[str, object]
+    ) -> int:
+        """Store a pool itself, and have it lie where it does; its key."""
+        values = {**pool_values(pool), **new}
         if known is None:
-            new = {"host_key": self._host.key, "uuid": uuid, "storage_key": schema.NOWHERE, "digest": "", "unread": ""}
-            key = self._connection.execute(_NEW_POOL, {**new, **values}).scalar_one()
+            place = {"host_key": self._host.key, "uuid": uuid, "storage_key": schema.NOWHERE, "unread": ""}
+            key = int(self._connection.execute(_NEW_POOL, {**place, **values}).scalar_one())
         else:
             key = known.key
             self._connection.execute(_CHANGE_POOL, {"of_pool": key, **values})
         if known is None or identity(known) != identity(values) or known.name != pool.name:
             host = HostSeen(
-                host=self._host.name, status=HostStatus.OK, site=self._host.site, agent_id=self._host.agent_id or ""
+                host=self._host.name, status=HostStatus.OK, site=self._host.site, agent_id=self._host.agent_id
             )
-            self._placing.settle(key, PoolSeen(host=host, pool=pool), told_whole=told.whole)
-
-    def _size(self, storage_key: int, pool: Pool) -> None:
-        """Remember the size of a storage where it has changed, or the last one is a day old."""
-        if pool.capacity_bytes is None:
-            return
-        last = self._connection.execute(_LAST_SIZE, {"of_storage": storage_key}).first()
-        # Hosts that see one storage may round differently.
-        step = pool.capacity_bytes * _STORAGE_STEP
-        if last is not None and (
-            last.at_s >= self._now_s
-            or (
-                self._now_s - last.at_s < DAY_S
-                and abs(pool.capacity_bytes - last.capacity_bytes) < step
-                and abs((pool.allocation_bytes or 0) - (last.allocation_bytes or 0)) < step
-            )
-        ):
-            return
-        self._connection.execute(
-            _NEW_SIZE,
-            {
-                "storage_key": storage_key,
-                "at_s": self._now_s,
-                "capacity_bytes": pool.capacity_bytes,
-                "allocation_bytes": pool.allocation_bytes,
-                "available_bytes": pool.available_bytes,
-            },
-        )
+            self._placing.settle(key, PoolSeen(host=host, pool=pool), new=known is None, told_whole=told.whole)
+            if known is not None:
+                # Where it has moved, what was stored of its volumes did not count any more; what is told now does.
+                self._connection.execute(_CHANGE_POOL, {"of_pool": key, **new})
+        return key
 
     def _mark_unread(self, unread: dict[str, str]) -> list[str]:
         """Note which pools could not be read; return those of which nothing is known but the name."""
@@ -154,32 +149,39 @@ class Commit:
         mine = {"of_host": self._host.key}
         if staged.resync or staged.from_nothing:
             # Domains are told whole then, all of them.
-            self._connection.execute(_FORGET_DISKS, mine)
+            if self._host.epoch is not None:
+                self._connection.execute(_FORGET_DISKS, mine)
         elif staged.domains:
             self._connection.execute(_FORGET_DOMAIN, [{**mine, "of_domain": uuid} for uuid in staged.domains])
         told = staged.domains if not staged.resync else staged.named_domains & staged.domains.keys()
+        if not told:
+            return
         rows = (
-            (self._host.key, uuid, number, *_disk(disk))
+            (self._host.key, uuid, number, *row)
             for uuid in told
-            for number, disk in enumerate(staged.domains[uuid].disks)
+            for number, row in enumerate(staged.domains[uuid].rows)
         )
         self._database.load(self._connection, "domain_disk", schema.DISK_COLUMNS, rows)
 
     def _finish(self, staged: Staged, bookmark: Bookmark, never_read: Sequence[str]) -> None:
+        host, at = self._host, bookmark.revision
         domains_at_s = None
         if bookmark.domains_as_of is not None:
             since_look = bookmark.as_of - bookmark.domains_as_of if bookmark.as_of else None
             domains_at_s = self._now_s - (bookmark.age_s or 0.0) - (since_look.total_seconds() if since_look else 0.0)
+        host.epoch, host.sequence, host.filter_digest = at.epoch, at.sequence, bookmark.filter_digest
+        if staged.from_nothing:
+            host.renew = False
         self._connection.execute(
             _CHANGE_HOST,
             {
-                "of_host": self._host.key,
+                "of_host": host.key,
                 "status": str(HostStatus.OK),
                 "error": "",
-                "epoch": bookmark.revision.epoch,
-                "sequence": bookmark.revision.sequence,
-                "filter_digest": bookmark.filter_digest,
-                "renew": False if staged.from_nothing else self._host.renew,
+                "epoch": host.epoch,
+                "sequence": host.sequence,
+                "filter_digest": host.filter_digest,
+                "renew": host.renew,
                 "heard_at_s": self._now_s,
                 "looked_at_s": self._now_s - (bookmark.age_s or 0.0),
                 "domains_looked_at_s": domains_at_s,
@@ -187,23 +189,4 @@ class Commit:
                 "unread_pools": ", ".join(never_read),
             },
         )
-        self._placing.ask_anew(but=self._host.key if staged.from_nothing else None)
-
-
-def _disk(disk: DomainDisk) -> tuple[object, ...]:
-    return (
-        disk.domain,
-        str(disk.domain_state),
-        str(disk.role),
-        disk.target,
-        disk.source_kind,
-        disk.path,
-        disk.path.rpartition("/")[2],
-        disk.storage_id,
-        disk.pool,
-        disk.volume,
-        disk.read_only,
-        disk.shared,
-        disk.format,
-        disk.depth,
-    )
+        self._placing.ask_anew(but=host.key if staged.from_nothing else None)

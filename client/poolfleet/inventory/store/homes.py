@@ -52,6 +52,10 @@ class Homes:
         """Take a pool over as it is stored."""
         self._put(pool_key, Home(seen, storage_key))
 
+    def storage_of(self, pool_key: int) -> int:
+        """The key of the storage that a pool lies on."""
+        return self._homes[pool_key].storage_key
+
     def leave(self, pool_key: int) -> None:
         """A pool is gone; what it held together stays so until the others are joined anew."""
         home = self._homes.pop(pool_key, None)

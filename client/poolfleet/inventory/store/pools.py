@@ -15,7 +15,7 @@ from poolfleet.types.pool import Pool, PoolState, Storage, StorageFingerprint, S
 _IDENTITY = ("own_storage_id", "storage_source", "aliases")
 
 
-def pool_values(pool: Pool, looked_at_s: float) -> dict[str, Any]:
+def pool_values(pool: Pool) -> dict[str, Any]:
     """The columns that follow from a pool itself."""
     storage = pool.storage
     mark = storage.fingerprint if storage else None
@@ -32,7 +32,6 @@ def pool_values(pool: Pool, looked_at_s: float) -> dict[str, Any]:
         "available_bytes": pool.available_bytes,
         "provisioned_bytes": pool.provisioned_bytes,
         "unaddressable_count": pool.unaddressable_count,
-        "looked_at_s": looked_at_s,
         "own_storage_id": storage.id if storage else "",
         "storage_source": str(storage.source) if storage else "",
         "aliases": json.dumps(storage.aliases if storage else ()),

@@ -30,6 +30,16 @@ class StoredHost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How far a store has got with a host."""
+
+    agent_id: str
+    """Whose word it has; empty: nobody's."""
+    point: ResumePoint | None
+    """Where to go on; None: from nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
     """What a query found: titles, and rows as they are read."""
 
@@ -60,11 +70,17 @@ class InventoryStore(Protocol):
         An agent that is not the one of last time has all that was stored of the host forgotten.
         """
 
-    def resume_point(self, host: str) -> ResumePoint | None:
-        """Where to go on with a host; None: from nothing."""
+    def standings(self) -> Mapping[str, Standing]:
+        """How far it has got with each host that is enrolled."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """Store what the calls within it store at once, all or nothing: many small ones cost as much as a large one.
+
+        An error of one of them is to end it.
+        """
 
     def commit(self, host: str, staged: Staged) -> ResumePoint | None:
-        """Store what a host told up to a bookmark, all or nothing. Returns where to go on, as `resume_point`.
+        """Store what a host told up to a bookmark, all or nothing. Returns where to go on, as `standings` has it.
 
         Raises StaleRevision where the bookmark is before the one stored, of the same epoch; the same is welcome.
         """

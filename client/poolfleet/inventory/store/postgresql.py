@@ -32,6 +32,8 @@ class PostgresDatabase:
         @event.listens_for(self.engine, "connect")
         def configure(connection: Any, _: object) -> None:
             connection.execute(INCOMING)
+            # As SQLite's: a commit survives the end of every process, the last ones not always that of the machine.
+            connection.execute("SET synchronous_commit = off")
             connection.commit()
 
     def claim(self) -> None:

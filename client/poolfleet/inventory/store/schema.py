@@ -146,7 +146,6 @@ DISK_COLUMNS = tuple(column.name for column in domain_disk.columns)
 
 AFTER_LOAD = (
     "CREATE INDEX IF NOT EXISTS volume_by_name ON volume (name)",
-    "CREATE INDEX IF NOT EXISTS volume_by_backing ON volume (backing_path) WHERE backing_path IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS domain_disk_by_volume ON domain_disk (volume)",
     "CREATE INDEX IF NOT EXISTS domain_disk_by_file ON domain_disk (file_name)",
 )

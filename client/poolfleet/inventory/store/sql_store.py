@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, text, update
+from sqlalchemy import Connection, bindparam, delete, insert, literal, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from poolfleet.inventory.model import HostStatus
@@ -14,25 +14,28 @@ from poolfleet.inventory.store import schema
 from poolfleet.inventory.store.commit import Commit
 from poolfleet.inventory.store.database import Database
 from poolfleet.inventory.store.homes import Homes
+from poolfleet.inventory.store.hosts import HostRecord, Hosts
 from poolfleet.inventory.store.placing import Placing
 from poolfleet.inventory.store.pools import seen
-from poolfleet.inventory.store.port import Cell, Rows, StoredHost, StoreError
+from poolfleet.inventory.store.port import Cell, Rows, Standing, StoredHost, StoreError
+from poolfleet.inventory.store.sizes import Sizes
 from poolfleet.inventory.store.staged import Staged
-from poolfleet.types.inventory import Bookmark, ResumePoint
-from poolfleet.types.snapshot import Revision
+from poolfleet.types.inventory import ResumePoint
 
 _HOST, _POOL, _STORAGE = schema.host, schema.pool, schema.storage
-_HOST_BY_NAME = select(_HOST).where(_HOST.c.name == bindparam("of_name"))
-_DIGESTS = select(_POOL.c.uuid, _POOL.c.digest).where(_POOL.c.host_key == bindparam("of_host"), _POOL.c.digest != "")
+_CHANGE_HOST = update(_HOST).where(_HOST.c.key == bindparam("of_host"))
+_NEW_HOST = insert(_HOST)
 _NOTHING_TOLD: dict[str, Any] = {
-    **dict.fromkeys(("agent_id", "epoch", "sequence", "filter_digest")),
+    **dict.fromkeys(("epoch", "sequence", "filter_digest")),
     **dict.fromkeys(("heard_at_s", "looked_at_s", "domains_looked_at_s")),
     **dict.fromkeys(("error", "domains_missing", "unread_pools"), ""),
     "renew": False,
 }
-_POOLS_AND_HOSTS = select(_POOL, _HOST.c.name.label("host"), _HOST.c.site, _HOST.c.agent_id, _HOST.c.status).join_from(
-    _POOL, _HOST, _POOL.c.host_key == _HOST.c.key
-)
+# A fingerprint says that storages are not what they are said to be, but joins none: it need not be read.
+_POOLS_AND_HOSTS = select(
+    *(column for column in _POOL.c if column is not _POOL.c.fingerprint),
+    *(literal("").label("fingerprint"), _HOST.c.name.label("host"), _HOST.c.site, _HOST.c.agent_id, _HOST.c.status),
+).join_from(_POOL, _HOST, _POOL.c.host_key == _HOST.c.key)
 
 
 class SqlStore:
@@ -42,6 +45,9 @@ class SqlStore:
         """Open it; makes the tables where there are none. Raises StoreError."""
         self._database = database
         self._homes: Homes | None = None
+        self._hosts: Hosts | None = None
+        self._sizes = Sizes()
+        self._shared: Connection | None = None
         with self._transaction() as connection:
             self._prepare(connection)
 
@@ -57,60 +63,76 @@ class SqlStore:
     def enrol(self, hosts: Sequence[StoredHost], *, only: bool) -> Sequence[str]:
         """Know these hosts; `only`: forget every other one."""
         with self._transaction() as connection:
-            known = {row.name: row for row in connection.execute(select(_HOST))}
+            known = self._known_hosts(connection)
+            new = []
             for host in hosts:
-                row = known.get(host.name)
-                if row is None:
-                    values = {
-                        "name": host.name,
-                        "site": host.site,
-                        "status": str(HostStatus.UNREACHABLE),
-                        **_NOTHING_TOLD,
-                    }
-                    connection.execute(insert(_HOST).values(**values))
-                elif row.site != host.site:
+                record = known.named(host.name)
+                if record is None:
+                    new.append({"name": host.name, "site": host.site, "status": str(HostStatus.UNREACHABLE)})
+                elif record.site != host.site:
                     # Which storages its pools lie on depends on it.
-                    self._forget_contents(connection, row)
-                    connection.execute(update(_HOST).where(_HOST.c.key == row.key).values(site=host.site))
-            others = sorted(known.keys() - {host.name for host in hosts}) if only else []
+                    self._forget_contents(connection, record)
+                    connection.execute(_CHANGE_HOST, {"of_host": record.key, "agent_id": None, "site": host.site})
+            if new:
+                connection.execute(_NEW_HOST, [{**_NOTHING_TOLD, "agent_id": None, **values} for values in new])
+            others = sorted({record.name for record in known} - {host.name for host in hosts}) if only else []
             for name in others:
-                self._forget_contents(connection, known[name])
-                connection.execute(delete(_HOST).where(_HOST.c.key == known[name].key))
+                record = self._host(connection, name)
+                self._forget_contents(connection, record)
+                connection.execute(delete(_HOST).where(_HOST.c.key == record.key))
             self._placing(connection).settle_all()
+            self._hosts = None
             return others
 
     def identify(self, host: str, agent_id: str) -> str:
         """Say whose agent answers at an enrolled host."""
         with self._transaction() as connection:
-            row = self._host(connection, host)
-            if row.agent_id == agent_id:
+            record = self._host(connection, host)
+            if record.agent_id == agent_id:
                 return ""
-            other = connection.execute(select(_HOST.c.name).where(_HOST.c.agent_id == agent_id)).scalar()
+            hosts = self._known_hosts(connection)
+            other = hosts.of_agent(agent_id)
             if other is not None:
-                return str(other)
-            self._forget_contents(connection, row)
-            connection.execute(update(_HOST).where(_HOST.c.key == row.key).values(agent_id=agent_id))
+                return other.name
+            if record.agent_id:
+                self._forget_contents(connection, record)
+            connection.execute(_CHANGE_HOST, {"of_host": record.key, "agent_id": agent_id})
+            hosts.identify(record, agent_id)
             return ""
 
-    def resume_point(self, host: str) -> ResumePoint | None:
-        """Where to go on with a host."""
+    def standings(self) -> Mapping[str, Standing]:
+        """How far it has got with each host."""
         with self._transaction() as connection:
-            return self._resume_point(connection, host)
+            return {
+                record.name: Standing(agent_id=record.agent_id, point=record.resume_point)
+                for record in self._known_hosts(connection)
+            }
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Store what the calls within it store in one transaction."""
+        with self._transaction() as connection:
+            self._shared = connection
+            try:
+                yield
+            finally:
+                self._shared = None
 
     def commit(self, host: str, staged: Staged) -> ResumePoint | None:
         """Store what a host told up to a bookmark."""
         if staged.bookmark is None:
             raise ValueError("only a bookmark completes what is to be stored")
         with self._transaction() as connection:
-            row = self._host(connection, host)
-            Commit(self._database, connection, self._known_homes(connection), row).run(staged, staged.bookmark)
-            return self._resume_point(connection, host)
+            record = self._host(connection, host)
+            placing = self._placing(connection)
+            Commit(self._database, connection, placing, self._sizes, record).run(staged, staged.bookmark)
+            return record.resume_point
 
     def not_heard(self, host: str, status: str, error: str) -> None:
         """Note that a host does not answer, or not well."""
         with self._transaction() as connection:
-            row = self._host(connection, host)
-            connection.execute(update(_HOST).where(_HOST.c.key == row.key).values(status=status, error=error))
+            record = self._host(connection, host)
+            connection.execute(_CHANGE_HOST, {"of_host": record.key, "status": status, "error": error})
 
     def index(self) -> None:
         """Make what queries need to be quick."""
@@ -128,20 +150,23 @@ class SqlStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
+        if self._shared is not None:
+            yield self._shared
+            return
         try:
-            with self._database.engine.begin() as connection, self._homes_go_back_too():
+            with self._database.engine.begin() as connection, self._memory_goes_back_too():
                 yield connection
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, self._database.engine.dialect.loaded_dbapi.Error) as error:
             # SQLAlchemy's own words hold the statement and its values.
             cause = getattr(error, "orig", None) or error
             raise StoreError(f"{self.address}: {str(cause).strip()}") from None
 
     @contextmanager
-    def _homes_go_back_too(self) -> Iterator[None]:
+    def _memory_goes_back_too(self) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            self._homes = None
+            self._homes, self._hosts, self._sizes = None, None, Sizes()
             raise
 
     def _prepare(self, connection: Connection) -> None:
@@ -157,13 +182,18 @@ class SqlStore:
                 " for it, or remove it, and all hosts are read anew"
             )
 
+    def _known_hosts(self, connection: Connection) -> Hosts:
+        if self._hosts is None:
+            self._hosts = Hosts.read(connection)
+        return self._hosts
+
     def _known_homes(self, connection: Connection) -> Homes:
         if self._homes is None:
             self._homes = self._read_homes(connection)
         return self._homes
 
     def _placing(self, connection: Connection) -> Placing:
-        return Placing(self._database, connection, self._known_homes(connection))
+        return Placing(self._database, connection, self._known_homes(connection), self._known_hosts(connection))
 
     def _read_homes(self, connection: Connection) -> Homes:
         homes = Homes({row.key: row.id for row in connection.execute(select(_STORAGE))})
@@ -171,33 +201,18 @@ class SqlStore:
             homes.load(row.key, seen(row), row.storage_key)
         return homes
 
-    def _resume_point(self, connection: Connection, host: str) -> ResumePoint | None:
-        row = self._host(connection, host)
-        if row.epoch is None or row.renew:
-            return None
-        pools = connection.execute(_DIGESTS, {"of_host": row.key})
-        bookmark = Bookmark(
-            revision=Revision(epoch=row.epoch, sequence=row.sequence),
-            filter_digest=row.filter_digest,
-            as_of=None,
-            age_s=None,
-            unread_pools=(),
-            domains_as_of=None,
-            domains_missing=(),
-        )
-        return ResumePoint(bookmark=bookmark, digests={row.uuid: row.digest for row in pools})
-
-    def _host(self, connection: Connection, name: str) -> Row[Any]:
-        row = connection.execute(_HOST_BY_NAME, {"of_name": name}).first()
-        if row is None:
+    def _host(self, connection: Connection, name: str) -> HostRecord:
+        record = self._known_hosts(connection).named(name)
+        if record is None:
             raise StoreError(f"{self.address} does not know host {name}")
-        return row
+        return record
 
-    def _forget_contents(self, connection: Connection, row: Row[Any]) -> None:
+    def _forget_contents(self, connection: Connection, record: HostRecord) -> None:
         """All that a host told, but not what others see too."""
         placing = self._placing(connection)
-        for pool in connection.execute(select(_POOL).where(_POOL.c.host_key == row.key)).all():
+        for pool in connection.execute(select(_POOL).where(_POOL.c.host_key == record.key)).all():
             placing.forget(pool)
         placing.ask_anew()
-        connection.execute(delete(schema.domain_disk).where(schema.domain_disk.c.host_key == row.key))
-        connection.execute(update(_HOST).where(_HOST.c.key == row.key).values(**_NOTHING_TOLD))
+        connection.execute(delete(schema.domain_disk).where(schema.domain_disk.c.host_key == record.key))
+        connection.execute(_CHANGE_HOST, {"of_host": record.key, **_NOTHING_TOLD})
+        record.forget()

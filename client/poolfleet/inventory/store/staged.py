@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from poolfleet.types.inventory import Bookmark, DomainChange, InventoryBatch, PoolChange, VolumeRow
@@ -17,26 +18,37 @@ class StagedPool:
     gone: bool = False
     whole: bool = False
     """`rows` are all that there are."""
-    rows: dict[str, VolumeRow] = field(default_factory=dict)
-    gone_volumes: set[str] = field(default_factory=set)
     digest: str = ""
+    told: list[tuple[Collection[VolumeRow], Sequence[str]]] = field(default_factory=list)
+    """Rows, and then the names of those gone, as they came one after the other."""
 
     def apply(self, change: PoolChange) -> None:
         """Take over a change that followed."""
         if change.gone:
-            self.pool, self.gone, self.whole, self.rows, self.gone_volumes = None, True, True, {}, set()
+            self.pool, self.gone, self.whole, self.told = None, True, True, []
             return
         self.pool = change.pool or self.pool
         self.gone = False
         if change.whole:
-            self.whole, self.rows, self.gone_volumes = True, {}, set()
-        for row in change.rows:
-            self.rows[row.name] = row
-        self.gone_volumes.difference_update(row.name for row in change.rows)
-        for name in change.gone_volumes:
-            self.rows.pop(name, None)
-            self.gone_volumes.add(name)
+            self.whole, self.told = True, []
+        if change.rows or change.gone_volumes:
+            self.told.append((change.rows, change.gone_volumes))
         self.digest = change.digest
+
+    def volumes(self) -> tuple[Collection[VolumeRow], Collection[str]]:
+        """The rows that are new, each once, and the names of those that are gone."""
+        if len(self.told) == 1 and not self.told[0][1]:
+            return self.told[0]  # a message has each once
+        rows: dict[str, VolumeRow] = {}
+        gone: set[str] = set()
+        for told, gone_then in self.told:
+            for row in told:
+                rows[row.name] = row
+                gone.discard(row.name)
+            for name in gone_then:
+                rows.pop(name, None)
+                gone.add(name)
+        return rows.values(), gone
 
 
 @dataclass(slots=True)
@@ -71,4 +83,9 @@ class Staged:
     @property
     def volumes(self) -> int:
         """How many volumes were told, or told to be gone."""
-        return sum(len(pool.rows) + len(pool.gone_volumes) for pool in self.pools.values())
+        return sum(len(rows) + len(gone) for pool in self.pools.values() for rows, gone in pool.told)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether nothing was told but the bookmark."""
+        return not (self.pools or self.domains or self.resync or self.from_nothing)

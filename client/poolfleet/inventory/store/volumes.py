@@ -15,11 +15,13 @@ from sqlalchemy import Connection, text
 
 from poolfleet.inventory.store.database import Database
 from poolfleet.inventory.store.schema import ROW_COLUMNS, VOLUME_COLUMNS
+from poolfleet.inventory.store.sizes import DAY_S
 from poolfleet.inventory.store.staged import StagedPool
 
 SIZE_STEP_BYTES = 1 << 28
 """A change of what a volume occupies that is remembered at once; smaller ones are once a day."""
-DAY_S = 86400.0
+FEW = 100
+"""Volumes up to which each is stored by a statement of its own; more come in by a table."""
 
 _MAY_CHANGE = "(volume.told_by = :pool OR volume.told_at_s < :at)"
 _MAY_REMOVE = """(told_by = :pool OR told_by IN (
@@ -41,19 +43,34 @@ def _differs(columns: Iterable[str]) -> str:
     return " OR ".join(f"volume.{column} IS DISTINCT FROM excluded.{column}" for column in columns)
 
 
-_REMEMBER = text(f"""
+def _remember(new: str) -> str:
+    """SQL: remember the sizes that volumes had which `new` has otherwise."""
+    return f"""
     INSERT INTO volume_size (storage_key, name, until_s, capacity_bytes, allocation_bytes)
     SELECT volume.storage_key, volume.name, :at, volume.capacity_bytes, volume.allocation_bytes
-    FROM incoming JOIN volume ON volume.storage_key = :storage AND volume.name = incoming.name
-    WHERE {_MAY_CHANGE} AND {_resized("incoming")}
-    ON CONFLICT DO NOTHING""")  # noqa: S608  (no word of it is anybody's but ours)
-_MERGE = text(f"""
-    INSERT INTO volume ({", ".join(VOLUME_COLUMNS)})
-    SELECT :storage, {", ".join(ROW_COLUMNS)}, :pool, :at, :at FROM incoming WHERE true
+    FROM {new} AS new JOIN volume ON volume.storage_key = :storage AND volume.name = new.name
+    WHERE {_MAY_CHANGE} AND {_resized("new")}
+    ON CONFLICT DO NOTHING"""  # noqa: S608  (no word of it is anybody's but ours)
+
+
+def _merge(new: str) -> str:
+    """SQL: store `new`, where it is not what is stored already."""
+    return f"""
+    INSERT INTO volume ({", ".join(VOLUME_COLUMNS)}) {new}
     ON CONFLICT (storage_key, name) DO UPDATE
     SET {", ".join(f"{column} = excluded.{column}" for column in (*ROW_COLUMNS[1:], "told_by", "told_at_s"))},
         sized_at_s = CASE WHEN {_resized("excluded")} THEN :at ELSE volume.sized_at_s END
-    WHERE {_MAY_CHANGE} AND ({_differs(_SEEN)} OR (volume.told_by = :pool AND ({_differs(_OWN)})))""")  # noqa: S608
+    WHERE {_MAY_CHANGE} AND ({_differs(_SEEN)} OR (volume.told_by = :pool AND ({_differs(_OWN)})))"""  # noqa: S608
+
+
+_REMEMBER = text(_remember("incoming"))
+_MERGE = text(_merge(f"SELECT :storage, {', '.join(ROW_COLUMNS)}, :pool, :at, :at FROM incoming WHERE true"))  # noqa: S608
+# The same for one row, which is among the values.
+_ONE = {"name": "TEXT", "capacity_bytes": "BIGINT", "allocation_bytes": "BIGINT"}
+_REMEMBER_ONE = text(
+    _remember(f"(SELECT {', '.join(f'CAST(:{column} AS {kind}) AS {column}' for column, kind in _ONE.items())})")
+)
+_MERGE_ONE = text(_merge(f"VALUES (:storage, {', '.join(f':{column}' for column in ROW_COLUMNS)}, :pool, :at, :at)"))
 _REMOVE_UNTOLD = text(f"""
     DELETE FROM volume WHERE storage_key = :storage AND {_MAY_REMOVE}
     AND NOT EXISTS (SELECT 1 FROM incoming WHERE incoming.name = volume.name)""")  # noqa: S608
@@ -95,26 +112,30 @@ class Volumes:
         self._database = database
         self._connection = connection
 
-    def tell(self, teller: Teller, told: StagedPool) -> None:
-        """Take over what an active pool told."""
+    def tell(self, teller: Teller, told: StagedPool, *, empty: bool) -> None:
+        """Take over what an active pool told; `empty`: nothing is stored of the storage."""
         run, values = self._connection.execute, teller.values
-        if told.whole and told.digest and run(_ALIKE, {**values, "digest": told.digest}).first():
+        if not empty and told.whole and told.digest and run(_ALIKE, {**values, "digest": told.digest}).first():
             return  # another host has told these very volumes
-        empty = not run(_ANY, values).first()
-        if empty:
+        rows, gone = told.volumes()
+        if told.whole and (empty or not run(_ANY, values).first()):
             end = (teller.pool, teller.at, teller.at)
-            rows = ((teller.storage, *row, *end) for row in told.rows.values())
-            self._database.load(self._connection, "volume", VOLUME_COLUMNS, rows)
+            first = ((teller.storage, *row, *end) for row in rows)
+            self._database.load(self._connection, "volume", VOLUME_COLUMNS, first)
             return
-        if told.rows or told.whole:
-            self._database.load(self._connection, "incoming", ROW_COLUMNS, told.rows.values())
+        if told.whole or len(rows) > FEW:
+            self._database.load(self._connection, "incoming", ROW_COLUMNS, rows)
             run(_REMEMBER, values)
             run(_MERGE, values)
             if told.whole:
                 run(_REMOVE_UNTOLD, values)
             run(_CLEAR)
-        if told.gone_volumes:
-            run(_REMOVE, [{**values, "name": name} for name in told.gone_volumes])
+        elif rows:
+            each = [{**values, **row._asdict()} for row in rows]
+            run(_REMEMBER_ONE, each)
+            run(_MERGE_ONE, each)
+        if gone:
+            run(_REMOVE, [{**values, "name": name} for name in gone])
 
     def move(self, pool: int, *, before: int, after: int) -> None:
         """Have what was known of a pool's volumes known of the storage that it turns out to lie on."""

@@ -1,10 +1,11 @@
-"""A volume as a row says what the volume as an object says."""
+"""A volume as a row says what the volume as an object says, and so does a disk of a domain."""
 
 from __future__ import annotations
 
 from poolfleet.agent.convert.inventory import batch, row_batch
-from poolfleet.types.inventory import VolumeRow
+from poolfleet.types.inventory import DiskRow, VolumeRow
 from poolfleet.v1 import inventory_service_pb2 as pb
+from poolfleet.v1.domain_disk_pb2 import DomainDisk as DiskMessage
 from poolfleet.v1.volume_pb2 import BackingStore
 from poolfleet.v1.volume_pb2 import Volume as VolumeMessage
 
@@ -37,3 +38,27 @@ def test_what_is_not_known_is_none_and_not_nothing() -> None:
     assert row.path == "/dev/vg/a"
     assert (row.capacity_bytes, row.allocation_bytes, row.physical_bytes) == (None, None, None)
     assert (row.backing_path, row.backing_format, row.modified_at_s) == (None, None, None)
+
+
+def test_a_number_that_is_none_is_told_from_one_that_is_not_known() -> None:
+    message = VolumeMessage(name="a", capacity_bytes=0, allocation_bytes=0, physical_bytes=0)
+    [row] = row_batch(told(message)).pools[0].rows
+    assert (row.capacity_bytes, row.allocation_bytes, row.physical_bytes) == (0, 0, 0)
+
+
+def test_each_column_is_that_of_the_disk() -> None:
+    message = DiskMessage(
+        domain="web", domain_uuid="u", domain_state=DiskMessage.DOMAIN_STATE_INACTIVE, role=DiskMessage.ROLE_BACKING,
+        target="vda", source_kind="file", path="/vm/base.qcow2", storage_id="s", pool="vm", volume="base.qcow2",
+        read_only=True, shared=True, format="qcow2", depth=2,
+    )  # fmt: skip
+    change = pb.DomainChange(domain_uuid="u", domain="web", disks=[message])
+    response = pb.WatchInventoryResponse(domains=[change])
+    [told_as_rows], [told_as_disks] = row_batch(response).domains, batch(response).domains
+    assert (told_as_rows.domain_uuid, told_as_rows.domain, told_as_rows.disks) == ("u", "web", ())
+    [row], [disk] = told_as_rows.rows, told_as_disks.disks
+    assert row == DiskRow(
+        disk.domain, "inactive", "backing", disk.target, disk.source_kind, disk.path, "base.qcow2", disk.storage_id,
+        disk.pool, disk.volume, disk.read_only, disk.shared, disk.format, disk.depth,
+    )  # fmt: skip
+    assert all(type(value) in (str, bool, int) for value in row), "a driver knows no others"
