@@ -15,7 +15,7 @@ from poolfleet_agent.model.errors import ModelError, invalid_field
 from poolfleet_agent.model.names import check_known_name
 from poolfleet_agent.model.quarantine import QUARANTINED
 from poolfleet_agent.services.convert.unread import unread_pools
-from poolfleet_agent.services.convert.wire import repeated
+from poolfleet_agent.services.convert.wire import with_repeated
 from poolfleet_agent.services.pool_filter import question_of
 from poolfleet_agent.services.reading import date, too_old, wanted_staleness_s
 
@@ -96,7 +96,7 @@ class VolumeReads(volume_service_pb2_grpc.VolumeServiceServicer):
         if not request.page_token:
             answer.unread_pools.extend(unread_pools(entries, {} if request.pool else snapshot.never_read))
         date(answer, snapshot, as_of_s=as_of_s, now_s=host.clock.now_s())
-        return repeated(_VOLUMES, [record.encoded for record in page.items]) + answer.SerializeToString()
+        return with_repeated(_VOLUMES, [record.encoded for record in page.items], answer.SerializeToString())
 
 
 def _fitting(entries: Iterable[PoolEntry], request: _PB.ListVolumesRequest) -> Iterator[VolumeRecord]:

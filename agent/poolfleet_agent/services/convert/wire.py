@@ -7,10 +7,10 @@ from itertools import chain, repeat
 _LENGTH_DELIMITED = 2
 
 
-def repeated(field_number: int, messages: Sequence[bytes]) -> bytes:
-    """The bytes of a message that has nothing but these in a repeated field."""
+def with_repeated(field_number: int, messages: Sequence[bytes], rest: bytes) -> bytes:
+    """The bytes of a message that has these in a repeated field, and in others what `rest` has."""
     heads = map(_head, repeat(field_number), map(len, messages))
-    return b"".join(chain.from_iterable(zip(heads, messages, strict=True)))
+    return b"".join((*chain.from_iterable(zip(heads, messages, strict=True)), rest))
 
 
 @lru_cache(maxsize=4096)
