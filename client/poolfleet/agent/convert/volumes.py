@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 from poolfleet.agent.convert.pools import permissions
 from poolfleet.agent.convert.scalars import moment
-from poolfleet.types.deferred import Deferred
+from poolfleet.types.deferred import Deferred, Fill
 from poolfleet.types.volume import BackingStore, Permissions, UnreadPool, Volume
 from poolfleet.v1 import snapshot_pb2, volume_pb2, volume_service_pb2
 
@@ -30,7 +30,7 @@ def volume(message: volume_pb2.Volume, *, as_of: datetime | None = None, age_s: 
     """
     made: Any = _Unread()
     made._source = message
-    made._steps = _STEPS
+    made._fill = _fill_what_lists_show
     made.as_of = as_of
     made.age_s = age_s
     made.__class__ = Volume
@@ -38,13 +38,14 @@ def volume(message: volume_pb2.Volume, *, as_of: datetime | None = None, age_s: 
     return unread
 
 
-def _step(**readers: Callable[[Any], object]) -> Callable[[Volume, volume_pb2.Volume], None]:
+def _filling(rest: Fill | None, **readers: Callable[[Any], object]) -> Fill:
     """Fills some fields, each by what reads it from the message; a frozen class would take twice as long for it."""
     fields = tuple((getattr(Volume, name).__set__, read) for name, read in readers.items())
 
-    def fill(made: Volume, message: volume_pb2.Volume) -> None:
+    def fill(made: Volume, message: volume_pb2.Volume) -> Fill | None:
         for put, read in fields:
             put(made, read(message))
+        return rest
 
     return fill
 
@@ -80,27 +81,27 @@ def unread_pool(message: volume_service_pb2.UnreadPool) -> UnreadPool:
     return UnreadPool(pool=message.pool, reason=message.reason, message=message.message)
 
 
-_STEPS = (
-    _step(
-        pool=attrgetter("pool"),
-        name=attrgetter("name"),
-        path=attrgetter("path"),
-        type=attrgetter("type"),
-        format=attrgetter("format"),
-        capacity_bytes=_size("capacity_bytes"),
-        allocation_bytes=_size("allocation_bytes"),
-    ),
-    _step(
-        key=attrgetter("key"),
-        physical_bytes=_size("physical_bytes"),
-        backing_store=_backing_store,
-        permissions=_permissions,
-        modified_at=lambda message: moment(message.modified_at) if message.HasField("modified_at") else None,
-        compat=attrgetter("compat"),
-        features=lambda message: tuple(message.features),
-        cluster_size_bytes=_size("cluster_size_bytes"),
-        encryption=attrgetter("encryption"),
-        etag=attrgetter("etag"),
-        xml=attrgetter("xml"),
-    ),
+_fill_the_rest = _filling(
+    None,
+    key=attrgetter("key"),
+    physical_bytes=_size("physical_bytes"),
+    backing_store=_backing_store,
+    permissions=_permissions,
+    modified_at=lambda message: moment(message.modified_at) if message.HasField("modified_at") else None,
+    compat=attrgetter("compat"),
+    features=lambda message: tuple(features) if (features := message.features) else (),
+    cluster_size_bytes=_size("cluster_size_bytes"),
+    encryption=attrgetter("encryption"),
+    etag=attrgetter("etag"),
+    xml=attrgetter("xml"),
+)
+_fill_what_lists_show = _filling(
+    _fill_the_rest,
+    pool=attrgetter("pool"),
+    name=attrgetter("name"),
+    path=attrgetter("path"),
+    type=attrgetter("type"),
+    format=attrgetter("format"),
+    capacity_bytes=_size("capacity_bytes"),
+    allocation_bytes=_size("allocation_bytes"),
 )

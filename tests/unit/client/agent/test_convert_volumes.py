@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, asdict, fields, replace
 from datetime import UTC, datetime
@@ -96,6 +97,15 @@ def test_what_is_read_lets_go_of_its_message() -> None:
     assert made._source is None
 
 
+@pytest.fixture
+def threads_take_turns_often() -> Iterator[None]:
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval_s)
+
+
+@pytest.mark.usefixtures("threads_take_turns_often")
 def test_threads_that_read_the_same_volumes_at_once_find_the_same() -> None:
     threads = 4
     made = [volume(message()) for _ in range(2000)]
