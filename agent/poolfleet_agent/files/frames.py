@@ -1,9 +1,12 @@
 """What agent and worker say to each other over a pipe: frames of fields, both bytes.
 
-A frame is the length of its body (four bytes, big end first), then the body: fields, each with its length before it.
+A frame is the length of its body, then the body: how many fields there are, the length of each, and the fields. Lengths
+and numbers of fields are four bytes, big end first, and stand together: of a large folder there are tens of thousands.
 """
 
+import struct
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
 LONGEST_FRAME_BYTES = 32 * 1024 * 1024
 
@@ -13,21 +16,22 @@ Fields = Sequence[bytes]
 
 def pack(*fields: bytes) -> bytes:
     """Give the frame of some fields."""
-    body = b"".join(part for field in fields for part in (len(field).to_bytes(4, "big"), field))
-    return len(body).to_bytes(4, "big") + body
+    lengths = struct.pack(f">{1 + len(fields)}I", len(fields), *map(len, fields))
+    body_bytes = len(lengths) + sum(map(len, fields))
+    return b"".join((body_bytes.to_bytes(4, "big"), lengths, *fields))
 
 
 def unpack(body: bytes) -> list[bytes]:
-    """Give the fields of a frame's body. ValueError: one of them is cut off."""
-    fields = []
-    position = 0
-    while position < len(body):
-        begin = position + 4
-        position = begin + int.from_bytes(body[position:begin], "big")
-        if position > len(body):
-            raise ValueError("a field is longer than what is left of its frame")
-        fields.append(body[begin:position])
-    return fields
+    """Give the fields of a frame's body. ValueError: they are not as long as it says."""
+    try:
+        (count,) = struct.unpack_from(">I", body)
+        lengths = struct.unpack_from(f">{count}I", body, 4)
+    except struct.error as error:
+        raise ValueError("a frame is cut off within the lengths of its fields") from error
+    ends = list(accumulate(lengths, initial=4 * (1 + count)))
+    if ends[-1] != len(body):
+        raise ValueError("the fields of a frame are not as long as it says")
+    return [body[begin:end] for begin, end in pairwise(ends)]
 
 
 def numbers(*values: int) -> list[bytes]:

@@ -59,11 +59,14 @@ def pool_change(before: PoolEntry | None, after: PoolEntry) -> PoolChange:
     added: list[str] = []
     changed: list[str] = []
     used: list[str] = []
+    known_of = before.volumes.get
     for volume, record in after.volumes.items():
-        known = before.volumes.get(volume)
+        known = known_of(volume)
+        if known is record:
+            continue  # as nearly all are
         if known is None:
             added.append(volume)
-        elif known is not record and known.encoded != record.encoded:
+        elif known.encoded != record.encoded:
             (used if _only_usage(known, record) else changed).append(volume)
     return PoolChange(
         pool=name,
@@ -71,7 +74,7 @@ def pool_change(before: PoolEntry | None, after: PoolEntry) -> PoolChange:
         itself=itself,
         added=tuple(added),
         changed=tuple(changed),
-        removed=tuple(volume for volume in before.volumes if volume not in after.volumes),
+        removed=tuple(sorted(before.volumes.keys() - after.volumes.keys())),
         used=tuple(used),
         pool_used=pool_used,
     )

@@ -99,6 +99,7 @@ class FolderVolumes:
         found: dict[str, VolumeRecord | None] = {}
         changed: list[str] = []
         elsewhere: list[str] = []
+        known_of = look.entry.volumes.get
         for encoded, stamp in stamps.items():
             try:
                 name = encoded.decode()
@@ -106,7 +107,7 @@ class FolderVolumes:
                 if has_volume_name(encoded.decode(errors="surrogateescape")):
                     look.not_utf8.append(encoded)
                 continue
-            known = look.known(name)
+            known = known_of(name)
             if known is not None and known.stamp == stamp != b"":
                 found[name] = known
             elif has_volume_name(name) and not is_agents_own(name):

@@ -30,6 +30,11 @@ class PoolEntry:
     encoded: bytes
     volumes: Mapping[str, VolumeRecord] = field(default_factory=dict)
 
+    @property
+    def has_special(self) -> bool:
+        """Whether what is special may be among the volumes: it is not counted."""
+        return self.pool.volume_count != len(self.volumes)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:

@@ -104,7 +104,7 @@ class Registrar:
         self.services.append(service)
 
     def _wrapped(self, method: str, handler: Any, *, own: bool) -> Handler:
-        serialize = handler.response_serializer
+        serialize = partial(_encoded, handler.response_serializer)
         if handler.unary_unary:
             unary = self._unary(method, handler.unary_unary, handler.request_deserializer, own=own)
             return grpc.unary_unary_rpc_method_handler(unary, response_serializer=serialize)
@@ -219,6 +219,11 @@ def _parsed(parse: Callable[[bytes], Any], raw: bytes) -> Any:
 async def _each_parsed(parse: Callable[[bytes], Any], raws: AsyncIterator[bytes]) -> AsyncIterator[Any]:
     async for raw in raws:
         yield _parsed(parse, raw)
+
+
+def _encoded(serialize: Callable[[Any], bytes], response: Any) -> bytes:
+    """What goes out; a servicer may have encoded its answer itself."""
+    return response if isinstance(response, bytes) else serialize(response)
 
 
 async def _fail(call: _Call, context: Context, error: Exception) -> NoReturn:

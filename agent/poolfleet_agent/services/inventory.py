@@ -1,6 +1,7 @@
 """InventoryService: what the host's domains use, and what changes."""
 
 from collections.abc import AsyncIterator
+from operator import attrgetter
 from typing import Any
 
 import grpc
@@ -45,7 +46,8 @@ class InventoryServicer(inventory_service_pb2_grpc.InventoryServiceServicer):
         if disks is None or too_old(disks.as_of_s, host.clock.now_s(), staleness_s):
             disks = await host.fresh_disks()
         page = page_of(
-            ((disk.place_in_order, disk) for disk in disks.disks if _fits(disk, request.filter)),
+            (disk for disk in disks.disks if _fits(disk, request.filter)),
+            key=attrgetter("place_in_order"),
             asked_size=request.page_size,
             token=request.page_token,
             question=question_of(request.filter),

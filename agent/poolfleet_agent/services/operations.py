@@ -1,6 +1,7 @@
 """OperationService: reads, awaits, watches and cancels operations."""
 
 from collections.abc import AsyncIterator
+from operator import attrgetter
 from typing import Any
 
 import grpc
@@ -37,7 +38,8 @@ class OperationServicer(operation_service_pb2_grpc.OperationServiceServicer):
         """List, newest first."""
         wanted = _Wanted(request.filter)
         page = page_of(
-            ((operation.place_in_order, operation) for operation in self._journal.newest_first() if wanted(operation)),
+            filter(wanted, self._journal.newest_first()),
+            key=attrgetter("place_in_order"),
             asked_size=request.page_size,
             token=request.page_token,
             question=question_of(request.filter),

@@ -45,7 +45,8 @@ class PoolReads(pool_service_pb2_grpc.PoolServiceServicer):
         snapshot = self._readable.registry.snapshot
         snapshot.require_loaded()
         page = page_of(
-            (((entry.pool.name,), entry) for entry in filtered_pools(snapshot, request.filter)),
+            filtered_pools(snapshot, request.filter),
+            key=lambda entry: (entry.pool.name,),
             asked_size=request.page_size,
             token=request.page_token,
             question=question_of(request.filter),

@@ -1,5 +1,6 @@
 """SecretService: translates requests to use cases and reads, and their answers back. Values go one way only."""
 
+from operator import attrgetter
 from typing import Any
 
 import grpc
@@ -46,7 +47,8 @@ class SecretServicer(secret_service_pb2_grpc.SecretServiceServicer):
         types = set(request.filter.usage_types)
         found = await host.hypervisor.secrets.list()
         page = page_of(
-            ((facts.place_in_order, facts) for facts in found if not types or facts.usage_type in types),
+            (facts for facts in found if not types or facts.usage_type in types),
+            key=attrgetter("place_in_order"),
             asked_size=request.page_size,
             token=request.page_token,
             question=question_of(request.filter),

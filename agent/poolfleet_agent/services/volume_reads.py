@@ -1,6 +1,7 @@
 """VolumeService: what reads volumes, from the snapshot."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import grpc
@@ -14,7 +15,7 @@ from poolfleet_agent.model.errors import ModelError, invalid_field
 from poolfleet_agent.model.names import check_known_name
 from poolfleet_agent.model.quarantine import QUARANTINED
 from poolfleet_agent.services.convert.unread import unread_pools
-from poolfleet_agent.services.convert.wire import repeated
+from poolfleet_agent.services.convert.wire import with_repeated
 from poolfleet_agent.services.pool_filter import question_of
 from poolfleet_agent.services.reading import date, too_old, wanted_staleness_s
 
@@ -68,8 +69,8 @@ class VolumeReads(volume_service_pb2_grpc.VolumeServiceServicer):
                 raise
             return ""
 
-    async def ListVolumes(self, request: _PB.ListVolumesRequest, context: Context) -> _PB.ListVolumesResponse:
-        """List volumes."""
+    async def ListVolumes(self, request: _PB.ListVolumesRequest, context: Context) -> Any:
+        """List volumes; the answer is a ListVolumesResponse, encoded: its volumes are already, and may be thousands."""
         host = self._readable
         staleness_s = wanted_staleness_s(request.max_staleness, present=request.HasField("max_staleness"))
         if staleness_s is not None and not request.pool:
@@ -87,24 +88,29 @@ class VolumeReads(volume_service_pb2_grpc.VolumeServiceServicer):
             asked_size=request.page_size,
             token=request.page_token,
             question=question_of(request.filter, request.pool, str(request.include_special)),
+            key=lambda record: (record.facts.pool, record.facts.name),
             size_bytes=lambda record: len(record.encoded),
         )
         as_of_s = min((entry.pool.volumes_as_of_s or entry.pool.as_of_s for entry in entries), default=snapshot.as_of_s)
         answer = _PB.ListVolumesResponse(next_page_token=page.next_token)
         if not request.page_token:
             answer.unread_pools.extend(unread_pools(entries, {} if request.pool else snapshot.never_read))
-        answer.MergeFromString(repeated(_VOLUMES, (record.encoded for record in page.items)))
         date(answer, snapshot, as_of_s=as_of_s, now_s=host.clock.now_s())
-        return answer
+        return with_repeated(_VOLUMES, [record.encoded for record in page.items], answer.SerializeToString())
 
 
-def _fitting(
-    entries: list[PoolEntry], request: _PB.ListVolumesRequest
-) -> Iterator[tuple[tuple[str, ...], VolumeRecord]]:
-    formats = set(request.filter.formats)
-    for entry in entries:
-        for name, record in entry.volumes.items():
-            if record.facts.special and not request.include_special:
-                continue
-            if (not formats or record.facts.format in formats) and name.startswith(request.filter.name_prefix):
-                yield (entry.pool.name, name), record
+def _fitting(entries: Iterable[PoolEntry], request: _PB.ListVolumesRequest) -> Iterator[VolumeRecord]:
+    """What is asked for, in its order. Mostly that is everything: then nothing is asked of each volume."""
+    return chain.from_iterable(_fitting_of_pool(entry, request) for entry in entries)
+
+
+def _fitting_of_pool(entry: PoolEntry, request: _PB.ListVolumesRequest) -> Iterable[VolumeRecord]:
+    formats, prefix = set(request.filter.formats), request.filter.name_prefix
+    records: Iterable[VolumeRecord] = entry.volumes.values()
+    if entry.has_special and not request.include_special:
+        records = (record for record in records if not record.facts.special)
+    if formats:
+        records = (record for record in records if record.facts.format in formats)
+    if prefix:
+        records = (record for record in records if record.facts.name.startswith(prefix))
+    return records

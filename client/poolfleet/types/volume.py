@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 
+from poolfleet.types.deferred import Deferred
 from poolfleet.types.document import document_name
 from poolfleet.types.secret import SecretRef
 from poolfleet.types.snapshot import Revision
@@ -105,7 +106,7 @@ class CloneSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Volume:
+class Volume(Deferred):
     """A storage volume of one pool of one host."""
 
     pool: str

@@ -1,17 +1,16 @@
 """Messages that are encoded already, put into another without being read and written again one by one."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain, repeat
 
 _LENGTH_DELIMITED = 2
 
 
-def repeated(field_number: int, messages: Iterable[bytes]) -> bytes:
-    """The bytes of a message that has nothing but these in a repeated field."""
-    parts: list[bytes] = []
-    for message in messages:
-        parts += (_head(field_number, len(message)), message)
-    return b"".join(parts)
+def with_repeated(field_number: int, messages: Sequence[bytes], rest: bytes) -> bytes:
+    """The bytes of a message that has these in a repeated field, and in others what `rest` has."""
+    heads = map(_head, repeat(field_number), map(len, messages))
+    return b"".join((*chain.from_iterable(zip(heads, messages, strict=True)), rest))
 
 
 @lru_cache(maxsize=4096)

@@ -2,60 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from operator import attrgetter
+from typing import Any, Literal, TypeAlias
 
 from poolfleet.agent.convert.pools import permissions
 from poolfleet.agent.convert.scalars import moment
+from poolfleet.types.deferred import Deferred, Fill
 from poolfleet.types.volume import BackingStore, Permissions, UnreadPool, Volume
 from poolfleet.v1 import snapshot_pb2, volume_pb2, volume_service_pb2
 
+_Size: TypeAlias = Literal["capacity_bytes", "allocation_bytes", "physical_bytes", "cluster_size_bytes"]
 
-class _Filling:
-    """A volume that is still being filled, in the same memory: to make one by its frozen class takes twice as long, and
-    there may be a million.
-    """
+
+class _Unread(Deferred):
+    """A volume that nobody has read yet, in the same memory: whose class lets its fields be set."""
 
     __slots__ = Volume.__slots__
 
 
 def volume(message: volume_pb2.Volume, *, as_of: datetime | None = None, age_s: float | None = None) -> Volume:
-    """A volume, with the time it was looked at where the answer told one."""
-    has = message.HasField
-    filled: Any = _Filling()
-    filled.pool = message.pool
-    filled.name = message.name
-    filled.key = message.key
-    filled.path = message.path
-    filled.type = message.type
-    filled.format = message.format
-    filled.capacity_bytes = message.capacity_bytes or _zero(has("capacity_bytes"))
-    filled.allocation_bytes = message.allocation_bytes or _zero(has("allocation_bytes"))
-    filled.physical_bytes = message.physical_bytes or _zero(has("physical_bytes"))
-    filled.backing_store = _backing_store(message.backing_store) if has("backing_store") else None
-    filled.permissions = _permissions(message.permissions.SerializeToString()) if has("permissions") else None
-    filled.modified_at = moment(message.modified_at) if has("modified_at") else None
-    filled.compat = message.compat
-    filled.features = tuple(features) if (features := message.features) else ()
-    filled.cluster_size_bytes = message.cluster_size_bytes or _zero(has("cluster_size_bytes"))
-    filled.encryption = message.encryption
-    filled.etag = message.etag
-    filled.xml = message.xml
-    filled.as_of = as_of
-    filled.age_s = age_s
-    filled.__class__ = Volume
-    made: Volume = filled
-    return made
+    """A volume, with the time it was looked at where the answer told one.
+
+    The message is converted when it is read, first what lists show: there may be a million, and few are looked at.
+    """
+    made: Any = _Unread()
+    made._source = message
+    made._fill = _fill_what_lists_show
+    made.as_of = as_of
+    made.age_s = age_s
+    made.__class__ = Volume
+    unread: Volume = made
+    return unread
 
 
-def _zero(stated: bool) -> int | None:
-    """A size that is not another: stated to be 0, or unknown."""
-    return 0 if stated else None
+def _filling(rest: Fill | None, **readers: Callable[[Any], object]) -> Fill:
+    """Fills some fields, each by what reads it from the message; a frozen class would take twice as long for it."""
+    fields = tuple((getattr(Volume, name).__set__, read) for name, read in readers.items())
+
+    def fill(made: Volume, message: volume_pb2.Volume) -> Fill | None:
+        for put, read in fields:
+            put(made, read(message))
+        return rest
+
+    return fill
+
+
+def _size(name: _Size) -> Callable[[volume_pb2.Volume], int | None]:
+    """Reads a size; None: it is not stated."""
+    stated = attrgetter(name)
+
+    def read(message: volume_pb2.Volume) -> int | None:
+        return stated(message) or (0 if message.HasField(name) else None)
+
+    return read
+
+
+def _backing_store(message: volume_pb2.Volume) -> BackingStore | None:
+    if not message.HasField("backing_store"):
+        return None
+    return BackingStore(path=message.backing_store.path, format=message.backing_store.format)
+
+
+def _permissions(message: volume_pb2.Volume) -> Permissions | None:
+    return _same_permissions(message.permissions.SerializeToString()) if message.HasField("permissions") else None
 
 
 @lru_cache(maxsize=256)
-def _permissions(encoded: bytes) -> Permissions:
+def _same_permissions(encoded: bytes) -> Permissions:
     """One value for all volumes that have the same, which most have."""
     return permissions(snapshot_pb2.Permissions.FromString(encoded))
 
@@ -65,5 +81,27 @@ def unread_pool(message: volume_service_pb2.UnreadPool) -> UnreadPool:
     return UnreadPool(pool=message.pool, reason=message.reason, message=message.message)
 
 
-def _backing_store(message: volume_pb2.BackingStore) -> BackingStore:
-    return BackingStore(path=message.path, format=message.format)
+_fill_the_rest = _filling(
+    None,
+    key=attrgetter("key"),
+    physical_bytes=_size("physical_bytes"),
+    backing_store=_backing_store,
+    permissions=_permissions,
+    modified_at=lambda message: moment(message.modified_at) if message.HasField("modified_at") else None,
+    compat=attrgetter("compat"),
+    features=lambda message: tuple(features) if (features := message.features) else (),
+    cluster_size_bytes=_size("cluster_size_bytes"),
+    encryption=attrgetter("encryption"),
+    etag=attrgetter("etag"),
+    xml=attrgetter("xml"),
+)
+_fill_what_lists_show = _filling(
+    _fill_the_rest,
+    pool=attrgetter("pool"),
+    name=attrgetter("name"),
+    path=attrgetter("path"),
+    type=attrgetter("type"),
+    format=attrgetter("format"),
+    capacity_bytes=_size("capacity_bytes"),
+    allocation_bytes=_size("allocation_bytes"),
+)

@@ -37,7 +37,8 @@ def ask(process: subprocess.Popen[bytes], *question: bytes) -> list[bytes]:
     assert process.stdout is not None
     process.stdin.write(pack(*question))
     process.stdin.flush()
-    return unpack(process.stdout.read(int.from_bytes(process.stdout.read(4), "big")))
+    length = process.stdout.read(4)
+    return unpack(process.stdout.read(int.from_bytes(length, "big"))) if length else []
 
 
 @given(st.lists(st.binary(max_size=300), max_size=5))

@@ -18,7 +18,7 @@ names = st.sets(st.text(min_size=1, max_size=8), max_size=40).map(sorted)
 
 def page(items: list[str], size: int = 0, token: str = "", *, question: str = "q", item_bytes: int = 1) -> Page[str]:
     return page_of(
-        (((item,), item) for item in items),
+        items, key=lambda item: (item,),
         asked_size=size, token=token, question=question, size_bytes=lambda _: item_bytes,
     )  # fmt: skip
 

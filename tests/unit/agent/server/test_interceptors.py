@@ -88,6 +88,17 @@ async def test_the_caller_is_known_inside(stand: Stand) -> None:
     assert seen == ["unix"]
 
 
+async def test_an_answer_may_be_encoded_already(stand: Stand) -> None:
+    told = GetAgentResponse()
+    told.agent.host_name = "h"
+
+    async def answer(request: Any, context: Any) -> Any:
+        return told.SerializeToString()
+
+    stand.answer = answer
+    assert await stand.agents.GetAgent(GetAgentRequest()) == told
+
+
 async def test_what_is_no_message_is_the_callers_fault(stand: Stand) -> None:
     call: Any = stand.channel.unary_unary("/poolfleet.v1.AgentService/GetAgent")
     error = await refused(call(b"\xff\xff\xff"))
