@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from poolfleet.agent.watched import WatchedInventory
-    from poolfleet.blocking import AgentClient, Fleet
+    from poolfleet.blocking import AgentClient, Fleet, FleetStorage
     from poolfleet.fleet.fleet_file import FleetFileError
     from poolfleet.fleet.hosts import Host, NoSuchHost
     from poolfleet.fleet.result import FleetError, FleetResult, Outcome, Status
@@ -103,6 +103,7 @@ _ELSEWHERE = {
     "FleetError": "poolfleet.fleet.result",
     "FleetFileError": "poolfleet.fleet.fleet_file",
     "FleetResult": "poolfleet.fleet.result",
+    "FleetStorage": "poolfleet.blocking.fleet",
     "Host": "poolfleet.fleet.hosts",
     "Inventory": "poolfleet.inventory.model",
     "NoSuchHost": "poolfleet.fleet.hosts",
@@ -148,6 +149,7 @@ __all__ = [
     "FleetError",
     "FleetFileError",
     "FleetResult",
+    "FleetStorage",
     "FsSource",
     "GlusterSource",
     "HealthStatus",

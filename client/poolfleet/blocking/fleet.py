@@ -13,7 +13,7 @@ from poolfleet.agent import client
 from poolfleet.blocking.agent import AgentClient
 from poolfleet.blocking.face import Face, blocking
 from poolfleet.blocking.loop import run
-from poolfleet.fleet import fleet
+from poolfleet.fleet import fleet, storage
 from poolfleet.fleet.batches import Batch
 from poolfleet.fleet.fleet_file import read_fleet_file
 from poolfleet.fleet.hosts import Host
@@ -22,8 +22,19 @@ from poolfleet.fleet.result import FleetResult
 T = TypeVar("T")
 
 
+class FleetStorage(Face[storage.FleetStorage]):
+    """As `poolfleet.fleet.storage.FleetStorage`, blocking."""
+
+    acting_host = blocking(storage.FleetStorage.acting_host)
+    create = blocking(storage.FleetStorage.create)
+    delete = blocking(storage.FleetStorage.delete)
+    resize = blocking(storage.FleetStorage.resize)
+    wipe = blocking(storage.FleetStorage.wipe)
+
+
 class Fleet(Face[fleet.Fleet]):
-    """Many hosts; usable from any number of threads. Every call answers with one outcome per host, and raises for none.
+    """Many hosts; usable from any number of threads. Every call answers with one outcome per host, and raises for none;
+    but see `storage`.
 
     `hosts` names are unique, else ValueError. `parallel`: hosts that are asked at once; a host that does not answer
     holds none of these places. `per_host`: calls to one host at once.
@@ -61,6 +72,14 @@ class Fleet(Face[fleet.Fleet]):
     def client(self, host: str) -> AgentClient:
         """The client of one host. Raises KeyError where the fleet has no host of that name."""
         return AgentClient.over(self._core.client(host))
+
+    def storage(self, storage: str) -> FleetStorage:
+        """A storage by its id, another spelling of it, or the name of a pool on it; its calls raise what went wrong.
+
+        Its changes are made by one of these hosts, after all hosts of the fleet were asked who uses the volume; of a
+        selection too.
+        """
+        return FleetStorage(self._core.storage(storage))
 
     def map(
         self,

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from poolfleet.agent.client import AgentClient
+from poolfleet.fleet.asking import Asking
 from poolfleet.fleet.batches import Batch
 from poolfleet.fleet.descriptors import make_room
 from poolfleet.fleet.ensure import Match, ensuring
@@ -18,6 +19,7 @@ from poolfleet.fleet.look import look, seen
 from poolfleet.fleet.members import Member
 from poolfleet.fleet.result import FleetResult, Outcome, Status
 from poolfleet.fleet.run import Pace, Places, Run
+from poolfleet.fleet.storage import FleetStorage
 from poolfleet.inventory.merge import merge
 from poolfleet.inventory.model import HostStatus, Inventory
 from poolfleet.inventory.store.port import InventoryStore, StaleRevision, StoredHost, StoreError
@@ -34,7 +36,7 @@ T = TypeVar("T")
 
 
 class Fleet:
-    """Many hosts. Every call answers with one outcome per host, and raises for none of them.
+    """Many hosts. Every call answers with one outcome per host, and raises for none of them; but see `storage`.
 
     `hosts` names are unique, else ValueError. `parallel`: hosts that are asked at once; a host that does not answer
     holds none of these places. `per_host`: calls to one host at once. Made and used in one event loop.
@@ -45,6 +47,7 @@ class Fleet:
             raise ValueError("parallel and per_host are at least 1")
         self._members = {host.name: Member(host, per_host=per_host) for host in unique(hosts)}
         self._places = Places(parallel)
+        self._asking = Asking(members=self._members, places=Places(parallel))
         self._owner = True
         make_room(len(self._members))
 
@@ -73,12 +76,21 @@ class Fleet:
         part = object.__new__(type(self))
         part._members = {host.name: self._members[host.name] for host in chosen}
         part._places = self._places
+        part._asking = self._asking
         part._owner = False
         return part
 
     def client(self, host: str) -> AgentClient:
         """The client of one host. Raises KeyError where the fleet has no host of that name."""
         return self._members[host].client
+
+    def storage(self, storage: str) -> FleetStorage:
+        """A storage by its id, another spelling of it, or the name of a pool on it; its calls raise what went wrong.
+
+        Its changes are made by one of these hosts, after all hosts of the fleet were asked who uses the volume; of a
+        selection too.
+        """
+        return FleetStorage(storage, actors=self._members, asking=self._asking)
 
     async def map(
         self,

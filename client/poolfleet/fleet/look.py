@@ -34,25 +34,50 @@ class Look:
 
 async def look(client: AgentClient) -> Look:
     """Read agent, pools, volumes and domain disks. Raises PoolfleetError only where the host gives no answer."""
-    errors: list[PoolfleetError] = []
+    parts = _Parts()
+    # Pools come last: a volume whose pool is gone by then is noticed, a pool without its volumes would not be.
+    agent = await parts.read(client.get())
+    volumes = await parts.read(client.volumes.read_all())
+    disks = await parts.read(client.inventory.disks())
+    pools = await parts.read(_pools(client))
+    return Look(agent=agent, volumes=volumes, disks=disks, pools=pools, errors=tuple(parts.errors))
 
-    async def part(reading: Awaitable[T]) -> T | None:
+
+async def standing(client: AgentClient) -> Look:
+    """Read agent and pools: whether the host has a storage, and may act for it. Raises as `look` does."""
+    parts = _Parts()
+    agent = await parts.read(client.get())
+    pools = await parts.read(_pools(client))
+    return Look(agent=agent, volumes=None, disks=None, pools=pools, errors=tuple(parts.errors))
+
+
+async def use(client: AgentClient) -> Look:
+    """Read agent and pools, and have the domains read anew: who uses what at this moment. Raises as `look` does."""
+    parts = _Parts()
+    agent = await parts.read(client.get())
+    pools = await parts.read(_pools(client))
+    disks = await parts.read(client.inventory.disks(max_staleness_s=0.0))
+    return Look(agent=agent, volumes=None, disks=disks, pools=pools, errors=tuple(parts.errors))
+
+
+async def _pools(client: AgentClient) -> list[Pool]:
+    return [pool async for pool in client.pools.list()]
+
+
+class _Parts:
+    """Reads one part after the other; what a host refuses is noted, and the others are read all the same."""
+
+    def __init__(self) -> None:
+        self.errors: list[PoolfleetError] = []
+
+    async def read(self, reading: Awaitable[T]) -> T | None:
         try:
             return await reading
         except PoolfleetError as error:
             if is_unreachable(error):
                 raise
-            errors.append(error)
+            self.errors.append(error)
             return None
-
-    async def pools() -> list[Pool]:
-        return [pool async for pool in client.pools.list()]
-
-    # Pools come last: a volume whose pool is gone by then is noticed, a pool without its volumes would not be.
-    agent = await part(client.get())
-    volumes = await part(client.volumes.read_all())
-    disks = await part(client.inventory.disks())
-    return Look(agent=agent, volumes=volumes, disks=disks, pools=await part(pools()), errors=tuple(errors))
 
 
 def seen(result: FleetResult[Look], sites: Mapping[str, str | None]) -> Iterator[HostSeen]:

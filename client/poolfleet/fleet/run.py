@@ -69,6 +69,8 @@ class Run(Generic[T]):
     call: Call[T]
     pace: Pace
     places: Places
+    slots: Callable[[Member], asyncio.Semaphore] = Member.calls
+    """The places of one host among which the call takes its own."""
     failures: int = field(default=0, init=False)
 
     async def outcome(self) -> FleetResult[T]:
@@ -85,7 +87,7 @@ class Run(Generic[T]):
         watch = _Watch()
         host = member.host.name
         try:
-            async with member.slots:
+            async with self.slots(member):
                 if self._stopped():
                     return Outcome(host=host, status=Status.SKIPPED)
                 async with self.places.greetings:

@@ -30,6 +30,8 @@ class Joined:
     """Every other spelling of it that any of its hosts knows, in order."""
     conflict: str = ""
     """Why its id is not to be trusted, one sentence; empty: it is."""
+    local_to: str = ""
+    """The agent whose alone it is by its id; empty: other hosts may have it too."""
 
 
 def join(pools: Iterable[PoolSeen]) -> list[Joined]:
@@ -42,6 +44,7 @@ def join(pools: Iterable[PoolSeen]) -> list[Joined]:
             pools=tuple(sorted(group.pools, key=lambda seen: seen.age_order)),
             aliases=tuple(sorted({name for seen in group.pools for name in seen.spellings} - {group.id})),
             conflict=conflict,
+            local_to=group.local_to,
         )
         for group, storage_id, conflict in zip(groups, _storage_ids(groups), conflicts(groups), strict=True)
     ]
