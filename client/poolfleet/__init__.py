@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from poolfleet.blocking import AgentClient, Fleet, FleetStorage
     from poolfleet.fleet.fleet_file import FleetFileError
     from poolfleet.fleet.hosts import Host, NoSuchHost
-    from poolfleet.fleet.result import FleetError, FleetResult, Outcome, Status
+    from poolfleet.fleet.result import FleetError, FleetResult, Outcome, Status, VolumesResult
     from poolfleet.inventory.model import Inventory
     from poolfleet.inventory.store.addresses import open_store
     from poolfleet.inventory.store.port import InventoryStore, StoreError
@@ -109,6 +109,7 @@ _ELSEWHERE = {
     "NoSuchHost": "poolfleet.fleet.hosts",
     "Outcome": "poolfleet.fleet.result",
     "Status": "poolfleet.fleet.result",
+    "VolumesResult": "poolfleet.fleet.result",
     "WatchedInventory": "poolfleet.agent.watched",
     "InventoryStore": "poolfleet.inventory.store.port",
     "StoreError": "poolfleet.inventory.store.port",
@@ -218,6 +219,7 @@ __all__ = [
     "VolumeEncryption",
     "VolumeListing",
     "VolumeSpec",
+    "VolumesResult",
     "VstorageSource",
     "WatchedInventory",
     "ZfsSource",

@@ -17,11 +17,12 @@ from poolfleet.fleet.fleet_file import read_fleet_file
 from poolfleet.fleet.hosts import Host, choose, unique
 from poolfleet.fleet.look import look, seen
 from poolfleet.fleet.members import Member
-from poolfleet.fleet.result import FleetResult, Outcome, Status
+from poolfleet.fleet.over_volumes import OverVolumes
+from poolfleet.fleet.result import FleetResult, Outcome, Status, VolumesResult
 from poolfleet.fleet.run import Pace, Places, Run
 from poolfleet.fleet.storage import FleetStorage
 from poolfleet.inventory.merge import merge
-from poolfleet.inventory.model import HostStatus, Inventory
+from poolfleet.inventory.model import HostStatus, Inventory, InventoryVolume
 from poolfleet.inventory.store.port import InventoryStore, StaleRevision, StoredHost, StoreError
 from poolfleet.inventory.sync import InventorySync, Observer, Synced
 from poolfleet.types.agent import Agent
@@ -114,6 +115,30 @@ class Fleet:
         """
         pace = Pace(batch=batch, max_failures=max_failures, parallel=parallel, timeout_s=timeout_s)
         return await Run(members=list(self._members.values()), call=call, pace=pace, places=self._places).outcome()
+
+    async def map_volumes(
+        self,
+        call: Callable[[FleetStorage, str], Awaitable[T]],
+        volumes: Iterable[InventoryVolume],
+        *,
+        batch: Batch | None = None,
+        max_failures: int | None = None,
+        parallel: int | None = None,
+        timeout_s: float | None = None,
+    ) -> VolumesResult[T]:
+        """Call `call` with storage and name of each volume, such as `lambda storage, name: storage.delete(name)`.
+
+        volumes: of `inventory`, of which any of these hosts has to have the storage; each counts once. The rest is as
+        in `map`, with volumes in place of hosts.
+        """
+        pace = Pace(batch=batch, max_failures=max_failures, parallel=parallel, timeout_s=timeout_s)
+        over = OverVolumes(call=call, storage=self._storage_of, pace=pace, parallel=self.parallel)
+        return await over.outcome(volumes)
+
+    def _storage_of(self, volume: InventoryVolume) -> FleetStorage:
+        places = {(place.host, place.pool) for place in volume.hosts if place.host in self._members}
+        having = {host for host, _ in places} or self._members.keys()
+        return FleetStorage(volume.storage_id, actors=having, asking=self._asking, places=places)
 
     async def ensure_pool(
         self,

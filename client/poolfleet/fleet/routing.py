@@ -7,7 +7,7 @@ by others, each storage by the next in its own order.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from poolfleet.inventory.identity import Joined
 from poolfleet.inventory.seen import PoolSeen
@@ -18,15 +18,18 @@ from poolfleet.types.pool import HealthStatus
 _SHOWN = 5
 
 
-def chosen(storages: Iterable[Joined], word: str) -> Joined:
-    """The one storage that has this id or spelling, or a pool of this name.
+def chosen(storages: Iterable[Joined], word: str, places: Collection[tuple[str, str]] = ()) -> Joined:
+    """The one storage that has this id or spelling, or a pool of this name; where there are `places`, a pool there.
 
     Raises NotFound (POOL_NOT_FOUND), InvalidArgument where several storages have such a pool.
     """
     every = list(storages)
-    found = [storage for storage in every if word in (storage.storage_id, *storage.aliases)] or [
-        storage for storage in every if any(seen.pool.name == word for seen in storage.pools)
-    ]
+    if places:
+        found = [storage for storage in every if any(seen.place in places for seen in storage.pools)]
+    else:
+        found = [storage for storage in every if word in (storage.storage_id, *storage.aliases)] or [
+            storage for storage in every if any(seen.pool.name == word for seen in storage.pools)
+        ]
     if not found:
         raise NotFound(f"no host has pool {word}", reason="POOL_NOT_FOUND", metadata={"pool": word})
     if len(found) > 1:

@@ -15,7 +15,7 @@ from poolfleet.inventory.identity import Joined
 from poolfleet.inventory.seen import PoolSeen
 from poolfleet.types.errors import NotFound, PoolfleetError, Unavailable
 from poolfleet.types.operation import Operation, OperationKind
-from poolfleet.types.volume import VolumeSpec
+from poolfleet.types.volume import Volume, VolumeSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +43,27 @@ class FleetStorage:
     FailedPrecondition (IDENTITY_CONFLICT), Unavailable (NO_HOST) where no host may act, and what the acting agent says.
     """
 
-    def __init__(self, word: str, *, actors: Collection[str], asking: Asking) -> None:
-        """`actors`: names of the hosts that may act; `asking`: the whole fleet."""
+    def __init__(
+        self, word: str, *, actors: Collection[str], asking: Asking, places: Collection[tuple[str, str]] = ()
+    ) -> None:
+        """`actors`: names of the hosts that may act; `asking`: the whole fleet.
+
+        `places`: host and pool of where the storage was seen, which then counts, and not its name.
+        """
         self._word = word
+        self._places = places
         self._actors = actors
         self._asking = asking
+
+    async def get(
+        self, volume: str, *, max_staleness_s: float | None = None, full: bool = False, timeout_s: float | None = None
+    ) -> Volume:
+        """Read one volume, as the host that would act has it. max_staleness_s: 0 asks libvirt there."""
+        told = await self._asking.told(standing, self._actors)
+        seen = self._acting(told, self._order(told))[0]
+        return await self._client(seen).volumes.get(
+            seen.pool.name, volume, max_staleness_s=max_staleness_s, full=full, timeout_s=timeout_s
+        )
 
     async def create(
         self,
@@ -219,7 +235,7 @@ class FleetStorage:
 
     def _chosen(self, told: Told) -> Joined:
         try:
-            return chosen(told.storages, self._word)
+            return chosen(told.storages, self._word, self._places)
         except NotFound:
             # A host that told nothing may have it.
             if told.error is not None:
