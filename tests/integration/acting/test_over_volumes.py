@@ -29,7 +29,9 @@ def test_each_volume_of_a_shared_storage_is_changed_once_and_those_in_use_are_no
     volumes = inventory(fleet)
     assert set(volumes) == {"a", "b", "used", "one/own", "three/own"}
     read = fleet.map_volumes(lambda storage, name: storage.get(name).capacity_bytes, volumes.values())
-    assert {volume.name: capacity for volume, capacity in read.answers()} == dict.fromkeys(["a", "b", "used", "own"], MIB)
+    assert {volume.name: capacity for volume, capacity in read.answers()} == dict.fromkeys(
+        ["a", "b", "used", "own"], MIB
+    )
     result = fleet.map_volumes(lambda storage, name: storage.delete(name), volumes.values())
     assert result.summary() == "4 changed, 1 failed"
     assert [path.name for path in hosts.shared.iterdir()] == ["used"]
