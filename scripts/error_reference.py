@@ -50,8 +50,28 @@ def errors_page() -> Iterator[str]:
         ),
     )
     yield (
-        "And two come from a fleet: `FLEET` is the reason of the `FleetError` that `raise_for_failures()` raises,"
-        " `CALL` that of an exception of your own code within `fleet.map`."
+        "And four come from a fleet: `FLEET` is the reason of the `FleetError` that `raise_for_failures()` raises,"
+        " `CALL` that of an exception of your own code within `fleet.map`. Changes of a storage (`fleet.storage`) raise"
+        " two more, beside what agents answer:"
+    )
+    yield from markdown.table(
+        ("Reason", "Python exception", "Exit", "Meaning", "What to do"),
+        (
+            (
+                "`INCOMPLETE`",
+                "`Unavailable`",
+                "5",
+                "Whether any host uses the volume cannot be told. Metadata: pool, volume, missing.",
+                "see to the hosts in `missing`, and call again; or say allow_in_use",
+            ),
+            (
+                "`NO_HOST`",
+                "`Unavailable`",
+                "5",
+                "None of the storage's hosts may act now; the message has why not.",
+                "see to one of them, or choose one: `fleet.select(hosts=[…])`",
+            ),
+        ),
     )
     yield "## Reasons"
     for reason, _, text in reasons:

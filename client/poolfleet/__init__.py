@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from poolfleet.agent.watched import WatchedInventory
-    from poolfleet.blocking import AgentClient, Fleet
+    from poolfleet.blocking import AgentClient, Fleet, FleetStorage
     from poolfleet.fleet.fleet_file import FleetFileError
     from poolfleet.fleet.hosts import Host, NoSuchHost
-    from poolfleet.fleet.result import FleetError, FleetResult, Outcome, Status
+    from poolfleet.fleet.result import FleetError, FleetResult, Outcome, Status, VolumesResult
     from poolfleet.inventory.check.model import CheckedStorage, Finding, FindingKind, StorageCheck
     from poolfleet.inventory.model import Inventory
     from poolfleet.inventory.store.addresses import open_store
@@ -107,11 +107,13 @@ _ELSEWHERE = {
     "FleetError": "poolfleet.fleet.result",
     "FleetFileError": "poolfleet.fleet.fleet_file",
     "FleetResult": "poolfleet.fleet.result",
+    "FleetStorage": "poolfleet.blocking.fleet",
     "Host": "poolfleet.fleet.hosts",
     "Inventory": "poolfleet.inventory.model",
     "NoSuchHost": "poolfleet.fleet.hosts",
     "Outcome": "poolfleet.fleet.result",
     "Status": "poolfleet.fleet.result",
+    "VolumesResult": "poolfleet.fleet.result",
     "WatchedInventory": "poolfleet.agent.watched",
     "InventoryStore": "poolfleet.inventory.store.port",
     "StorageCheck": "poolfleet.inventory.check.model",
@@ -156,6 +158,7 @@ __all__ = [
     "FleetError",
     "FleetFileError",
     "FleetResult",
+    "FleetStorage",
     "FsSource",
     "GlusterSource",
     "HealthStatus",
@@ -225,6 +228,7 @@ __all__ = [
     "VolumeEncryption",
     "VolumeListing",
     "VolumeSpec",
+    "VolumesResult",
     "VstorageSource",
     "WatchedInventory",
     "ZfsSource",

@@ -50,7 +50,8 @@ class EmbeddedAgent:
         self._libvirtd = libvirtd
         self._tcp = tcp
         self._allowed_paths = allowed_paths
-        self._storages = storages or {}
+        self.storages: Mapping[Path, str] = storages or {}
+        """Configured ids by folder; what a later start reads."""
         self._settings = settings or {}
 
     @property
@@ -137,7 +138,7 @@ class EmbeddedAgent:
             "listen": {"unix": str(self.socket)} | ({} if self._tcp is None else {"tcp": self._tcp}),
             "libvirt": {"storage_uri": self._libvirtd.uri, "domain_uris": [self._libvirtd.uri]},
             "log": {"format": "console"},
-            "storages": [{"path": str(path), "id": storage_id} for path, storage_id in self._storages.items()],
+            "storages": [{"path": str(path), "id": storage_id} for path, storage_id in self.storages.items()],
         }
         for key, value in self._settings.items():
             ours[key] = ours.get(key, {}) | value if isinstance(value, dict) else value

@@ -13,17 +13,30 @@ from poolfleet.agent import client
 from poolfleet.blocking.agent import AgentClient
 from poolfleet.blocking.face import Face, blocking
 from poolfleet.blocking.loop import run
-from poolfleet.fleet import fleet
+from poolfleet.fleet import fleet, storage
 from poolfleet.fleet.batches import Batch
 from poolfleet.fleet.fleet_file import read_fleet_file
 from poolfleet.fleet.hosts import Host
-from poolfleet.fleet.result import FleetResult
+from poolfleet.fleet.result import FleetResult, VolumesResult
+from poolfleet.inventory.model import InventoryVolume
 
 T = TypeVar("T")
 
 
+class FleetStorage(Face[storage.FleetStorage]):
+    """As `poolfleet.fleet.storage.FleetStorage`, blocking."""
+
+    acting_host = blocking(storage.FleetStorage.acting_host)
+    get = blocking(storage.FleetStorage.get)
+    create = blocking(storage.FleetStorage.create)
+    delete = blocking(storage.FleetStorage.delete)
+    resize = blocking(storage.FleetStorage.resize)
+    wipe = blocking(storage.FleetStorage.wipe)
+
+
 class Fleet(Face[fleet.Fleet]):
-    """Many hosts; usable from any number of threads. Every call answers with one outcome per host, and raises for none.
+    """Many hosts; usable from any number of threads. Every call answers with one outcome per host, and raises for none;
+    but see `storage`.
 
     `hosts` names are unique, else ValueError. `parallel`: hosts that are asked at once; a host that does not answer
     holds none of these places. `per_host`: calls to one host at once.
@@ -62,6 +75,14 @@ class Fleet(Face[fleet.Fleet]):
         """The client of one host. Raises KeyError where the fleet has no host of that name."""
         return AgentClient.over(self._core.client(host))
 
+    def storage(self, storage: str) -> FleetStorage:
+        """A storage by its id, another spelling of it, or the name of a pool on it; its calls raise what went wrong.
+
+        Its changes are made by one of these hosts, after all hosts of the fleet were asked who uses the volume; of a
+        selection too.
+        """
+        return FleetStorage(self._core.storage(storage))
+
     def map(
         self,
         call: Callable[[AgentClient], T],
@@ -85,6 +106,39 @@ class Fleet(Face[fleet.Fleet]):
             return run(
                 self._core.map(
                     on_a_thread, batch=batch, max_failures=max_failures, parallel=parallel, timeout_s=timeout_s
+                )
+            )
+        finally:
+            with_threads.shutdown(wait=False, cancel_futures=True)
+
+    def map_volumes(
+        self,
+        call: Callable[[FleetStorage, str], T],
+        volumes: Iterable[InventoryVolume],
+        *,
+        batch: Batch | None = None,
+        max_failures: int | None = None,
+        parallel: int | None = None,
+        timeout_s: float | None = None,
+    ) -> VolumesResult[T]:
+        """Call `call` with storage and name of each volume, such as `lambda storage, name: storage.delete(name)`.
+
+        All as in `poolfleet.aio.Fleet.map_volumes`, and of threads as in `map`.
+        """
+        with_threads = ThreadPoolExecutor(max_workers=self._core.parallel, thread_name_prefix="poolfleet-map")
+
+        async def on_a_thread(core: storage.FleetStorage, name: str) -> T:
+            return await asyncio.get_running_loop().run_in_executor(with_threads, call, FleetStorage(core), name)
+
+        try:
+            return run(
+                self._core.map_volumes(
+                    on_a_thread,
+                    volumes,
+                    batch=batch,
+                    max_failures=max_failures,
+                    parallel=parallel,
+                    timeout_s=timeout_s,
                 )
             )
         finally:

@@ -49,6 +49,9 @@ _BY_REASON = {
     "QUOTA_EXCEEDED": "raise the quota",
     "TOO_BUSY": "try again later",
     "NOT_CANCELLABLE": "wait for its end: `poolfleet operation wait`",
+    "INCOMPLETE": "see to what is named, and try again; --allow-in-use passes over it, used or not",
+    "NO_HOST": "see to one of them, or name one: --host",
+    "IDENTITY_CONFLICT": "`poolfleet storage show` tells more; configure an id, or `poolfleet storage adopt`",
     "INTERNAL": "look at the agent's log; please report it",
 }
 _BY_CODE = {

@@ -99,12 +99,19 @@ class Session:
     def changers(self, host: str | None = None) -> Fleet:
         """The hosts that a change goes to; they have to be named where there are several."""
         chosen = self.readers(host)
-        named = host or self.flags.host or self.flags.label or self.flags.all_hosts
-        if self._count > 1 and not named:
-            raise UsageError(
-                f"which of the {self._count} hosts? say --host NAME or GLOB, --label KEY=VALUE, or --all-hosts"
-            )
+        if not self.are_named(host):
+            raise self.which_hosts()
         return chosen
+
+    def are_named(self, host: str | None = None) -> bool:
+        """Whether flags, or `host` in a word, say which hosts are meant; a fleet of one needs no words."""
+        return bool(self._count == 1 or host or self.flags.host or self.flags.label or self.flags.all_hosts)
+
+    def which_hosts(self) -> UsageError:
+        """What to say where they do not."""
+        return UsageError(
+            f"which of the {self._count} hosts? say --host NAME or GLOB, --label KEY=VALUE, or --all-hosts"
+        )
 
     def agree(self, doing: str, hosts: int) -> None:
         """Say what will be done on several hosts, and ask; raises UsageError where nobody can answer."""

@@ -9,19 +9,22 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from poolfleet.agent.client import AgentClient
+from poolfleet.fleet.asking import Asking
 from poolfleet.fleet.batches import Batch
 from poolfleet.fleet.descriptors import make_room
 from poolfleet.fleet.ensure import Match, ensuring
 from poolfleet.fleet.fleet_file import read_fleet_file
 from poolfleet.fleet.hosts import Host, choose, unique
-from poolfleet.fleet.look import Look, look, look_at_pools, seen
+from poolfleet.fleet.look import Look, look, seen, standing
 from poolfleet.fleet.members import Member
-from poolfleet.fleet.result import FleetResult, Outcome, Status
+from poolfleet.fleet.over_volumes import OverVolumes
+from poolfleet.fleet.result import FleetResult, Outcome, Status, VolumesResult
 from poolfleet.fleet.run import Pace, Places, Run
+from poolfleet.fleet.storage import FleetStorage
 from poolfleet.inventory.check.compare import check
 from poolfleet.inventory.check.model import StorageCheck
 from poolfleet.inventory.merge import merge
-from poolfleet.inventory.model import HostStatus, Inventory
+from poolfleet.inventory.model import HostStatus, Inventory, InventoryVolume
 from poolfleet.inventory.seen import HostSeen
 from poolfleet.inventory.store.port import InventoryStore, StaleRevision, StoredHost, StoreError
 from poolfleet.inventory.sync import InventorySync, Observer, Synced
@@ -37,7 +40,7 @@ T = TypeVar("T")
 
 
 class Fleet:
-    """Many hosts. Every call answers with one outcome per host, and raises for none of them.
+    """Many hosts. Every call answers with one outcome per host, and raises for none of them; but see `storage`.
 
     `hosts` names are unique, else ValueError. `parallel`: hosts that are asked at once; a host that does not answer
     holds none of these places. `per_host`: calls to one host at once. Made and used in one event loop.
@@ -48,6 +51,7 @@ class Fleet:
             raise ValueError("parallel and per_host are at least 1")
         self._members = {host.name: Member(host, per_host=per_host) for host in unique(hosts)}
         self._places = Places(parallel)
+        self._asking = Asking(members=self._members, places=Places(parallel))
         self._owner = True
         make_room(len(self._members))
 
@@ -76,12 +80,21 @@ class Fleet:
         part = object.__new__(type(self))
         part._members = {host.name: self._members[host.name] for host in chosen}
         part._places = self._places
+        part._asking = self._asking
         part._owner = False
         return part
 
     def client(self, host: str) -> AgentClient:
         """The client of one host. Raises KeyError where the fleet has no host of that name."""
         return self._members[host].client
+
+    def storage(self, storage: str) -> FleetStorage:
+        """A storage by its id, another spelling of it, or the name of a pool on it; its calls raise what went wrong.
+
+        Its changes are made by one of these hosts, after all hosts of the fleet were asked who uses the volume; of a
+        selection too.
+        """
+        return FleetStorage(storage, actors=self._members, asking=self._asking)
 
     async def map(
         self,
@@ -105,6 +118,30 @@ class Fleet:
         """
         pace = Pace(batch=batch, max_failures=max_failures, parallel=parallel, timeout_s=timeout_s)
         return await Run(members=list(self._members.values()), call=call, pace=pace, places=self._places).outcome()
+
+    async def map_volumes(
+        self,
+        call: Callable[[FleetStorage, str], Awaitable[T]],
+        volumes: Iterable[InventoryVolume],
+        *,
+        batch: Batch | None = None,
+        max_failures: int | None = None,
+        parallel: int | None = None,
+        timeout_s: float | None = None,
+    ) -> VolumesResult[T]:
+        """Call `call` with storage and name of each volume, such as `lambda storage, name: storage.delete(name)`.
+
+        volumes: of `inventory`, of which any of these hosts has to have the storage; each counts once. The rest is as
+        in `map`, with volumes in place of hosts.
+        """
+        pace = Pace(batch=batch, max_failures=max_failures, parallel=parallel, timeout_s=timeout_s)
+        over = OverVolumes(call=call, storage=self._storage_of, pace=pace, parallel=self.parallel)
+        return await over.outcome(volumes)
+
+    def _storage_of(self, volume: InventoryVolume) -> FleetStorage:
+        places = {(place.host, place.pool) for place in volume.hosts if place.host in self._members}
+        having = {host for host, _ in places} or self._members.keys()
+        return FleetStorage(volume.storage_id, actors=having, asking=self._asking, places=places)
 
     async def ensure_pool(
         self,
@@ -165,7 +202,7 @@ class Fleet:
         Storages that may be shared are expected on every host of the fleet, but for hosts that are at another `site`.
         timeout_s: how long one host may take; None: as long as its single calls may.
         """
-        return check(self._seen(await self.map(look_at_pools, timeout_s=timeout_s)))
+        return check(self._seen(await self.map(standing, timeout_s=timeout_s)))
 
     async def sync_inventory(
         self,

@@ -10,6 +10,11 @@ name = "kvm1"
 target = "kvm1.example.com:7443"             # or "unix:/run/poolfleet/agent.sock"
 site = "ams"
 labels = { rack = "r1" }
+
+[ansible]                                    # in place of hosts, or beside them
+inventory = "hosts.yml"                      # what `ansible-inventory -i` reads, or its output: a file `….json`
+group = "kvm"                                # all, where it is left out
+port = 7443
 ```
 Relative paths are meant from the file's own folder. The default `tls` is for hosts on TCP; a host's own comes first.
 """
@@ -17,10 +22,12 @@ Relative paths are meant from the file's own folder. The default `tls` is for ho
 from __future__ import annotations
 
 import tomllib
+from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from poolfleet.fleet.ansible import AnsibleTable
 from poolfleet.fleet.hosts import Host, unique
 from poolfleet.types.connection import TLS
 
@@ -58,7 +65,8 @@ class _Entry(_Table):
 
 class _File(_Table):
     defaults: _Defaults = _Defaults()
-    host: list[_Entry] = Field(min_length=1)
+    host: list[_Entry] = []
+    ansible: AnsibleTable | None = None
 
 
 def read_fleet_file(path: str | Path) -> tuple[Host, ...]:
@@ -69,7 +77,12 @@ def read_fleet_file(path: str | Path) -> tuple[Host, ...]:
         text = file.read_text(encoding="utf-8")
         table = tomllib.loads(text)
         parsed = _File.model_validate(table)
-        return unique(_host(entry, parsed.defaults, file.absolute().parent) for entry in parsed.host)
+        folder = file.absolute().parent
+        listed = parsed.ansible.hosts_from(folder) if parsed.ansible else []
+        entries = [*parsed.host, *(_Entry(**asdict(host)) for host in listed)]
+        if not entries:
+            raise ValueError("no [[host]] is listed")
+        return unique(_host(entry, parsed.defaults, folder) for entry in entries)
     except OSError as error:
         raise FleetFileError(f"{file}: {error.strerror}") from error
     except ValidationError as error:
@@ -98,8 +111,6 @@ def _explain(error: ValidationError, table: dict[str, object]) -> list[str]:
     for one in error.errors():
         place = _place(one["loc"], table)
         match one["type"]:
-            case "missing" if one["loc"] == ("host",):
-                lines.append("no [[host]] is listed")
             case "missing":
                 lines.append(f"{place} is missing")
             case "extra_forbidden":

@@ -34,34 +34,50 @@ class Look:
 
 async def look(client: AgentClient) -> Look:
     """Read agent, pools, volumes and domain disks. Raises PoolfleetError only where the host gives no answer."""
-    errors: list[PoolfleetError] = []
+    parts = _Parts()
     # Pools come last: a volume whose pool is gone by then is noticed, a pool without its volumes would not be.
-    agent = await _part(client.get(), errors)
-    volumes = await _part(client.volumes.read_all(), errors)
-    disks = await _part(client.inventory.disks(), errors)
-    pools = await _part(_pools(client), errors)
-    return Look(agent=agent, volumes=volumes, disks=disks, pools=pools, errors=tuple(errors))
+    agent = await parts.read(client.get())
+    volumes = await parts.read(client.volumes.read_all())
+    disks = await parts.read(client.inventory.disks())
+    pools = await parts.read(_pools(client))
+    return Look(agent=agent, volumes=volumes, disks=disks, pools=pools, errors=tuple(parts.errors))
 
 
-async def look_at_pools(client: AgentClient) -> Look:
-    """Read agent and pools alone. Raises as `look` does."""
-    errors: list[PoolfleetError] = []
-    agent = await _part(client.get(), errors)
-    return Look(agent=agent, volumes=None, disks=None, pools=await _part(_pools(client), errors), errors=tuple(errors))
+async def standing(client: AgentClient) -> Look:
+    """Read agent and pools: whether the host has a storage, and may act for it. Raises as `look` does."""
+    parts = _Parts()
+    agent = await parts.read(client.get())
+    pools = await parts.read(_pools(client))
+    return Look(agent=agent, volumes=None, disks=None, pools=pools, errors=tuple(parts.errors))
+
+
+async def use(client: AgentClient) -> Look:
+    """Read agent and pools, and have the domains read anew: who uses what at this moment. Raises as `look` does."""
+    parts = _Parts()
+    agent = await parts.read(client.get())
+    pools = await parts.read(_pools(client))
+    disks = await parts.read(client.inventory.disks(max_staleness_s=0.0))
+    return Look(agent=agent, volumes=None, disks=disks, pools=pools, errors=tuple(parts.errors))
 
 
 async def _pools(client: AgentClient) -> list[Pool]:
     return [pool async for pool in client.pools.list()]
 
 
-async def _part(reading: Awaitable[T], errors: list[PoolfleetError]) -> T | None:
-    try:
-        return await reading
-    except PoolfleetError as error:
-        if is_unreachable(error):
-            raise
-        errors.append(error)
-        return None
+class _Parts:
+    """Reads one part after the other; what a host refuses is noted, and the others are read all the same."""
+
+    def __init__(self) -> None:
+        self.errors: list[PoolfleetError] = []
+
+    async def read(self, reading: Awaitable[T]) -> T | None:
+        try:
+            return await reading
+        except PoolfleetError as error:
+            if is_unreachable(error):
+                raise
+            self.errors.append(error)
+            return None
 
 
 def seen(result: FleetResult[Look], sites: Mapping[str, str | None]) -> Iterator[HostSeen]:

@@ -27,11 +27,19 @@ class Member:
     def __init__(self, host: Host, *, per_host: int) -> None:
         self.host = host
         self.circuit = Circuit()
-        self.slots = asyncio.Semaphore(per_host)
-        """Calls to this host at once, whichever selection they come from."""
+        self._calls = asyncio.Semaphore(per_host)
+        self._looks = asyncio.Semaphore(per_host)
         self.agent: Agent | None = None
         """Who answered there last; None before the first answer, and again once the host was lost."""
         self._client: AgentClient | None = None
+
+    def calls(self) -> asyncio.Semaphore:
+        """Calls to this host at once, whichever selection they come from."""
+        return self._calls
+
+    def looks(self) -> asyncio.Semaphore:
+        """Looks at this host that a call to some host needs: of their own, or the call would wait for itself."""
+        return self._looks
 
     @property
     def client(self) -> AgentClient:

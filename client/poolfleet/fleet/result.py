@@ -1,4 +1,4 @@
-"""What came of a call to many hosts: one outcome for each, and what they come to together."""
+"""What came of a call to many hosts, or on many volumes: one outcome for each, and what they come to together."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
+from poolfleet.inventory.model import InventoryVolume
 from poolfleet.types.errors import PoolfleetError
 
+KeyT = TypeVar("KeyT")
 T = TypeVar("T")
 
 
@@ -38,6 +40,7 @@ class Outcome(Generic[T]):
     """What came of the call on one host."""
 
     host: str
+    """Its name; of a call on a volume the host that an error is about, else empty."""
     status: Status
     value: T | None = None
     """What the call returned; None unless it ended well."""
@@ -58,90 +61,120 @@ class Outcome(Generic[T]):
         return self.status in WELL
 
 
-class FleetResult(Mapping[str, Outcome[T]]):
-    """The outcomes by host, in the fleet's order. Nothing is raised unless `raise_for_failures` is called."""
+class Outcomes(Mapping[KeyT, Outcome[T]]):
+    """Outcomes in the order in which they were asked for. Nothing is raised unless `raise_for_failures` is called."""
 
-    def __init__(self, outcomes: Iterable[Outcome[T]], duplicates: tuple[tuple[str, ...], ...] = ()) -> None:
-        self._outcomes = {outcome.host: outcome for outcome in outcomes}
-        self.duplicates = duplicates
-        """Names that stand for one and the same agent, each such group once."""
+    _of = "hosts"
 
-    def __getitem__(self, host: str) -> Outcome[T]:
-        return self._outcomes[host]
+    def __init__(self, outcomes: Mapping[KeyT, Outcome[T]]) -> None:
+        self._outcomes = dict(outcomes)
 
-    def __iter__(self) -> Iterator[str]:
+    def __getitem__(self, key: KeyT) -> Outcome[T]:
+        return self._outcomes[key]
+
+    def __iter__(self) -> Iterator[KeyT]:
         return iter(self._outcomes)
 
     def __len__(self) -> int:
         return len(self._outcomes)
 
     def __repr__(self) -> str:
-        return f"<FleetResult: {self.summary()}>"
+        return f"<{type(self).__name__}: {self.summary()}>"
 
-    def only(self, *statuses: Status) -> FleetResult[T]:
+    def _part(self, outcomes: Mapping[KeyT, Outcome[T]]) -> Self:
+        return type(self)(outcomes)
+
+    def only(self, *statuses: Status) -> Self:
         """The outcomes of these statuses."""
-        return FleetResult((outcome for outcome in self.values() if outcome.status in statuses), self.duplicates)
+        return self._part({key: outcome for key, outcome in self.items() if outcome.status in statuses})
 
     @property
-    def ok(self) -> FleetResult[T]:
+    def ok(self) -> Self:
         """Where the call ended well, changed or not."""
         return self.only(*WELL)
 
     @property
-    def failed(self) -> FleetResult[T]:
+    def failed(self) -> Self:
         """Where the host answered with an error."""
         return self.only(Status.FAILED)
 
     @property
-    def unreachable(self) -> FleetResult[T]:
+    def unreachable(self) -> Self:
         """Where the host gave no answer."""
         return self.only(Status.UNREACHABLE)
 
     @property
-    def skipped(self) -> FleetResult[T]:
+    def skipped(self) -> Self:
         """Where the host was not asked."""
         return self.only(Status.SKIPPED)
 
     @property
-    def answered(self) -> FleetResult[T]:
+    def answered(self) -> Self:
         """Where the host gave an answer, be it an error."""
         return self.only(*WELL, Status.FAILED)
 
     @property
-    def stale(self) -> FleetResult[T]:
+    def stale(self) -> Self:
         """Where the answer is older than the host's agent promises."""
-        return FleetResult((outcome for outcome in self.values() if outcome.stale), self.duplicates)
+        return self._part({key: outcome for key, outcome in self.items() if outcome.stale})
 
     @property
     def complete(self) -> bool:
         """Whether every host answered well, and none with what is stale."""
         return all(outcome.well and not outcome.stale for outcome in self.values())
 
-    def answers(self) -> Iterator[tuple[str, T]]:
-        """Host and value, where the call ended well."""
-        for outcome in self.ok.values():
-            yield outcome.host, outcome.value  # type: ignore[misc]  # where it ended well, the value is a T
+    def answers(self) -> Iterator[tuple[KeyT, T]]:
+        """What was asked and the value, where the call ended well."""
+        for key, outcome in self.ok.items():
+            yield key, outcome.value  # type: ignore[misc]  # where it ended well, the value is a T
 
     def summary(self) -> str:
-        """Such as `597 changed, 2 unchanged, 1 failed`; statuses that no host has are left out."""
+        """Such as `597 changed, 2 unchanged, 1 failed`; statuses that nothing has are left out."""
         counted = Counter(outcome.status for outcome in self.values())
-        return ", ".join(f"{counted[status]} {status}" for status in Status if counted[status]) or "no hosts"
+        return ", ".join(f"{counted[status]} {status}" for status in Status if counted[status]) or f"no {self._of}"
 
-    def raise_for_failures(self) -> FleetResult[T]:
-        """Return the result itself where every host ended well; else raise FleetError."""
+    def raise_for_failures(self) -> Self:
+        """Return the result itself where all ended well; else raise FleetError."""
         if all(outcome.well for outcome in self.values()):
             return self
         raise FleetError(self)
 
+    def lines(self) -> Iterator[str]:
+        """What went wrong, a line each."""
+        for key, outcome in self.only(Status.FAILED, Status.UNREACHABLE).items():
+            yield f"{self._name(key)}: {outcome.error.message if outcome.error else outcome.status}"
+
+    def _name(self, key: KeyT) -> str:
+        return str(key)
+
+
+class FleetResult(Outcomes[str, T]):
+    """The outcomes by host, in the fleet's order. Nothing is raised unless `raise_for_failures` is called."""
+
+    def __init__(self, outcomes: Iterable[Outcome[T]], duplicates: tuple[tuple[str, ...], ...] = ()) -> None:
+        super().__init__({outcome.host: outcome for outcome in outcomes})
+        self.duplicates = duplicates
+        """Names that stand for one and the same agent, each such group once."""
+
+    def _part(self, outcomes: Mapping[str, Outcome[T]]) -> Self:
+        return type(self)(outcomes.values(), self.duplicates)
+
+
+class VolumesResult(Outcomes[InventoryVolume, T]):
+    """The outcomes by volume, as they were given. Nothing is raised unless `raise_for_failures` is called."""
+
+    _of = "volumes"
+
+    def _name(self, key: InventoryVolume) -> str:
+        return f"{key.storage_id}: {key.name}"
+
 
 class FleetError(PoolfleetError):
-    """Some hosts of a fleet failed, could not be reached or were skipped; `result` has the outcome of every host."""
+    """Some hosts, or volumes, failed, could not be reached or were skipped; `result` has the outcome of each."""
 
-    def __init__(self, result: FleetResult[T]) -> None:
+    def __init__(self, result: Outcomes[Any, Any]) -> None:
         bad = result.only(Status.FAILED, Status.UNREACHABLE)
-        lines = [
-            f"{outcome.host}: {outcome.error.message if outcome.error else outcome.status}" for outcome in bad.values()
-        ]
+        lines = list(bad.lines())
         shown = lines[:5] + ([f"and {len(lines) - 5} more"] if len(lines) > 5 else [])
         codes = {outcome.error.code for outcome in bad.values() if outcome.error}
         super().__init__(

@@ -13,6 +13,7 @@ from poolfleet.fleet.batches import Batch, groups
 from poolfleet.fleet.freshness import is_stale, looked_at
 from poolfleet.fleet.members import Member, is_unreachable, one_agent
 from poolfleet.fleet.result import FleetResult, Outcome, Status
+from poolfleet.types.agent import Agent
 from poolfleet.types.errors import DeadlineExceeded, InternalError, PoolfleetError
 from poolfleet.types.operation import Operation
 from poolfleet.types.pool import EnsureResult
@@ -69,6 +70,8 @@ class Run(Generic[T]):
     call: Call[T]
     pace: Pace
     places: Places
+    slots: Callable[[Member], asyncio.Semaphore] = Member.calls
+    """The places of one host among which the call takes its own."""
     failures: int = field(default=0, init=False)
 
     async def outcome(self) -> FleetResult[T]:
@@ -82,10 +85,10 @@ class Run(Generic[T]):
         return FleetResult(outcomes, one_agent(self.members))
 
     async def _ask(self, member: Member, own: asyncio.Semaphore) -> Outcome[T]:
-        watch = _Watch()
+        watch = Watch()
         host = member.host.name
         try:
-            async with member.slots:
+            async with self.slots(member):
                 if self._stopped():
                     return Outcome(host=host, status=Status.SKIPPED)
                 async with self.places.greetings:
@@ -95,44 +98,53 @@ class Run(Generic[T]):
                     if self._stopped():
                         return Outcome(host=host, status=Status.SKIPPED)
                     with watch, member.reaching():
-                        value = await self._call(member)
-        except PoolfleetError as error:
-            return self._not_well(host, error, watch.seconds)
+                        value = await within(self.pace.timeout_s, self.call(member.client), host)
         except Exception as error:  # noqa: BLE001  (a fault in the caller's own function is one host's outcome too)
-            fault = InternalError(f"{type(error).__name__}: {error}", reason="CALL", host=host)
-            fault.__cause__ = error
-            return self._not_well(host, fault, watch.seconds)
-        as_of, age_s = looked_at(value)
-        return Outcome(
-            host=host,
-            status=_status(value),
-            value=value,
-            duration_s=watch.seconds,
-            as_of=as_of,
-            age_s=age_s,
-            stale=is_stale(age_s, member.agent),
-        )
-
-    async def _call(self, member: Member) -> T:
-        limit = asyncio.timeout(self.pace.timeout_s)
-        try:
-            async with limit:
-                return await self.call(member.client)
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            raise DeadlineExceeded(f"did not end within {self.pace.timeout_s:g} s", host=member.host.name) from error
-
-    def _not_well(self, host: str, error: PoolfleetError, duration_s: float) -> Outcome[T]:
-        self.failures += 1
-        status = Status.UNREACHABLE if is_unreachable(error) else Status.FAILED
-        return Outcome(host=host, status=status, error=error, duration_s=duration_s)
+            self.failures += 1
+            return not_well(host, error, watch.seconds)
+        return well(host, value, watch.seconds, member.agent)
 
     def _stopped(self) -> bool:
         return self.failures >= self.pace.tolerated
 
 
-class _Watch:
+async def within(timeout_s: float | None, answer: Awaitable[T], host: str) -> T:
+    """Wait for an answer so long. Raises DeadlineExceeded, and what the answer does."""
+    limit = asyncio.timeout(timeout_s)
+    try:
+        async with limit:
+            return await answer
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise DeadlineExceeded(f"did not end within {timeout_s:g} s", host=host) from error
+
+
+def well(host: str, value: T, duration_s: float, agent: Agent | None) -> Outcome[T]:
+    """The outcome of a call that has returned; `agent`: who answers on the host, where that is known."""
+    as_of, age_s = looked_at(value)
+    return Outcome(
+        host=host,
+        status=_status(value),
+        value=value,
+        duration_s=duration_s,
+        as_of=as_of,
+        age_s=age_s,
+        stale=is_stale(age_s, agent),
+    )
+
+
+def not_well(host: str, error: Exception, duration_s: float) -> Outcome[T]:
+    """The outcome of a call that has raised: what is no PoolfleetError becomes the cause of one."""
+    if not isinstance(error, PoolfleetError):
+        fault = InternalError(f"{type(error).__name__}: {error}", reason="CALL", host=host)
+        fault.__cause__ = error
+        error = fault
+    status = Status.UNREACHABLE if is_unreachable(error) else Status.FAILED
+    return Outcome(host=host, status=status, error=error, duration_s=duration_s)
+
+
+class Watch:
     """Adds up the seconds that are spent inside it."""
 
     seconds = 0.0

@@ -25,7 +25,8 @@ class PoolfleetError(Exception):
     """Anything that an agent refused, that an operation failed with, or that kept a call from its agent.
 
     reason: name of an `ErrorReason` of the contract without its prefix, such as `POOL_NOT_FOUND`; of the client's own
-        there are UNREACHABLE (no connection), DEADLINE (no answer in time) and STILL_RUNNING.
+        there are UNREACHABLE (no connection), DEADLINE (no answer in time) and STILL_RUNNING; of a fleet's INCOMPLETE
+        (whether a volume is in use cannot be told) and NO_HOST (none of a storage's hosts may act).
     code: name of the gRPC code, such as `NOT_FOUND`.
     metadata: every value that the message speaks of, as the contract lists them for each reason.
     violations: the fields that were wrong, for INVALID_FIELD.

@@ -22,6 +22,7 @@ from poolfleet.types.operation import Operation
 
 if TYPE_CHECKING:
     from poolfleet.agent.client import AgentClient
+    from poolfleet.fleet.fleet import Fleet
     from poolfleet.fleet.result import FleetResult
     from poolfleet.types.pool import EnsureResult
 
@@ -101,10 +102,10 @@ def _host(client: AgentClient) -> str:
     return client.name or client.target
 
 
-async def carry_out(cli: Session, change: Change, *, host: str | None = None) -> ExitCode:
-    """Do it on each chosen host, say how it went, and answer with the code to end with."""
+async def carry_out(cli: Session, change: Change, *, host: str | None = None, among: Fleet | None = None) -> ExitCode:
+    """Do it on each chosen host (`among`: on these), say how it went, and answer with the code to end with."""
     flags = cli.flags
-    fleet = cli.changers(host)
+    fleet = among or cli.changers(host)
     cli.agree(change.doing, len(fleet.hosts))
     with Progress(cli) as progress:
         going = _Run(cli, change, progress)

@@ -15,6 +15,7 @@ from poolfleet.cli.pool.options import AllowMissing, File
 from poolfleet.cli.secret.words import volume_secret_ref
 from poolfleet.cli.session import Session, UsageError
 from poolfleet.cli.verbs import changes, choice
+from poolfleet.cli.volume.acting import acting, storage_of
 from poolfleet.cli.volume.options import AllowInUse
 from poolfleet.cli.volume.permissions import Group, Mode, Owner
 from poolfleet.cli.volume.reads import VolumeArgument, app
@@ -121,7 +122,7 @@ async def create_volume(
         return await client.volumes.create(pool, placed, preallocation=taken, **asked)
 
     change = Change(ask=ask, doing=f"create volume {word.text}", done="created", already="already there")
-    return await carry_out(cli, change, host=word.host)
+    return await carry_out(cli, change, among=await acting(cli, word))
 
 
 def _preallocation(kind: str, *, metadata: bool) -> str:
@@ -170,7 +171,8 @@ async def delete_volume(
 
     async def ask(client: AgentClient, asked: Asked) -> Operation:
         pool, name = await named_volume(client, word)
-        return await client.volumes.delete(pool, name, allow_missing=allow_missing, allow_in_use=allow_in_use, **asked)
+        storage = storage_of(cli, client, pool)
+        return await storage.delete(name, allow_missing=allow_missing, allow_in_use=allow_in_use, **asked)
 
     change = Change(ask=ask, doing=f"delete volume {word.text}", done="deleted", already="already absent")
-    return await carry_out(cli, change, host=word.host)
+    return await carry_out(cli, change, among=await acting(cli, word))

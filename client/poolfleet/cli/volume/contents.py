@@ -12,6 +12,7 @@ from poolfleet.cli.exit_codes import ExitCode
 from poolfleet.cli.parsing import delta_bytes, size_bytes, volume_word
 from poolfleet.cli.session import Session, UsageError
 from poolfleet.cli.verbs import changes, choice
+from poolfleet.cli.volume.acting import acting, storage_of
 from poolfleet.cli.volume.options import AllowInUse
 from poolfleet.cli.volume.reads import VolumeArgument, app
 
@@ -54,8 +55,7 @@ async def resize_volume(
 
     async def ask(client: AgentClient, asked: Asked) -> Operation:
         pool, name = await named_volume(client, word)
-        return await client.volumes.resize(
-            pool,
+        return await storage_of(cli, client, pool).resize(
             name,
             capacity_bytes,
             delta_bytes=added_bytes,
@@ -66,7 +66,7 @@ async def resize_volume(
         )
 
     change = Change(ask=ask, doing=f"resize volume {word.text}", done="resized", already="already of that size")
-    return await carry_out(cli, change, host=word.host)
+    return await carry_out(cli, change, among=await acting(cli, word))
 
 
 @changes(
@@ -91,7 +91,7 @@ async def wipe_volume(
 
     async def ask(client: AgentClient, asked: Asked) -> Operation:
         pool, name = await named_volume(client, word)
-        return await client.volumes.wipe(pool, name, algorithm=algorithm, allow_in_use=allow_in_use, **asked)
+        return await storage_of(cli, client, pool).wipe(name, algorithm=algorithm, allow_in_use=allow_in_use, **asked)
 
     change = Change(ask=ask, doing=f"wipe volume {word.text}", done="wiped", already="already wiped")
-    return await carry_out(cli, change, host=word.host)
+    return await carry_out(cli, change, among=await acting(cli, word))

@@ -15,13 +15,16 @@ import poolfleet
 from poolfleet import AgentClient, FleetResult, Host, NotFound, aio
 from poolfleet.agent import inventory, operations, pools, secrets, volumes
 from poolfleet.blocking import agent as face
+from poolfleet.blocking import fleet as fleet_face
 from poolfleet.blocking.loop import run
+from poolfleet.fleet import storage
 from poolfleet.v1 import agent_pb2, agent_service_pb2, pool_pb2, pool_service_pb2
 from tests.unit.client.stub_agent import Refusal, StubAgent
 
 PAIRS = [
     (aio.AgentClient, poolfleet.AgentClient),
     (aio.Fleet, poolfleet.Fleet),
+    (storage.FleetStorage, fleet_face.FleetStorage),
     (pools.Pools, face.Pools),
     (volumes.Volumes, face.Volumes),
     (secrets.Secrets, face.Secrets),

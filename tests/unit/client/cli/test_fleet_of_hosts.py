@@ -125,8 +125,54 @@ async def test_a_volume_of_a_shared_storage_is_listed_once_and_named_on_one_host
     assert (await hosts.poolfleet("volume", "show", "kvm2:vm_data/web1.qcow2", "--field", "path")).lines == [
         "/srv/vm_data/web1.qcow2"
     ]
+    refused = await hosts.poolfleet("volume", "delete", "kvm3:vm_data/web1.qcow2")
+    assert (refused.code, "used by domain web1 on kvm2" in refused.err) == (5, True)
+    hosts.agents[1].disks.clear()
     assert (await hosts.poolfleet("volume", "delete", "kvm3:vm_data/web1.qcow2")).code == 0
     assert [len(agent.volumes) for agent in hosts.agents] == [1, 1, 0]
+
+
+def asked(hosts: Hosts, rpc: str) -> list[int]:
+    return [len(agent.sent(rpc)) for agent in hosts.agents]
+
+
+async def test_a_volume_of_one_storage_is_changed_by_one_host_and_none_need_be_named(hosts: Hosts) -> None:
+    share_a_volume(hosts.agents)
+    assert (await hosts.poolfleet("volume", "resize", "vm_data/web1.qcow2", "2G")).out == (
+        "volume vm_data/web1.qcow2 resized\n"
+    )
+    assert (await hosts.poolfleet("volume", "create", "vm_data/web2.qcow2", "1G")).code == 0
+    # No question is asked: it is one change, whoever is named.
+    assert (await hosts.poolfleet("volume", "wipe", "/srv/vm_data/web1.qcow2", "--all-hosts")).code == 0
+    assert (await hosts.poolfleet("volume", "delete", "vm_data/web1.qcow2", "--host", "kvm*")).code == 0
+    for rpc in ("ResizeVolume", "CreateVolume", "WipeVolume", "DeleteVolume"):
+        assert sorted(asked(hosts, rpc)) == [0, 0, 1], rpc
+
+
+async def test_volumes_of_each_host_s_own_are_changed_on_the_hosts_that_are_named(hosts: Hosts) -> None:
+    for number, agent in enumerate(hosts.agents, 1):
+        source = snapshot_pb2.Storage.SOURCE_DERIVED
+        agent.has_pool("local", storage=snapshot_pb2.Storage(id=f"host:agent-{number}:fs:/local", source=source))
+        agent.has_volume("local", "v")
+    ran = await hosts.poolfleet("volume", "delete", "local/v")
+    assert (ran.code, "which of the 3 hosts?" in ran.err) == (2, True)
+    await hosts.agents[2].stop()
+    ran = await hosts.poolfleet("volume", "delete", "local/v", "--all-hosts", "--yes")
+    assert (ran.code, ran.out) == (1, "2 deleted, 1 failed\n")
+    assert asked(hosts, "DeleteVolume") == [1, 1, 0]
+    # Nobody but the host itself can use such a volume.
+    assert asked(hosts, "ListDomainDisks") == [0, 0, 0]
+
+
+async def test_while_a_host_is_away_a_shared_volume_is_not_deleted_unless_that_is_said(hosts: Hosts) -> None:
+    share_a_volume(hosts.agents)
+    await hosts.agents[2].stop()
+    ran = await hosts.poolfleet("volume", "delete", "vm_data/web1.qcow2")
+    assert ran.code == 5
+    assert "whether volume vm_data/web1.qcow2 is in use cannot be told: kvm3: unreachable" in ran.err
+    assert "--allow-in-use passes over it" in ran.err
+    assert asked(hosts, "DeleteVolume") == [0, 0, 0]
+    assert (await hosts.poolfleet("volume", "delete", "vm_data/web1.qcow2", "--allow-in-use")).code == 0
 
 
 async def test_the_inventory_has_each_storage_once(hosts: Hosts) -> None:

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from poolfleet.aio import Fleet
+from poolfleet.types.agent import Agent
 from tests.unit.client.fleet.stub_hosts import Stubs, stub_agents
 
 
@@ -13,3 +15,10 @@ from tests.unit.client.fleet.stub_hosts import Stubs, stub_agents
 async def stubs() -> AsyncIterator[Stubs]:
     async with stub_agents() as started:
         yield started
+
+
+@pytest.fixture
+async def answering(stubs: Stubs) -> Agent:
+    """An agent as it answers."""
+    async with Fleet(await stubs.add("answering")) as fleet:
+        return await fleet.client("answering").get()

@@ -1,0 +1,258 @@
+"""One storage of a fleet: one of its hosts changes a volume, after all hosts were asked who uses that."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+
+from poolfleet.agent.client import AgentClient
+from poolfleet.fleet.asking import Asking, Told
+from poolfleet.fleet.look import standing
+from poolfleet.fleet.members import is_unreachable
+from poolfleet.fleet.routing import acting, check_identity, chosen, in_order
+from poolfleet.fleet.unused import Counted, require_unused
+from poolfleet.inventory.identity import Joined
+from poolfleet.inventory.seen import PoolSeen
+from poolfleet.types.errors import NotFound, PoolfleetError, Unavailable
+from poolfleet.types.operation import Operation, OperationKind
+from poolfleet.types.volume import Volume, VolumeSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """A change of one volume."""
+
+    kind: OperationKind
+    volume: str
+    send: Callable[[AgentClient, str], Awaitable[Operation]]
+    """Called with the client of the host that acts, and the name of its pool."""
+    refuse: Counted | None
+    """Who uses the volume is a reason to refuse; None: nobody."""
+    request_id: str | None
+
+
+class FleetStorage:
+    """A storage by its id, another spelling of it, or the name of a pool on it. Verbs are those of `agent.volumes`.
+
+    One host acts: the same one for every caller, while it answers, manages, is not under maintenance, and its pool is
+    healthy; else the next in the storage's own order. Of a selection of the fleet only the selected may act. A change
+    that was sent to a host is never sent to another: who has lost the connection asks again with the same `request_id`,
+    which finds the host that has it.
+
+    Raises NotFound (POOL_NOT_FOUND), InvalidArgument where hosts have such a pool on several storages,
+    FailedPrecondition (IDENTITY_CONFLICT), Unavailable (NO_HOST) where no host may act, and what the acting agent says.
+    """
+
+    def __init__(
+        self, word: str, *, actors: Collection[str], asking: Asking, places: Collection[tuple[str, str]] = ()
+    ) -> None:
+        """`actors`: names of the hosts that may act; `asking`: the whole fleet.
+
+        `places`: host and pool of where the storage was seen, which then counts, and not its name.
+        """
+        self._word = word
+        self._places = places
+        self._actors = actors
+        self._asking = asking
+
+    async def get(
+        self, volume: str, *, max_staleness_s: float | None = None, full: bool = False, timeout_s: float | None = None
+    ) -> Volume:
+        """Read one volume, as the host that would act has it. max_staleness_s: 0 asks libvirt there."""
+        told = await self._asking.told(standing, self._actors)
+        seen = self._acting(told, self._order(told))[0]
+        return await self._client(seen).volumes.get(
+            seen.pool.name, volume, max_staleness_s=max_staleness_s, full=full, timeout_s=timeout_s
+        )
+
+    async def create(
+        self,
+        spec: VolumeSpec,
+        *,
+        preallocation: str = "",
+        validate_only: bool = False,
+        request_id: str | None = None,
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> Operation:
+        """Create a volume, or find that it is there already with equal properties."""
+
+        async def send(client: AgentClient, pool: str) -> Operation:
+            return await client.volumes.create(
+                pool,
+                spec,
+                preallocation=preallocation,
+                validate_only=validate_only,
+                request_id=request_id,
+                wait=wait,
+                timeout_s=timeout_s,
+            )
+
+        return await self._change(
+            _Wanted(kind=OperationKind.CREATE_VOLUME, volume=spec.name, send=send, refuse=None, request_id=request_id)
+        )
+
+    async def delete(
+        self,
+        volume: str,
+        *,
+        allow_missing: bool = False,
+        allow_in_use: bool = False,
+        validate_only: bool = False,
+        request_id: str | None = None,
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> Operation:
+        """Delete a volume and what it holds.
+
+        allow_in_use: even where domains or volumes of any host use it (else FailedPrecondition, VOLUME_IN_USE), or
+        hosts could not be asked (else Unavailable, INCOMPLETE).
+        """
+
+        async def send(client: AgentClient, pool: str) -> Operation:
+            return await client.volumes.delete(
+                pool,
+                volume,
+                allow_missing=allow_missing,
+                allow_in_use=allow_in_use,
+                validate_only=validate_only,
+                request_id=request_id,
+                wait=wait,
+                timeout_s=timeout_s,
+            )
+
+        refuse = None if allow_in_use else Counted()
+        return await self._change(
+            _Wanted(kind=OperationKind.DELETE_VOLUME, volume=volume, send=send, refuse=refuse, request_id=request_id)
+        )
+
+    async def resize(
+        self,
+        volume: str,
+        capacity_bytes: int | None = None,
+        *,
+        delta_bytes: int | None = None,
+        allow_shrink: bool = False,
+        allocate: bool = False,
+        allow_in_use: bool = False,
+        validate_only: bool = False,
+        request_id: str | None = None,
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> Operation:
+        """Give a volume another capacity, or add delta_bytes to it: one of the two.
+
+        allow_in_use: as in `delete`; only running domains count, and what may shrink has nothing lying on it.
+        """
+
+        async def send(client: AgentClient, pool: str) -> Operation:
+            return await client.volumes.resize(
+                pool,
+                volume,
+                capacity_bytes,
+                delta_bytes=delta_bytes,
+                allow_shrink=allow_shrink,
+                allocate=allocate,
+                allow_in_use=allow_in_use,
+                validate_only=validate_only,
+                request_id=request_id,
+                wait=wait,
+                timeout_s=timeout_s,
+            )
+
+        refuse = None if allow_in_use else Counted(stopped_domains=False, files=allow_shrink)
+        return await self._change(
+            _Wanted(kind=OperationKind.RESIZE_VOLUME, volume=volume, send=send, refuse=refuse, request_id=request_id)
+        )
+
+    async def wipe(
+        self,
+        volume: str,
+        *,
+        algorithm: str = "zero",
+        allow_in_use: bool = False,
+        validate_only: bool = False,
+        request_id: str | None = None,
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> Operation:
+        """Overwrite what a volume holds. allow_in_use: as in `delete`."""
+
+        async def send(client: AgentClient, pool: str) -> Operation:
+            return await client.volumes.wipe(
+                pool,
+                volume,
+                algorithm=algorithm,
+                allow_in_use=allow_in_use,
+                validate_only=validate_only,
+                request_id=request_id,
+                wait=wait,
+                timeout_s=timeout_s,
+            )
+
+        refuse = None if allow_in_use else Counted()
+        return await self._change(
+            _Wanted(kind=OperationKind.WIPE_VOLUME, volume=volume, send=send, refuse=refuse, request_id=request_id)
+        )
+
+    async def acting_host(self) -> str:
+        """The host that would act now."""
+        told = await self._asking.told(standing, self._actors)
+        return self._acting(told, self._order(told))[0].host.host
+
+    async def _change(self, wanted: _Wanted) -> Operation:
+        told = await self._asking.told(standing, self._actors)
+        order = self._order(told)
+        if wanted.request_id is not None:
+            known = await self._remembering(order, wanted.kind, wanted.request_id)
+            if known is not None:
+                return await wanted.send(self._client(known), known.pool.name)
+        lost = None
+        for seen in self._acting(told, order):
+            # Once more, just before: a host that is found to be gone now has begun nothing, and the next may act.
+            try:
+                await self._client(seen).get()
+            except PoolfleetError as error:
+                if not is_unreachable(error):
+                    raise
+                lost = lost or error
+                continue
+            # Of a storage that nobody else can have the agent itself knows all.
+            if wanted.refuse is not None and not self._chosen(told).local_to:
+                await require_unused(self._asking, self._chosen(told), seen, wanted.volume, wanted.refuse)
+            return await wanted.send(self._client(seen), seen.pool.name)
+        raise lost or Unavailable(f"no host that has {self._word} answers", reason="NO_HOST")
+
+    def _order(self, told: Told) -> list[PoolSeen]:
+        order = in_order(self._chosen(told), told.agents)
+        if not order and told.error is not None:
+            raise told.error
+        return order
+
+    def _acting(self, told: Told, order: list[PoolSeen]) -> list[PoolSeen]:
+        check_identity(self._chosen(told), [seen.host.host for seen in order])
+        return acting(order, told.agents)
+
+    def _chosen(self, told: Told) -> Joined:
+        try:
+            return chosen(told.storages, self._word, self._places)
+        except NotFound:
+            # A host that told nothing may have it.
+            if told.error is not None:
+                raise told.error from None
+            raise
+
+    async def _remembering(self, order: list[PoolSeen], kind: OperationKind, request_id: str) -> PoolSeen | None:
+        """Where this request was begun, by whatever route: there it is answered from the record."""
+        pools = {seen.host.host: seen for seen in order}
+
+        async def remembers(client: AgentClient) -> bool:
+            name = pools[client.name or client.target].pool.name
+            operations = client.operations.list(kinds=[kind], pools=[name])
+            return any([request_id in operation.request_ids async for operation in operations])
+
+        result = await self._asking.each(remembers, pools)
+        return next((pools[host] for host, known in result.answers() if known), None)
+
+    def _client(self, seen: PoolSeen) -> AgentClient:
+        return self._asking.members[seen.host.host].client

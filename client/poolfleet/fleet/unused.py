@@ -1,0 +1,116 @@
+"""Whether the fleet lets a volume be changed: every host is asked who uses it, in the moment before."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from poolfleet.agent.client import AgentClient
+from poolfleet.fleet.asking import Asking, Told
+from poolfleet.fleet.look import use
+from poolfleet.inventory.identity import Joined
+from poolfleet.inventory.seen import PoolSeen
+from poolfleet.inventory.usage import Target, described, domains_using, elsewhere, untold
+from poolfleet.types.disk import DomainState
+from poolfleet.types.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
+
+_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """Which users of a volume are a reason to refuse its change."""
+
+    stopped_domains: bool = True
+    """Domains that are defined and do not run, too."""
+    files: bool = True
+    """Volumes that lie on it."""
+
+
+async def require_unused(asking: Asking, storage: Joined, acting: PoolSeen, volume: str, counted: Counted) -> None:
+    """Refuse where any host uses the volume: FailedPrecondition (VOLUME_IN_USE), with who does.
+
+    Raises Unavailable (INCOMPLETE) where that cannot be told, with why; what is known to use it is told first.
+    """
+    told = await asking.told(use)
+    host, pool = acting.place
+    # As all hosts see it: those that may act were only some of them.
+    whole = next((each for each in told.storages if any(seen.place == acting.place for seen in each.pools)), storage)
+    target = Target(storage=whole, name=volume, acting=host)
+    users = [
+        described(user)
+        for user in domains_using(target, told.hosts)
+        if counted.stopped_domains or user.state is not DomainState.INACTIVE
+    ]
+    missing = untold(target, told.hosts)
+    if counted.files:
+        lying, unread = await _files(asking, told, target)
+        users, missing = users + lying, missing + unread
+    if users:
+        raise FailedPrecondition(
+            f"volume {pool}/{volume} is used by {_shown(users)}",
+            reason="VOLUME_IN_USE",
+            metadata={"pool": pool, "volume": volume, "users": _shown(users)},
+            host=host,
+        )
+    if missing:
+        words = _shown(missing, "; ")
+        raise Unavailable(
+            f"whether volume {pool}/{volume} is in use cannot be told: {words}",
+            reason="INCOMPLETE",
+            metadata={"pool": pool, "volume": volume, "missing": words},
+            host=host,
+        )
+
+
+async def _files(asking: Asking, told: Told, target: Target) -> tuple[list[str], list[str]]:
+    """The volumes that lie on it in storages that the acting host lacks, and what of these could not be read."""
+    asked = elsewhere(target, told.storages)
+    if not asked:
+        return [], []
+
+    async def lying(client: AgentClient) -> tuple[list[str], list[str]]:
+        host = client.name or client.target
+        return await _lying_on(client, host, asked[host], target)
+
+    users, missing = [], []
+    for outcome in (await asking.each(lying, asked)).values():
+        if outcome.value is None:
+            missing.append(f"{outcome.host}: {outcome.error.message if outcome.error else outcome.status}")
+        else:
+            users += outcome.value[0]
+            missing += outcome.value[1]
+    return users, missing
+
+
+async def _lying_on(
+    client: AgentClient, host: str, pools: Sequence[str], target: Target
+) -> tuple[list[str], list[str]]:
+    uppers: defaultdict[str, list[str]] = defaultdict(list)
+    users, missing = [], []
+    for pool in pools:
+        listing = await client.volumes.read_all(pool, max_staleness_s=0.0)
+        missing += [f"{host}: {unread.pool} could not be read: {unread.message}" for unread in listing.unread_pools]
+        for volume in listing.volumes:
+            if volume.backing_store is not None:
+                uppers[volume.backing_store.path].append(f"volume {pool}/{volume.name} on {host} (backing)")
+    for path, names in uppers.items():
+        try:
+            users += names if await _leads_to(client, host, path, target) else []
+        except (FailedPrecondition, InvalidArgument) as error:  # by links, or to where this agent may not look
+            missing.append(f"{host}: what {names[0]} lies on cannot be told: {error.message}")
+    return users, missing
+
+
+async def _leads_to(client: AgentClient, host: str, path: str, target: Target) -> bool:
+    try:
+        found = await client.volumes.lookup(path=path)
+    except NotFound:
+        return target.may_be(path, host)
+    return found.name == target.name and any(seen.pool.name == found.pool for seen in target.pools_of(host))
+
+
+def _shown(names: Sequence[str], between: str = ", ") -> str:
+    more = len(names) - _SHOWN
+    return between.join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

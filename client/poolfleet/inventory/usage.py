@@ -1,0 +1,98 @@
+"""Who uses one volume, on whichever host, and what keeps that from being told: asked before the volume is changed.
+
+The agent that acts knows all of its own host, files that lie on the volume included. Here is what it cannot know: the
+domains of other hosts, and files of storages that it does not have.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from poolfleet.inventory.disks import users
+from poolfleet.inventory.identity import Joined
+from poolfleet.inventory.model import HostStatus, VolumeUser
+from poolfleet.inventory.seen import HostSeen, PoolSeen
+from poolfleet.types.disk import DiskRole, DomainDisk
+
+_WELL = frozenset({HostStatus.OK, HostStatus.STALE, HostStatus.DUPLICATE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A volume of a storage, and the host that acts on it."""
+
+    storage: Joined
+    name: str
+    acting: str
+
+    def pools_of(self, host: str) -> list[PoolSeen]:
+        """The pools by which a host has the storage."""
+        return [seen for seen in self.storage.pools if seen.host.host == host]
+
+    def may_be(self, path: str, host: str) -> bool:
+        """Whether a path of a host that no pool there is known to have may lead to the volume.
+
+        Of a host without a started pool on the storage nobody can tell where a path of that name leads.
+        """
+        pools = self.pools_of(host)
+        if any(seen.pool.active for seen in pools):
+            return False
+        return posixpath.basename(path) == self.name
+
+
+def domains_using(target: Target, hosts: Sequence[HostSeen]) -> list[VolumeUser]:
+    """The domains of all hosts that refer to the volume, or may: each once."""
+    found = set(users(hosts, [target.storage]).get((target.storage.storage_id, target.name), ()))
+    for host in hosts:
+        for disk in host.disks.disks if host.disks else ():
+            if not disk.volume and target.may_be(disk.path, host.host):
+                found.add(_user(host, disk))
+    return sorted(found)
+
+
+def untold(target: Target, hosts: Iterable[HostSeen]) -> list[str]:
+    """Why domains that use the volume may be missing, a sentence each."""
+    lacks = [line for host in hosts for line in _untold_of(host)]
+    lacks += [
+        f"{seen.host.host}: {seen.pool.unaddressable_count} files of {seen.pool.name} cannot be addressed"
+        for seen in target.storage.pools
+        if seen.pool.unaddressable_count
+    ]
+    if target.storage.conflict:
+        lacks.append(f"{target.storage.storage_id}: identity conflict: {target.storage.conflict}")
+    return lacks
+
+
+def _untold_of(host: HostSeen) -> Iterator[str]:
+    if host.status not in _WELL:
+        yield f"{host.host}: {host.status}: {host.error.message if host.error else 'no answer'}"
+    elif host.disks is not None and not host.disks.complete:
+        yield f"{host.host}: some domains could not be read: {'; '.join(host.disks.missing) or 'no reason given'}"
+
+
+def elsewhere(target: Target, storages: Iterable[Joined]) -> Mapping[str, list[str]]:
+    """Pools to be asked, by host, for files that lie on the volume: each storage that the acting host lacks, once.
+
+    Of the hosts that have such a storage one is asked that has the volume's too, if there is any: it can follow paths.
+    """
+    asked: defaultdict[str, list[str]] = defaultdict(list)
+    having = {seen.host.host for seen in target.storage.pools if seen.pool.active}
+    for storage in storages:
+        started = [seen for seen in storage.pools if seen.pool.active]
+        if started and not any(seen.host.host == target.acting for seen in started):
+            best = min(started, key=lambda seen: (seen.host.host not in having, seen.place))
+            asked[best.host.host].append(best.pool.name)
+    return asked
+
+
+def described(user: VolumeUser) -> str:
+    """Such as `domain web on kvm3 (disk, inactive)`."""
+    role = "" if user.role is DiskRole.UNKNOWN else f"{user.role}, "
+    return f"domain {user.domain} on {user.host} ({role}{user.state})"
+
+
+def _user(host: HostSeen, disk: DomainDisk) -> VolumeUser:
+    return VolumeUser(host=host.host, domain=disk.domain, state=disk.domain_state, role=disk.role)

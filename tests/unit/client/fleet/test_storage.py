@@ -1,0 +1,86 @@
+"""A change of a shared volume goes to one host: to another only as long as it was sent to none."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import grpc
+import pytest
+
+from poolfleet import DeadlineExceeded, Unavailable
+from poolfleet.aio import Fleet
+from poolfleet.fleet.hosts import Host
+from poolfleet.v1 import snapshot_pb2
+from tests.unit.client.cli.living_agent import LivingAgent
+from tests.unit.client.stub_agent import Bare
+
+SHARE = "nfs:10.0.0.5/vm_data"
+NAMES = ("kvm1", "kvm2", "kvm3")
+
+
+@pytest.fixture
+async def agents() -> AsyncIterator[dict[str, LivingAgent]]:
+    async with AsyncExitStack() as stack:
+        agents = {name: await stack.enter_async_context(LivingAgent(f"agent-of-{name}")) for name in NAMES}
+        for agent in agents.values():
+            source = snapshot_pb2.Storage.SOURCE_DERIVED
+            agent.has_pool("vm_data", storage=snapshot_pb2.Storage(id=SHARE, source=source))
+            agent.has_volume("vm_data", "v")
+        yield agents
+
+
+@pytest.fixture
+async def fleet(agents: dict[str, LivingAgent]) -> AsyncIterator[Fleet]:
+    async with Fleet([Host(name=name, target=agent.target, timeout_s=3) for name, agent in agents.items()]) as fleet:
+        yield fleet
+
+
+def asked_to_delete(agents: dict[str, LivingAgent]) -> list[str]:
+    return [name for name, agent in agents.items() if agent.sent("DeleteVolume")]
+
+
+async def test_a_host_that_is_gone_before_it_is_asked_leaves_it_to_the_next(
+    agents: dict[str, LivingAgent], fleet: Fleet
+) -> None:
+    first = await fleet.storage(SHARE).acting_host()
+
+    async def gone(_: object) -> object:
+        await agents[first].stop()
+        raise Bare(grpc.StatusCode.UNAVAILABLE)
+
+    answer = agents[first].GetAgent
+    # It answers the first question, of how it stands, and not the last, just before the change.
+    agents[first].on("GetAgent", answer, gone)
+    assert (await fleet.storage(SHARE).delete("v", allow_in_use=True)).changed
+    [other] = asked_to_delete(agents)
+    assert other != first
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED])
+async def test_a_host_that_is_lost_after_it_was_asked_may_have_done_it(
+    agents: dict[str, LivingAgent], fleet: Fleet, code: grpc.StatusCode
+) -> None:
+    first = await fleet.storage(SHARE).acting_host()
+    agents[first].on("DeleteVolume", Bare(code))
+    with pytest.raises((Unavailable, DeadlineExceeded)) as lost:
+        await fleet.storage(SHARE).delete("v")
+    assert lost.value.host == first
+    assert asked_to_delete(agents) == [first]
+    assert len({request.request_id for request in agents[first].sent("DeleteVolume")}) == 1
+
+
+async def test_each_host_is_asked_anew_who_uses_the_volume(agents: dict[str, LivingAgent], fleet: Fleet) -> None:
+    await fleet.storage(SHARE).wipe("v")
+    for agent in agents.values():
+        [asked] = agent.sent("ListDomainDisks")
+        assert asked.HasField("max_staleness")
+        assert asked.max_staleness.ToNanoseconds() == 0
+
+
+async def test_a_change_within_a_call_waits_for_no_place_that_the_call_has(
+    agents: dict[str, LivingAgent], fleet: Fleet
+) -> None:
+    async with Fleet(fleet.hosts, parallel=1, per_host=1) as narrow:
+        result = await narrow.map(lambda client: narrow.storage(SHARE).delete("v", allow_missing=True), timeout_s=20)
+        result.raise_for_failures()
