@@ -41,6 +41,9 @@ REST = 4.0
 
 LONGEST_REST_S = 2.0
 
+STORED_EVERY_S = 10.0
+"""How often the snapshot is stored at most: thousands of volumes are written anew for one that changed."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -65,6 +68,7 @@ class Observer:
     _domains: bool = True
     _others: list[PoolEvent] = field(default_factory=list)
     _saved_sequence: int = -1
+    _save_due_s: float = 0.0
 
     def __post_init__(self) -> None:
         """Nothing is looked at yet."""
@@ -138,7 +142,9 @@ class Observer:
         await self._note_others()
         if domains or everything:
             await self.look_at_domains()
-        await self.save()
+        # What is left out here a later look stores, the periodic one if no other.
+        if self.clock.monotonic_s() >= self._save_due_s:
+            await self.save()
 
     async def _look_at(self, pool: str, look: Callable[[str], Awaitable[PoolEntry]]) -> None:
         try:
@@ -195,6 +201,7 @@ class Observer:
                 log.warning("snapshot cannot be stored", reason=error.reason, error=error.message)
                 return
             self._saved_sequence = snapshot.revision.sequence
+            self._save_due_s = self.clock.monotonic_s() + STORED_EVERY_S
 
     async def save_at_end(self) -> None:
         """Store what the agent's own changes led to since the last look; where that fails, the look before it stays."""
