@@ -41,7 +41,7 @@ stand_still after "$1"
 exit $status
 """
 
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 
 
 class SlowQemuImg:

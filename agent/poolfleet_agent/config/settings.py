@@ -162,8 +162,10 @@ class Limits(_Section):
     """Streams open at once."""
     operations: Annotated[int, Field(gt=0)] = 256
     """Operations running at once."""
-    max_jobs: Annotated[int, Field(gt=0)] = 2
-    """Programs of the agent's own that fill files at once; further ones wait, PENDING."""
+    max_jobs: Annotated[int, Field(gt=0)] | None = None
+    """Programs of the agent's own that fill files at once; further ones wait, PENDING. Left out: 2, but 1 on a host of
+    two processors.
+    """
     request_id_retention_s: Annotated[float, Field(gt=0)] = 86400.0
     """How long request ids and ended operations are remembered, in seconds."""
     drain_s: Annotated[float, Field(ge=0)] = 30.0

@@ -26,9 +26,6 @@ ANSWER_WITHIN_S = 1.0
 
 INTERRUPTED_WITHIN_S = 10.0
 
-CHECKS_AT_ONCE = 4
-"""Of one kind in one pool: a crowd waits for itself here, not together with all others for libvirt and the files."""
-
 log = structlog.get_logger(__name__)
 
 
@@ -46,7 +43,8 @@ class Operations:
     _tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
     _works: "dict[str, asyncio.Task[Outcome]]" = field(default_factory=dict)
     _request_ids: Locks = field(default_factory=Locks)
-    _checks: Locks = field(default_factory=lambda: Locks(CHECKS_AT_ONCE))
+    _checks: Locks = field(default_factory=Locks)
+    """Of one kind in one pool: a crowd waits for itself here, not in front of all others for libvirt and the files."""
     _stopping: bool = False
 
     async def submit(self, mutation: Mutation, caller: Caller, *, validate_only: bool = False) -> Operation:

@@ -6,16 +6,15 @@ from weakref import WeakValueDictionary
 
 
 class Locks:
-    """Locks by key, each of which `most` may hold at once; who waits comes in the order of asking."""
+    """Locks by key; who waits comes in the order of asking."""
 
-    def __init__(self, most: int = 1) -> None:
+    def __init__(self) -> None:
         """None yet."""
-        self._most = most
-        self._locks: WeakValueDictionary[Hashable, asyncio.Semaphore] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
 
-    def of(self, key: Hashable) -> asyncio.Semaphore:
+    def of(self, key: Hashable) -> asyncio.Lock:
         """The key's lock; to be entered at once."""
-        return self._locks.setdefault(key, asyncio.Semaphore(self._most))
+        return self._locks.setdefault(key, asyncio.Lock())
 
     def __len__(self) -> int:
         """How many there are."""

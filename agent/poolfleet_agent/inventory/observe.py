@@ -12,12 +12,12 @@ from poolfleet_agent.inventory.look import Looker
 from poolfleet_agent.inventory.own_stops import OwnStops
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.restore import store_snapshot
-from poolfleet_agent.inventory.snapshot import PoolEntry
+from poolfleet_agent.inventory.snapshot import PoolEntry, Snapshot
 from poolfleet_agent.inventory.turns import Turns
 from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.domain_disk import DomainDisks
 from poolfleet_agent.model.errors import ModelError
-from poolfleet_agent.model.pool import PoolDefinition
+from poolfleet_agent.model.pool import PoolDefinition, PoolState
 from poolfleet_agent.model.ports import (
     Clock,
     ConnectionEvent,
@@ -40,6 +40,9 @@ REST = 4.0
 """After a look so many times as long as it took is none: what tells of changes may come faster than looks end."""
 
 LONGEST_REST_S = 2.0
+
+STORED_EVERY_S = 10.0
+"""How often the snapshot is stored at most for volumes alone: thousands are written anew for one that changed."""
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +68,8 @@ class Observer:
     _domains: bool = True
     _others: list[PoolEvent] = field(default_factory=list)
     _saved_sequence: int = -1
+    _saved_pools: dict[str, tuple[str, PoolState]] = field(default_factory=dict)
+    _save_due_s: float = 0.0
 
     def __post_init__(self) -> None:
         """Nothing is looked at yet."""
@@ -129,7 +134,7 @@ class Observer:
         everything, self._everything = self._everything, False
         domains, self._domains = self._domains, False
         # What the agent's own changes led to must not wait for a look that hangs with its share.
-        await self.save()
+        await self._save_in_turn()
         if everything:
             await self.looker.all_pools()
         else:
@@ -138,7 +143,7 @@ class Observer:
         await self._note_others()
         if domains or everything:
             await self.look_at_domains()
-        await self.save()
+        await self._save_in_turn()
 
     async def _look_at(self, pool: str, look: Callable[[str], Awaitable[PoolEntry]]) -> None:
         try:
@@ -185,6 +190,11 @@ class Observer:
         self.registry.put_disks(disks)
         return disks
 
+    async def _save_in_turn(self) -> None:
+        """Store at once what is new of the pools themselves, their volumes now and then: else a later look does it."""
+        if self.clock.monotonic_s() >= self._save_due_s or _states(self.registry.snapshot) != self._saved_pools:
+            await self.save()
+
     async def save(self) -> None:
         """Store the snapshot where it changed since it was last stored; a failure is logged, and tried again later."""
         snapshot = self.registry.snapshot
@@ -195,6 +205,8 @@ class Observer:
                 log.warning("snapshot cannot be stored", reason=error.reason, error=error.message)
                 return
             self._saved_sequence = snapshot.revision.sequence
+            self._saved_pools = _states(snapshot)
+            self._save_due_s = self.clock.monotonic_s() + STORED_EVERY_S
 
     async def save_at_end(self) -> None:
         """Store what the agent's own changes led to since the last look; where that fails, the look before it stays."""
@@ -202,3 +214,8 @@ class Observer:
             await self.save()
         except ModelError as error:
             log.warning("the last snapshot was not stored", reason=error.reason, error=error.message)
+
+
+def _states(snapshot: Snapshot) -> dict[str, tuple[str, PoolState]]:
+    """What there is of the pools themselves: which they are, how they are defined, whether they run."""
+    return {name: (entry.pool.etag, entry.pool.facts.state) for name, entry in snapshot.pools.items()}

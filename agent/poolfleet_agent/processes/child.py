@@ -25,6 +25,9 @@ _log = structlog.get_logger(__name__)
 
 _STREAM_LIMIT_BYTES = 64 << 10
 
+INHERITED = -1
+"""For a umask: the agent's own."""
+
 
 class _Protocol(SubprocessStreamProtocol):
     """Knows when the program has ended: some Pythons' Process.wait() waits for its pipes too, which others may hold."""
@@ -151,11 +154,15 @@ class Children:
         """
         return await self._start(program, arguments, folder, stderr=None)
 
-    async def start_heard(self, program: str, arguments: Sequence[str], *, folder: str = "/") -> Child:
+    async def start_heard(
+        self, program: str, arguments: Sequence[str], *, folder: str = "/", umask: int = INHERITED
+    ) -> Child:
         """As `start`, with a pipe for its standard error too, which somebody has to read."""
-        return await self._start(program, arguments, folder, stderr=PIPE)
+        return await self._start(program, arguments, folder, stderr=PIPE, umask=umask)
 
-    async def _start(self, program: str, arguments: Sequence[str], folder: str, *, stderr: int | None) -> Child:
+    async def _start(
+        self, program: str, arguments: Sequence[str], folder: str, *, stderr: int | None, umask: int = INHERITED
+    ) -> Child:
         loop = asyncio.get_running_loop()
         environment = {**os.environ, "LC_ALL": "C.UTF-8", "MALLOC_ARENA_MAX": "1"}
         starting = asyncio.ensure_future(
@@ -169,6 +176,7 @@ class Children:
                 cwd=folder,
                 env=environment,
                 process_group=0,
+                umask=umask,
             )
         )
         try:

@@ -3,9 +3,8 @@
 What comes on standard input, one thing after another as `framed` writes them, the program finds in memory, in files
 that it can open by the names of `input_name`, as another user too, which a pipe of ours it could not.
 
-`python -I -S in_folder.py UMASK DEVICE FOLDER PROGRAM [ARGUMENT …]`; DEVICE is `major:minor`, or empty: any. A
-folder that was entered stays what it is, whatever is mounted on its path, or unmounted from there, while the program
-works in it.
+`python -I -S in_folder.py DEVICE FOLDER PROGRAM [ARGUMENT …]`; DEVICE is `major:minor`, or empty: any. A folder that
+was entered stays what it is, whatever is mounted on its path, or unmounted from there, while the program works in it.
 """
 
 import os
@@ -30,9 +29,8 @@ def input_name(index: int) -> str:
     return f"/dev/fd/{_FIRST_INPUT + index}"
 
 
-def main(umask: str, device: str, folder: str, argv: Sequence[str]) -> None:
+def main(device: str, folder: str, argv: Sequence[str]) -> None:
     """Become the program; end with words on standard error where the folder is not the right one."""
-    os.umask(int(umask, 8))
     try:
         os.chdir(folder)
     except OSError as error:
@@ -60,4 +58,4 @@ def _keep_inputs(frames: bytes) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:])
+    main(sys.argv[1], sys.argv[2], sys.argv[3:])

@@ -1,6 +1,7 @@
 """Long work in programs of our own: so many at once, the others wait their turn."""
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,10 +14,18 @@ from poolfleet_agent.processes.run import Finished, run, unheard
 
 _IN_FOLDER = own_program(in_folder)
 
-_GIVING_WAY = ("nice", "-n", "10")
-"""Long work has time; the agent and libvirt, which somebody waits for, go first. From its first moment on: the start of
-Python alone would be felt. But no more than that: it must come to an end where guests keep all processors busy.
+_GIVING_WAY = ("chrt", "--idle", "0")
+"""Long work has time; the agent, which somebody waits for, goes first, and at once: beside a program that is only nice
+it would wait for the end of a time slice. From a program's first moment on, for its start alone would be felt. It comes
+to an end also where guests keep all processors busy: they are not in the agent's control group, whose share it has.
 """
+
+_MOST_AT_ONCE = 2
+
+
+def most_at_once() -> int:
+    """How many programs may be at work where nobody says: one processor is left to the agent and libvirt."""
+    return max(1, min(_MOST_AT_ONCE, len(os.sched_getaffinity(0)) - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +79,15 @@ class Jobs:
         heard: Callable[[bytes], None],
         inputs: Sequence[bytes],
     ) -> Finished:
-        # The folder is entered before the user is become, who may have no right on where Python is installed.
-        entering = (*_IN_FOLDER, _umask(place.user), place.device, place.folder)
-        command = [*_GIVING_WAY, *entering, *_becoming(place), *argv]
-        stdin = in_folder.framed(inputs)
-        finished = await run(self._children, command, timeout_s=timeout_s, heard=heard, stdin=stdin)
+        command = [*_GIVING_WAY, *_entering(place, inputs), *_becoming(place), *argv]
+        finished = await run(
+            self._children,
+            command,
+            timeout_s=timeout_s,
+            heard=heard,
+            stdin=in_folder.framed(inputs),
+            umask=_umask(place.user),
+        )
         if finished.status is None:
             raise ModelError(
                 Reason.OPERATION_TIMED_OUT,
@@ -85,9 +98,17 @@ class Jobs:
         return finished
 
 
-def _umask(user: ShareUser) -> str:
+def _umask(user: ShareUser) -> int:
     """A libvirt that is nobody on a share reads what another user fills there; what is root's is nobody's business."""
-    return "077" if user.is_root else "022"
+    return 0o077 if user.is_root else 0o022
+
+
+def _entering(place: Workplace, inputs: Sequence[bytes]) -> Sequence[str]:
+    """The program that enters the folder; before the user is become, who may have no right on where Python lies."""
+    if place.device or inputs:
+        return (*_IN_FOLDER, place.device, place.folder)
+    # To start Python takes longer than what most programs do here, and is needed only for what `env` cannot.
+    return ("env", f"--chdir={place.folder}", "--")
 
 
 def _becoming(place: Workplace) -> Sequence[str]:

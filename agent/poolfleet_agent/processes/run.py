@@ -5,7 +5,7 @@ from asyncio import StreamReader
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from poolfleet_agent.processes.child import Child, Children
+from poolfleet_agent.processes.child import INHERITED, Child, Children
 
 MOST_OUTPUT_BYTES = 64 << 10
 _LAST_WORDS_S = 0.5
@@ -42,13 +42,14 @@ async def run(
     most_output_bytes: int = MOST_OUTPUT_BYTES,
     heard: Callable[[bytes], None] = unheard,
     stdin: bytes = b"",
+    umask: int = INHERITED,
 ) -> Finished:
     """Run a program to its end, or kill its group after `timeout_s`: INTERNAL where it can not be started.
 
     Its standard input is `stdin`. `heard` is given what it writes to its standard output, as it comes. What others
     write that have its pipes still is not waited for.
     """
-    child = await children.start_heard(argv[0], argv[1:])
+    child = await children.start_heard(argv[0], argv[1:], umask=umask)
     stdout, stderr = bytearray(), bytearray()
     reading = [
         asyncio.create_task(_collect(stream, into, most_output_bytes, listener))

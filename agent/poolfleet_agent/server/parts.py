@@ -44,7 +44,7 @@ from poolfleet_agent.mounts.namespace import libvirt_sockets
 from poolfleet_agent.mounts.watch import Watch
 from poolfleet_agent.processes.child import Children
 from poolfleet_agent.processes.contents import FileContents
-from poolfleet_agent.processes.jobs import Jobs
+from poolfleet_agent.processes.jobs import Jobs, most_at_once
 from poolfleet_agent.processes.parted import Parted
 from poolfleet_agent.processes.qemu_img import QemuImg
 from poolfleet_agent.server.clock import SystemClock
@@ -223,7 +223,7 @@ async def _host(
     )
     quarantine = Quarantine(mounts=pool_mounts, registry=registry, chains=looker.chains)
     grace = ServerGrace(files=shares.files, mounts=pool_mounts)
-    jobs = Jobs(children, most=settings.limits.max_jobs)
+    jobs = Jobs(children, most=settings.limits.max_jobs or most_at_once())
     refreshing = Refreshing(hypervisor=hypervisor, quarantine=quarantine, grace=grace, own_stops=own_stops)
     return Host(
         hypervisor=hypervisor,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from poolfleet_agent.inventory.observe import Observer
+from poolfleet_agent.inventory.observe import STORED_EVERY_S, Observer
 from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import HealthStatus, PoolDefinition, PoolFacts, PoolState
@@ -197,11 +197,30 @@ async def test_events_that_come_faster_than_looks_end_are_looked_after_together(
     await until(lambda: "look_at_folder p" in hypervisor.called)
     clock.time_s += 0.1
     held.set()
-    saved = len(observed.store.saved)
     hypervisor.volumes["p"]["b"] = volume_facts("p", "b")
     for _ in range(50):
         observed.observer.hear(PoolEvent(kind=PoolEventKind.REFRESHED, pool="p"))
         await asyncio.sleep(0.001)
-    await until(lambda: len(observed.store.saved) > saved)
+    await until(lambda: "b" in observed.host.registry.snapshot.pools["p"].volumes)
     assert hypervisor.called.count("look_at_folder p") == 2
-    assert "b" in observed.host.registry.snapshot.pools["p"].volumes
+
+
+async def test_what_changes_all_the_time_is_stored_now_and_then_and_whole_in_the_end(observed: Any) -> None:
+    hypervisor, store, clock = observed.host.hypervisor, observed.store, observed.host.clock
+
+    async def look_at_one_more(volume: str) -> None:
+        hypervisor.volumes["p"][volume] = volume_facts("p", volume)
+        observed.observer.hear(PoolEvent(kind=PoolEventKind.REFRESHED, pool="p"))
+        await until(lambda: volume in observed.host.registry.snapshot.pools["p"].volumes)
+
+    assert len(store.saved) == 1
+    for volume in "bcd":
+        await look_at_one_more(volume)
+    assert len(store.saved) == 1
+    clock.time_s += STORED_EVERY_S
+    await look_at_one_more("e")
+    await until(lambda: len(store.saved) == 2)
+    await look_at_one_more("f")
+    assert "f" not in [volume.name for volume in store.saved[-1].pools[0].volumes]
+    await observed.observer.save_at_end()
+    assert [volume.name for volume in store.saved[-1].pools[0].volumes] == list("abcdef")

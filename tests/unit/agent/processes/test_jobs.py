@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from poolfleet_agent.model.share_user import ROOT, ShareUser
 from poolfleet_agent.model.volume import BackingStore, VolumeDefinition, VolumeEncryption
 from poolfleet_agent.processes.child import Children
 from poolfleet_agent.processes.in_folder import input_name
-from poolfleet_agent.processes.jobs import Jobs, Workplace
+from poolfleet_agent.processes.jobs import Jobs, Workplace, most_at_once
 from poolfleet_agent.processes.qemu_img import QemuImg, create_arguments, resize_arguments
 from tests.unit.agent.processes.conftest import LIMIT_S, Listener
 
@@ -75,8 +76,36 @@ async def test_a_job_that_is_cancelled_ends_with_all_that_it_started(children: C
 
 
 async def test_a_job_gives_way_to_the_agent(children: Children) -> None:
-    told = (await Jobs(children, most=1).run(["nice"], AT_ROOT, listener=Listener(), timeout_s=LIMIT_S)).stdout
-    assert int(told) > os.getpriority(os.PRIO_PROCESS, 0)
+    ask = [sys.executable, "-c", "import os; print(os.sched_getscheduler(0))"]
+    told = (await Jobs(children, most=1).run(ask, AT_ROOT, listener=Listener(), timeout_s=LIMIT_S)).stdout
+    assert int(told) == os.SCHED_IDLE
+
+
+@pytest.mark.parametrize(("processors", "most"), [(1, 1), (2, 1), (3, 2), (64, 2)])
+def test_jobs_leave_a_processor_to_the_agent_and_are_no_more_than_two_where_nobody_says(
+    processors: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(processors)))
+    assert most_at_once() == most
+
+
+@pytest.mark.parametrize("inputs", [[], [b"a passphrase"]], ids=["plain", "with inputs"])
+async def test_what_roots_job_makes_in_its_folder_is_roots_alone_whatever_the_agent_s_umask_is(
+    children: Children, tmp_path: Path, inputs: list[bytes]
+) -> None:
+    before = os.umask(0o022)
+    try:
+        finished = await Jobs(children, most=1).run(
+            ["touch", "--", "image"],
+            Workplace(ROOT, str(tmp_path)),
+            listener=Listener(),
+            timeout_s=LIMIT_S,
+            inputs=inputs,
+        )
+    finally:
+        os.umask(before)
+    assert finished.status == 0
+    assert (tmp_path / "image").stat().st_mode & 0o777 == 0o600
 
 
 async def test_a_job_that_takes_too_long_is_killed(children: Children) -> None:
@@ -223,6 +252,22 @@ if os.geteuid() == 0:
             inputs=[b"a\0b", b"c" * 70_000],
         )
         assert (finished.status, finished.stdout[:5], finished.stderr) == (0, b"a\0bcc", b"")
+
+    async def test_what_another_user_s_job_makes_is_readable_to_all_whatever_the_agent_s_umask_is(
+        children: Children, tmp_path: Path
+    ) -> None:
+        tmp_path.chmod(0o777)
+        before = os.umask(0o077)
+        try:
+            await Jobs(children, most=1).run(
+                ["touch", "--", "image"],
+                Workplace(ShareUser(uid=64055, gid=107), str(tmp_path)),
+                listener=Listener(),
+                timeout_s=LIMIT_S,
+            )
+        finally:
+            os.umask(before)
+        assert (tmp_path / "image").stat().st_mode & 0o777 == 0o644
 
     async def test_a_job_acts_as_its_user_and_in_no_other_group(children: Children) -> None:
         user = ShareUser(uid=64055, gid=107)

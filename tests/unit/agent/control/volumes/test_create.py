@@ -33,16 +33,18 @@ def creation(
 async def test_creations_at_once_are_not_all_promised_the_last_free_bytes(
     fake: Any, allocated: Any, ratio: Any
 ) -> None:
-    promises, running = Promises(), operations()
+    # Each by its own runner: of one, those of a kind are checked one after the other, unlike a creation and a clone.
+    promises, running = Promises(), {name: operations() for name in ("a", "b")}
     fake.hypervisor.hold("create_volume p a")
     fake.hypervisor.hold("create_volume p b")
     asked = [
-        asyncio.create_task(running.submit(creation(fake, name, promises, allocated=allocated, ratio=ratio), CALLER))
-        for name in ("a", "b")
+        asyncio.create_task(runner.submit(creation(fake, name, promises, allocated=allocated, ratio=ratio), CALLER))
+        for name, runner in running.items()
     ]
-    await until(lambda: bool([known for known in running.journal.newest_first() if known.state.ended]))
+    known = [runner.journal for runner in running.values()]
+    await until(lambda: any(operation.state.ended for journal in known for operation in journal.newest_first()))
     with pytest.raises(ModelError) as full:
-        await running.submit(creation(fake, "c", promises, allocated=allocated, ratio=ratio), CALLER)
+        await running["a"].submit(creation(fake, "c", promises, allocated=allocated, ratio=ratio), CALLER)
     assert full.value.reason is Reason.NO_SPACE
     for held in fake.hypervisor.held.values():
         held.set()
