@@ -15,6 +15,7 @@ import poolfleet.aio
 from poolfleet.blocking import agent as blocking_agent
 from poolfleet.blocking.face import Face
 from poolfleet.inventory import model as inventory_model
+from poolfleet.inventory.check import model as check_model
 from scripts import markdown
 
 FOLDER = "reference/python"
@@ -29,6 +30,7 @@ _PAGES = {
     ),
     "fleet": ("Fleet", "Many agents, and what comes of a call to them.", ("fleet", "hosts", "result", "fleet_file")),
     "inventory": ("Inventory", "What a fleet stores, each storage and each volume once.", ("model",)),
+    "check": ("StorageCheck", "Hosts on which a storage is not as on the others.", ("model",)),
     "pools": (
         "Pools",
         "What a pool is asked to be, and what it is.",
@@ -54,6 +56,9 @@ _PAGES = {
     ),
 }
 
+# Those that have all of a module, also what `poolfleet` does not name itself.
+_MODELS = {"inventory": inventory_model, "check": check_model}
+
 
 def pages() -> dict[str, str]:
     """The pages, by their paths in the site."""
@@ -74,15 +79,14 @@ def _documented(page: str) -> list[Any]:
         return [poolfleet.AgentClient, *(getattr(blocking_agent, name) for name in parts)]
     if page == "aio":
         return [poolfleet.aio.AgentClient, poolfleet.aio.Fleet]
-    names = (
-        vars(inventory_model) if page == "inventory" else {name: getattr(poolfleet, name) for name in poolfleet.__all__}
-    )
+    model = _MODELS.get(page)
+    names = (getattr(poolfleet, name) for name in poolfleet.__all__) if model is None else vars(model).values()
     modules = _PAGES[page][2]
     found = [
         each
-        for each in names.values()
+        for each in names
         if (inspect.isclass(each) or inspect.isfunction(each))
-        and _module(each) in modules
+        and (_module(each) in modules if model is None else each.__module__ == model.__name__)
         and each is not poolfleet.AgentClient
     ]
     return sorted(found, key=lambda each: (modules.index(_module(each)), inspect.getsourcelines(each)[1]))

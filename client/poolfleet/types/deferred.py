@@ -12,25 +12,23 @@ Fill: TypeAlias = "Callable[[Any, Any], Fill | None]"
 class Deferred:
     """Base of a frozen type with slots, some of which may be empty yet. Whoever reads them finds them filled.
 
-    What is made by its own class has neither `_fill` nor `_source`.
+    What is made by its own class has no `_unfilled`.
     """
 
-    __slots__ = ("_fill", "_source")
-    _fill: Fill | None
-    _source: object
+    __slots__ = ("_unfilled",)
+    _unfilled: tuple[Fill, object] | None
+    """What fills the next empty fields, and from which source: both or none, whichever thread looks. None: all is."""
 
     if not TYPE_CHECKING:  # to which a name that is no field remains an error
 
         def __getattr__(self, name: str) -> object:
             """Called where a slot is empty, or there is none of that name."""
             if name in type(self).__slots__:
-                # Threads that come at once fill the same with the same. Whoever finds something to fill has its source:
-                # that is read before, and let go of after.
-                source = self._source
-                if (fill := self._fill) is not None:
+                # Threads that come at once fill the same with the same; who finds nothing left to fill finds it filled.
+                unfilled = self._unfilled
+                if unfilled is not None:
+                    fill, source = unfilled
                     rest = fill(self, source)
-                    object.__setattr__(self, "_fill", rest)
-                    if rest is None:
-                        object.__setattr__(self, "_source", None)
+                    object.__setattr__(self, "_unfilled", (rest, source) if rest is not None else None)
                     return getattr(self, name)
             return object.__getattribute__(self, name)

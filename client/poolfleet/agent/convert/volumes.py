@@ -29,8 +29,7 @@ def volume(message: volume_pb2.Volume, *, as_of: datetime | None = None, age_s: 
     The message is converted when it is read, first what lists show: there may be a million, and few are looked at.
     """
     made: Any = _Unread()
-    made._source = message
-    made._fill = _fill_what_lists_show
+    made._unfilled = _fill_what_lists_show, message
     made.as_of = as_of
     made.age_s = age_s
     made.__class__ = Volume

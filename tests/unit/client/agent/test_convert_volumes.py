@@ -92,9 +92,9 @@ def test_what_is_no_field_is_an_attribute_error(made: Volume) -> None:
 
 def test_what_is_read_lets_go_of_its_message() -> None:
     made = volume(message())
-    assert made._source is not None
+    assert made._unfilled is not None
     assert made.etag == "e"
-    assert made._source is None
+    assert made._unfilled is None
 
 
 @pytest.fixture

@@ -3,47 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from poolfleet.types.deferred import Deferred, Fill
 
-SLOT: Any = vars(Deferred)["_source"]
-
 
 class Pair(Deferred):
-    """Two fields, filled one after the other. `meanwhile` is done once, when a reader is about to get the source."""
+    """Two fields, filled one after the other. `meanwhile` is done once, when a reader has got what fills them."""
 
     __slots__ = ("meanwhile", "one", "two")
     meanwhile: Callable[[], object] | None
     one: int
     two: int
 
-    @property
-    def _source(self) -> object:
+    def overtaken(self) -> None:
+        """Let the other reader go first."""
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile is not None:
             meanwhile()
-        return SLOT.__get__(self)
-
-    @_source.setter
-    def _source(self, source: object) -> None:
-        SLOT.__set__(self, source)
 
 
 def pair(source: int) -> Pair:
     made = Pair()
-    made._fill, made._source, made.meanwhile = fill_one, source, None
+    made._unfilled, made.meanwhile = (fill_one, source), None
     return made
 
 
 def fill_one(made: Pair, source: int) -> Fill | None:
+    made.overtaken()
     made.one = source + 1
     return fill_two
 
 
 def fill_two(made: Pair, source: int) -> Fill | None:
+    made.overtaken()
     made.two = source + 2
     return None
 
@@ -54,7 +48,7 @@ def test_what_is_not_asked_for_is_not_filled() -> None:
     with pytest.raises(AttributeError):
         vars(Pair)["two"].__get__(made)
     assert (made.two, made.one) == (12, 11)
-    assert (made._fill, made._source) == (None, None)
+    assert made._unfilled is None
 
 
 @pytest.mark.parametrize("read_before", ["", "one"])
