@@ -131,11 +131,11 @@ async def _lying_on(host: Host, base: Place) -> list[str]:
         for record in entry.volumes.values():
             if path := backing_path(record):
                 upper.setdefault(path, []).append(f"volume {entry.pool.name}/{record.facts.name} (backing)")
-    places = Places(pools, host.files)
-    missing = await places.look() if upper else []
-    users: list[str] = []
     # Where a path led while its share answered holds on when that is dead.
     links = host.quarantine.mounts.links
+    places = Places(pools, host.files, links.watch.table())
+    missing = await places.look() if upper else []
+    users: list[str] = []
     for path, names in upper.items():
         try:
             found = (await places.find(path)).places

@@ -30,7 +30,7 @@ async def resolve_disks(
 
     A path that leads onto a dead share by a link is found where that led before.
     """
-    places = Places(snapshot.pools, files)
+    places = Places(snapshot.pools, files, links.watch.table())
     resolver = _Resolver(snapshot=snapshot, files=files, places=places, links=links)
     resolver.missing = [*reading.missing, *await places.look(), *_unread(snapshot)]
     disks = [disk for reference in reading.references async for disk in resolver.resolve(reference)]

@@ -1,7 +1,7 @@
 """Where a path of the host lies among its pools: by their targets, by their volumes' devices, and through symbolic
 links and other mounts of the same file system. One path may lie in several pools, and then it counts for each.
 
-Targets on servers are compared by name alone: to look at them could hang.
+What lies on servers is compared by name alone, its name on the server too: to look at it could hang.
 """
 
 import posixpath
@@ -12,6 +12,7 @@ from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.allowed_paths import is_within
 from poolfleet_agent.model.compare import clean_path
 from poolfleet_agent.model.errors import ModelError
+from poolfleet_agent.model.mount_table import MountEntry, MountTable
 from poolfleet_agent.model.pool import DIRECTORY_POOL_TYPES
 from poolfleet_agent.model.ports import Files
 
@@ -42,10 +43,13 @@ class Found:
 class Places:
     """The pools of one snapshot, looked at once."""
 
-    def __init__(self, pools: Mapping[str, PoolEntry], files: Files) -> None:
-        """Nothing is looked at yet."""
+    def __init__(self, pools: Mapping[str, PoolEntry], files: Files, mounts: MountTable) -> None:
+        """Nothing is looked at yet. `mounts`: those of the host."""
         self._pools = pools
         self._files = files
+        self._mounts = mounts
+        self._network_targets = [entry.target for entry in mounts.network()]
+        self._mount_of: dict[str, MountEntry | None] = {}
         self._targets: list[tuple[str, str]] = []
         self._on_servers: list[str] = []
         self._devices: dict[str, int] = {}
@@ -99,25 +103,45 @@ class Places:
         """Find an absolute path in all pools that have it; raises ModelError where it cannot be looked at."""
         named = clean_path(path)
         if any(is_within(named, target) for target in self._on_servers):
-            return Found(path=named, places=tuple(dict.fromkeys(self._named(named))), local=False)
+            return Found(path=named, places=self.by_name(named), local=False)
         # With the links of `path` itself: `a/../b` is another file where `a` is a link.
         real = await self._files.real_path(path)
-        places = dict.fromkeys((*self._named(named), *self._named(real)))
+        places = dict.fromkeys((*self.by_name(named), *self.by_name(real)))
         local = not any(is_within(real, target) for target in self._on_servers)
         if local:
             places |= dict.fromkeys([place async for place in self._mounted_elsewhere(real)])
         return Found(path=real, places=tuple(places), local=local)
 
     def by_name(self, path: str) -> tuple[Place, ...]:
-        """Find an absolute path by its name alone."""
-        return tuple(dict.fromkeys(self._named(clean_path(path))))
+        """Find an absolute path by its name alone, and by that which it has on a server."""
+        named = clean_path(path)
+        return tuple(dict.fromkeys((*self._named(named), *self._shared(named))))
 
     def _named(self, path: str) -> Iterator[Place]:
         yield from self._by_path.get(path, ())
         for target, pool in self._targets:
             if path != target and is_within(path, target):
-                name = posixpath.relpath(path, target)
-                yield Place(pool=pool, volume=name if "/" not in name and _addressable(name) else "")
+                yield _below(pool, path, target)
+
+    def _shared(self, path: str) -> Iterator[Place]:
+        """The volumes that are the same file of a server through another mount of the host."""
+        mount = self._network_mount(posixpath.dirname(path))
+        if mount is None:
+            return
+        for target, pool in self._targets:
+            other = self._network_mount(target)
+            if other is not None and other is not mount and other.same_server(mount):
+                file, folder = mount.exported(path), other.exported(target)
+                if file != folder and is_within(file, folder):
+                    yield _below(pool, file, folder)
+
+    def _network_mount(self, folder: str) -> MountEntry | None:
+        """The network mount that a folder lies on."""
+        if folder not in self._mount_of:
+            near = any(is_within(folder, target) for target in self._network_targets)
+            found = self._mounts.holding(folder) if near else None
+            self._mount_of[folder] = found if found is not None and found.network else None
+        return self._mount_of[folder]
 
     async def _mounted_elsewhere(self, path: str) -> AsyncIterator[Place]:
         """The volumes that are the same file through another mount: same name, device and inode."""
@@ -131,6 +155,11 @@ class Places:
                 other = await self._files.stat(record.facts.path)
                 if other is not None and other.inode == facts.inode:
                     yield Place(pool=pool, volume=name)
+
+
+def _below(pool: str, path: str, target: str) -> Place:
+    name = posixpath.relpath(path, target)
+    return Place(pool=pool, volume=name if "/" not in name and _addressable(name) else "")
 
 
 def _addressable(name: str) -> bool:

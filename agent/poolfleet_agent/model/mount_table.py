@@ -73,6 +73,15 @@ class MountEntry:
             return export
         return clean_path(f"{export}/{self.root.lstrip('/')}")
 
+    def exported(self, path: str) -> str:
+        """What a path below its target is called on the server."""
+        below = clean_path(path).removeprefix(self.target.rstrip("/")).lstrip("/")
+        return clean_path(f"{self.export}/{below}")
+
+    def same_server(self, other: "MountEntry") -> bool:
+        """Whether both mounts show the file systems of one server: by its address, or as the kernel has them as one."""
+        return self.device == other.device or normal_address(self.address) == normal_address(other.address)
+
 
 @dataclass(frozen=True, slots=True)
 class MountTable:

@@ -115,6 +115,31 @@ async def test_what_lies_deeper_uses_the_pool_and_no_volume(files: Any, tmp_path
     assert await users(files, [pool(tmp_path)], reference(qcow2(tmp_path / "below" / "v"))) == {"p/"}
 
 
+@pytest.mark.parametrize(
+    ("source", "target", "path", "found"),
+    [
+        ("nas:/vm", "/mnt/old", "/mnt/old/v", {"far/v"}),
+        ("nas.lan:/vm", "/mnt/old", "/mnt/old/v", {"far/v"}),
+        ("nas:/", "/mnt/all", "/mnt/all/vm/v", {"far/v"}),
+        ("nas:/vm/below", "/mnt/below", "/mnt/below/v", {"far/"}),
+        ("nas:/vm2", "/mnt/other", "/mnt/other/v", set()),
+        ("elsewhere:/vm", "/mnt/other", "/mnt/other/v", set()),
+    ],
+)
+async def test_the_file_of_a_share_through_another_mount_of_it(
+    source: str, target: str, path: str, found: set[str]
+) -> None:
+    watch, files = FakeWatch(), FakeFiles()
+    far = pool("/pools/far", "v", name="far", server="nas")
+    far = replace(far, pool=replace(far.pool, mount_server="10.0.0.5"))
+    for share, place in (("nas:/vm", "/pools/far"), (source, target)):
+        address = "10.0.0.6" if share.startswith("elsewhere") else "10.0.0.5"
+        watch.mount(place, share, super_options=(f"addr={address}",))
+    links = Links(files=files, watch=watch, clock=FakeClock())
+    disks = await resolved(files, [far], reference(path, format="raw"), links=links)
+    assert {f"{disk.pool}/{disk.volume}" for disk in disks.disks if disk.pool} == found
+
+
 async def test_what_led_onto_a_share_by_a_link_is_found_there_when_that_is_dead(tmp_path: Path) -> None:
     files: Any = FakeFiles()
     files.links["/images"] = str(tmp_path)
