@@ -129,7 +129,8 @@ async def test_what_lies_deeper_uses_the_pool_and_no_volume(files: Any, tmp_path
 async def test_the_file_of_a_share_through_another_mount_of_it(
     source: str, target: str, path: str, found: set[str]
 ) -> None:
-    watch, files = FakeWatch(), FakeFiles()
+    watch = FakeWatch()
+    files: Any = FakeFiles()
     far = pool("/pools/far", "v", name="far", server="nas")
     far = replace(far, pool=replace(far.pool, mount_server="10.0.0.5"))
     for share, place in (("nas:/vm", "/pools/far"), (source, target)):
