@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import structlog
 
@@ -44,6 +45,9 @@ LONGEST_REST_S = 2.0
 STORED_EVERY_S = 10.0
 """How often the snapshot is stored at most for volumes alone: thousands are written anew for one that changed."""
 
+_Standing: TypeAlias = tuple[str, PoolState, str]
+"""What there is of a pool itself: how it is defined, whether it runs, which storage lies behind it."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -68,7 +72,7 @@ class Observer:
     _domains: bool = True
     _others: list[PoolEvent] = field(default_factory=list)
     _saved_sequence: int = -1
-    _saved_pools: dict[str, tuple[str, PoolState]] = field(default_factory=dict)
+    _saved_pools: dict[str, _Standing] = field(default_factory=dict)
     _save_due_s: float = 0.0
 
     def __post_init__(self) -> None:
@@ -192,7 +196,7 @@ class Observer:
 
     async def _save_in_turn(self) -> None:
         """Store at once what is new of the pools themselves, their volumes now and then: else a later look does it."""
-        if self.clock.monotonic_s() >= self._save_due_s or _states(self.registry.snapshot) != self._saved_pools:
+        if self.clock.monotonic_s() >= self._save_due_s or _standings(self.registry.snapshot) != self._saved_pools:
             await self.save()
 
     async def save(self) -> None:
@@ -205,7 +209,7 @@ class Observer:
                 log.warning("snapshot cannot be stored", reason=error.reason, error=error.message)
                 return
             self._saved_sequence = snapshot.revision.sequence
-            self._saved_pools = _states(snapshot)
+            self._saved_pools = _standings(snapshot)
             self._save_due_s = self.clock.monotonic_s() + STORED_EVERY_S
 
     async def save_at_end(self) -> None:
@@ -216,6 +220,9 @@ class Observer:
             log.warning("the last snapshot was not stored", reason=error.reason, error=error.message)
 
 
-def _states(snapshot: Snapshot) -> dict[str, tuple[str, PoolState]]:
-    """What there is of the pools themselves: which they are, how they are defined, whether they run."""
-    return {name: (entry.pool.etag, entry.pool.facts.state) for name, entry in snapshot.pools.items()}
+def _standings(snapshot: Snapshot) -> dict[str, _Standing]:
+    pools = {name: entry.pool for name, entry in snapshot.pools.items()}
+    return {
+        name: (pool.etag, pool.facts.state, pool.storage.id if pool.storage is not None else "")
+        for name, pool in pools.items()
+    }

@@ -13,7 +13,7 @@ import pytest
 from poolfleet_agent.inventory.observe import STORED_EVERY_S, Observer
 from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.pool import HealthStatus, PoolDefinition, PoolFacts, PoolState
+from poolfleet_agent.model.pool import HealthStatus, PoolDefinition, PoolFacts, PoolState, Storage, StorageIdSource
 from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.ports import ConnectionEvent, DomainEvent, PoolEvent, PoolEventKind, StoredSnapshot
 from tests.unit.agent.fake_host import FakeHost, observer_of, pool_facts, until, volume_facts
@@ -154,6 +154,19 @@ async def test_what_the_agent_s_own_changes_led_to_is_stored_before_a_look_that_
     observed.observer.hear(PoolEvent(kind=PoolEventKind.REFRESHED, pool="p"))
     await until(lambda: "look_at_folder p" in hypervisor.called)
     assert [pool.pool.name for pool in observed.store.saved[-1].pools] == ["new", "p"]
+    held.set()
+
+
+async def test_which_storage_a_pool_lies_on_is_stored_at_once(observed: Any) -> None:
+    registry, hypervisor = observed.host.registry, observed.host.hypervisor
+    entry = registry.snapshot.pools["p"]
+    adopted = Storage(id="adopted", source=StorageIdSource.MARKER)
+    registry.put(replace(entry, pool=replace(entry.pool, storage=adopted), encoded=b"adopted"))
+    hypervisor.called.clear()
+    held = hypervisor.hold("look_at_folder p")
+    observed.observer.hear(PoolEvent(kind=PoolEventKind.REFRESHED, pool="p"))
+    await until(lambda: "look_at_folder p" in hypervisor.called)
+    assert [pool.pool.storage for pool in observed.store.saved[-1].pools] == [adopted]
     held.set()
 
 
