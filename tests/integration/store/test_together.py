@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from poolfleet.inventory.store.addresses import open_store
-from poolfleet.inventory.store.port import InventoryStore, StaleRevision, StoreError
+from poolfleet.inventory.store.port import InventoryStore, StaleRevision, StoredHost, StoreError
 from poolfleet.inventory.store.sql_store import SqlStore
 from poolfleet.inventory.store.staged import Staged
 from poolfleet.types.inventory import Bookmark, InventoryBatch, PoolChange
@@ -82,6 +83,37 @@ def test_an_error_takes_all_of_it_back_also_what_the_store_remembers(store: Inve
         two.whole("other", [row("b")], storage=None)
         one.changed("vm", [row("c")])
     assert names(store) == ["a", "b", "c"]
+
+
+def test_a_commit_that_fails_takes_all_of_it_back_also_what_the_store_remembers(store: InventoryStore) -> None:
+    assert isinstance(store, SqlStore)
+    one, two = tellers(store, "one", "two")
+    one.whole("vm", [row("a")], digest="d1")
+    if store.address.startswith("sqlite"):
+        with store._database.engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            driver.execute("PRAGMA foreign_keys = ON")  # within a transaction it has no effect
+    with store._transaction() as connection:
+        connection.exec_driver_sql("CREATE TABLE parent (key INTEGER PRIMARY KEY)")
+        connection.exec_driver_sql(
+            "CREATE TABLE child (parent INTEGER REFERENCES parent (key) DEFERRABLE INITIALLY DEFERRED)"
+        )
+
+    def all_of_it() -> None:
+        with store.together(), store._transaction() as connection:
+            two.whole("other", [row("b")], storage=None)
+            one.changed("vm", [row("c")])
+            connection.exec_driver_sql("INSERT INTO child VALUES (1)")  # which is looked at by the COMMIT
+
+    with pytest.raises(StoreError, match=r"(?i)foreign key"):
+        all_of_it()
+    assert names(store) == ["a"]
+    point = resume_point(store, "one")
+    assert point is not None
+    assert (point.bookmark.revision.sequence, dict(point.digests)) == (1, {"uuid-of-vm": "d1"})
+    assert resume_point(store, "two") is None
+    assert store.enrol([StoredHost(name="one")], only=True) == ["two"]
+    assert names(store) == ["a"]
 
 
 def test_two_pools_that_are_the_first_on_a_storage_may_be_told_in_one_breath(store: InventoryStore) -> None:

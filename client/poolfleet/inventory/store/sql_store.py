@@ -154,7 +154,8 @@ class SqlStore:
             yield self._shared
             return
         try:
-            with self._database.engine.begin() as connection, self._memory_goes_back_too():
+            # A COMMIT that fails is an error of the inner one.
+            with self._memory_goes_back_too(), self._database.engine.begin() as connection:
                 yield connection
         except (SQLAlchemyError, self._database.engine.dialect.loaded_dbapi.Error) as error:
             # SQLAlchemy's own words hold the statement and its values.
