@@ -16,7 +16,7 @@ from poolfleet.agent.paging import pages
 from poolfleet.agent.watched import WatchedInventory
 from poolfleet.transport import calls
 from poolfleet.transport.connection import Connection
-from poolfleet.transport.retries import passes_by, reconnecting
+from poolfleet.transport.retries import interrupts, reconnecting
 from poolfleet.types.disk import DomainDisk, DomainDisks
 from poolfleet.types.errors import PoolfleetError, Unavailable
 from poolfleet.types.inventory import Follower, InventoryBatch, ResumePoint
@@ -195,6 +195,6 @@ async def _following(
                     state.apply(batch)
                     yield batch
             except PoolfleetError as error:
-                if not passes_by(error):
+                if not interrupts(error):
                     raise
                 hear(error)

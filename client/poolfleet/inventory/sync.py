@@ -184,8 +184,12 @@ class InventorySync:
             unreachable = partial(self._store.not_heard, host, str(HostStatus.UNREACHABLE), str(error))
             telling.note(self._writer.submit(unreachable))
 
+        async def greeted() -> Agent:
+            agent: Agent = await reconnecting(lost=lost)(client.get)
+            return agent
+
         telling = _Telling(None)
-        agent: Agent = await reconnecting(lost=lost)(client.get)
+        agent = await greeted()
         if await self._identify(client, agent):
             await self.not_heard(host, HostStatus.DUPLICATE, "")
             await asyncio.Event().wait()  # the other entry has it all; until cancelled
@@ -196,7 +200,7 @@ class InventorySync:
             async with aclosing(client.inventory.follow_rows(telling, heartbeat_s=_HEARTBEAT_S, lost=lost)) as batches:
                 async for batch in batches:
                     anew = batch.resync is ResyncReason.OTHER_EPOCH
-                    if anew and (await client.get()).agent_id != agent.agent_id:
+                    if anew and (await greeted()).agent_id != agent.agent_id:
                         return
                     if batch.bookmark is not None:
                         await self._commit(host, telling)

@@ -10,7 +10,7 @@ from tenacity.wait import wait_exponential, wait_random
 
 from poolfleet.transport.deadline import Deadline
 from poolfleet.transport.errors import UNREACHABLE
-from poolfleet.types.errors import PoolfleetError
+from poolfleet.types.errors import DeadlineExceeded, PoolfleetError
 
 MOST_ATTEMPTS = 6
 
@@ -68,7 +68,15 @@ def reconnecting(*, lost: Callable[[PoolfleetError], None]) -> AsyncRetrying:
         if state.attempt_number == 1 and error is not None:
             lost(error)
 
-    return AsyncRetrying(retry=retry_if_exception(passes_by), wait=_rare_backoff, before_sleep=told, reraise=True)
+    return AsyncRetrying(retry=retry_if_exception(interrupts), wait=_rare_backoff, before_sleep=told, reraise=True)
+
+
+def interrupts(error: BaseException) -> TypeGuard[PoolfleetError]:
+    """Whether who follows an agent may go on after an error: it passes by itself, or an answer came too late.
+
+    That says nothing of the next answer; but who changes something has had all the time that he gave it.
+    """
+    return passes_by(error) or isinstance(error, DeadlineExceeded)
 
 
 def passes_by(error: BaseException) -> TypeGuard[PoolfleetError]:

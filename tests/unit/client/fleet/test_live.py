@@ -12,7 +12,7 @@ from poolfleet.fleet.live import LiveInventory
 from poolfleet.v1 import inventory_service_pb2 as pb
 from poolfleet.v1 import snapshot_pb2
 from tests.unit.client.cli.living_agent import LivingAgent
-from tests.unit.client.stub_agent import Refusal
+from tests.unit.client.stub_agent import Bare, Refusal
 
 LIMIT_S = 60.0
 
@@ -82,3 +82,16 @@ async def test_an_agent_that_cannot_be_followed_is_said_to_have_failed() -> None
         await asyncio.wait_for(live.follow(), LIMIT_S)
         [line] = live.now().missing
         assert line.startswith("a: failed: ")
+
+
+async def test_an_agent_that_answers_too_slowly_once_is_followed_all_the_same() -> None:
+    late = Bare(grpc.StatusCode.DEADLINE_EXCEEDED)
+    async with LivingAgent() as agent, Fleet([Host(name="a", target=agent.target)]) as fleet:
+        agent.has_pool("vm", volume_count=3)
+        agent.on("GetAgent", late, agent.GetAgent)
+        agent.on("WatchInventory", [late], [told(agent, age_s=1), late], [changed(agent, volume_count=4), ...])
+        live = LiveInventory(fleet)
+        following = asyncio.create_task(live.follow())
+        await until(live, 4)
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
