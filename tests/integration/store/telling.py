@@ -37,11 +37,13 @@ def row(name: str, **changes: Any) -> VolumeRow:
 
 
 def pool(name: str, storage: Storage | None = SHARE, *, active: bool = True, **more: Any) -> Pool:
-    given: dict[str, Any] = {"capacity_bytes": 100 * GIB, "allocation_bytes": 10 * GIB, "volumes_as_of": NOON, **more}
+    given: dict[str, Any] = {
+        "state": PoolState.RUNNING if active else PoolState.INACTIVE,
+        "capacity_bytes": 100 * GIB, "allocation_bytes": 10 * GIB, "volumes_as_of": NOON, **more,
+    }  # fmt: skip
     return Pool(
-        name=name, uuid=f"uuid-of-{name}", type="netfs", state=PoolState.RUNNING if active else PoolState.INACTIVE,
-        storage=storage, target=PoolTarget(path=f"/{name}"), **given,
-    )  # fmt: skip
+        name=name, uuid=f"uuid-of-{name}", type="netfs", storage=storage, target=PoolTarget(path=f"/{name}"), **given
+    )
 
 
 def disk(domain: str, volume: str, *, pool: str = "vm", path: str = "", role: DiskRole = DiskRole.DISK) -> DiskRow:

@@ -4,16 +4,36 @@ from __future__ import annotations
 
 import pytest
 
+from poolfleet.agent.convert.scalars import Numbers
 from poolfleet.inventory.store.addresses import open_store
+from poolfleet.inventory.store.completeness import completeness
 from poolfleet.inventory.store.port import InventoryStore, StaleRevision, StoredHost, StoreError
 from poolfleet.inventory.store.staged import Staged
 from poolfleet.types.inventory import InventoryBatch, PoolChange, ResyncReason, VolumeRow
-from poolfleet.types.pool import Storage, StorageIdSource
+from poolfleet.types.pool import PoolState, Storage, StorageIdSource
+from poolfleet.v1 import pool_pb2, snapshot_pb2
 from tests.integration.store.telling import GIB, Teller, disk, names, pool, read, resume_point, row, tellers
 
 
 def local(host: str) -> Storage:
     return Storage(id=f"host:agent-of-{host}:disk:/vm", source=StorageIdSource.DERIVED)
+
+
+def test_what_a_later_contract_says_of_a_pool_is_read_back(store: InventoryStore, address: str) -> None:
+    [one] = tellers(store, "one")
+    state = Numbers(pool_pb2.PoolState.items(), "POOL_STATE_", PoolState)[77]
+    source = Numbers(snapshot_pb2.Storage.Source.items(), "SOURCE_", StorageIdSource)[77]
+    one.whole("vm", [row("a")], storage=Storage(id="shared", source=source))
+    one.tell_also("other", [], state=state)
+    store.close()
+    again = open_store(address)
+    assert read(again, "SELECT state, storage_source FROM pool ORDER BY name") == [
+        ("unknown-77", "derived"), ("running", "unknown-77"),
+    ]  # fmt: skip
+    again.enrol([StoredHost(name="two")], only=False)
+    assert completeness(again, max_age_s=60).by_storage == {}
+    assert names(again, "shared") == ["a"]
+    again.close()
 
 
 def test_a_volume_of_a_shared_storage_is_stored_once(store: InventoryStore) -> None:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from typing import TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from poolfleet.types.later import EnumT, later
 from poolfleet.types.snapshot import Revision
 from poolfleet.v1 import snapshot_pb2
-
-EnumT = TypeVar("EnumT", bound=StrEnum)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -44,7 +41,7 @@ def revision(value: snapshot_pb2.Revision) -> Revision:
 class Numbers(dict[int, EnumT]):
     """From an enum's numbers on the wire to its members.
 
-    A number of a later contract is a member of its own, `unknown-99`: nobody asks for it, and who looks sees it.
+    A number of a later contract is a member of its own, `unknown-99`.
     """
 
     def __init__(self, items: Iterable[tuple[str, int]], prefix: str, enum: type[EnumT]) -> None:
@@ -54,6 +51,4 @@ class Numbers(dict[int, EnumT]):
         self._enum = enum
 
     def __missing__(self, number: int) -> EnumT:
-        later = str.__new__(self._enum, f"unknown-{number}")
-        later._name_, later._value_ = f"UNKNOWN_{number}", str(later)
-        return later
+        return later(self._enum, f"unknown-{number}")

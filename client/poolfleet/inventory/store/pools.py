@@ -10,6 +10,7 @@ from sqlalchemy import Row
 
 from poolfleet.inventory.model import HostStatus
 from poolfleet.inventory.seen import HostSeen, PoolSeen
+from poolfleet.types.later import member_or_later
 from poolfleet.types.pool import Pool, PoolState, Storage, StorageFingerprint, StorageIdSource
 
 _IDENTITY = ("own_storage_id", "storage_source", "aliases")
@@ -54,7 +55,7 @@ def seen(row: Any) -> PoolSeen:
             name=row.name,
             uuid=row.uuid,
             type=row.type,
-            state=PoolState(row.state),
+            state=member_or_later(PoolState, row.state),
             capacity_bytes=row.capacity_bytes,
             filesystem_id=row.filesystem_id,
             storage=_storage(row) if row.own_storage_id else None,
@@ -66,7 +67,7 @@ def _storage(row: Any) -> Storage:
     mark = json.loads(row.fingerprint) if row.fingerprint else None
     return Storage(
         id=row.own_storage_id,
-        source=StorageIdSource(row.storage_source),
+        source=member_or_later(StorageIdSource, row.storage_source),
         aliases=tuple(json.loads(row.aliases)),
         fingerprint=StorageFingerprint(
             root_inode=mark[0], files=tuple((name, inode) for name, inode in mark[1]), too_many_names=mark[2]
