@@ -280,4 +280,4 @@ async def _note(sync: InventorySync, outcome: Outcome[Synced]) -> None:
         status = HostStatus.UNREACHABLE if outcome.status is Status.UNREACHABLE else HostStatus.FAILED
         await sync.not_heard(outcome.host, status, outcome.error.message)
     elif outcome.value is not None and outcome.value.duplicate_of:
-        await sync.not_heard(outcome.host, HostStatus.DUPLICATE, "")
+        await sync.duplicate(outcome.host)

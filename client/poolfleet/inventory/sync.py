@@ -6,14 +6,15 @@ import asyncio
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Protocol, Self
 
 from poolfleet.agent.client import AgentClient
 from poolfleet.inventory.model import HostStatus
-from poolfleet.inventory.store.port import InventoryStore, StaleRevision, Standing, StoredHost
+from poolfleet.inventory.standings import Standings
+from poolfleet.inventory.store.port import InventoryStore, StaleRevision, StoredHost
 from poolfleet.inventory.store.staged import Staged
 from poolfleet.inventory.writing import StoreWriter
 from poolfleet.transport.retries import reconnecting
@@ -105,7 +106,7 @@ class InventorySync:
         self._store = store
         self._observer = observer or Unobserved()
         self._writer = StoreWriter(store)
-        self._standings: dict[str, Standing] = {}
+        self._standings = Standings(store, self._writer)
         self._first = asyncio.Semaphore(_FIRST_AT_ONCE)
 
     async def begin(self, hosts: Iterable[StoredHost], *, only: bool) -> None:
@@ -117,8 +118,7 @@ class InventorySync:
             return self._store.enrol(known, only=only)
 
         forgotten = await self._writer.alone(enrol)
-        # Of all hosts at once: most of them have nothing else to ask of the store.
-        self._standings = dict(await self._writer.alone(self._store.standings))
+        await self._standings.load()
         if forgotten:
             self._observer.forgot(forgotten)
 
@@ -128,9 +128,9 @@ class InventorySync:
         greeted: who answered there not long ago, where that is known.
         """
         host, agent = _name(client), greeted or await client.get()
-        if other := await self._identify(client, agent):
+        if other := await self._standings.identify(host, agent.agent_id):
             return Synced(volumes=0, duplicate_of=other)
-        telling = _Telling(self._standings[host].point)
+        telling = _Telling(self._standings.point(host))
         resync = None
         async with aclosing(client.inventory.watch_rows(resume=telling.resume())) as batches:
             async for batch in batches:
@@ -163,6 +163,10 @@ class InventorySync:
         """Note that a host does not answer, or not well."""
         await self._writer.submit(partial(self._store.not_heard, host, str(status), error))
 
+    async def duplicate(self, host: str) -> None:
+        """Note that a host is an agent that another one tells of."""
+        await self._standings.duplicate(host)
+
     async def index(self) -> None:
         """Make queries quick, after a first load."""
         await self._writer.alone(self._store.index)
@@ -190,10 +194,12 @@ class InventorySync:
 
         telling = _Telling(None)
         agent = await greeted()
-        if await self._identify(client, agent):
-            await self.not_heard(host, HostStatus.DUPLICATE, "")
-            await asyncio.Event().wait()  # the other entry has it all; until cancelled
-        telling.point = self._standings[host].point
+        leaving = self._standings.next_leaving()
+        if await self._standings.identify(host, agent.agent_id):
+            await self.duplicate(host)
+            await leaving.wait()  # the other entry has it all, as long as it is this agent
+            return
+        telling.point = self._standings.point(host)
         turn = _Turn(self._first)
         await turn.begin()
         try:
@@ -208,22 +214,12 @@ class InventorySync:
         finally:
             turn.end()
 
-    async def _identify(self, client: AgentClient, agent: Agent) -> str:
-        """Know whose word a host's is; the name of another host that is the same agent."""
-        host = _name(client)
-        if self._standings[host].agent_id == agent.agent_id:
-            return ""
-        other = await self._writer.submit(partial(self._store.identify, host, agent.agent_id))
-        if not other:
-            self._standings[host] = Standing(agent_id=agent.agent_id, point=None)
-        return other
-
     async def _commit(self, host: str, telling: _Telling) -> None:
         staged, telling.staged = telling.staged, Staged()
         await telling.noted()
         since = time.monotonic()
         telling.point = await self._writer.submit(partial(self._store.commit, host, staged))
-        self._standings[host] = replace(self._standings[host], point=telling.point)
+        self._standings.got_to(host, telling.point)
         self._observer.committed(host, staged, time.monotonic() - since)
 
 

@@ -36,6 +36,35 @@ def test_what_a_later_contract_says_of_a_pool_is_read_back(store: InventoryStore
     again.close()
 
 
+def test_what_is_stored_of_a_host_that_answers_as_another_one_is_said_to_be_old(store: InventoryStore) -> None:
+    one, two = tellers(store, "one", "two")
+    one.whole("vm", [row("a")])
+    two.whole("vm", [row("a")])
+    store.enrol([StoredHost(name="three")], only=False)
+    for host in ("one", "three"):
+        assert store.identify(host, "agent-of-two") == "two"
+        store.not_heard(host, "duplicate", "")
+    [line] = completeness(store, max_age_s=60).missing
+    assert line == "one answers as another host's agent now: what is stored of it is old"
+
+
+def test_an_agent_that_moves_to_another_host_is_taken_over_from_where_it_was(store: InventoryStore) -> None:
+    one, two = tellers(store, "one", "two")
+    one.whole("vm", [row("a")], storage=local("one"))
+    two.whole("vm", [row("b")], storage=local("two"))
+    store.not_heard("one", "duplicate", "")
+    assert store.identify("one", "agent-of-two", moves=True) == ""
+    assert names(store) == []
+    assert {name: standing.agent_id for name, standing in store.standings().items()} == {
+        "one": "agent-of-two", "two": "",
+    }  # fmt: skip
+    lacks = completeness(store, max_age_s=60).missing
+    assert [line.partition(":")[0] for line in lacks] == ["one was never heard of", "two was never heard of"]
+    assert store.identify("two", "agent-of-one") == ""
+    one.whole("vm", [row("b")], storage=local("two"))
+    assert names(store) == ["b"]
+
+
 def test_a_volume_of_a_shared_storage_is_stored_once(store: InventoryStore) -> None:
     one, two = tellers(store, "one", "two")
     one.whole("vm", [row("a"), row("b")])

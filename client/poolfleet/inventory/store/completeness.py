@@ -97,7 +97,8 @@ def completeness(store: InventoryStore, *, max_age_s: float) -> Completeness:
 
 def _lacking(host: _Record, max_age_s: float) -> list[str]:
     if host.status == HostStatus.DUPLICATE:
-        return []
+        old = host.heard_at_s is not None
+        return [f"{host.name} answers as another host's agent now: what is stored of it is old"] if old else []
     if not host.agent_id or host.heard_at_s is None:
         return [f"{host.name} was never heard of: {host.error or 'no answer'}"]
     lacks = []

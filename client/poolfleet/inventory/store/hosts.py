@@ -105,11 +105,12 @@ class Hosts:
         return self._by_agent.get(agent_id)
 
     def identify(self, record: HostRecord, agent_id: str) -> None:
-        """Know whose agent answers at a host of which nothing else is known any more."""
+        """Know whose agent answers at a host of which nothing else is known any more; empty: nobody's."""
         if self._by_agent.get(record.agent_id) is record:
             del self._by_agent[record.agent_id]
         record.agent_id = agent_id
-        self._by_agent[agent_id] = record
+        if agent_id:
+            self._by_agent[agent_id] = record
 
     def digest_is_void(self, key: int, pool_uuid: str) -> None:
         """A pool's volumes are not as they were told."""

@@ -63,11 +63,13 @@ class InventoryStore(Protocol):
     def enrol(self, hosts: Sequence[StoredHost], *, only: bool) -> Sequence[str]:
         """Know these hosts, heard of or not; `only`: forget every other one. Returns the names of the forgotten."""
 
-    def identify(self, host: str, agent_id: str) -> str:
+    def identify(self, host: str, agent_id: str, *, moves: bool = False) -> str:
         """Say whose agent answers at an enrolled host.
 
         Returns the name of another enrolled host whose agent this is, and then changes nothing; else an empty string.
         An agent that is not the one of last time has all that was stored of the host forgotten.
+
+        moves: another host whose agent this was has it no more, and what is stored of that host is forgotten too.
         """
 
     def standings(self) -> Mapping[str, Standing]:

@@ -84,20 +84,18 @@ class SqlStore:
             self._hosts = None
             return others
 
-    def identify(self, host: str, agent_id: str) -> str:
+    def identify(self, host: str, agent_id: str, *, moves: bool = False) -> str:
         """Say whose agent answers at an enrolled host."""
         with self._transaction() as connection:
             record = self._host(connection, host)
             if record.agent_id == agent_id:
                 return ""
-            hosts = self._known_hosts(connection)
-            other = hosts.of_agent(agent_id)
+            other = self._known_hosts(connection).of_agent(agent_id)
             if other is not None:
-                return other.name
-            if record.agent_id:
-                self._forget_contents(connection, record)
-            connection.execute(_CHANGE_HOST, {"of_host": record.key, "agent_id": agent_id})
-            hosts.identify(record, agent_id)
+                if not moves:
+                    return other.name
+                self._change_agent(connection, other, "")
+            self._change_agent(connection, record, agent_id)
             return ""
 
     def standings(self) -> Mapping[str, Standing]:
@@ -207,6 +205,14 @@ class SqlStore:
         if record is None:
             raise StoreError(f"{self.address} does not know host {name}")
         return record
+
+    def _change_agent(self, connection: Connection, record: HostRecord, agent_id: str) -> None:
+        """Have an agent answer at a host that has told nothing yet; empty: nobody answers there."""
+        if record.agent_id:
+            self._forget_contents(connection, record)
+        changed = {"agent_id": agent_id or None, "status": str(HostStatus.UNREACHABLE)}
+        connection.execute(_CHANGE_HOST, {"of_host": record.key, **changed})
+        self._known_hosts(connection).identify(record, agent_id)
 
     def _forget_contents(self, connection: Connection, record: HostRecord) -> None:
         """All that a host told, but not what others see too."""
