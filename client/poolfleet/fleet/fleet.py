@@ -26,7 +26,7 @@ from poolfleet.inventory.check.model import StorageCheck
 from poolfleet.inventory.merge import merge
 from poolfleet.inventory.model import HostStatus, Inventory, InventoryVolume
 from poolfleet.inventory.seen import HostSeen
-from poolfleet.inventory.store.port import InventoryStore, StaleRevision, StoredHost, StoreError
+from poolfleet.inventory.store.port import InventoryStore, StoredHost, StoreError, Unstorable
 from poolfleet.inventory.sync import InventorySync, Observer, Synced
 from poolfleet.types.agent import Agent
 from poolfleet.types.disk import DomainDisks
@@ -275,7 +275,7 @@ async def _note(sync: InventorySync, outcome: Outcome[Synced]) -> None:
     """Have the store know of a host that told nothing. Raises StoreError where that was the store's own fault."""
     if outcome.error is not None:
         cause = outcome.error.__cause__
-        if isinstance(cause, StoreError) and not isinstance(cause, StaleRevision):
+        if isinstance(cause, StoreError) and not isinstance(cause, Unstorable):
             raise cause
         status = HostStatus.UNREACHABLE if outcome.status is Status.UNREACHABLE else HostStatus.FAILED
         await sync.not_heard(outcome.host, status, outcome.error.message)

@@ -14,7 +14,7 @@ from typing import Protocol, Self
 from poolfleet.agent.client import AgentClient
 from poolfleet.inventory.model import HostStatus
 from poolfleet.inventory.standings import Standings
-from poolfleet.inventory.store.port import InventoryStore, StaleRevision, StoredHost
+from poolfleet.inventory.store.port import InventoryStore, StoredHost, Unstorable
 from poolfleet.inventory.store.staged import Staged
 from poolfleet.inventory.writing import StoreWriter
 from poolfleet.transport.retries import reconnecting
@@ -53,8 +53,8 @@ class Observer(Protocol):
     def interrupted(self, host: str, error: PoolfleetError) -> None:
         """A host was lost; it is tried again."""
 
-    def given_up(self, host: str, error: PoolfleetError | StaleRevision) -> None:
-        """A host is no longer followed: what it answered does not pass by itself."""
+    def given_up(self, host: str, error: PoolfleetError | Unstorable) -> None:
+        """A host is no longer followed: what it answered does not pass by itself, or cannot be stored."""
 
 
 class Unobserved:
@@ -69,7 +69,7 @@ class Unobserved:
     def interrupted(self, host: str, error: PoolfleetError) -> None:
         """Do nothing."""
 
-    def given_up(self, host: str, error: PoolfleetError | StaleRevision) -> None:
+    def given_up(self, host: str, error: PoolfleetError | Unstorable) -> None:
         """Do nothing."""
 
 
@@ -150,12 +150,12 @@ class InventorySync:
         return Synced(volumes=staged.volumes, resync=resync, from_nothing=staged.from_nothing)
 
     async def follow(self, client: AgentClient) -> None:
-        """Store what a host tells, over interruptions, until cancelled, or what it answers does not pass by itself."""
+        """Store what a host tells, over interruptions, until cancelled, or given up."""
         host = _name(client)
         try:
             while True:
                 await self._follow_agent(client, host)
-        except (PoolfleetError, StaleRevision) as error:
+        except (PoolfleetError, Unstorable) as error:
             await self.not_heard(host, HostStatus.FAILED, str(error))
             self._observer.given_up(host, error)
 

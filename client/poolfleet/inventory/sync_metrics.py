@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
-from poolfleet.inventory.store.port import StaleRevision
+from poolfleet.inventory.store.port import Unstorable
 from poolfleet.inventory.store.staged import Staged
 from poolfleet.inventory.sync import Observer
 from poolfleet.types.errors import PoolfleetError
@@ -76,7 +76,7 @@ class SyncMetrics:
         self._losses.labels(error.reason).inc()
         self._now_followed(self._followed - {host})
 
-    def given_up(self, host: str, error: PoolfleetError | StaleRevision) -> None:
+    def given_up(self, host: str, error: PoolfleetError | Unstorable) -> None:
         """Count a host that is left."""
         self._observer.given_up(host, error)
         self._given_up.inc()

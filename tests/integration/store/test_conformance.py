@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from poolfleet.agent.convert.scalars import Numbers
 from poolfleet.inventory.store.addresses import open_store
 from poolfleet.inventory.store.completeness import completeness
-from poolfleet.inventory.store.port import InventoryStore, StaleRevision, StoredHost, StoreError
+from poolfleet.inventory.store.port import InventoryStore, StaleRevision, StoredHost, StoreError, Unstorable
 from poolfleet.inventory.store.staged import Staged
 from poolfleet.types.inventory import InventoryBatch, PoolChange, ResyncReason, VolumeRow
 from poolfleet.types.pool import PoolState, Storage, StorageIdSource
@@ -34,6 +36,30 @@ def test_what_a_later_contract_says_of_a_pool_is_read_back(store: InventoryStore
     assert completeness(again, max_age_s=60).by_storage == {}
     assert names(again, "shared") == ["a"]
     again.close()
+
+
+def test_what_one_host_tells_and_no_database_can_store_is_refused_alone(store: InventoryStore) -> None:
+    one, two = tellers(store, "one", "two")
+    one.whole("vm", [row("a")])
+    beyond = row("b", capacity_bytes=1 << 63)
+    refused: list[Callable[[], None]] = [
+        lambda: one.changed("unheard-of", [row("b")]),
+        lambda: one.changed("vm", [beyond]),
+        lambda: one.tell_also("other", [beyond]),
+        lambda: two.whole("vm", [row("b"), row("b")], storage=local("two")),
+    ]
+    for tell in refused:
+        with pytest.raises(Unstorable):
+            tell()
+    assert names(store) == ["a"]
+    two.whole("vm", [row("a"), row("b")])
+    assert names(store) == ["a", "b"]
+
+
+def test_why_a_host_is_not_heard_is_stored_whatever_the_words(store: InventoryStore) -> None:
+    tellers(store, "one")
+    store.not_heard("one", "failed", "it\0failed")
+    assert read(store, "SELECT error FROM host") == [("itfailed",)]
 
 
 def test_what_is_stored_of_a_host_that_answers_as_another_one_is_said_to_be_old(store: InventoryStore) -> None:

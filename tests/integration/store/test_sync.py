@@ -17,7 +17,7 @@ from poolfleet import PoolSpec, ResyncReason, Synced, VolumeSpec
 from poolfleet.aio import AgentClient, Fleet
 from poolfleet.fleet.hosts import Host
 from poolfleet.inventory.store.addresses import open_store
-from poolfleet.inventory.store.port import InventoryStore, StaleRevision, StoreError
+from poolfleet.inventory.store.port import InventoryStore, StoreError, Unstorable
 from poolfleet.inventory.store.staged import Staged
 from poolfleet.types.errors import PoolfleetError
 from scripts.embedded.host import EmbeddedHost
@@ -139,7 +139,7 @@ class Heard:
     def interrupted(self, host: str, error: PoolfleetError) -> None:
         self.lost.set()
 
-    def given_up(self, host: str, error: PoolfleetError | StaleRevision) -> None:
+    def given_up(self, host: str, error: PoolfleetError | Unstorable) -> None:
         raise AssertionError(f"{host} was given up: {error}")
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from poolfleet.fleet.fleet import Fleet
     from poolfleet.fleet.result import FleetResult, Outcome
-    from poolfleet.inventory.store.port import InventoryStore, StaleRevision
+    from poolfleet.inventory.store.port import InventoryStore, Unstorable
     from poolfleet.inventory.store.staged import Staged
     from poolfleet.inventory.sync import Observer, Synced
     from poolfleet.types.errors import PoolfleetError
@@ -113,7 +113,7 @@ class _Notes:
         self._heard.discard(host)
         self._cli.note(text.printable(f"{host}: {error.message} It is tried again."))
 
-    def given_up(self, host: str, error: PoolfleetError | StaleRevision) -> None:
+    def given_up(self, host: str, error: PoolfleetError | Unstorable) -> None:
         self._cli.note(text.printable(f"{host}: {error} It is not followed any more."))
 
 

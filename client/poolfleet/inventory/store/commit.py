@@ -15,7 +15,7 @@ from poolfleet.inventory.store.database import Database
 from poolfleet.inventory.store.hosts import HostRecord
 from poolfleet.inventory.store.placing import Placing
 from poolfleet.inventory.store.pools import identity, pool_values
-from poolfleet.inventory.store.port import StaleRevision, StoreError
+from poolfleet.inventory.store.port import StaleRevision, Unstorable
 from poolfleet.inventory.store.sizes import Sizes
 from poolfleet.inventory.store.staged import Staged, StagedPool
 from poolfleet.inventory.store.volumes import Teller, Volumes
@@ -50,7 +50,7 @@ class Commit:
         self._now_s = time.time()
 
     def run(self, staged: Staged, bookmark: Bookmark) -> None:
-        """Store it all. Raises StaleRevision."""
+        """Store it all. Raises Unstorable."""
         self._check(bookmark)
         never_read: list[str] = []
         # Most often a bookmark says no more than that the host is still there.
@@ -101,7 +101,7 @@ class Commit:
             key, active = known.key, known.active
             self._connection.execute(_CHANGE_POOL, {"of_pool": key, **new})
         else:
-            raise StoreError(f"{self._host.name}: tells of the volumes of a pool that is not stored: {uuid}")
+            raise Unstorable(f"{self._host.name}: tells of the volumes of a pool that is not stored: {uuid}")
         storage = self._placing.storage_of(key)
         first = self._placing.is_first_on(storage)
         if active:

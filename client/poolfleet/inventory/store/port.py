@@ -17,8 +17,12 @@ class StoreError(Exception):
     """The store cannot do what it was asked for; the message is a sentence for people, and holds no password."""
 
 
-class StaleRevision(StoreError):
-    """What was told is of an earlier moment than what is stored: nothing was stored."""
+class Unstorable(StoreError):
+    """What one host told cannot be stored, and nothing of it was; the store is well, and others may go on."""
+
+
+class StaleRevision(Unstorable):
+    """What was told is of an earlier moment than what is stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +88,8 @@ class InventoryStore(Protocol):
     def commit(self, host: str, staged: Staged) -> ResumePoint | None:
         """Store what a host told up to a bookmark, all or nothing. Returns where to go on, as `standings` has it.
 
-        Raises StaleRevision where the bookmark is before the one stored, of the same epoch; the same is welcome.
+        Raises Unstorable; StaleRevision where the bookmark is before the one stored, of the same epoch; the same is
+        welcome.
         """
 
     def not_heard(self, host: str, status: str, error: str) -> None:

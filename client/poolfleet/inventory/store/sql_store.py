@@ -17,7 +17,7 @@ from poolfleet.inventory.store.homes import Homes
 from poolfleet.inventory.store.hosts import HostRecord, Hosts
 from poolfleet.inventory.store.placing import Placing
 from poolfleet.inventory.store.pools import seen
-from poolfleet.inventory.store.port import Cell, Rows, Standing, StoredHost, StoreError
+from poolfleet.inventory.store.port import Cell, Rows, Standing, StoredHost, StoreError, Unstorable
 from poolfleet.inventory.store.sizes import Sizes
 from poolfleet.inventory.store.staged import Staged
 from poolfleet.types.inventory import ResumePoint
@@ -130,7 +130,9 @@ class SqlStore:
         """Note that a host does not answer, or not well."""
         with self._transaction() as connection:
             record = self._host(connection, host)
-            connection.execute(_CHANGE_HOST, {"of_host": record.key, "status": status, "error": error})
+            # PostgreSQL has no text with a NUL.
+            told = {"status": status, "error": error.replace("\0", "")}
+            connection.execute(_CHANGE_HOST, {"of_host": record.key, **told})
 
     def index(self) -> None:
         """Make what queries need to be quick."""
@@ -151,14 +153,17 @@ class SqlStore:
         if self._shared is not None:
             yield self._shared
             return
+        driver = self._database.engine.dialect.loaded_dbapi
         try:
             # A COMMIT that fails is an error of the inner one.
             with self._memory_goes_back_too(), self._database.engine.begin() as connection:
                 yield connection
-        except (SQLAlchemyError, self._database.engine.dialect.loaded_dbapi.Error) as error:
+        except (SQLAlchemyError, driver.Error, OverflowError) as error:
             # SQLAlchemy's own words hold the statement and its values.
             cause = getattr(error, "orig", None) or error
-            raise StoreError(f"{self.address}: {str(cause).strip()}") from None
+            # SQLite's driver has an OverflowError for what PostgreSQL's has a DataError for.
+            values = isinstance(cause, driver.DataError | driver.IntegrityError | OverflowError)
+            raise (Unstorable if values else StoreError)(f"{self.address}: {str(cause).strip()}") from None
 
     @contextmanager
     def _memory_goes_back_too(self) -> Iterator[None]:

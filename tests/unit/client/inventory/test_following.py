@@ -78,6 +78,20 @@ async def test_an_answer_that_comes_too_late_does_not_end_it(store: InventorySto
         assert len(agent.sent("GetAgent")) == 4
 
 
+async def test_a_host_that_tells_what_cannot_be_stored_fails_alone(store: InventoryStore) -> None:
+    unheard_of = pb.WatchInventoryResponse(pools=[pb.PoolChange(pool_uuid="unheard-of", name="x")])
+    unheard_of.bookmark.revision.epoch, unheard_of.bookmark.revision.sequence = "e", 1
+    async with agents_of("one", "two") as (one, two):
+        one.on("WatchInventory", [unheard_of, ...])
+        async with following(store, one=one, two=two) as task:
+            expected = [("one", "failed", None), ("two", "ok", "pool-of-two")]
+            await until(lambda: [(name, status, pool) for name, _, status, pool in hosts(store)] == expected)
+            assert not task.done()
+        async with Fleet([Host(name="one", target=one.target), Host(name="two", target=two.target)]) as fleet:
+            outcomes = await fleet.sync_inventory(store)
+        assert {name: one.value is not None for name, one in outcomes.items()} == {"one": False, "two": True}
+
+
 def hosts(store: InventoryStore) -> Sequence[Sequence[object]]:
     """Whose pool is stored of which host."""
     return stored(
