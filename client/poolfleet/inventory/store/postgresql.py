@@ -29,6 +29,13 @@ class PostgresDatabase:
         self.engine = create_engine(url.set(drivername="postgresql+psycopg"), poolclass=StaticPool)
         self._libpq = url.set(drivername="postgresql").render_as_string(hide_password=False)
 
+        self._claimed = False
+
+        @event.listens_for(self.engine, "do_connect")
+        def refuse(*_: object) -> None:
+            if self._claimed:
+                raise StoreError(f"{self.address}: the connection was lost, and with it the lock of its only writer")
+
         @event.listens_for(self.engine, "connect")
         def configure(connection: Any, _: object) -> None:
             connection.execute(INCOMING)
@@ -37,7 +44,8 @@ class PostgresDatabase:
             connection.commit()
 
     def claim(self) -> None:
-        """Take a lock that ends with the connection."""
+        """Take a lock that ends with the connection; after that nothing is written until it is taken again."""
+        self._claimed = False
         try:
             with self.engine.begin() as connection:
                 # One that has just ended holds it until the server has noticed.
@@ -48,6 +56,7 @@ class PostgresDatabase:
             if isinstance(cause, psycopg.errors.LockNotAvailable):
                 raise StoreError(f"{self.address}: another `inventory sync` writes to it") from None
             raise StoreError(f"{self.address}: {cause}") from None
+        self._claimed = True
 
     def load(self, connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Insert rows by COPY."""

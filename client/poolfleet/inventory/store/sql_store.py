@@ -59,6 +59,8 @@ class SqlStore:
     def claim(self) -> None:
         """Become its only writer."""
         self._database.claim()
+        # Whoever was it until now may have changed all of it.
+        self._forget_memory()
 
     def enrol(self, hosts: Sequence[StoredHost], *, only: bool) -> Sequence[str]:
         """Know these hosts; `only`: forget every other one."""
@@ -170,8 +172,11 @@ class SqlStore:
         try:
             yield
         except BaseException:
-            self._homes, self._hosts, self._sizes = None, None, Sizes()
+            self._forget_memory()
             raise
+
+    def _forget_memory(self) -> None:
+        self._homes, self._hosts, self._sizes = None, None, Sizes()
 
     def _prepare(self, connection: Connection) -> None:
         schema.tables.create_all(connection)
