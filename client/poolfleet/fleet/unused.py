@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,10 +66,8 @@ async def require_unused(asking: Asking, storage: Joined, acting: PoolSeen, volu
 
 
 async def _files(asking: Asking, told: Told, target: Target) -> tuple[list[str], list[str]]:
-    """The volumes that lie on it in storages that the acting host lacks, and what of these could not be read."""
+    """The volumes that lie on it where the acting host has not looked, and what of these could not be read."""
     asked = elsewhere(target, told.storages)
-    if not asked:
-        return [], []
 
     async def lying(client: AgentClient) -> tuple[list[str], list[str]]:
         host = client.name or client.target
@@ -104,10 +103,17 @@ async def _lying_on(
 
 
 async def _leads_to(client: AgentClient, host: str, path: str, target: Target) -> bool:
+    # Who made the file may be another host, where the path leads elsewhere, whatever pools this one has.
+    may_be = posixpath.basename(path) == target.name
     try:
         found = await client.volumes.lookup(path=path)
     except NotFound:
-        return target.may_be(path, host)
+        return may_be
+    except InvalidArgument:
+        # What the acting host itself has there it finds, when it is told to change the volume.
+        if may_be or host == target.acting:
+            return may_be
+        raise
     return found.name == target.name and any(seen.pool.name == found.pool for seen in target.pools_of(host))
 
 

@@ -1,7 +1,7 @@
 """Who uses one volume, on whichever host, and what keeps that from being told: asked before the volume is changed.
 
-The agent that acts knows all of its own host, files that lie on the volume included. Here is what it cannot know: the
-domains of other hosts, and files of storages that it does not have.
+The agent that acts knows all of its own host, as far as it has looked. Here is what it cannot know: the domains of
+other hosts, files of storages that it does not have, and those that other hosts have made beside the volume.
 """
 
 from __future__ import annotations
@@ -74,15 +74,20 @@ def _untold_of(host: HostSeen) -> Iterator[str]:
 
 
 def elsewhere(target: Target, storages: Iterable[Joined]) -> Mapping[str, list[str]]:
-    """Pools to be asked, by host, for files that lie on the volume: each storage that the acting host lacks, once.
+    """Pools to be asked, by host, for files that lie on the volume: its own, and each that the acting host lacks, once.
 
     Of the hosts that have such a storage one is asked that has the volume's too, if there is any: it can follow paths.
+    Of the volume's own it is the acting host, which has not yet seen what others have just made there.
     """
     asked: defaultdict[str, list[str]] = defaultdict(list)
     having = {seen.host.host for seen in target.storage.pools if seen.pool.active}
     for storage in storages:
         started = [seen for seen in storage.pools if seen.pool.active]
-        if started and not any(seen.host.host == target.acting for seen in started):
+        if storage is target.storage:
+            started = [seen for seen in started if seen.host.host == target.acting]
+        elif any(seen.host.host == target.acting for seen in started):
+            continue
+        if started:
             best = min(started, key=lambda seen: (seen.host.host not in having, seen.place))
             asked[best.host.host].append(best.pool.name)
     return asked

@@ -10,7 +10,7 @@ import pytest
 
 from poolfleet import FailedPrecondition, Fleet, Operation, PoolfleetError, Unavailable, VolumeSpec
 from scripts.embedded.process import wait_until
-from tests.integration.acting.conftest import STORAGE, Hosts
+from tests.integration.acting.conftest import POOLS, STORAGE, Hosts
 
 MIB = 1 << 20
 
@@ -90,6 +90,27 @@ def test_what_a_file_in_a_pool_lies_on_that_only_another_host_has(fleet: Fleet, 
     overlay(local / "top", local / "link")
     error = refused(delete, "base")
     assert (error.reason, "volume local/top on two" in error.metadata["missing"]) == ("INCOMPLETE", True)
+
+
+def test_what_was_just_laid_on_it_and_by_the_path_of_the_host_that_did(fleet: Fleet, hosts: Hosts) -> None:
+    create(fleet, "base")
+    top = hosts.shared / "top"
+    overlay(top, hosts.shared / "base")
+    users = {f"volume {pool}/top on {host} (backing)" for host, pool in POOLS.items()}
+    for host, pool in POOLS.items():
+        error = refused(fleet.select(hosts=[host]).storage(pool).delete, "base")
+        assert (error.reason, error.metadata["users"] in users) == ("VOLUME_IN_USE", True)
+    # As a host writes it that has the storage at another path.
+    rebase = ["qemu-img", "rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", "/mnt/there/base", str(top)]
+    subprocess.run(rebase, check=True, timeout=60)
+    for word in POOLS.values():
+        error = refused(fleet.storage(word).delete, "base")
+        assert (error.reason, error.metadata["users"] in users) == ("VOLUME_IN_USE", True)
+    # Files that lie elsewhere keep nothing.
+    create(fleet, "other")
+    assert fleet.storage(STORAGE).delete("other").changed
+    top.unlink()
+    assert fleet.storage(STORAGE).delete("base").changed
 
 
 def test_what_a_guest_of_a_host_without_such_a_pool_may_mean(fleet: Fleet, hosts: Hosts) -> None:
