@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from poolfleet.inventory.disks import users
 from poolfleet.inventory.identity import Joined
 from poolfleet.inventory.model import HostStatus, VolumeUser
-from poolfleet.inventory.seen import HostSeen, PoolSeen
+from poolfleet.inventory.seen import HostSeen, PoolSeen, every_path_is_found
 from poolfleet.types.disk import DiskRole, DomainDisk
 
 _WELL = frozenset({HostStatus.OK, HostStatus.STALE, HostStatus.DUPLICATE})
@@ -33,14 +33,11 @@ class Target:
         return [seen for seen in self.storage.pools if seen.host.host == host]
 
     def may_be(self, path: str, host: str) -> bool:
-        """Whether a path of a host that no pool there is known to have may lead to the volume.
+        """Whether a path of a host that no pool there is known to have may lead to the volume: of that name alone.
 
-        Of a host without a started pool on the storage nobody can tell where a path of that name leads.
+        That it does not only an agent can tell that finds the volume by every path.
         """
-        pools = self.pools_of(host)
-        if any(seen.pool.active for seen in pools):
-            return False
-        return posixpath.basename(path) == self.name
+        return posixpath.basename(path) == self.name and not every_path_is_found(self.pools_of(host))
 
 
 def domains_using(target: Target, hosts: Sequence[HostSeen]) -> list[VolumeUser]:
