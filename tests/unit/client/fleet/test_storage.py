@@ -11,11 +11,12 @@ import pytest
 from poolfleet import DeadlineExceeded, Unavailable
 from poolfleet.aio import Fleet
 from poolfleet.fleet.hosts import Host
-from poolfleet.v1 import snapshot_pb2
-from tests.unit.client.cli.living_agent import LivingAgent
-from tests.unit.client.stub_agent import Bare
+from poolfleet.v1 import operation_pb2, snapshot_pb2
+from tests.unit.client.cli.living_agent import GIB, LivingAgent
+from tests.unit.client.stub_agent import Bare, Refusal
 
 SHARE = "nfs:10.0.0.5/vm_data"
+REQUEST = "6f0c1a52-57a3-4c53-8f3c-0d6b6f6b1f50"
 NAMES = ("kvm1", "kvm2", "kvm3")
 
 
@@ -68,6 +69,32 @@ async def test_a_host_that_is_lost_after_it_was_asked_may_have_done_it(
     assert lost.value.host == first
     assert asked_to_delete(agents) == [first]
     assert len({request.request_id for request in agents[first].sent("DeleteVolume")}) == 1
+
+
+@pytest.mark.parametrize("rpc", ["GetAgent", "ListPools", "ListOperations"])
+async def test_a_request_that_a_silent_host_may_have_begun_is_sent_to_none(
+    agents: dict[str, LivingAgent], fleet: Fleet, rpc: str
+) -> None:
+    storage = fleet.storage(SHARE)
+    first = await storage.acting_host()
+    await storage.resize("v", delta_bytes=GIB, request_id=REQUEST)
+    agents[first].on(rpc, Refusal(grpc.StatusCode.UNAVAILABLE, "REGISTRY_NOT_LOADED"))
+    with pytest.raises(Unavailable) as untold:
+        await storage.resize("v", delta_bytes=GIB, request_id=REQUEST, allow_in_use=True)
+    assert (untold.value.reason, untold.value.metadata["missing"]) == ("INCOMPLETE", f"{first}: It is refused.")
+    assert [name for name, agent in agents.items() if agent.sent("ResizeVolume")] == [first]
+    assert len(agents[first].sent("ResizeVolume")) == 1
+
+
+async def test_a_request_is_answered_where_it_was_begun_though_others_are_silent(
+    agents: dict[str, LivingAgent], fleet: Fleet
+) -> None:
+    first = await fleet.storage(SHARE).acting_host()
+    begun = next(name for name in NAMES if name != first)
+    agents[begun].has_operation(operation_pb2.OPERATION_STATE_SUCCEEDED, pool="vm_data", request_ids=[REQUEST])
+    await agents[first].stop()
+    await fleet.storage(SHARE).resize("v", delta_bytes=GIB, request_id=REQUEST, allow_in_use=True)
+    assert len(agents[begun].sent("ResizeVolume")) == 1
 
 
 async def test_each_host_is_asked_anew_who_uses_the_volume(agents: dict[str, LivingAgent], fleet: Fleet) -> None:
