@@ -111,3 +111,16 @@ async def test_a_change_within_a_call_waits_for_no_place_that_the_call_has(
     async with Fleet(fleet.hosts, parallel=1, per_host=1) as narrow:
         result = await narrow.map(lambda client: narrow.storage(SHARE).delete("v", allow_missing=True), timeout_s=20)
         result.raise_for_failures()
+
+
+async def test_volumes_of_a_pool_that_was_redefined_since_the_inventory_are_not_touched(
+    agents: dict[str, LivingAgent], fleet: Fleet
+) -> None:
+    [volume] = (await fleet.inventory()).volumes
+    for agent in agents.values():
+        agent.pools["vm_data"].storage.id = "nfs:10.0.0.6/other"
+    result = await fleet.map_volumes(lambda storage, name: storage.delete(name), [volume])
+    [outcome] = result.values()
+    assert outcome.error is not None
+    assert outcome.error.reason == "IDENTITY_CONFLICT"
+    assert asked_to_delete(agents) == []
