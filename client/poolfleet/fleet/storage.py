@@ -11,7 +11,7 @@ from poolfleet.fleet.look import standing
 from poolfleet.fleet.members import is_unreachable
 from poolfleet.fleet.remembered import Request, remembered
 from poolfleet.fleet.routing import acting, check_identity, chosen, in_order
-from poolfleet.fleet.unused import Counted, require_unused
+from poolfleet.fleet.unused import Counted, is_its_own, require_unused
 from poolfleet.inventory.identity import Joined
 from poolfleet.inventory.seen import PoolSeen
 from poolfleet.types.errors import NotFound, PoolfleetError, Unavailable
@@ -220,8 +220,7 @@ class FleetStorage:
                     raise
                 lost = lost or error
                 continue
-            # Of a storage that nobody else can have the agent itself knows all.
-            if wanted.refuse is not None and not self._chosen(told).local_to:
+            if wanted.refuse is not None and not await is_its_own(self._asking, self._chosen(told), seen):
                 await require_unused(self._asking, self._chosen(told), seen, wanted.volume, wanted.refuse)
             return await wanted.send(self._client(seen), seen.pool.name)
         raise lost or Unavailable(f"no host that has {self._word} answers", reason="NO_HOST")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from poolfleet.agent.client import AgentClient
 from poolfleet.fleet.asking import Asking, Told
-from poolfleet.fleet.look import use
+from poolfleet.fleet.look import standing, use
 from poolfleet.inventory.identity import Joined
 from poolfleet.inventory.seen import PoolSeen
 from poolfleet.inventory.usage import Target, described, domains_using, elsewhere, untold
@@ -29,6 +29,17 @@ class Counted:
     """Volumes that lie on it."""
 
 
+async def is_its_own(asking: Asking, storage: Joined, acting: PoolSeen) -> bool:
+    """Whether nobody but the acting host can have the storage, of which its agent then knows all.
+
+    A folder of its own it may let others mount: then the same files lie in a storage of another name, on other hosts.
+    """
+    if not storage.local_to:
+        return False
+    told = await asking.told(standing)
+    return not _whole(told, storage, acting).conflict
+
+
 async def require_unused(asking: Asking, storage: Joined, acting: PoolSeen, volume: str, counted: Counted) -> None:
     """Refuse where any host uses the volume: FailedPrecondition (VOLUME_IN_USE), with who does.
 
@@ -36,9 +47,7 @@ async def require_unused(asking: Asking, storage: Joined, acting: PoolSeen, volu
     """
     told = await asking.told(use)
     host, pool = acting.place
-    # As all hosts see it: those that may act were only some of them.
-    whole = next((each for each in told.storages if any(seen.place == acting.place for seen in each.pools)), storage)
-    target = Target(storage=whole, name=volume, acting=host)
+    target = Target(storage=_whole(told, storage, acting), name=volume, acting=host)
     users = [
         described(user)
         for user in domains_using(target, told.hosts)
@@ -63,6 +72,11 @@ async def require_unused(asking: Asking, storage: Joined, acting: PoolSeen, volu
             metadata={"pool": pool, "volume": volume, "missing": words},
             host=host,
         )
+
+
+def _whole(told: Told, storage: Joined, acting: PoolSeen) -> Joined:
+    """The storage as all hosts see it: those that may act were only some of them."""
+    return next((each for each in told.storages if any(seen.place == acting.place for seen in each.pools)), storage)
 
 
 async def _files(asking: Asking, told: Told, target: Target) -> tuple[list[str], list[str]]:

@@ -57,7 +57,7 @@ def test_a_storage_is_known_again_by_any_id_that_it_had_in_an_inventory(word: st
 
 
 def test_what_was_redefined_onto_another_storage_is_not_the_one_that_was_seen() -> None:
-    with pytest.raises(FailedPrecondition, match="lies on nfs:10.0.0.6/vm@berlin now") as replaced:
+    with pytest.raises(FailedPrecondition, match=r"lies on nfs:10\.0\.0\.6/vm@berlin now") as replaced:
         chosen(at_site("nfs:10.0.0.6/vm"), "nfs:10.0.0.5/vm", PLACE)
     assert (replaced.value.reason, replaced.value.host) == ("IDENTITY_CONFLICT", "kvm1")
 

@@ -124,3 +124,23 @@ async def test_volumes_of_a_pool_that_was_redefined_since_the_inventory_are_not_
     assert outcome.error is not None
     assert outcome.error.reason == "IDENTITY_CONFLICT"
     assert asked_to_delete(agents) == []
+
+
+async def test_a_folder_of_a_host_s_own_that_others_mount_is_not_its_affair_alone(
+    agents: dict[str, LivingAgent], fleet: Fleet
+) -> None:
+    files = [snapshot_pb2.StorageFingerprint.File(name=f"v{number}", inode=number) for number in range(8)]
+    fingerprint = snapshot_pb2.StorageFingerprint(root_inode=2, files=files)
+    derived = snapshot_pb2.Storage.SOURCE_DERIVED
+    ids = {"kvm1": "host:agent-of-kvm1:xfs:/srv", "kvm2": "nfs:10.0.0.1/srv"}
+    for name, storage_id in ids.items():
+        agents[name].has_pool(
+            "srv", storage=snapshot_pb2.Storage(id=storage_id, source=derived, fingerprint=fingerprint)
+        )
+        agents[name].has_volume("srv", "v")
+    with pytest.raises(Unavailable, match=r"the same files, by name and inode, lie in nfs:10\.0\.0\.1/srv") as untold:
+        await fleet.select(hosts=["kvm1"]).storage("srv").delete("v")
+    assert untold.value.reason == "INCOMPLETE"
+    assert asked_to_delete(agents) == []
+    agents["kvm2"].pools.pop("srv")
+    assert (await fleet.select(hosts=["kvm1"]).storage("srv").delete("v")).changed
