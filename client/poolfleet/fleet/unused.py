@@ -12,7 +12,7 @@ from poolfleet.fleet.asking import Asking, Told
 from poolfleet.fleet.look import standing, use
 from poolfleet.inventory.identity import Joined
 from poolfleet.inventory.seen import PoolSeen
-from poolfleet.inventory.usage import Target, described, domains_using, elsewhere, untold
+from poolfleet.inventory.usage import Target, described, domains_using, elsewhere, not_started, untold
 from poolfleet.types.disk import DomainState
 from poolfleet.types.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
 
@@ -87,7 +87,8 @@ async def _files(asking: Asking, told: Told, target: Target) -> tuple[list[str],
         host = client.name or client.target
         return await _lying_on(client, host, asked[host], target)
 
-    users, missing = [], []
+    users: list[str] = []
+    missing = not_started(target, told.storages)
     for outcome in (await asking.each(lying, asked)).values():
         if outcome.value is None:
             missing.append(f"{outcome.host}: {outcome.error.message if outcome.error else outcome.status}")

@@ -19,6 +19,9 @@ from poolfleet.types.disk import DiskRole, DomainDisk
 
 _WELL = frozenset({HostStatus.OK, HostStatus.STALE, HostStatus.DUPLICATE})
 
+# Of whose volumes libvirt tells what they lie on, other than on one of the same pool.
+_IMAGE_POOLS = frozenset({"dir", "fs", "netfs", "vstorage", "gluster"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
@@ -88,6 +91,20 @@ def elsewhere(target: Target, storages: Iterable[Joined]) -> Mapping[str, list[s
             best = min(started, key=lambda seen: (seen.host.host not in having, seen.place))
             asked[best.host.host].append(best.pool.name)
     return asked
+
+
+def not_started(target: Target, storages: Iterable[Joined]) -> list[str]:
+    """The storages that no host has started, a sentence each: a file that lies on the volume may lie in any of them.
+
+    Without that of the volume itself, of which the acting host says so.
+    """
+    return [
+        f"{seen.host.host}: pool {seen.pool.name} is not started, and what lies in it is not known"
+        for storage in storages
+        if storage is not target.storage and not any(seen.pool.active for seen in storage.pools)
+        for seen in storage.pools[:1]
+        if seen.pool.type in _IMAGE_POOLS
+    ]
 
 
 def described(user: VolumeUser) -> str:
