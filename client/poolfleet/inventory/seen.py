@@ -80,8 +80,8 @@ class PoolSeen:
 def every_path_is_found(pools: Iterable[PoolSeen]) -> bool:
     """Whether the agent of a host that has a storage by these pools finds its volumes by whatever path.
 
-    Devices, and files on disks of its own, it knows from any side. What lies on a server is not looked at, and a path
-    through a mount beside the pool's is then just another name.
+    Devices, and files on disks of its own, it knows from any side. What lies on a server it compares by name alone; and
+    a server has several, so a mount beside the pool's may be of the same share.
     """
     started = [seen.pool for seen in pools if seen.pool.active]
     return bool(started) and all(

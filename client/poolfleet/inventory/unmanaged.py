@@ -1,7 +1,7 @@
 """Files and devices that domains use and that no pool has: whoever looks after pools alone does not know of them.
 
 An agent finds a file on its host's own disks in the pools there, by whatever path, down the backing chains. That
-another host's pools have it, or a server, is known by its name alone; and what could not be read may have it as well.
+another host's pools have it, or a server, is told by its name alone; and what could not be read may have it as well.
 Then it is not said.
 """
 
