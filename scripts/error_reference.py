@@ -61,8 +61,9 @@ def errors_page() -> Iterator[str]:
                 "`INCOMPLETE`",
                 "`Unavailable`",
                 "5",
-                "Whether any host uses the volume cannot be told. Metadata: pool, volume, missing.",
-                "see to the hosts in `missing`, and call again; or say allow_in_use",
+                "Whether any host uses the volume, or has begun the request of this id already, cannot be told."
+                " Metadata: pool, volume, missing.",
+                "see to the hosts in `missing`, and call again; or say allow_in_use, which passes over use alone",
             ),
             (
                 "`NO_HOST`",

@@ -19,13 +19,17 @@ _SHOWN = 5
 
 
 def chosen(storages: Iterable[Joined], word: str, places: Collection[tuple[str, str]] = ()) -> Joined:
-    """The one storage that has this id or spelling, or a pool of this name; where there are `places`, a pool there.
+    """The one storage that has this id or spelling, or a pool of this name; where there are `places`, this id there.
 
-    Raises NotFound (POOL_NOT_FOUND), InvalidArgument where several storages have such a pool.
+    Raises NotFound (POOL_NOT_FOUND), InvalidArgument where several storages have such a pool, FailedPrecondition
+    (IDENTITY_CONFLICT) where there is another storage at those places by now.
     """
     every = list(storages)
     if places:
-        found = [storage for storage in every if any(seen.place in places for seen in storage.pools)]
+        there = [storage for storage in every if any(seen.place in places for seen in storage.pools)]
+        found = [storage for storage in there if _is_called(storage, word)]
+        if there and not found:
+            raise _replaced(there[0], word, places)
     else:
         found = [storage for storage in every if word in (storage.storage_id, *storage.aliases)] or [
             storage for storage in every if any(seen.pool.name == word for seen in storage.pools)
@@ -40,6 +44,22 @@ def chosen(storages: Iterable[Joined], word: str, places: Collection[tuple[str, 
             metadata={"pool": word},
         )
     return found[0]
+
+
+def _is_called(storage: Joined, word: str) -> bool:
+    """Whether an id of an inventory is one of the storage's: with its site, or without it where none is needed now."""
+    names = {storage.storage_id, *(name for seen in storage.pools for name in seen.spellings)}
+    return word in names or word.rpartition("@")[0] in names
+
+
+def _replaced(storage: Joined, word: str, places: Collection[tuple[str, str]]) -> FailedPrecondition:
+    host, pool = next(seen.place for seen in storage.pools if seen.place in places)
+    return FailedPrecondition(
+        f"pool {pool} lay on {word} and lies on {storage.storage_id} now: take the inventory anew",
+        reason="IDENTITY_CONFLICT",
+        metadata={"storage": storage.storage_id, "pool": pool},
+        host=host,
+    )
 
 
 def in_order(storage: Joined, agents: Mapping[str, Agent]) -> list[PoolSeen]:

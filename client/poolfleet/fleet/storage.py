@@ -9,8 +9,9 @@ from poolfleet.agent.client import AgentClient
 from poolfleet.fleet.asking import Asking, Told
 from poolfleet.fleet.look import standing
 from poolfleet.fleet.members import is_unreachable
+from poolfleet.fleet.remembered import Request, remembered
 from poolfleet.fleet.routing import acting, check_identity, chosen, in_order
-from poolfleet.fleet.unused import Counted, require_unused
+from poolfleet.fleet.unused import Counted, is_its_own, require_unused
 from poolfleet.inventory.identity import Joined
 from poolfleet.inventory.seen import PoolSeen
 from poolfleet.types.errors import NotFound, PoolfleetError, Unavailable
@@ -37,10 +38,11 @@ class FleetStorage:
     One host acts: the same one for every caller, while it answers, manages, is not under maintenance, and its pool is
     healthy; else the next in the storage's own order. Of a selection of the fleet only the selected may act. A change
     that was sent to a host is never sent to another: who has lost the connection asks again with the same `request_id`,
-    which finds the host that has it.
+    which finds the host that has it. While one of them does not answer that may be the one, and it is sent to none.
 
     Raises NotFound (POOL_NOT_FOUND), InvalidArgument where hosts have such a pool on several storages,
-    FailedPrecondition (IDENTITY_CONFLICT), Unavailable (NO_HOST) where no host may act, and what the acting agent says.
+    FailedPrecondition (IDENTITY_CONFLICT), Unavailable (NO_HOST) where no host may act, (INCOMPLETE) where it cannot be
+    told whether a change may be made or was made already, and what the acting agent says.
     """
 
     def __init__(
@@ -204,7 +206,8 @@ class FleetStorage:
         told = await self._asking.told(standing, self._actors)
         order = self._order(told)
         if wanted.request_id is not None:
-            known = await self._remembering(order, wanted.kind, wanted.request_id)
+            request = Request(id=wanted.request_id, kind=wanted.kind, volume=wanted.volume)
+            known = await remembered(self._asking, told, order, request)
             if known is not None:
                 return await wanted.send(self._client(known), known.pool.name)
         lost = None
@@ -217,8 +220,7 @@ class FleetStorage:
                     raise
                 lost = lost or error
                 continue
-            # Of a storage that nobody else can have the agent itself knows all.
-            if wanted.refuse is not None and not self._chosen(told).local_to:
+            if wanted.refuse is not None and not await is_its_own(self._asking, self._chosen(told), seen):
                 await require_unused(self._asking, self._chosen(told), seen, wanted.volume, wanted.refuse)
             return await wanted.send(self._client(seen), seen.pool.name)
         raise lost or Unavailable(f"no host that has {self._word} answers", reason="NO_HOST")
@@ -241,18 +243,6 @@ class FleetStorage:
             if told.error is not None:
                 raise told.error from None
             raise
-
-    async def _remembering(self, order: list[PoolSeen], kind: OperationKind, request_id: str) -> PoolSeen | None:
-        """Where this request was begun, by whatever route: there it is answered from the record."""
-        pools = {seen.host.host: seen for seen in order}
-
-        async def remembers(client: AgentClient) -> bool:
-            name = pools[client.name or client.target].pool.name
-            operations = client.operations.list(kinds=[kind], pools=[name])
-            return any([request_id in operation.request_ids async for operation in operations])
-
-        result = await self._asking.each(remembers, pools)
-        return next((pools[host] for host, known in result.answers() if known), None)
 
     def _client(self, seen: PoolSeen) -> AgentClient:
         return self._asking.members[seen.host.host].client

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from poolfleet.agent.client import AgentClient
 from poolfleet.fleet.asking import Asking, Told
-from poolfleet.fleet.look import use
+from poolfleet.fleet.look import standing, use
 from poolfleet.inventory.identity import Joined
 from poolfleet.inventory.seen import PoolSeen
-from poolfleet.inventory.usage import Target, described, domains_using, elsewhere, untold
+from poolfleet.inventory.usage import Target, described, domains_using, elsewhere, not_started, untold
 from poolfleet.types.disk import DomainState
 from poolfleet.types.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
 
@@ -28,6 +29,17 @@ class Counted:
     """Volumes that lie on it."""
 
 
+async def is_its_own(asking: Asking, storage: Joined, acting: PoolSeen) -> bool:
+    """Whether nobody but the acting host can have the storage, of which its agent then knows all.
+
+    A folder of its own it may let others mount: then the same files lie in a storage of another name, on other hosts.
+    """
+    if not storage.local_to:
+        return False
+    told = await asking.told(standing)
+    return not _whole(told, storage, acting).conflict
+
+
 async def require_unused(asking: Asking, storage: Joined, acting: PoolSeen, volume: str, counted: Counted) -> None:
     """Refuse where any host uses the volume: FailedPrecondition (VOLUME_IN_USE), with who does.
 
@@ -35,9 +47,7 @@ async def require_unused(asking: Asking, storage: Joined, acting: PoolSeen, volu
     """
     told = await asking.told(use)
     host, pool = acting.place
-    # As all hosts see it: those that may act were only some of them.
-    whole = next((each for each in told.storages if any(seen.place == acting.place for seen in each.pools)), storage)
-    target = Target(storage=whole, name=volume, acting=host)
+    target = Target(storage=_whole(told, storage, acting), name=volume, acting=host)
     users = [
         described(user)
         for user in domains_using(target, told.hosts)
@@ -64,17 +74,21 @@ async def require_unused(asking: Asking, storage: Joined, acting: PoolSeen, volu
         )
 
 
+def _whole(told: Told, storage: Joined, acting: PoolSeen) -> Joined:
+    """The storage as all hosts see it: those that may act were only some of them."""
+    return next((each for each in told.storages if any(seen.place == acting.place for seen in each.pools)), storage)
+
+
 async def _files(asking: Asking, told: Told, target: Target) -> tuple[list[str], list[str]]:
-    """The volumes that lie on it in storages that the acting host lacks, and what of these could not be read."""
+    """The volumes that lie on it where the acting host has not looked, and what of these could not be read."""
     asked = elsewhere(target, told.storages)
-    if not asked:
-        return [], []
 
     async def lying(client: AgentClient) -> tuple[list[str], list[str]]:
         host = client.name or client.target
         return await _lying_on(client, host, asked[host], target)
 
-    users, missing = [], []
+    users: list[str] = []
+    missing = not_started(target, told.storages)
     for outcome in (await asking.each(lying, asked)).values():
         if outcome.value is None:
             missing.append(f"{outcome.host}: {outcome.error.message if outcome.error else outcome.status}")
@@ -104,10 +118,17 @@ async def _lying_on(
 
 
 async def _leads_to(client: AgentClient, host: str, path: str, target: Target) -> bool:
+    # Who made the file may be another host, where the path leads elsewhere, whatever pools this one has.
+    may_be = posixpath.basename(path) == target.name
     try:
         found = await client.volumes.lookup(path=path)
     except NotFound:
-        return target.may_be(path, host)
+        return may_be
+    except InvalidArgument:
+        # What the acting host itself has there it finds, when it is told to change the volume.
+        if may_be or host == target.acting:
+            return may_be
+        raise
     return found.name == target.name and any(seen.pool.name == found.pool for seen in target.pools_of(host))
 
 

@@ -17,11 +17,9 @@ from poolfleet.inventory.model import (
     VolumePlace,
     VolumeUser,
 )
-from poolfleet.inventory.seen import HostSeen, PoolSeen
+from poolfleet.inventory.seen import SHARES, HostSeen, PoolSeen
 from poolfleet.inventory.unmanaged import unmanaged
 from poolfleet.types.volume import Volume
-
-_SHARES = ("nfs:", "cifs:", "ceph:", "gluster:")
 
 
 def merge(answers: Iterable[HostSeen]) -> Inventory:
@@ -84,7 +82,7 @@ def _storage(storage: Joined) -> InventoryStorage:
 
 def _filesystem(seen: PoolSeen) -> tuple[str, str]:
     """The disk that a pool lies on, and where its name holds: on that host, or for a share at the whole site."""
-    share = seen.pool.filesystem_id.startswith(_SHARES)
+    share = seen.pool.filesystem_id.startswith(SHARES)
     return (seen.host.site or "") if share else (seen.host.agent_id or seen.host.host), seen.pool.filesystem_id
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +12,13 @@ from poolfleet.types.disk import DomainDisks
 from poolfleet.types.errors import PoolfleetError
 from poolfleet.types.pool import Pool, Storage, StorageIdSource
 from poolfleet.types.volume import Volume, VolumeListing
+
+SHARES = ("nfs:", "cifs:", "ceph:", "gluster:")
+"""How the ids of file systems begin that are shares."""
+ON_SERVERS = (*SHARES, "host:")
+"""How those begin that lie on a server, shared or not."""
+DEVICE_POOLS = frozenset({"logical", "zfs", "disk", "iscsi", "scsi", "mpath"})
+"""Types of pools whose volumes are devices of their host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,3 +75,16 @@ class PoolSeen:
     def age_order(self) -> tuple[bool, float, tuple[str, str]]:
         """Sorts the freshest first. By age and not by time: hosts' clocks differ."""
         return self.pool.age_s is None, self.pool.age_s or 0.0, self.place
+
+
+def every_path_is_found(pools: Iterable[PoolSeen]) -> bool:
+    """Whether the agent of a host that has a storage by these pools finds its volumes by whatever path.
+
+    Devices, and files on disks of its own, it knows from any side. What lies on a server it compares by name alone; and
+    a server has several, so a mount beside the pool's may be of the same share.
+    """
+    started = [seen.pool for seen in pools if seen.pool.active]
+    return bool(started) and all(
+        pool.type in DEVICE_POOLS or (pool.filesystem_id and not pool.filesystem_id.startswith(ON_SERVERS))
+        for pool in started
+    )

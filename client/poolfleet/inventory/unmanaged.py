@@ -1,7 +1,8 @@
 """Files and devices that domains use and that no pool has: whoever looks after pools alone does not know of them.
 
-An agent finds a file in the pools of its own host, by whatever path, down the backing chains. That another host's
-pools have it is known by its name alone; and what could not be read may have it as well. Then it is not said.
+An agent finds a file on its host's own disks in the pools there, by whatever path, down the backing chains. That
+another host's pools have it, or a server, is told by its name alone; and what could not be read may have it as well.
+Then it is not said.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from poolfleet.inventory.hosts import lacking, lacking_of_pools, not_heard
 from poolfleet.inventory.identity import Joined
 from poolfleet.inventory.model import UnmanagedDisk, VolumeUser
-from poolfleet.inventory.seen import HostSeen
+from poolfleet.inventory.seen import HostSeen, every_path_is_found
 from poolfleet.types.disk import DiskRole, DomainDisk
 
 # What such a pool has while it is not started only its devices could tell.
@@ -80,6 +81,5 @@ def _stopped(host: HostSeen, disk: DomainDisk) -> Iterator[str]:
 
 def _may_be(host: HostSeen, path: str, namesakes: Iterable[Joined]) -> Iterator[str]:
     for storage in namesakes:
-        # In its own pools the agent would have found it.
-        if not any(seen.host is host and seen.pool.active for seen in storage.pools):
+        if not every_path_is_found(seen for seen in storage.pools if seen.host is host):
             yield f"{host.host}: {path} may be the volume of that name on {storage.storage_id}"

@@ -1,7 +1,7 @@
 """Who uses one volume, on whichever host, and what keeps that from being told: asked before the volume is changed.
 
-The agent that acts knows all of its own host, files that lie on the volume included. Here is what it cannot know: the
-domains of other hosts, and files of storages that it does not have.
+The agent that acts knows all of its own host, as far as it has looked. Here is what it cannot know: the domains of
+other hosts, files of storages that it does not have, and those that other hosts have made beside the volume.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from poolfleet.inventory.disks import users
 from poolfleet.inventory.identity import Joined
 from poolfleet.inventory.model import HostStatus, VolumeUser
-from poolfleet.inventory.seen import HostSeen, PoolSeen
+from poolfleet.inventory.seen import HostSeen, PoolSeen, every_path_is_found
 from poolfleet.types.disk import DiskRole, DomainDisk
 
 _WELL = frozenset({HostStatus.OK, HostStatus.STALE, HostStatus.DUPLICATE})
+
+# Of whose volumes libvirt tells what they lie on, other than on one of the same pool.
+_IMAGE_POOLS = frozenset({"dir", "fs", "netfs", "vstorage", "gluster"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +36,11 @@ class Target:
         return [seen for seen in self.storage.pools if seen.host.host == host]
 
     def may_be(self, path: str, host: str) -> bool:
-        """Whether a path of a host that no pool there is known to have may lead to the volume.
+        """Whether a path of a host that no pool there is known to have may lead to the volume: of that name alone.
 
-        Of a host without a started pool on the storage nobody can tell where a path of that name leads.
+        That it does not only an agent can tell that finds the volume by every path.
         """
-        pools = self.pools_of(host)
-        if any(seen.pool.active for seen in pools):
-            return False
-        return posixpath.basename(path) == self.name
+        return posixpath.basename(path) == self.name and not every_path_is_found(self.pools_of(host))
 
 
 def domains_using(target: Target, hosts: Sequence[HostSeen]) -> list[VolumeUser]:
@@ -74,18 +74,37 @@ def _untold_of(host: HostSeen) -> Iterator[str]:
 
 
 def elsewhere(target: Target, storages: Iterable[Joined]) -> Mapping[str, list[str]]:
-    """Pools to be asked, by host, for files that lie on the volume: each storage that the acting host lacks, once.
+    """Pools to be asked, by host, for files that lie on the volume: its own, and each that the acting host lacks, once.
 
     Of the hosts that have such a storage one is asked that has the volume's too, if there is any: it can follow paths.
+    Of the volume's own it is the acting host, which has not yet seen what others have just made there.
     """
     asked: defaultdict[str, list[str]] = defaultdict(list)
     having = {seen.host.host for seen in target.storage.pools if seen.pool.active}
     for storage in storages:
         started = [seen for seen in storage.pools if seen.pool.active]
-        if started and not any(seen.host.host == target.acting for seen in started):
+        if storage is target.storage:
+            started = [seen for seen in started if seen.host.host == target.acting]
+        elif any(seen.host.host == target.acting for seen in started):
+            continue
+        if started:
             best = min(started, key=lambda seen: (seen.host.host not in having, seen.place))
             asked[best.host.host].append(best.pool.name)
     return asked
+
+
+def not_started(target: Target, storages: Iterable[Joined]) -> list[str]:
+    """The storages that no host has started, a sentence each: a file that lies on the volume may lie in any of them.
+
+    Without that of the volume itself, of which the acting host says so.
+    """
+    return [
+        f"{seen.host.host}: pool {seen.pool.name} is not started, and what lies in it is not known"
+        for storage in storages
+        if storage is not target.storage and not any(seen.pool.active for seen in storage.pools)
+        for seen in storage.pools[:1]
+        if seen.pool.type in _IMAGE_POOLS
+    ]
 
 
 def described(user: VolumeUser) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from poolfleet import FailedPrecondition, Fleet, Operation, PoolfleetError, Unavailable, VolumeSpec
 from scripts.embedded.process import wait_until
-from tests.integration.acting.conftest import STORAGE, Hosts
+from tests.integration.acting.conftest import POOLS, STORAGE, Hosts
 
 MIB = 1 << 20
 
@@ -92,6 +92,27 @@ def test_what_a_file_in_a_pool_lies_on_that_only_another_host_has(fleet: Fleet, 
     assert (error.reason, "volume local/top on two" in error.metadata["missing"]) == ("INCOMPLETE", True)
 
 
+def test_what_was_just_laid_on_it_and_by_the_path_of_the_host_that_did(fleet: Fleet, hosts: Hosts) -> None:
+    create(fleet, "base")
+    top = hosts.shared / "top"
+    overlay(top, hosts.shared / "base")
+    users = {f"volume {pool}/top on {host} (backing)" for host, pool in POOLS.items()}
+    for host, pool in POOLS.items():
+        error = refused(fleet.select(hosts=[host]).storage(pool).delete, "base")
+        assert (error.reason, error.metadata["users"] in users) == ("VOLUME_IN_USE", True)
+    # As a host writes it that has the storage at another path.
+    rebase = ["qemu-img", "rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", "/mnt/there/base", str(top)]
+    subprocess.run(rebase, check=True, timeout=60)
+    for word in POOLS.values():
+        error = refused(fleet.storage(word).delete, "base")
+        assert (error.reason, error.metadata["users"] in users) == ("VOLUME_IN_USE", True)
+    # Files that lie elsewhere keep nothing.
+    create(fleet, "other")
+    assert fleet.storage(STORAGE).delete("other").changed
+    top.unlink()
+    assert fleet.storage(STORAGE).delete("base").changed
+
+
 def test_what_a_guest_of_a_host_without_such_a_pool_may_mean(fleet: Fleet, hosts: Hosts) -> None:
     create(fleet, "v")
     hosts.define_guest("three", "g", "/somewhere/else/v")
@@ -138,6 +159,16 @@ def test_while_the_domains_of_a_host_cannot_be_read_nothing_is_destroyed(fleet: 
         hosts["three"].libvirtd.restart()
     wait_until(lambda: domains_are_read(fleet, "three"), limit_s=60, what="the agent reads the domains again")
     assert fleet.storage(STORAGE).delete("v").changed
+
+
+def test_while_nobody_can_look_into_a_pool_nothing_is_destroyed(fleet: Fleet, hosts: Hosts) -> None:
+    create(fleet, "v")
+    fleet.client("two").pools.stop("local")
+    one = fleet.select(hosts=["one"]).storage("vms")
+    error = refused(one.delete, "v")
+    assert (error.reason, "two: pool local is not started" in error.metadata["missing"]) == ("INCOMPLETE", True)
+    fleet.client("two").pools.start("local")
+    assert one.delete("v").changed
 
 
 def test_a_pool_of_a_host_s_own_asks_nobody_else(fleet: Fleet, hosts: Hosts) -> None:

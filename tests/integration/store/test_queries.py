@@ -82,13 +82,25 @@ def test_what_domains_use_beside_pools(store: InventoryStore) -> None:
     one.whole("vm", [row("a"), row("b")])
     one.uses("web", disk("web", "a"), *(disk("web", "", pool="", path=path) for path in ("/opt/x", "/opt/b")))
     two.uses("db", *(disk("db", "", pool="", path=path) for path in ("/opt/x", "/opt/b")))
+    doubt = "it may be the volume of that name on nfs:10.0.0.5/vm"
     found = [(each["host"], each["path"], each["domains"], each["doubt"]) for each in ask(store, "unmanaged")]
     assert found == [
-        ("one", "/opt/b", 1, None),  # in its own pools an agent has looked
+        ("one", "/opt/b", 1, doubt),  # through another mount of the share
         ("one", "/opt/x", 1, None),
-        ("two", "/opt/b", 1, "it may be the volume of that name on nfs:10.0.0.5/vm"),
+        ("two", "/opt/b", 1, doubt),
         ("two", "/opt/x", 1, None),
     ]
+
+
+@pytest.mark.parametrize(("filesystem_id", "is_certain"), [("xfs:1", True), ("nfs:10.0.0.5/vm", False), ("", False)])
+def test_a_file_of_a_volume_s_name_is_another_where_the_agent_would_have_found_it(
+    store: InventoryStore, filesystem_id: str, is_certain: bool
+) -> None:
+    [one] = tellers(store, "one")
+    one.whole("vm", [row("a")], filesystem_id=filesystem_id)
+    one.uses("web", disk("web", "", pool="", path="/opt/a"))
+    [found] = ask(store, "unmanaged")
+    assert (found["doubt"] is None) == is_certain
 
 
 def test_storages_that_promise_more_than_they_have(store: InventoryStore) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from poolfleet.types.operation import Operation
 if TYPE_CHECKING:
     from poolfleet.agent.client import AgentClient
     from poolfleet.fleet.fleet import Fleet
-    from poolfleet.fleet.result import FleetResult
+    from poolfleet.fleet.result import FleetResult, Outcome
     from poolfleet.types.pool import EnsureResult
 
 Asked = dict[str, Any]
@@ -56,6 +56,16 @@ class Change:
     """True where what `ask` does cannot be left to the agent: `ask` waits for all steps but the one it answers with."""
     starts: str = ""
     """A pool that `ask` itself starts and waits for: it is shown how that goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Among:
+    """The hosts that a change goes to, where that had to be asked first."""
+
+    fleet: Fleet | None
+    """None: no host is left that it could go to."""
+    silent: tuple[Outcome[Any], ...] = ()
+    """Of the hosts that did not tell. Nothing is sent to them: they may have what another one changes."""
 
 
 @dataclass(slots=True)
@@ -102,10 +112,28 @@ def _host(client: AgentClient) -> str:
     return client.name or client.target
 
 
-async def carry_out(cli: Session, change: Change, *, host: str | None = None, among: Fleet | None = None) -> ExitCode:
+async def carry_out(cli: Session, change: Change, *, host: str | None = None, among: Among | None = None) -> ExitCode:
     """Do it on each chosen host (`among`: on these), say how it went, and answer with the code to end with."""
+    result = await _done_on(cli, change, cli.changers(host) if among is None else among.fleet)
+    if among is not None and among.silent:
+        result = _with(result, among.silent, cli.fleet)
+    return _summed_up(cli, change, result)
+
+
+def _with(result: FleetResult[Value], silent: Iterable[Outcome[Any]], fleet: Fleet) -> FleetResult[Value]:
+    """All outcomes, in the order of the fleet."""
+    from poolfleet.fleet.result import FleetResult
+
+    outcomes = {outcome.host: outcome for outcome in (*result.values(), *silent)}
+    return FleetResult([outcomes[host.name] for host in fleet.hosts if host.name in outcomes], result.duplicates)
+
+
+async def _done_on(cli: Session, change: Change, fleet: Fleet | None) -> FleetResult[Value]:
+    from poolfleet.fleet.result import FleetResult
+
+    if fleet is None:
+        return FleetResult(())
     flags = cli.flags
-    fleet = among or cli.changers(host)
     cli.agree(change.doing, len(fleet.hosts))
     with Progress(cli) as progress:
         going = _Run(cli, change, progress)
@@ -116,8 +144,7 @@ async def carry_out(cli: Session, change: Change, *, host: str | None = None, am
                 max_failures=flags.max_failures,
             )
         )
-        result = await _unless_interrupted(going, work)
-    return _summed_up(cli, change, result)
+        return await _unless_interrupted(going, work)
 
 
 async def _unless_interrupted(going: _Run, work: asyncio.Future[FleetResult[Value]]) -> FleetResult[Value]:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from poolfleet.cli.addressing import named_volume
+from poolfleet.cli.changing.change import Among
 from poolfleet.cli.parsing import VolumeWord
 from poolfleet.cli.session import Session
 
@@ -16,14 +17,14 @@ if TYPE_CHECKING:
     from poolfleet.types.pool import Pool
 
 
-async def acting(cli: Session, word: VolumeWord) -> Fleet:
-    """Of the chosen hosts one for each storage; and those that did not tell, which will say so themselves.
+async def acting(cli: Session, word: VolumeWord) -> Among:
+    """Of the chosen hosts one for each storage; and why the others did not tell, where hosts were named.
 
     No host need be named where the pool is one storage, whoever has it. Raises UsageError where it is not, NotFound.
     """
     hosts = cli.readers(word.host)
     if len(hosts.hosts) == 1:
-        return hosts
+        return Among(fleet=hosts)
 
     async def pool_of(client: AgentClient) -> Pool:
         return await client.pools.get((await named_volume(client, word))[0])
@@ -40,8 +41,8 @@ async def acting(cli: Session, word: VolumeWord) -> Fleet:
         if len(storages) > 1:
             raise cli.which_hosts()
     chosen = [await _one(hosts, those, pools) for those in storages.values()]
-    silent = [host for host in result if host not in pools] if cli.are_named(word.host) else []
-    return hosts.select(hosts=[*chosen, *silent])
+    silent = [outcome for outcome in result.values() if not outcome.well] if cli.are_named(word.host) else []
+    return Among(fleet=hosts.select(hosts=chosen) if chosen else None, silent=tuple(silent))
 
 
 async def _one(fleet: Fleet, hosts: list[str], pools: dict[str, Pool]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from poolfleet.inventory.seen import DEVICE_POOLS, ON_SERVERS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
@@ -31,6 +33,10 @@ _BACKING = """
             AND home.target_path || '/' || o.file_name = o.backing_path)"""
 # The last part of a path: what both databases say it by.
 _FILE_NAME = "replace(backing_path, rtrim(backing_path, replace(backing_path, '/', '')), '')"
+_DEVICES = ", ".join(f"'{kind}'" for kind in sorted(DEVICE_POOLS))
+_ON_SERVERS = "".join(f" AND p.filesystem_id NOT LIKE '{start}%'" for start in ON_SERVERS)
+# As inventory/seen has it.
+_EVERY_PATH_IS_FOUND = f"p.type IN ({_DEVICES}) OR (p.filesystem_id <> ''{_ON_SERVERS})"
 
 QUERIES: Mapping[str, Query] = {
     "largest": Query(
@@ -58,17 +64,18 @@ QUERIES: Mapping[str, Query] = {
     "unmanaged": Query(
         about="Files and devices that domains use and no pool has.",
         whole=True,
-        sql="""
+        sql=f"""
             SELECT (SELECT min('it may be the volume of that name on ' || s.id) FROM volume v
                     JOIN storage s ON s.key = v.storage_key
                     WHERE v.name = d.file_name AND s.id NOT LIKE 'host:%'
-                    AND NOT EXISTS (SELECT 1 FROM pool p WHERE p.storage_key = s.key AND p.host_key = d.host_key
-                                    AND p.active)) AS doubt,
+                    AND coalesce((SELECT min(CASE WHEN {_EVERY_PATH_IS_FOUND} THEN 1 ELSE 0 END) FROM pool p
+                                  WHERE p.storage_key = s.key AND p.host_key = d.host_key AND p.active), 0) = 0
+                   ) AS doubt,
                    h.name AS host, d.path, d.source_kind AS kind, count(DISTINCT d.domain_uuid) AS domains,
                    min(d.domain) AS domain
             FROM domain_disk d JOIN host h ON h.key = d.host_key
             WHERE d.volume = '' AND d.path <> '' AND d.source_kind IN ('file', 'block', 'dir') AND d.role <> 'loader'
-            GROUP BY h.name, d.host_key, d.path, d.source_kind, d.file_name ORDER BY h.name, d.path""",
+            GROUP BY h.name, d.host_key, d.path, d.source_kind, d.file_name ORDER BY h.name, d.path""",  # noqa: S608  (words of ours)
     ),
     "overcommitted": Query(
         about="Storages whose volumes may become larger than the storage is.",

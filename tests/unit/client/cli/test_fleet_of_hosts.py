@@ -175,6 +175,26 @@ async def test_while_a_host_is_away_a_shared_volume_is_not_deleted_unless_that_i
     assert (await hosts.poolfleet("volume", "delete", "vm_data/web1.qcow2", "--allow-in-use")).code == 0
 
 
+async def test_a_host_that_does_not_tell_what_it_has_is_sent_nothing(hosts: Hosts) -> None:
+    share_a_volume(hosts.agents)
+    for agent in hosts.agents[1:]:
+        refusal = Refusal(grpc.StatusCode.FAILED_PRECONDITION, "POOL_UNRESPONSIVE", "it does not answer now")
+        agent.on("GetPool", refusal, agent.GetPool)
+    ran = await hosts.poolfleet("volume", "resize", "vm_data/web1.qcow2", "--by", "1G", "--all-hosts", "--yes")
+    assert (ran.code, ran.out) == (1, "1 resized, 2 failed\n")
+    assert "kvm2: it does not answer now" in ran.err
+    assert asked(hosts, "ResizeVolume") == [1, 0, 0]
+
+
+async def test_where_no_host_tells_what_it_has_each_is_told_of_with_its_reason(hosts: Hosts) -> None:
+    share_a_volume(hosts.agents)
+    for agent in hosts.agents:
+        await agent.stop()
+    ran = await hosts.poolfleet("volume", "delete", "vm_data/web1.qcow2", "--all-hosts", "-o", "json")
+    assert [host["status"] for host in json.loads(ran.out)["hosts"]] == ["unreachable"] * 3
+    assert ran.code == 3
+
+
 async def test_the_inventory_has_each_storage_once(hosts: Hosts) -> None:
     share_a_volume(hosts.agents)
     hosts.agents[0].has_pool("local")

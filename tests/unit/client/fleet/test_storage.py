@@ -11,11 +11,12 @@ import pytest
 from poolfleet import DeadlineExceeded, Unavailable
 from poolfleet.aio import Fleet
 from poolfleet.fleet.hosts import Host
-from poolfleet.v1 import snapshot_pb2
-from tests.unit.client.cli.living_agent import LivingAgent
-from tests.unit.client.stub_agent import Bare
+from poolfleet.v1 import operation_pb2, snapshot_pb2
+from tests.unit.client.cli.living_agent import GIB, LivingAgent
+from tests.unit.client.stub_agent import Bare, Refusal
 
 SHARE = "nfs:10.0.0.5/vm_data"
+REQUEST = "6f0c1a52-57a3-4c53-8f3c-0d6b6f6b1f50"
 NAMES = ("kvm1", "kvm2", "kvm3")
 
 
@@ -70,6 +71,32 @@ async def test_a_host_that_is_lost_after_it_was_asked_may_have_done_it(
     assert len({request.request_id for request in agents[first].sent("DeleteVolume")}) == 1
 
 
+@pytest.mark.parametrize("rpc", ["GetAgent", "ListPools", "ListOperations"])
+async def test_a_request_that_a_silent_host_may_have_begun_is_sent_to_none(
+    agents: dict[str, LivingAgent], fleet: Fleet, rpc: str
+) -> None:
+    storage = fleet.storage(SHARE)
+    first = await storage.acting_host()
+    await storage.resize("v", delta_bytes=GIB, request_id=REQUEST)
+    agents[first].on(rpc, Refusal(grpc.StatusCode.UNAVAILABLE, "REGISTRY_NOT_LOADED"))
+    with pytest.raises(Unavailable) as untold:
+        await storage.resize("v", delta_bytes=GIB, request_id=REQUEST, allow_in_use=True)
+    assert (untold.value.reason, untold.value.metadata["missing"]) == ("INCOMPLETE", f"{first}: It is refused.")
+    assert [name for name, agent in agents.items() if agent.sent("ResizeVolume")] == [first]
+    assert len(agents[first].sent("ResizeVolume")) == 1
+
+
+async def test_a_request_is_answered_where_it_was_begun_though_others_are_silent(
+    agents: dict[str, LivingAgent], fleet: Fleet
+) -> None:
+    first = await fleet.storage(SHARE).acting_host()
+    begun = next(name for name in NAMES if name != first)
+    agents[begun].has_operation(operation_pb2.OPERATION_STATE_SUCCEEDED, pool="vm_data", request_ids=[REQUEST])
+    await agents[first].stop()
+    await fleet.storage(SHARE).resize("v", delta_bytes=GIB, request_id=REQUEST, allow_in_use=True)
+    assert len(agents[begun].sent("ResizeVolume")) == 1
+
+
 async def test_each_host_is_asked_anew_who_uses_the_volume(agents: dict[str, LivingAgent], fleet: Fleet) -> None:
     await fleet.storage(SHARE).wipe("v")
     for agent in agents.values():
@@ -84,3 +111,36 @@ async def test_a_change_within_a_call_waits_for_no_place_that_the_call_has(
     async with Fleet(fleet.hosts, parallel=1, per_host=1) as narrow:
         result = await narrow.map(lambda client: narrow.storage(SHARE).delete("v", allow_missing=True), timeout_s=20)
         result.raise_for_failures()
+
+
+async def test_volumes_of_a_pool_that_was_redefined_since_the_inventory_are_not_touched(
+    agents: dict[str, LivingAgent], fleet: Fleet
+) -> None:
+    [volume] = (await fleet.inventory()).volumes
+    for agent in agents.values():
+        agent.pools["vm_data"].storage.id = "nfs:10.0.0.6/other"
+    result = await fleet.map_volumes(lambda storage, name: storage.delete(name), [volume])
+    [outcome] = result.values()
+    assert outcome.error is not None
+    assert outcome.error.reason == "IDENTITY_CONFLICT"
+    assert asked_to_delete(agents) == []
+
+
+async def test_a_folder_of_a_host_s_own_that_others_mount_is_not_its_affair_alone(
+    agents: dict[str, LivingAgent], fleet: Fleet
+) -> None:
+    files = [snapshot_pb2.StorageFingerprint.File(name=f"v{number}", inode=number) for number in range(8)]
+    fingerprint = snapshot_pb2.StorageFingerprint(root_inode=2, files=files)
+    derived = snapshot_pb2.Storage.SOURCE_DERIVED
+    ids = {"kvm1": "host:agent-of-kvm1:xfs:/srv", "kvm2": "nfs:10.0.0.1/srv"}
+    for name, storage_id in ids.items():
+        agents[name].has_pool(
+            "srv", storage=snapshot_pb2.Storage(id=storage_id, source=derived, fingerprint=fingerprint)
+        )
+        agents[name].has_volume("srv", "v")
+    with pytest.raises(Unavailable, match=r"the same files, by name and inode, lie in nfs:10\.0\.0\.1/srv") as untold:
+        await fleet.select(hosts=["kvm1"]).storage("srv").delete("v")
+    assert untold.value.reason == "INCOMPLETE"
+    assert asked_to_delete(agents) == []
+    agents["kvm2"].pools.pop("srv")
+    assert (await fleet.select(hosts=["kvm1"]).storage("srv").delete("v")).changed

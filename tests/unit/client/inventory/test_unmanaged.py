@@ -106,11 +106,23 @@ def test_what_only_concerns_another_host_s_own_storage_casts_no_doubt() -> None:
     assert inventory.unmanaged[0].doubts == ()
 
 
-def test_in_its_own_pools_an_agent_has_looked() -> None:
-    pools = [pool("vm", SHARED)]
-    volumes = [volume("vm", "x.img")]
+@pytest.mark.parametrize(
+    ("filesystem_ids", "is_certain"),
+    [
+        (["xfs:1"], True),
+        (["nfs:10.0.0.5/vm"], False),
+        (["host:agent-of-a:fuse.sshfs:backup:/vm"], False),
+        ([""], False),
+        (["xfs:1", "nfs:127.0.0.1/vm"], False),
+    ],
+)
+def test_on_disks_of_its_own_an_agent_has_looked_and_not_on_servers(
+    filesystem_ids: list[str], is_certain: bool
+) -> None:
+    pools = [pool(f"vm{number}", SHARED, filesystem_id=found) for number, found in enumerate(filesystem_ids)]
+    volumes = [volume("vm0", "x.img")]
     answers = [seen("a", pools, volumes, [beside()]), seen("b", pools, volumes)]
-    assert only(answers).doubts == ()
+    assert (only(answers).doubts == ()) == is_certain
 
 
 def test_names_on_several_storages_are_duplicates() -> None:
