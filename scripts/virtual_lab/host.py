@@ -13,7 +13,6 @@ from scripts.embedded.process import NotReadyError, wait_until
 from scripts.virtual_lab.machine import Completed, Machine
 from scripts.virtual_lab.network import AGENT_PORT, METRICS_PORT
 from scripts.virtual_lab.payload import SETTINGS, UNIT
-from scripts.virtual_lab.recipe import EMULATOR
 
 READY_LIMIT_S = 180.0
 # An agent takes its time here.
@@ -107,20 +106,6 @@ class Host(Machine):
         )
         threads, descriptors, children, memory_kib = (int(word) for word in told.split())
         return Usage(threads=threads, descriptors=descriptors, children=children, memory_bytes=memory_kib * 1024)
-
-    def link_emulator(self) -> None:
-        """Let its libvirt define guests, for which it asks an emulator what it can do; that is slow here."""
-        self.ssh(f"ln -sf {EMULATOR} /usr/bin/", timeout_s=READY_LIMIT_S)
-        self._restart_libvirt()
-
-    def unlink_emulator(self) -> None:
-        """Have its libvirt define none any more."""
-        self.ssh(f"rm -f /usr/bin/{Path(EMULATOR).name}")
-        self._restart_libvirt()
-
-    def _restart_libvirt(self) -> None:
-        self.ssh("systemctl restart libvirtd && virsh list", timeout_s=READY_LIMIT_S)
-        self.wait_agent()
 
     def virsh(self, *words: str, timeout_s: float = 60) -> str:
         """What virsh said; raises CommandError, and TimeoutExpired as of `ssh` where it hangs."""

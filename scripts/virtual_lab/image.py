@@ -68,7 +68,6 @@ def _make(cache: Path, folder: Path, tell: Callable[[str], None]) -> None:
         _add_python(root)
         shutil.copytree(recipe.GUEST / "image", root, dirs_exist_ok=True)
         (root / "lab").mkdir()
-        _hide_emulator(root)
         _run("chroot", str(root), "systemctl", "mask", "--quiet", *recipe.MASKED)
         _run("chroot", str(root), "systemctl", "enable", "--quiet", "lab.service")
         for name in ("vmlinuz", "initrd.img"):
@@ -81,14 +80,6 @@ def _make(cache: Path, folder: Path, tell: Callable[[str], None]) -> None:
             if older.is_dir() and not older.name.startswith("making-"):
                 shutil.rmtree(older)
         made.rename(folder)
-
-
-def _hide_emulator(root: Path) -> None:
-    hidden = root / recipe.EMULATOR.removeprefix("/")
-    hidden.parent.mkdir()
-    (root / "usr/bin" / hidden.name).rename(hidden)
-    for other in (root / "usr/bin").glob("qemu-system-*"):
-        other.unlink()
 
 
 def _mmdebstrap() -> list[str]:

@@ -44,14 +44,10 @@ PACKAGES = (
     "libvirt-daemon-driver-storage-gluster",
     "libvirt-daemon-driver-storage-iscsi-direct",
     "libvirt-clients",
-    "qemu-system-x86",
     "qemu-utils",
     "python3",
     "python3-libvirt",
 )
-
-# Kept where libvirt does not find it, for at each of its starts it would ask it what it can do.
-EMULATOR = "/usr/libexec/poolfleet-lab/qemu-system-x86_64"
 
 # What only makes the boot slower here; who wants autofs, smbd, glusterd, tgtd, iscsid or multipathd starts it.
 MASKED = (

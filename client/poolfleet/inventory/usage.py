@@ -94,14 +94,17 @@ def elsewhere(target: Target, storages: Iterable[Joined]) -> Mapping[str, list[s
 
 
 def not_started(target: Target, storages: Iterable[Joined]) -> list[str]:
-    """The storages that no host has started, a sentence each: a file that lies on the volume may lie in any of them.
+    """The shared storages that no host has started, a sentence each: a file that lies on the volume may lie there.
 
-    Without that of the volume itself, of which the acting host says so.
+    Without that of the volume itself, of which the acting host says so; and without a host's own, of which some host
+    always has one that is not started: guests whose disks lie there are known all the same.
     """
     return [
         f"{seen.host.host}: pool {seen.pool.name} is not started, and what lies in it is not known"
         for storage in storages
-        if storage is not target.storage and not any(seen.pool.active for seen in storage.pools)
+        if storage is not target.storage
+        and not storage.local_to
+        and not any(seen.pool.active for seen in storage.pools)
         for seen in storage.pools[:1]
         if seen.pool.type in _IMAGE_POOLS
     ]
