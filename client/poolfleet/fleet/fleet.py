@@ -15,7 +15,7 @@ from poolfleet.fleet.descriptors import make_room
 from poolfleet.fleet.ensure import Match, ensuring
 from poolfleet.fleet.fleet_file import read_fleet_file
 from poolfleet.fleet.hosts import Host, choose, unique
-from poolfleet.fleet.look import Look, look, seen, standing
+from poolfleet.fleet.look import Look, look, pools_of, seen, standing
 from poolfleet.fleet.members import Member
 from poolfleet.fleet.over_volumes import OverVolumes
 from poolfleet.fleet.result import FleetResult, Outcome, Status, VolumesResult
@@ -175,11 +175,7 @@ class Fleet:
 
     async def pools(self) -> FleetResult[list[Pool]]:
         """The pools of each host, by name."""
-
-        async def listed(client: AgentClient) -> list[Pool]:
-            return [pool async for pool in client.pools.list()]
-
-        return await self.map(listed)
+        return await self.map(pools_of)
 
     async def volumes(self, pool: str = "") -> FleetResult[VolumeListing]:
         """The volumes of each host, of one pool or of all, and the pools that could not be read."""

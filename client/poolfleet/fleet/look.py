@@ -39,7 +39,7 @@ async def look(client: AgentClient) -> Look:
     agent = await parts.read(client.get())
     volumes = await parts.read(client.volumes.read_all())
     disks = await parts.read(client.inventory.disks())
-    pools = await parts.read(_pools(client))
+    pools = await parts.read(pools_of(client))
     return Look(agent=agent, volumes=volumes, disks=disks, pools=pools, errors=tuple(parts.errors))
 
 
@@ -47,7 +47,7 @@ async def standing(client: AgentClient) -> Look:
     """Read agent and pools: whether the host has a storage, and may act for it. Raises as `look` does."""
     parts = _Parts()
     agent = await parts.read(client.get())
-    pools = await parts.read(_pools(client))
+    pools = await parts.read(pools_of(client))
     return Look(agent=agent, volumes=None, disks=None, pools=pools, errors=tuple(parts.errors))
 
 
@@ -55,12 +55,13 @@ async def use(client: AgentClient) -> Look:
     """Read agent and pools, and have the domains read anew: who uses what at this moment. Raises as `look` does."""
     parts = _Parts()
     agent = await parts.read(client.get())
-    pools = await parts.read(_pools(client))
+    pools = await parts.read(pools_of(client))
     disks = await parts.read(client.inventory.disks(max_staleness_s=0.0))
     return Look(agent=agent, volumes=None, disks=disks, pools=pools, errors=tuple(parts.errors))
 
 
-async def _pools(client: AgentClient) -> list[Pool]:
+async def pools_of(client: AgentClient) -> list[Pool]:
+    """Read all pools of a host, by name."""
     return [pool async for pool in client.pools.list()]
 
 

@@ -8,9 +8,15 @@ from collections.abc import Iterable, Mapping
 from poolfleet.inventory.identity import Joined
 from poolfleet.inventory.model import VolumeUser
 from poolfleet.inventory.seen import HostSeen
+from poolfleet.types.disk import DomainDisk
 
 VolumeKey = tuple[str, str]
 """Id of a storage, and name of a volume on it."""
+
+
+def user_of(host: HostSeen, disk: DomainDisk) -> VolumeUser:
+    """The domain that a host tells of, as a user."""
+    return VolumeUser(host=host.host, domain=disk.domain, state=disk.domain_state, role=disk.role)
 
 
 def users(hosts: Iterable[HostSeen], storages: Iterable[Joined]) -> Mapping[VolumeKey, list[VolumeUser]]:
@@ -29,6 +35,5 @@ def users(hosts: Iterable[HostSeen], storages: Iterable[Joined]) -> Mapping[Volu
         for disk in host.disks.disks if host.disks else ():
             storage_id = by_pool.get((host.host, disk.pool)) or by_id.get((host.host, disk.storage_id))
             if storage_id and disk.volume:
-                user = VolumeUser(host=host.host, domain=disk.domain, state=disk.domain_state, role=disk.role)
-                found[storage_id, disk.volume].add(user)
+                found[storage_id, disk.volume].add(user_of(host, disk))
     return {key: sorted(value) for key, value in found.items()}

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from poolfleet.inventory.model import HostStatus, InventoryHost
 from poolfleet.inventory.seen import HostSeen
+from poolfleet.types.pool import Pool
 
 
 def each_agent_once(answers: Iterable[HostSeen]) -> list[HostSeen]:
@@ -34,21 +35,36 @@ def listed(seen: HostSeen) -> InventoryHost:
     )
 
 
+def no_answer(seen: HostSeen) -> Iterator[str]:
+    """Why a host, or a part of it, gave no answer, a sentence; none: it gave one."""
+    if seen.status in (HostStatus.UNREACHABLE, HostStatus.FAILED):
+        yield f"{seen.host}: {seen.status}: {seen.error.message if seen.error else 'no answer'}"
+
+
 def not_heard(seen: HostSeen) -> Iterator[str]:
     """Why a host's answer is not all that it has now, a sentence; none: it is."""
-    match seen.status:
-        case HostStatus.UNREACHABLE | HostStatus.FAILED:
-            yield f"{seen.host}: {seen.status}: {seen.error.message if seen.error else 'no answer'}"
-        case HostStatus.STALE:
-            yield f"{seen.host}: what it told is {seen.age_s or 0:.0f} s old"
+    yield from no_answer(seen)
+    if seen.status is HostStatus.STALE:
+        yield f"{seen.host}: what it told is {seen.age_s or 0:.0f} s old"
 
 
 def lacking(seen: HostSeen) -> Iterator[str]:
     """What the inventory lacks of a host, a sentence each."""
     yield from not_heard(seen)
     yield from (line for _, line in lacking_of_pools(seen))
+    yield from unread_domains(seen)
+
+
+def unread_domains(seen: HostSeen) -> Iterator[str]:
+    """Why domains may be lacking in a host's answer, a sentence; none: all of them were read, or no part was."""
     if seen.disks and not seen.disks.complete:
         yield f"{seen.host}: some domains could not be read: {'; '.join(seen.disks.missing) or 'no reason given'}"
+
+
+def unaddressable(seen: HostSeen, pool: Pool) -> Iterator[str]:
+    """What of a pool has a name that cannot be said, a sentence; none: nothing has."""
+    if pool.unaddressable_count:
+        yield f"{seen.host}: {pool.unaddressable_count} files of {pool.name} cannot be addressed"
 
 
 def lacking_of_pools(seen: HostSeen) -> Iterator[tuple[str, str]]:
@@ -57,7 +73,6 @@ def lacking_of_pools(seen: HostSeen) -> Iterator[tuple[str, str]]:
         words = f"the volumes of {unread.pool} could not be read: {unread.message or unread.reason}"
         yield unread.pool, f"{seen.host}: {words}"
     for pool in seen.pools:
-        if pool.unaddressable_count:
-            yield pool.name, f"{seen.host}: {pool.unaddressable_count} files of {pool.name} cannot be addressed"
+        yield from ((pool.name, line) for line in unaddressable(seen, pool))
     for name in sorted(seen.volumes_by_pool().keys() - {pool.name for pool in seen.pools}):
         yield name, f"{seen.host}: {name} came or went while its volumes were read"

@@ -32,6 +32,11 @@ class Joined:
     """Why its id is not to be trusted, one sentence; empty: it is."""
 
     @property
+    def started(self) -> list[PoolSeen]:
+        """Those of its pools that are started."""
+        return [seen for seen in self.pools if seen.pool.active]
+
+    @property
     def local_to(self) -> str:
         """The host whose alone it is by its id; empty: it may be shared."""
         own = self.source is StorageIdSource.DERIVED and self.storage_id.startswith("host:")

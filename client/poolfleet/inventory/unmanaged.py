@@ -11,9 +11,10 @@ import posixpath
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from poolfleet.inventory.disks import user_of
 from poolfleet.inventory.hosts import lacking, lacking_of_pools, not_heard
 from poolfleet.inventory.identity import Joined
-from poolfleet.inventory.model import UnmanagedDisk, VolumeUser
+from poolfleet.inventory.model import UnmanagedDisk
 from poolfleet.inventory.seen import HostSeen, every_path_is_found
 from poolfleet.types.disk import DiskRole, DomainDisk
 
@@ -40,14 +41,7 @@ def unmanaged(hosts: Sequence[HostSeen], storages: Sequence[Joined]) -> Iterator
                 host=host.host,
                 path=path,
                 source_kind=disks[0].source_kind,
-                used_by=tuple(
-                    sorted(
-                        {
-                            VolumeUser(host=host.host, domain=disk.domain, state=disk.domain_state, role=disk.role)
-                            for disk in disks
-                        }
-                    )
-                ),
+                used_by=tuple(sorted({user_of(host, disk) for disk in disks})),
                 doubts=(*doubts, *_stopped(host, disks[0]), *_may_be(host, path, namesakes)),
             )
 
@@ -59,7 +53,7 @@ def _anywhere(hosts: Iterable[HostSeen], storages: Iterable[Joined]) -> Iterator
         yield from not_heard(host)
         yield from (line for pool, line in lacking_of_pools(host) if (host.host, pool) not in local)
     for storage in storages:
-        if not storage.local_to and not any(seen.pool.active for seen in storage.pools):
+        if not storage.local_to and not storage.started:
             yield f"{storage.storage_id}: no host has it started"
 
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from poolfleet.inventory.disks import users
+from poolfleet.inventory.disks import user_of, users
+from poolfleet.inventory.hosts import no_answer, unaddressable, unread_domains
 from poolfleet.inventory.identity import Joined
-from poolfleet.inventory.model import HostStatus, VolumeUser
+from poolfleet.inventory.model import VolumeUser
 from poolfleet.inventory.seen import HostSeen, PoolSeen, every_path_is_found
-from poolfleet.types.disk import DiskRole, DomainDisk
-
-_WELL = frozenset({HostStatus.OK, HostStatus.STALE, HostStatus.DUPLICATE})
+from poolfleet.types.disk import DiskRole
 
 # Of whose volumes libvirt tells what they lie on, other than on one of the same pool.
 _IMAGE_POOLS = frozenset({"dir", "fs", "netfs", "vstorage", "gluster"})
@@ -49,28 +48,17 @@ def domains_using(target: Target, hosts: Sequence[HostSeen]) -> list[VolumeUser]
     for host in hosts:
         for disk in host.disks.disks if host.disks else ():
             if not disk.volume and target.may_be(disk.path, host.host):
-                found.add(_user(host, disk))
+                found.add(user_of(host, disk))
     return sorted(found)
 
 
 def untold(target: Target, hosts: Iterable[HostSeen]) -> list[str]:
     """Why domains that use the volume may be missing, a sentence each."""
-    lacks = [line for host in hosts for line in _untold_of(host)]
-    lacks += [
-        f"{seen.host.host}: {seen.pool.unaddressable_count} files of {seen.pool.name} cannot be addressed"
-        for seen in target.storage.pools
-        if seen.pool.unaddressable_count
-    ]
+    lacks = [line for host in hosts for line in [*no_answer(host)] or unread_domains(host)]
+    lacks += [line for seen in target.storage.pools for line in unaddressable(seen.host, seen.pool)]
     if target.storage.conflict:
         lacks.append(f"{target.storage.storage_id}: identity conflict: {target.storage.conflict}")
     return lacks
-
-
-def _untold_of(host: HostSeen) -> Iterator[str]:
-    if host.status not in _WELL:
-        yield f"{host.host}: {host.status}: {host.error.message if host.error else 'no answer'}"
-    elif host.disks is not None and not host.disks.complete:
-        yield f"{host.host}: some domains could not be read: {'; '.join(host.disks.missing) or 'no reason given'}"
 
 
 def elsewhere(target: Target, storages: Iterable[Joined]) -> Mapping[str, list[str]]:
@@ -80,9 +68,9 @@ def elsewhere(target: Target, storages: Iterable[Joined]) -> Mapping[str, list[s
     Of the volume's own it is the acting host, which has not yet seen what others have just made there.
     """
     asked: defaultdict[str, list[str]] = defaultdict(list)
-    having = {seen.host.host for seen in target.storage.pools if seen.pool.active}
+    having = {seen.host.host for seen in target.storage.started}
     for storage in storages:
-        started = [seen for seen in storage.pools if seen.pool.active]
+        started = storage.started
         if storage is target.storage:
             started = [seen for seen in started if seen.host.host == target.acting]
         elif any(seen.host.host == target.acting for seen in started):
@@ -102,9 +90,7 @@ def not_started(target: Target, storages: Iterable[Joined]) -> list[str]:
     return [
         f"{seen.host.host}: pool {seen.pool.name} is not started, and what lies in it is not known"
         for storage in storages
-        if storage is not target.storage
-        and not storage.local_to
-        and not any(seen.pool.active for seen in storage.pools)
+        if storage is not target.storage and not storage.local_to and not storage.started
         for seen in storage.pools[:1]
         if seen.pool.type in _IMAGE_POOLS
     ]
@@ -114,7 +100,3 @@ def described(user: VolumeUser) -> str:
     """Such as `domain web on kvm3 (disk, inactive)`."""
     role = "" if user.role is DiskRole.UNKNOWN else f"{user.role}, "
     return f"domain {user.domain} on {user.host} ({role}{user.state})"
-
-
-def _user(host: HostSeen, disk: DomainDisk) -> VolumeUser:
-    return VolumeUser(host=host.host, domain=disk.domain, state=disk.domain_state, role=disk.role)
