@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from poolfleet.agent.client import AgentClient
-from poolfleet.fleet.asking import Asking, Told
+from poolfleet.fleet.asking import Asking, Told, shortened
 from poolfleet.inventory.seen import PoolSeen
 from poolfleet.types.errors import Unavailable
 from poolfleet.types.operation import OperationKind
@@ -48,8 +48,7 @@ async def remembered(asking: Asking, told: Told, order: Sequence[PoolSeen], requ
         *result.lines(),
     ]
     if missing:
-        more = len(missing) - _SHOWN
-        words = "; ".join(missing[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+        words = shortened(missing, most=_SHOWN)
         raise Unavailable(
             f"whether the request {request.id} was begun already cannot be told: {words}",
             reason="INCOMPLETE",

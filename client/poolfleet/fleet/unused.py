@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from poolfleet.agent.client import AgentClient
-from poolfleet.fleet.asking import Asking, Told
+from poolfleet.fleet.asking import Asking, Told, shortened
 from poolfleet.fleet.look import standing, use
 from poolfleet.inventory.identity import Joined
 from poolfleet.inventory.seen import PoolSeen
@@ -58,14 +58,15 @@ async def require_unused(asking: Asking, storage: Joined, acting: PoolSeen, volu
         lying, unread = await _files(asking, told, target)
         users, missing = users + lying, missing + unread
     if users:
+        shown = shortened(users, most=_SHOWN, between=", ")
         raise FailedPrecondition(
-            f"volume {pool}/{volume} is used by {_shown(users)}",
+            f"volume {pool}/{volume} is used by {shown}",
             reason="VOLUME_IN_USE",
-            metadata={"pool": pool, "volume": volume, "users": _shown(users)},
+            metadata={"pool": pool, "volume": volume, "users": shown},
             host=host,
         )
     if missing:
-        words = _shown(missing, "; ")
+        words = shortened(missing, most=_SHOWN)
         raise Unavailable(
             f"whether volume {pool}/{volume} is in use cannot be told: {words}",
             reason="INCOMPLETE",
@@ -130,8 +131,3 @@ async def _leads_to(client: AgentClient, host: str, path: str, target: Target) -
             return may_be
         raise
     return found.name == target.name and any(seen.pool.name == found.pool for seen in target.pools_of(host))
-
-
-def _shown(names: Sequence[str], between: str = ", ") -> str:
-    more = len(names) - _SHOWN
-    return between.join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
