@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         Storage,
         StorageFingerprint,
         StorageIdSource,
+        StorageSigns,
     )
     from poolfleet.types.pool_source import (
         DirSource,
@@ -218,6 +219,7 @@ __all__ = [
     "StorageCheck",
     "StorageFingerprint",
     "StorageIdSource",
+    "StorageSigns",
     "StoreError",
     "Synced",
     "Unavailable",

@@ -144,6 +144,44 @@ if os.geteuid() == 0:
         one.agent.wait_loaded()
         assert storage(one).id == adopted.id
 
+    def signed(host: EmbeddedHost) -> set[str]:
+        """Whose signs of life an agent sees in its storage."""
+        with AgentClient(host.agent.target) as agent:
+            agent.pools.refresh("vm_data")
+        signs = storage(host).signs
+        return set(signs.agent_ids) if signs else set()
+
+    def test_who_asks_only_some_of_an_adopted_shares_hosts_is_told_and_deletes_nothing(
+        one: EmbeddedHost, other: EmbeddedHost, share: NetfsStandIn, server: NullNfsServer, fleet: Fleet
+    ) -> None:
+        for host in (one, other):
+            start_netfs(host, share, server)
+        assert storage(one).signs is None
+        agents = [fleet.client(host.name).get().agent_id for host in (one, other)]
+        with AgentClient(one.agent.target) as agent:
+            agent.volumes.create("vm_data", VolumeSpec("v", capacity_bytes=MIB, allocation_bytes=0))
+            agent.pools.adopt_storage("vm_data")
+
+        def both_signed() -> bool:
+            return [signed(host) for host in (one, other)] == [set(agents)] * 2
+
+        wait_until(both_signed, limit_s=LIMIT_S, what="both signs of life", every_s=0.2)
+        assert fleet.inventory().complete
+        adopted = storage(one).id
+        with Fleet([Host(name="one", target=one.agent.target)]) as part:
+            [missing] = part.inventory().missing
+            assert missing.startswith(f"{adopted}: hosts that were not asked have it too")
+            assert agents[1] in missing
+            assert agents[0] not in missing
+            with pytest.raises(poolfleet.Unavailable) as refused:
+                part.storage(adopted).delete("v")
+            assert refused.value.reason == "INCOMPLETE"
+            assert agents[1] in refused.value.message
+        other.agent.stop()
+        other.agent.start()
+        other.agent.wait_loaded()
+        assert fleet.storage(adopted).delete("v").changed
+
     def test_a_marker_that_no_agent_wrote_is_neither_trusted_nor_touched(
         one: EmbeddedHost, share: NetfsStandIn, server: NullNfsServer
     ) -> None:

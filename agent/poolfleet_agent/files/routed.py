@@ -100,6 +100,11 @@ class RoutedFiles:
         question = (b"make_whole", os.fsencode(path), content, os.fsencode(temporary), device.encode())
         return _made(path, await self._asker.ask_once(*question, timeout_s=timeout_s)) is not None
 
+    async def date_anew(self, path: str, *, device: str = "", timeout_s: float = 5.0) -> bool:
+        """Give a file the present time; False: it is missing. UNMOUNTED, READ_ONLY, PATH_NOT_USABLE."""
+        question = (b"date_anew", os.fsencode(path), device.encode())
+        return _did(path, await self._asker.ask_once(*question, timeout_s=timeout_s))
+
     async def lowest_inodes(
         self, path: str, *, count: int, most_names: int, omitted: Sequence[str], timeout_s: float = 20.0
     ) -> Sequence[tuple[bytes, int]] | None:

@@ -11,6 +11,7 @@ import structlog
 
 from poolfleet_agent.inventory.build import TargetFacts, escape_name
 from poolfleet_agent.inventory.pool_mounts import SUSPECT_WAIT_S, PoolMounts
+from poolfleet_agent.inventory.signs import SignReader
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_table import MountEntry, normal_address
 from poolfleet_agent.model.pool import (
@@ -19,6 +20,7 @@ from poolfleet_agent.model.pool import (
     Pool,
     PoolDefinition,
     PoolFacts,
+    Signs,
     Storage,
     StorageIdSource,
 )
@@ -78,6 +80,7 @@ class _Root:
 
     marker_file: _Signature | None
     marker: str
+    signs: Signs | None
     files: _Files
 
 
@@ -90,8 +93,13 @@ class Storages:
     clock: Clock
     agent_id: str
     configured: tuple[ConfiguredStorage, ...] = ()
+    _signs: SignReader = field(init=False)
     _roots: dict[str, _Root] = field(default_factory=dict)
     _addresses: dict[str, tuple[float, tuple[str, ...]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Read signs through the same files."""
+        self._signs = SignReader(files=self.files)
 
     async def look(self, facts: PoolFacts, previous: Pool | None) -> TargetFacts:
         """Find file system and storage of a pool; what cannot be looked at now stays as it was."""
@@ -121,7 +129,7 @@ class Storages:
         root = await self._root(facts.name, target) if looked_at else None
         if root is not None:
             fingerprint = root.files.fingerprint if has_servers_inodes(mount) else None
-            seen = replace(seen, marker=root.marker, fingerprint=fingerprint)
+            seen = replace(seen, marker=root.marker, fingerprint=fingerprint, signs=root.signs)
         elif before is not None:
             seen = _as_before(seen, before)
         return TargetFacts(filesystem_id=filesystem_id, storage=await self._storage(definition, seen, before))
@@ -199,11 +207,12 @@ class Storages:
                 marker = known.marker
             else:
                 marker = await self._read_marker(pool, path, marker_file)
+            signs = await self._signs.read(target, marker_file) if marker and marker_file else None
             files = await self._read_files(target, directory, known.files if known else None)
         except ModelError as error:
             log.info("storage cannot be looked at", pool=pool, reason=error.reason, error=error.message)
             return None
-        root = self._roots[target] = _Root(marker_file=signature, marker=marker, files=files)
+        root = self._roots[target] = _Root(marker_file=signature, marker=marker, signs=signs, files=files)
         return root
 
     async def _read_files(self, target: str, directory: FileFacts, known: _Files | None) -> _Files:
@@ -253,7 +262,7 @@ def _same_place(one: PoolDefinition, other: PoolDefinition) -> bool:
 
 def _as_before(seen: TargetSeen, before: Storage) -> TargetSeen:
     marker = before.id if before.source is StorageIdSource.MARKER else ""
-    return replace(seen, marker=marker, fingerprint=before.fingerprint)
+    return replace(seen, marker=marker, fingerprint=before.fingerprint, signs=before.signs)
 
 
 def _signature(facts: FileFacts) -> _Signature:

@@ -163,13 +163,25 @@ class Fingerprint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Signs:
+    """The agents that have left a sign of life in an adopted storage, in order; `since_s`: when it was adopted."""
+
+    since_s: float
+    agent_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
-    """The storage behind a pool: what pools of several hosts may share. `aliases` are without the id itself."""
+    """The storage behind a pool: what pools of several hosts may share. `aliases` are without the id itself.
+
+    `signs` are None where it was not adopted, or they could not be read.
+    """
 
     id: str
     source: StorageIdSource
     aliases: tuple[str, ...] = ()
     fingerprint: Fingerprint | None = None
+    signs: Signs | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

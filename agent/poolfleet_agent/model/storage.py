@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from poolfleet_agent.model.compare import clean_path
 from poolfleet_agent.model.mount_table import NETWORK_FS_TYPES, MountEntry, normal_address
-from poolfleet_agent.model.pool import Fingerprint, PoolDefinition, Storage, StorageIdSource
+from poolfleet_agent.model.pool import Fingerprint, PoolDefinition, Signs, Storage, StorageIdSource
 from poolfleet_agent.model.pool_source import (
     GlusterSource,
     IscsiDirectSource,
@@ -85,6 +85,7 @@ class TargetSeen:
     addresses: Mapping[str, Sequence[str]] = field(default_factory=dict)
     marker: str = ""
     fingerprint: Fingerprint | None = None
+    signs: Signs | None = None
 
 
 def storage_of(
@@ -111,7 +112,7 @@ def storage_of(
     else:
         return None
     aliases = tuple(other for other in ids if other != chosen)
-    return Storage(id=chosen, source=source, aliases=aliases, fingerprint=target.fingerprint)
+    return Storage(id=chosen, source=source, aliases=aliases, fingerprint=target.fingerprint, signs=target.signs)
 
 
 def share_filesystem_id(mount: MountEntry, agent_id: str) -> str:

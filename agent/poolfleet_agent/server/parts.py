@@ -23,6 +23,7 @@ from poolfleet_agent.control.recovery import Recovery
 from poolfleet_agent.control.refreshes import Refreshes, Refreshing
 from poolfleet_agent.control.rescue import Rescue
 from poolfleet_agent.control.retention import Retention
+from poolfleet_agent.control.signs import SignsOfLife
 from poolfleet_agent.control.supervisor import Supervisor
 from poolfleet_agent.hypervisor import HypervisorSettings, Libvirt
 from poolfleet_agent.inventory.intents import Intents
@@ -49,7 +50,7 @@ from poolfleet_agent.processes.parted import Parted
 from poolfleet_agent.processes.qemu_img import QemuImg
 from poolfleet_agent.server.clock import SystemClock
 from poolfleet_agent.server.shares import Shares, open_shares
-from poolfleet_agent.server.upkeep import Background, forget_old_operations, sweep_left_overs
+from poolfleet_agent.server.upkeep import Background, forget_old_operations, leave_signs_of_life, sweep_left_overs
 from poolfleet_agent.services.convert.encoder import MessageEncoder
 from poolfleet_agent.state.agent import SqliteAgent
 from poolfleet_agent.state.believed_time import SqliteBelievedTime
@@ -106,6 +107,7 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
         background.start("observe", host.observer.run())
         left_overs = LeftOvers(host=host, journal=journal)
         background.start("remove debris", sweep_left_overs(left_overs, recovery, after=recovery.clean(held)))
+        background.start("leave signs of life", leave_signs_of_life(SignsOfLife(host=host)))
         believed_time = SqliteBelievedTime(database)
         retention = Retention(clock=clock, store=believed_time, kept_s=settings.limits.request_id_retention_s)
         background.start("forget", forget_old_operations(journal, retention))

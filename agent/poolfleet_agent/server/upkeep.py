@@ -10,6 +10,7 @@ from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.left_overs import LeftOvers
 from poolfleet_agent.control.recovery import Recovery
 from poolfleet_agent.control.retention import Retention
+from poolfleet_agent.control.signs import SignsOfLife
 from poolfleet_agent.model.errors import ModelError
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -18,6 +19,7 @@ _LONGEST_INTERVAL_S = 600.0
 _STORE_INTERVAL_S = 5.0
 _SWEEP_INTERVAL_S = 3600.0
 _FIRST_SWEEP_INTERVAL_S = 1.0
+_SIGNS_INTERVAL_S = 10.0
 _OWED_INTERVAL_S = 15.0
 """How soon a share is looked at again that kept us from removing what we left on it."""
 
@@ -52,6 +54,13 @@ async def sweep_left_overs(left_overs: LeftOvers, recovery: Recovery, *, after: 
             sweep_at_s = now_s() + (_SWEEP_INTERVAL_S if swept else _FIRST_SWEEP_INTERVAL_S)
         until_sweep_s = max(0.0, sweep_at_s - now_s())
         await asyncio.sleep(min(until_sweep_s, _OWED_INTERVAL_S) if owed else until_sweep_s)
+
+
+async def leave_signs_of_life(signs: SignsOfLife) -> None:
+    """Leave this agent's sign in storages as they are adopted, and anew once a day; ends by cancellation."""
+    while True:
+        await signs.leave()
+        await asyncio.sleep(_SIGNS_INTERVAL_S)
 
 
 class Background:

@@ -5,7 +5,7 @@ Its places are its own: a change is a call too, and would otherwise wait for a p
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -54,12 +54,6 @@ class Asking:
         told = tuple(seen(result, {name: member.host.site for name, member in self.members.items()}))
         agents = {host: look.agent for host, look in result.answers() if look.agent is not None}
         return Told(hosts=told, storages=tuple(join(_pools(told))), agents=agents)
-
-
-def shortened(words: Sequence[str], *, most: int, between: str = "; ") -> str:
-    """The first of them, and how many more there are."""
-    more = len(words) - most
-    return between.join(words[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _pools(hosts: tuple[HostSeen, ...]) -> Iterator[PoolSeen]:

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from poolfleet.agent.client import AgentClient
-from poolfleet.fleet.asking import Asking, Told, shortened
+from poolfleet.fleet.asking import Asking, Told
 from poolfleet.inventory.seen import PoolSeen
+from poolfleet.inventory.sentences import shortened
 from poolfleet.types.errors import Unavailable
 from poolfleet.types.operation import OperationKind
 

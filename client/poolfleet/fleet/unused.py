@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from poolfleet.agent.client import AgentClient
-from poolfleet.fleet.asking import Asking, Told, shortened
+from poolfleet.fleet.asking import Asking, Told
 from poolfleet.fleet.look import standing, use
 from poolfleet.inventory.identity import Joined
 from poolfleet.inventory.seen import PoolSeen
+from poolfleet.inventory.sentences import shortened
 from poolfleet.inventory.usage import Target, described, domains_using, elsewhere, not_started, untold
 from poolfleet.types.disk import DomainState
 from poolfleet.types.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable

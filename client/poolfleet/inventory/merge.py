@@ -18,6 +18,7 @@ from poolfleet.inventory.model import (
     VolumeUser,
 )
 from poolfleet.inventory.seen import SHARES, HostSeen, PoolSeen
+from poolfleet.inventory.signs import strangers
 from poolfleet.inventory.unmanaged import unmanaged
 from poolfleet.types.volume import Volume
 
@@ -42,13 +43,15 @@ def merge(answers: Iterable[HostSeen]) -> Inventory:
         for storage in storages
         if storage.conflict
     ]
+    agent_ids = {host.agent_id for host in hosts}
+    unasked = (line for storage in storages for line in strangers(storage, agent_ids))
     return Inventory(
         hosts=tuple(listed(host) for host in hosts),
         storages=tuple(_storage(storage) for storage in storages),
         volumes=volumes,
         unmanaged=tuple(unmanaged(hosts, storages)),
         duplicates=tuple(duplicates(volumes, conflicts)),
-        missing=(*(line for host in hosts for line in lacking(host)), *(words for _, words in conflicts)),
+        missing=(*(line for host in hosts for line in lacking(host)), *(words for _, words in conflicts), *unasked),
     )
 
 

@@ -16,6 +16,7 @@ from poolfleet.inventory.hosts import no_answer, unaddressable, unread_domains
 from poolfleet.inventory.identity import Joined
 from poolfleet.inventory.model import VolumeUser
 from poolfleet.inventory.seen import HostSeen, PoolSeen, every_path_is_found
+from poolfleet.inventory.signs import strangers
 from poolfleet.types.disk import DiskRole
 
 # Of whose volumes libvirt tells what they lie on, other than on one of the same pool.
@@ -52,10 +53,11 @@ def domains_using(target: Target, hosts: Sequence[HostSeen]) -> list[VolumeUser]
     return sorted(found)
 
 
-def untold(target: Target, hosts: Iterable[HostSeen]) -> list[str]:
+def untold(target: Target, hosts: Sequence[HostSeen]) -> list[str]:
     """Why domains that use the volume may be missing, a sentence each."""
     lacks = [line for host in hosts for line in [*no_answer(host)] or unread_domains(host)]
     lacks += [line for seen in target.storage.pools for line in unaddressable(seen.host, seen.pool)]
+    lacks += strangers(target.storage, {host.agent_id for host in hosts})
     if target.storage.conflict:
         lacks.append(f"{target.storage.storage_id}: identity conflict: {target.storage.conflict}")
     return lacks

@@ -42,6 +42,7 @@ from poolfleet.types.pool import (
     Storage,
     StorageFingerprint,
     StorageIdSource,
+    StorageSigns,
 )
 from poolfleet.types.pool_source import (
     DirSource,
@@ -158,6 +159,7 @@ __all__ = [
     "Storage",
     "StorageFingerprint",
     "StorageIdSource",
+    "StorageSigns",
     "Unavailable",
     "UnreadPool",
     "Unsupported",

@@ -91,6 +91,15 @@ class StorageFingerprint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StorageSigns:
+    """Whose agents have an adopted storage: each leaves a sign of life in it that stays until a person removes it."""
+
+    since: datetime | None
+    """When it was adopted: agents that were at work for a day since then have left their signs."""
+    agent_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
     """What lies behind a pool. A derived id may be another host's alias: the inventory joins them."""
 
@@ -100,6 +109,8 @@ class Storage:
     """Every other spelling of it that this host knows: the server by name and by each of its addresses."""
     fingerprint: StorageFingerprint | None = None
     """None: the pool is no directory, or was not looked at while its share answered."""
+    signs: StorageSigns | None = None
+    """None: it was not adopted, or its signs of life could not be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,8 @@ import pytest
 from poolfleet.inventory.store.addresses import open_store
 from poolfleet.inventory.store.export import PARTS, write_csv, write_json, write_parquet
 from poolfleet.inventory.store.port import InventoryStore
-from poolfleet.types.pool import Storage, StorageIdSource
-from tests.integration.store.telling import GIB, disk, row, tellers
+from poolfleet.types.pool import Storage, StorageIdSource, StorageSigns
+from tests.integration.store.telling import GIB, NOON, disk, row, tellers
 
 LOCAL = Storage(id="host:agent-of-one:disk:/vm", source=StorageIdSource.DERIVED)
 
@@ -66,6 +66,26 @@ def test_orphans_of_a_share_are_told_where_a_person_says_that_it_is_the_fleets(k
     assert "not said of 1 volume of nfs:10.0.0.5/vm: hosts outside of this fleet may use it" in done.stderr
     done = poolfleet("inventory", "query", "orphans", "-o", "json", "--assume-exclusive", "--store", kept)
     assert [one["name"] for one in json.loads(done.stdout)["rows"]] == ["alone", "lonely"]
+
+
+@pytest.mark.parametrize(
+    ("signed", "orphans", "says"),
+    [
+        (["agent-of-one", "agent-of-two"], ["v"], ""),
+        (["agent-of-one"], [], "hosts outside of this fleet may use it"),
+        (["agent-of-one", "agent-of-two", "x"], [], "hosts that were not asked have it too"),
+    ],
+)
+def test_orphans_of_an_adopted_share_are_told_where_every_agent_that_has_it_is_the_fleets(
+    address: str, store: InventoryStore, signed: list[str], orphans: list[str], says: str
+) -> None:
+    signs = StorageSigns(since=NOON, agent_ids=tuple(signed))
+    adopted = Storage(id="0f1e2d3c", source=StorageIdSource.MARKER, signs=signs)
+    for each in tellers(store, "one", "two"):
+        each.whole("vm", [row("v")], storage=adopted)
+    done = poolfleet("inventory", "query", "orphans", "-o", "json", "--store", address)
+    assert [found["name"] for found in json.loads(done.stdout)["rows"]] == orphans
+    assert says in done.stderr
 
 
 def test_nothing_is_called_an_orphan_where_a_host_is_missing(kept: str) -> None:

@@ -97,6 +97,13 @@ class FakeFiles:
         self._prove(device)
         return self.kept.setdefault(path, content) is content
 
+    async def date_anew(self, path: str, *, device: str = "", timeout_s: float = 5.0) -> bool:
+        self._prove(device)
+        if path not in self.kept:
+            return False
+        self.dates[path] = self.clock_now_s
+        return True
+
     async def lowest_inodes(
         self, path: str, *, count: int, most_names: int, omitted: Sequence[str], timeout_s: float = 20.0
     ) -> Sequence[tuple[bytes, int]] | None:

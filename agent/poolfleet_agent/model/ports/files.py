@@ -128,6 +128,10 @@ class Files(Protocol):
         """
         ...
 
+    async def date_anew(self, path: str, *, device: str = "", timeout_s: float = 5.0) -> bool:
+        """Give a file the present time, by the clock of who keeps it; False: it is missing. READ_ONLY, UNMOUNTED."""
+        ...
+
     async def lowest_inodes(
         self, path: str, *, count: int, most_names: int, omitted: Sequence[str], timeout_s: float = 20.0
     ) -> Sequence[tuple[bytes, int]] | None:

@@ -15,6 +15,7 @@ from poolfleet_agent.model.pool import (
     PoolDefinition,
     PoolHealth,
     PoolState,
+    Signs,
     Storage,
 )
 from poolfleet_agent.model.pool_source import PoolSource
@@ -145,7 +146,14 @@ def _storage_to(storage: Storage) -> snapshot_pb2.Storage:
         source=snapshot_pb2.Storage.Source.Value(f"SOURCE_{storage.source}"),
         aliases=storage.aliases,
         fingerprint=_fingerprint_to(storage.fingerprint) if storage.fingerprint else None,
+        signs=_signs_to(storage.signs) if storage.signs else None,
     )
+
+
+def _signs_to(signs: Signs) -> snapshot_pb2.StorageSigns:
+    message = snapshot_pb2.StorageSigns(agent_ids=signs.agent_ids)
+    write_timestamp(message.since, signs.since_s)
+    return message
 
 
 def _fingerprint_to(fingerprint: Fingerprint) -> snapshot_pb2.StorageFingerprint:

@@ -18,6 +18,7 @@ from poolfleet.types.pool import (
     Storage,
     StorageFingerprint,
     StorageIdSource,
+    StorageSigns,
 )
 from poolfleet.types.pool_spec import MountOwner, PoolMount, PoolSpec, PoolTarget
 from poolfleet.types.volume import Permissions
@@ -97,7 +98,19 @@ def _cow(message: pool_pb2.Pool | pool_pb2.PoolSpec) -> bool | None:
 def _storage(message: snapshot_pb2.Storage) -> Storage:
     source = _ID_SOURCES[message.source]
     fingerprint = _fingerprint(message.fingerprint) if message.HasField("fingerprint") else None
-    return Storage(id=message.id, source=source, aliases=tuple(message.aliases), fingerprint=fingerprint)
+    signs = _signs(message.signs) if message.HasField("signs") else None
+    return Storage(id=message.id, source=source, aliases=tuple(message.aliases), fingerprint=fingerprint, signs=signs)
+
+
+def _signs(message: snapshot_pb2.StorageSigns) -> StorageSigns:
+    since = moment(message.since) if message.HasField("since") else None
+    return _shared_signs(since, tuple(message.agent_ids))
+
+
+@lru_cache(maxsize=256)
+def _shared_signs(since: datetime | None, agent_ids: tuple[str, ...]) -> StorageSigns:
+    """One object for what all hosts of a storage tell: there are as many names in it as hosts that tell them."""
+    return StorageSigns(since=since, agent_ids=agent_ids)
 
 
 def _fingerprint(message: snapshot_pb2.StorageFingerprint) -> StorageFingerprint:

@@ -11,6 +11,7 @@ from typing import Any
 
 from poolfleet.inventory.identity import join
 from poolfleet.inventory.model import HostStatus
+from poolfleet.inventory.signs import all_have_signed, strangers
 from poolfleet.inventory.store.pools import seen
 from poolfleet.inventory.store.port import InventoryStore
 from poolfleet.types.pool import StorageIdSource
@@ -77,12 +78,14 @@ def completeness(store: InventoryStore, *, max_age_s: float) -> Completeness:
         lacks = [*of_host.get(pool.host_key, ()), *_unseen(pool)]
         by_storage[pool.storage_key].update(dict.fromkeys(lacks))
     not_exclusive, unidentified = set(), set()
+    agent_ids = {host.agent_id for host in hosts}
     key_of = {(pool.host, pool.name): pool.storage_key for pool in pools}
     for storage in join(seen(pool) for pool in pools):
         key = key_of[storage.pools[0].place]
         if storage.conflict:
             by_storage[key][f"{storage.storage_id}: identity conflict: {storage.conflict}"] = None
-        if not storage.local_to:
+        by_storage[key].update(dict.fromkeys(strangers(storage, agent_ids)))
+        if not storage.local_to and not all_have_signed(storage):
             not_exclusive.add(key)
         if storage.source is StorageIdSource.UNKNOWN and len(hosts) > 1:
             unidentified.add(key)

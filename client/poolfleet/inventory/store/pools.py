@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
@@ -11,7 +12,7 @@ from sqlalchemy import Row
 from poolfleet.inventory.model import HostStatus
 from poolfleet.inventory.seen import HostSeen, PoolSeen
 from poolfleet.types.later import member_or_later
-from poolfleet.types.pool import Pool, PoolState, Storage, StorageFingerprint, StorageIdSource
+from poolfleet.types.pool import Pool, PoolState, Storage, StorageFingerprint, StorageIdSource, StorageSigns
 
 _IDENTITY = ("own_storage_id", "storage_source", "aliases")
 
@@ -36,6 +37,7 @@ def pool_values(pool: Pool) -> dict[str, Any]:
         "own_storage_id": storage.id if storage else "",
         "storage_source": str(storage.source) if storage else "",
         "aliases": json.dumps(storage.aliases if storage else ()),
+        "signs": _signs_text(storage.signs) if storage and storage.signs else "",
         "fingerprint": json.dumps([mark.root_inode, mark.files, mark.too_many_names]) if mark else "",
     }
 
@@ -74,4 +76,14 @@ def _storage(row: Any) -> Storage:
         )
         if mark
         else None,
+        signs=_signs(row.signs) if row.signs else None,
     )
+
+
+def _signs_text(signs: StorageSigns) -> str:
+    return json.dumps([signs.since.isoformat() if signs.since else None, signs.agent_ids])
+
+
+def _signs(text: str) -> StorageSigns:
+    since, agent_ids = json.loads(text)
+    return StorageSigns(since=datetime.fromisoformat(since) if since else None, agent_ids=tuple(agent_ids))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, MetaData, Table, Text
 
-VERSION = 1
+VERSION = 2
 NOWHERE = 0
 """`storage_key` of a pool that has just come."""
 tables = MetaData()
@@ -67,6 +67,7 @@ pool = Table(
     Column("storage_source", Text, nullable=False),
     Column("aliases", Text, nullable=False),  # JSON
     Column("fingerprint", Text, nullable=False),  # JSON
+    Column("signs", Text, nullable=False),  # JSON
 )
 
 _VOLUME = (

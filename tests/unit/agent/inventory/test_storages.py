@@ -15,9 +15,9 @@ import structlog
 
 from poolfleet_agent.files.channel import Channel
 from poolfleet_agent.files.routed import RoutedFiles
-from poolfleet_agent.inventory import storages
+from poolfleet_agent.inventory import signs, storages
 from poolfleet_agent.inventory.build import TargetFacts
-from poolfleet_agent.model.pool import Fingerprint, HealthStatus, Pool, PoolFacts, Storage, StorageIdSource
+from poolfleet_agent.model.pool import Fingerprint, HealthStatus, Pool, PoolFacts, Signs, Storage, StorageIdSource
 from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.processes.child import Children
@@ -129,6 +129,52 @@ async def test_what_has_not_changed_is_not_read_again(host: Any, worker: Any, ro
     marker = str(uuid.uuid4())
     adopt(root, marker + "\n")
     assert (await storage(host, on(root))).id == marker
+
+
+def sign(root: Path, *names: str) -> None:
+    folder = root / ".poolfleet/hosts"
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).touch()
+
+
+async def test_the_signs_of_life_in_an_adopted_storage_are_told(host: Any, root: Path) -> None:
+    assert (await storage(host, on(root))).signs is None
+    adopt(root, str(uuid.uuid4()))
+    since_s = (root / ".poolfleet/storage-id").stat().st_mtime
+    assert (await storage(host, on(root))).signs == Signs(since_s=since_s)
+    one, two = sorted(str(uuid.uuid4()) for _ in range(2))
+    sign(root, two, one, f"{one}.5f00ba11", "README")
+    assert (await storage(host, on(root))).signs == Signs(since_s=since_s, agent_ids=(one, two))
+    (root / ".poolfleet/hosts" / one).unlink()
+    assert (await storage(host, on(root))).signs == Signs(since_s=since_s, agent_ids=(two,))
+
+
+async def test_signs_that_have_not_changed_are_not_read_again(host: Any, worker: Any, root: Path) -> None:
+    adopt(root, str(uuid.uuid4()))
+    sign(root, str(uuid.uuid4()))
+    for _ in range(2):
+        await storage(host, on(root))
+    worker.asked.clear()
+    await storage(host, on(root))
+    assert "names" not in worker.asked
+
+
+async def test_signs_that_cannot_be_read_are_not_told_and_the_storage_is(host: Any, root: Path) -> None:
+    marker = str(uuid.uuid4())
+    adopt(root, marker)
+    (root / ".poolfleet/hosts").write_text("no folder")
+    found = await storage(host, on(root))
+    assert (found.id, found.signs) == (marker, None)
+
+
+async def test_more_signs_than_any_storage_has_hosts_are_not_believed(
+    host: Any, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signs, "MOST_SIGNS", 2)
+    adopt(root, str(uuid.uuid4()))
+    sign(root, *(str(uuid.uuid4()) for _ in range(3)))
+    assert (await storage(host, on(root))).signs is None
 
 
 async def test_the_fingerprint_is_the_root_and_the_files_of_the_lowest_inodes(host: Any, root: Path) -> None:
