@@ -29,6 +29,7 @@ class FleetStorage(Face[storage.FleetStorage]):
     acting_host = blocking(storage.FleetStorage.acting_host)
     get = blocking(storage.FleetStorage.get)
     create = blocking(storage.FleetStorage.create)
+    clone = blocking(storage.FleetStorage.clone)
     delete = blocking(storage.FleetStorage.delete)
     resize = blocking(storage.FleetStorage.resize)
     wipe = blocking(storage.FleetStorage.wipe)

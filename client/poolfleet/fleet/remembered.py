@@ -25,6 +25,8 @@ class Request:
     id: str
     kind: OperationKind
     volume: str
+    pool: str = ""
+    """Where the volume is, on whichever host; empty: in the pool by which the host has the storage."""
 
 
 async def remembered(asking: Asking, told: Told, order: Sequence[PoolSeen], request: Request) -> PoolSeen | None:
@@ -36,7 +38,7 @@ async def remembered(asking: Asking, told: Told, order: Sequence[PoolSeen], requ
     pools = {seen.host.host: seen for seen in order}
 
     async def remembers(client: AgentClient) -> bool:
-        name = pools[client.name or client.target].pool.name
+        name = request.pool or pools[client.name or client.target].pool.name
         operations = client.operations.list(kinds=[request.kind], pools=[name])
         return any([request.id in operation.request_ids async for operation in operations])
 

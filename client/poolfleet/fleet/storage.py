@@ -16,7 +16,8 @@ from poolfleet.inventory.identity import Joined
 from poolfleet.inventory.seen import PoolSeen
 from poolfleet.types.errors import NotFound, PoolfleetError, Unavailable
 from poolfleet.types.operation import Operation, OperationKind
-from poolfleet.types.volume import Volume, VolumeSpec
+from poolfleet.types.secret import SecretRef
+from poolfleet.types.volume import CloneSpec, Volume, VolumeSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +26,16 @@ class _Wanted:
 
     kind: OperationKind
     volume: str
+    """What is changed, or only read by it."""
     send: Callable[[AgentClient, str], Awaitable[Operation]]
     """Called with the client of the host that acts, and the name of its pool."""
     refuse: Counted | None
     """Who uses the volume is a reason to refuse; None: nobody."""
     request_id: str | None
+    made: str = ""
+    """The volume that comes of it, where that is another."""
+    made_in: str = ""
+    """The pool that one is to be in; empty: the same."""
 
 
 class FleetStorage:
@@ -92,6 +98,52 @@ class FleetStorage:
 
         return await self._change(
             _Wanted(kind=OperationKind.CREATE_VOLUME, volume=spec.name, send=send, refuse=None, request_id=request_id)
+        )
+
+    async def clone(
+        self,
+        volume: str,
+        spec: CloneSpec,
+        *,
+        target_pool: str = "",
+        source_secret: SecretRef | None = None,
+        allow_in_use: bool = False,
+        validate_only: bool = False,
+        request_id: str | None = None,
+        wait: bool = True,
+        timeout_s: float | None = None,
+    ) -> Operation:
+        """Copy a volume, or make one that lies on it. target_pool: a pool of the acting host; empty: the source's.
+
+        allow_in_use: even where a running domain of any host that answers writes to the source (else
+        FailedPrecondition, VOLUME_IN_USE): the copy may be torn. Then no other host is asked.
+        """
+
+        async def send(client: AgentClient, pool: str) -> Operation:
+            return await client.volumes.clone(
+                pool,
+                volume,
+                spec,
+                target_pool=target_pool,
+                source_secret=source_secret,
+                allow_in_use=allow_in_use,
+                validate_only=validate_only,
+                request_id=request_id,
+                wait=wait,
+                timeout_s=timeout_s,
+            )
+
+        writers = Counted(stopped_domains=False, readers=False, files=False, unknown=False)
+        return await self._change(
+            _Wanted(
+                kind=OperationKind.CLONE_VOLUME,
+                volume=volume,
+                send=send,
+                refuse=None if allow_in_use else writers,
+                request_id=request_id,
+                made=spec.name,
+                made_in=target_pool,
+            )
         )
 
     async def delete(
@@ -206,7 +258,9 @@ class FleetStorage:
         told = await self._asking.told(standing, self._actors)
         order = self._order(told)
         if wanted.request_id is not None:
-            request = Request(id=wanted.request_id, kind=wanted.kind, volume=wanted.volume)
+            request = Request(
+                id=wanted.request_id, kind=wanted.kind, volume=wanted.made or wanted.volume, pool=wanted.made_in
+            )
             known = await remembered(self._asking, told, order, request)
             if known is not None:
                 return await wanted.send(self._client(known), known.pool.name)

@@ -14,7 +14,7 @@ from poolfleet.inventory.identity import Joined
 from poolfleet.inventory.seen import PoolSeen
 from poolfleet.inventory.sentences import shortened
 from poolfleet.inventory.usage import Target, described, domains_using, elsewhere, not_started, untold
-from poolfleet.types.disk import DomainState
+from poolfleet.types.disk import DomainDisk, DomainState
 from poolfleet.types.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
 
 _SHOWN = 20
@@ -26,8 +26,18 @@ class Counted:
 
     stopped_domains: bool = True
     """Domains that are defined and do not run, too."""
+    readers: bool = True
+    """Domains that only read it, too."""
     files: bool = True
     """Volumes that lie on it."""
+    unknown: bool = True
+    """Hosts that may have such, and cannot tell."""
+
+    def domain(self, disk: DomainDisk) -> bool:
+        """Whether a domain's disk is one."""
+        return (self.stopped_domains or disk.domain_state is not DomainState.INACTIVE) and (
+            self.readers or not disk.read_only
+        )
 
 
 async def is_its_own(asking: Asking, storage: Joined, acting: PoolSeen) -> bool:
@@ -44,16 +54,13 @@ async def is_its_own(asking: Asking, storage: Joined, acting: PoolSeen) -> bool:
 async def require_unused(asking: Asking, storage: Joined, acting: PoolSeen, volume: str, counted: Counted) -> None:
     """Refuse where any host uses the volume: FailedPrecondition (VOLUME_IN_USE), with who does.
 
-    Raises Unavailable (INCOMPLETE) where that cannot be told, with why; what is known to use it is told first.
+    Raises Unavailable (INCOMPLETE) where that cannot be told, and counts, with why; what is known to use it is told
+    first.
     """
     told = await asking.told(use)
     host, pool = acting.place
     target = Target(storage=_whole(told, storage, acting), name=volume, acting=host)
-    users = [
-        described(user)
-        for user in domains_using(target, told.hosts)
-        if counted.stopped_domains or user.state is not DomainState.INACTIVE
-    ]
+    users = [described(user) for user in domains_using(target, told.hosts, counted.domain)]
     missing = untold(target, told.hosts)
     if counted.files:
         lying, unread = await _files(asking, told, target)
@@ -66,7 +73,7 @@ async def require_unused(asking: Asking, storage: Joined, acting: PoolSeen, volu
             metadata={"pool": pool, "volume": volume, "users": shown},
             host=host,
         )
-    if missing:
+    if missing and counted.unknown:
         words = shortened(missing, most=_SHOWN)
         raise Unavailable(
             f"whether volume {pool}/{volume} is in use cannot be told: {words}",

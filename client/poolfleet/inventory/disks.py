@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from poolfleet.inventory.identity import Joined
 from poolfleet.inventory.model import VolumeUser
@@ -19,10 +19,18 @@ def user_of(host: HostSeen, disk: DomainDisk) -> VolumeUser:
     return VolumeUser(host=host.host, domain=disk.domain, state=disk.domain_state, role=disk.role)
 
 
-def users(hosts: Iterable[HostSeen], storages: Iterable[Joined]) -> Mapping[VolumeKey, list[VolumeUser]]:
+def any_disk(disk: DomainDisk) -> bool:
+    """Count every disk as use."""
+    return True
+
+
+def users(
+    hosts: Iterable[HostSeen], storages: Iterable[Joined], counts: Callable[[DomainDisk], bool] = any_disk
+) -> Mapping[VolumeKey, list[VolumeUser]]:
     """The users of each volume that has any, in order, each once: a domain that has a volume twice is one user.
 
-    Found on one host, a user counts for every host that sees the storage, under whatever path.
+    Found on one host, a user counts for every host that sees the storage, under whatever path. `counts`: which disks
+    make one.
     """
     by_pool: dict[tuple[str, str], str] = {}
     by_id: dict[tuple[str, str], str] = {}
@@ -34,6 +42,6 @@ def users(hosts: Iterable[HostSeen], storages: Iterable[Joined]) -> Mapping[Volu
     for host in hosts:
         for disk in host.disks.disks if host.disks else ():
             storage_id = by_pool.get((host.host, disk.pool)) or by_id.get((host.host, disk.storage_id))
-            if storage_id and disk.volume:
+            if storage_id and disk.volume and counts(disk):
                 found[storage_id, disk.volume].add(user_of(host, disk))
     return {key: sorted(value) for key, value in found.items()}

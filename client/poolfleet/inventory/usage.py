@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from poolfleet.inventory.disks import user_of, users
+from poolfleet.inventory.disks import any_disk, user_of, users
 from poolfleet.inventory.hosts import no_answer, unaddressable, unread_domains
 from poolfleet.inventory.identity import Joined
 from poolfleet.inventory.model import VolumeUser
 from poolfleet.inventory.seen import HostSeen, PoolSeen, every_path_is_found
 from poolfleet.inventory.signs import strangers
-from poolfleet.types.disk import DiskRole
+from poolfleet.types.disk import DiskRole, DomainDisk
 
 # Of whose volumes libvirt tells what they lie on, other than on one of the same pool.
 _IMAGE_POOLS = frozenset({"dir", "fs", "netfs", "vstorage", "gluster"})
@@ -43,12 +43,14 @@ class Target:
         return posixpath.basename(path) == self.name and not every_path_is_found(self.pools_of(host))
 
 
-def domains_using(target: Target, hosts: Sequence[HostSeen]) -> list[VolumeUser]:
-    """The domains of all hosts that refer to the volume, or may: each once."""
-    found = set(users(hosts, [target.storage]).get((target.storage.storage_id, target.name), ()))
+def domains_using(
+    target: Target, hosts: Sequence[HostSeen], counts: Callable[[DomainDisk], bool] = any_disk
+) -> list[VolumeUser]:
+    """The domains of all hosts that refer to the volume, or may, by disks that count: each once."""
+    found = set(users(hosts, [target.storage], counts).get((target.storage.storage_id, target.name), ()))
     for host in hosts:
         for disk in host.disks.disks if host.disks else ():
-            if not disk.volume and target.may_be(disk.path, host.host):
+            if not disk.volume and counts(disk) and target.may_be(disk.path, host.host):
                 found.add(user_of(host, disk))
     return sorted(found)
 

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from poolfleet import FailedPrecondition, Fleet, InvalidArgument, NotFound, Unavailable, VolumeSpec
+from poolfleet import CloneSpec, FailedPrecondition, Fleet, InvalidArgument, NotFound, Unavailable, VolumeSpec
 from tests.integration.acting.conftest import POOLS, STORAGE, Hosts
 from tests.virsh import virsh
 
@@ -67,6 +67,35 @@ def test_where_no_host_may_act_it_is_said_why(fleet: Fleet, hosts: Hosts) -> Non
     assert "one: under maintenance; two: under maintenance" in nobody.value.message
     # Who names one host means it.
     assert fleet.select(hosts=["one"]).storage("vms").create(SPEC).changed
+
+
+def test_a_clone_is_made_by_the_host_that_acts_and_once_for_a_request(fleet: Fleet, hosts: Hosts) -> None:
+    storage = fleet.storage(STORAGE)
+    storage.create(SPEC)
+    acting, request = storage.acting_host(), str(uuid.uuid4())
+    done = storage.clone("v", CloneSpec("copy"), request_id=request)
+    assert (done.changed, created_on(fleet, "copy")) == (True, [acting])
+    fleet.client(acting).set_maintenance(enabled=True)
+    assert storage.clone("v", CloneSpec("copy"), request_id=request).id == done.id
+    assert not storage.clone("v", CloneSpec("copy")).changed
+    assert storage.clone("v", CloneSpec("other", linked=True)).changed
+    assert created_on(fleet, "other") == [other_than(acting)]
+
+
+def test_a_clone_into_another_pool_of_the_host_is_made_once_for_a_request(fleet: Fleet, hosts: Hosts) -> None:
+    one, request = fleet.select(hosts=["one"]).storage("vms"), str(uuid.uuid4())
+    one.create(SPEC)
+    done = one.clone("v", CloneSpec("copy"), target_pool="local", request_id=request)
+    assert one.clone("v", CloneSpec("copy"), target_pool="local", request_id=request).id == done.id
+    assert (hosts["one"].pools_dir / "local" / "copy").exists()
+
+
+def test_stopped_guests_and_silent_hosts_keep_nobody_from_copying(fleet: Fleet, hosts: Hosts) -> None:
+    fleet.storage(STORAGE).create(SPEC)
+    hosts.define_guest("two", "g", hosts.shared / "v")
+    assert fleet.select(hosts=["one"]).storage("vms").clone("v", CloneSpec("copy")).changed
+    hosts["three"].agent.stop()
+    assert fleet.select(hosts=["one"]).storage("vms").clone("v", CloneSpec("again")).changed
 
 
 def test_a_request_is_found_where_it_was_begun_and_is_not_begun_elsewhere(fleet: Fleet, hosts: Hosts) -> None:

@@ -17,6 +17,7 @@ from poolfleet.cli.pool.options import File
 from poolfleet.cli.secret.words import volume_secret_ref
 from poolfleet.cli.session import Session, UsageError
 from poolfleet.cli.verbs import changes, choice
+from poolfleet.cli.volume.acting import acting, storage_of
 from poolfleet.cli.volume.permissions import Group, Mode, Owner
 from poolfleet.cli.volume.reads import VolumeArgument, app
 
@@ -103,12 +104,14 @@ async def clone_volume(
     async def ask(client: AgentClient, asked: Asked) -> Operation:
         pool, name = await named_volume(client, word)
         into = await pool_name(client, target.pool) if target.pool else ""
-        return await client.volumes.clone(
-            pool, name, spec, target_pool=into, source_secret=opened_by, allow_in_use=allow_in_use, **asked
+        return await storage_of(cli, client, pool).clone(
+            name, spec, target_pool=into, source_secret=opened_by, allow_in_use=allow_in_use, **asked
         )
 
     change = Change(ask=ask, doing=f"clone volume {word.text}", done="cloned", already="already there")
-    return await carry_out(cli, change, host=word.host)
+    if target.pool:  # which host is to have it there only a person can tell
+        return await carry_out(cli, change, host=word.host)
+    return await carry_out(cli, change, among=await acting(cli, word))
 
 
 async def _show_under_a_new_name(cli: Session, word: VolumeWord, name: str) -> ExitCode:

@@ -8,10 +8,11 @@ from contextlib import AsyncExitStack
 import grpc
 import pytest
 
-from poolfleet import DeadlineExceeded, Unavailable
+from poolfleet import CloneSpec, DeadlineExceeded, FailedPrecondition, Unavailable
 from poolfleet.aio import Fleet
 from poolfleet.fleet.hosts import Host
 from poolfleet.v1 import operation_pb2, snapshot_pb2
+from poolfleet.v1.domain_disk_pb2 import DomainDisk
 from tests.unit.client.cli.living_agent import GIB, LivingAgent
 from tests.unit.client.stub_agent import Bare, Refusal
 
@@ -103,6 +104,28 @@ async def test_each_host_is_asked_anew_who_uses_the_volume(agents: dict[str, Liv
         [asked] = agent.sent("ListDomainDisks")
         assert asked.HasField("max_staleness")
         assert asked.max_staleness.ToNanoseconds() == 0
+
+
+async def test_what_a_running_guest_of_any_host_writes_to_is_not_copied(
+    agents: dict[str, LivingAgent], fleet: Fleet
+) -> None:
+    storage = fleet.storage(SHARE)
+    reader, writer = (
+        DomainDisk(
+            domain=name, domain_state=DomainDisk.DOMAIN_STATE_ACTIVE, role=DomainDisk.ROLE_DISK,
+            storage_id=SHARE, pool="vm_data", volume="v", read_only=name == "reader",
+        )
+        for name in ("reader", "writer")
+    )  # fmt: skip
+    agents["kvm2"].disks.append(reader)
+    await storage.clone("v", CloneSpec("first"))
+    agents["kvm3"].disks.append(writer)
+    with pytest.raises(FailedPrecondition) as refused:
+        await storage.clone("v", CloneSpec("second"))
+    assert refused.value.metadata["users"] == "domain writer on kvm3 (disk, active)"
+    await storage.clone("v", CloneSpec("second"), allow_in_use=True)
+    sent = [request.spec.name for agent in agents.values() for request in agent.sent("CloneVolume")]
+    assert sent == ["first", "second"]
 
 
 async def test_a_change_within_a_call_waits_for_no_place_that_the_call_has(

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from poolfleet.fleet.unused import Counted
 from poolfleet.inventory.identity import join
 from poolfleet.inventory.seen import HostSeen, PoolSeen
 from poolfleet.inventory.usage import Target, domains_using, not_started
+from poolfleet.types.disk import DomainState
 from poolfleet.types.pool import PoolState
 from tests.unit.client.inventory.answers import derived, disk, pool, seen
 
@@ -35,6 +37,21 @@ def test_a_file_beside_pools_on_a_host_s_own_disks_is_another_file(type: str) ->
     beside = replace(disk("web", "", ""), path="/mnt/by-hand/v")
     hosts = [seen("a", pools), seen("b", pools, disks=[beside])]
     assert domains_using(target(*hosts), hosts) == []
+
+
+def test_what_counts_as_use_is_for_who_asks() -> None:
+    pools = [pool("vm", derived(SHARE), type="netfs", filesystem_id=SHARE)]
+    writer, reader, stopped = disk("writer", "vm", "v"), disk("reader", "vm", "v"), disk("stopped", "vm", "v")
+    reader, stopped = replace(reader, read_only=True), replace(stopped, domain_state=DomainState.INACTIVE)
+    beside = replace(disk("beside", "", ""), path="/mnt/by-hand/v")
+    hosts = [seen("a", pools, disks=[writer, reader]), seen("b", pools, disks=[stopped, beside])]
+
+    def using(counted: Counted) -> list[str]:
+        return [user.domain for user in domains_using(target(*hosts), hosts, counted.domain)]
+
+    assert using(Counted()) == ["reader", "writer", "beside", "stopped"]
+    assert using(Counted(stopped_domains=False)) == ["reader", "writer", "beside"]
+    assert using(Counted(stopped_domains=False, readers=False)) == ["writer", "beside"]
 
 
 def test_what_lies_on_shared_storages_that_nobody_has_started_is_not_known() -> None:
