@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import urllib.request
+import uuid
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ READY_LIMIT_S = 180.0
 CALL_LIMIT_S = 60.0
 METRICS_LIMIT_S = 30.0
 CLEARED_LIMIT_S = 180.0
+LOADED_LIMIT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,28 @@ class Host(Machine):
         """How virsh ended; None where it did not end within `limit_s` seconds, and was killed in the machine."""
         done = self.ssh_any(f"timeout -k 1 {limit_s:g} virsh {shlex.join(words)}", timeout_s=limit_s + 60)
         return None if done.status in (124, 137) else done
+
+    def define_guest(self, name: str, *paths: str) -> None:
+        """Have its libvirt know a guest whose disks are these files; it never runs.
+
+        It has no emulator, without which `virsh define` refuses. What is stored libvirt loads all the same, as on a
+        host whose emulator was removed.
+        """
+        disks = "".join(
+            f"<disk type='file'><driver name='qemu' type='raw'/><source file='{path}'/>"
+            f"<target dev='vd{letter}'/></disk>"
+            for letter, path in zip("abcdefgh", paths, strict=False)
+        )
+        document = (
+            f"<domain type='qemu'><name>{name}</name><uuid>{uuid.uuid4()}</uuid><memory>65536</memory>"
+            f"<os><type arch='x86_64' machine='pc'>hvm</type></os><devices>{disks}</devices></domain>"
+        )
+        self.ssh(f"cat >/etc/libvirt/qemu/{name}.xml && systemctl reload libvirtd", stdin=document)
+        wait_until(lambda: name in self.guests(), limit_s=LOADED_LIMIT_S, what=f"{self.name} has loaded {name}")
+
+    def guests(self) -> list[str]:
+        """The names of its guests."""
+        return self.virsh("list", "--all", "--name").split()
 
     def mounts(self) -> list[str]:
         """The targets of its network mounts."""

@@ -27,6 +27,18 @@ def lab() -> Lab:
 def healthy(lab: Lab) -> Iterator[Lab]:
     """The lab with a server that answers and has no files, and hosts without pools; the test may fail it in any way."""
     yield lab
+    make_healthy(lab)
+
+
+@pytest.fixture(scope="module")
+def healthy_for_all(lab: Lab) -> Iterator[Lab]:
+    """The same for all tests of a module: what they ask for takes long to bring about, and they leave it as it is."""
+    yield lab
+    make_healthy(lab)
+
+
+def make_healthy(lab: Lab) -> None:
+    """Undo what tests did to it."""
     lab.server.thaw()
     for machine in lab.machines:
         machine.wait_settled()
