@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Protocol
@@ -94,8 +94,9 @@ class Inventory:
             resume=resume,
             heartbeat_s=heartbeat_s,
         )
-        async for response in self._stream(request, timeout_s):
-            yield converted(response)
+        async with aclosing(self._stream(request, timeout_s)) as responses:
+            async for response in responses:
+                yield converted(response)
 
     def follow(
         self,
@@ -127,8 +128,11 @@ class Inventory:
         self, *, resume: ResumePoint | None = None, heartbeat_s: float | None = None, timeout_s: float | None = None
     ) -> AsyncGenerator[InventoryBatch, None]:
         """Watch everything as a store needs it: as `watch`, but each change has `rows` in place of `volumes`."""
-        async for response in self._stream(_request(resume=resume, heartbeat_s=heartbeat_s), timeout_s):
-            yield row_batch(response)
+        request = _request(resume=resume, heartbeat_s=heartbeat_s)
+        # Closed here and now, and not by whoever finds it as garbage.
+        async with aclosing(self._stream(request, timeout_s)) as responses:
+            async for response in responses:
+                yield row_batch(response)
 
     def follow_rows(
         self,
@@ -142,7 +146,7 @@ class Inventory:
 
     def _stream(
         self, request: pb.WatchInventoryRequest, timeout_s: float | None
-    ) -> AsyncIterator[pb.WatchInventoryResponse]:
+    ) -> AsyncGenerator[pb.WatchInventoryResponse, None]:
         return calls.stream(self._connection, self._connection.inventory.WatchInventory, request, timeout_s)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol, TypeAlias, TypeVar
 from uuid import uuid4
 
@@ -140,7 +140,7 @@ async def stream(
     method: StreamMethod[RequestT, ResponseT],
     request: RequestT,
     timeout_s: float | None,
-) -> AsyncIterator[ResponseT]:
+) -> AsyncGenerator[ResponseT, None]:
     """Read a stream; `timeout_s` None: without end (keepalive notices a peer that is gone)."""
     call = method(request, timeout=timeout_s)
     try:

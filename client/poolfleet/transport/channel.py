@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -83,11 +84,15 @@ def make(target: str, tls: TLS | None) -> grpc.aio.Channel:
     """
     if tls is None:
         return grpc.aio.insecure_channel(target, options=_OPTIONS)
-    credentials = grpc.ssl_channel_credentials(
-        root_certificates=_read(tls.ca), private_key=_read(tls.key), certificate_chain=_read(tls.cert)
-    )
+    credentials = _credentials(_read(tls.ca), _read(tls.key), _read(tls.cert))
     name = [("grpc.ssl_target_name_override", tls.server_name)] if tls.server_name else []
     return grpc.aio.secure_channel(target, credentials, options=[*_OPTIONS, *name])
+
+
+@lru_cache(maxsize=8)
+def _credentials(ca: bytes, key: bytes, cert: bytes) -> grpc.ChannelCredentials:
+    """One object for all channels with these: gRPC prepares certificates and key once for each object."""
+    return grpc.ssl_channel_credentials(root_certificates=ca, private_key=key, certificate_chain=cert)
 
 
 def _read(path: Path) -> bytes:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from poolfleet.types.disk import DomainDisk
-from poolfleet.types.pool import Pool
+from poolfleet.types.pool import HealthStatus, Pool, PoolState, Storage
 from poolfleet.types.snapshot import Revision
 from poolfleet.types.volume import UnreadPool, Volume
 
@@ -24,6 +24,24 @@ class ResyncReason(StrEnum):
     """The agent was restarted."""
     SLOW_READER = "slow_reader"
     """The watcher read so slowly that the agent does not remember what changed meanwhile."""
+
+
+class PoolRow(NamedTuple):
+    """A pool as a store has it: what of `Pool` is asked for there, and no more is made of what was told."""
+
+    name: str
+    type: str
+    state: PoolState
+    health: HealthStatus | None
+    target_path: str | None
+    filesystem_id: str
+    capacity_bytes: int | None
+    allocation_bytes: int | None
+    available_bytes: int | None
+    provisioned_bytes: int | None
+    unaddressable_count: int
+    storage: Storage | None
+    volumes_as_of: datetime | None
 
 
 class VolumeRow(NamedTuple):
@@ -74,6 +92,8 @@ class PoolChange:
     name: str = ""
     pool: Pool | None = None
     """The pool itself, where it changed or is new."""
+    row: PoolRow | None = None
+    """The same from `follow_rows`, which leaves `pool` empty."""
     gone: bool = False
     """With its volumes; nothing but the UUID is told."""
     unchanged: bool = False

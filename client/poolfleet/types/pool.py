@@ -20,6 +20,11 @@ class PoolState(StrEnum):
     DEGRADED = "degraded"
     INACCESSIBLE = "inaccessible"
 
+    @property
+    def active(self) -> bool:
+        """Whether a pool of this state is started."""
+        return self in (PoolState.RUNNING, PoolState.DEGRADED, PoolState.INACCESSIBLE)
+
 
 class HealthStatus(StrEnum):
     """Whether an active pool can be used."""
@@ -172,7 +177,7 @@ class Pool:
     @property
     def active(self) -> bool:
         """Whether it is started."""
-        return self.state in (PoolState.RUNNING, PoolState.DEGRADED, PoolState.INACCESSIBLE)
+        return self.state.active
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

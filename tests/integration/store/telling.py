@@ -16,12 +16,12 @@ from poolfleet.types.inventory import (
     DomainChange,
     InventoryBatch,
     PoolChange,
+    PoolRow,
     ResumePoint,
     ResyncReason,
     VolumeRow,
 )
-from poolfleet.types.pool import Pool, PoolState, Storage, StorageIdSource
-from poolfleet.types.pool_spec import PoolTarget
+from poolfleet.types.pool import PoolState, Storage, StorageIdSource
 from poolfleet.types.snapshot import Revision
 from poolfleet.types.volume import UnreadPool
 
@@ -36,14 +36,13 @@ def row(name: str, **changes: Any) -> VolumeRow:
     return usual._replace(**changes)
 
 
-def pool(name: str, storage: Storage | None = SHARE, *, active: bool = True, **more: Any) -> Pool:
-    given: dict[str, Any] = {
-        "state": PoolState.RUNNING if active else PoolState.INACTIVE,
-        "capacity_bytes": 100 * GIB, "allocation_bytes": 10 * GIB, "volumes_as_of": NOON, **more,
-    }  # fmt: skip
-    return Pool(
-        name=name, uuid=f"uuid-of-{name}", type="netfs", storage=storage, target=PoolTarget(path=f"/{name}"), **given
-    )
+def pool(name: str, storage: Storage | None = SHARE, *, active: bool = True, **changes: Any) -> PoolRow:
+    usual = PoolRow(
+        name=name, type="netfs", state=PoolState.RUNNING if active else PoolState.INACTIVE, health=None,
+        target_path=f"/{name}", filesystem_id="", capacity_bytes=100 * GIB, allocation_bytes=10 * GIB,
+        available_bytes=None, provisioned_bytes=None, unaddressable_count=0, storage=storage, volumes_as_of=NOON,
+    )  # fmt: skip
+    return usual._replace(**changes)
 
 
 def disk(domain: str, volume: str, *, pool: str = "vm", path: str = "", role: DiskRole = DiskRole.DISK) -> DiskRow:
@@ -67,14 +66,14 @@ class Teller:
         """The first state of a watch that asked for everything: this pool alone, looked at so long ago."""
         digest = more.pop("digest", "")
         change = PoolChange(
-            pool_uuid=f"uuid-of-{name}", name=name, pool=pool(name, **more), whole=True, rows=tuple(rows), digest=digest
+            pool_uuid=f"uuid-of-{name}", name=name, row=pool(name, **more), whole=True, rows=tuple(rows), digest=digest
         )
         self.tell(InventoryBatch(pools=(change,)), first=age_s is not None, from_nothing=True, age_s=age_s or 0.0)
 
     def tell_also(self, name: str, rows: Iterable[VolumeRow], **more: Any) -> None:
         """A pool that is new."""
         change = PoolChange(
-            pool_uuid=f"uuid-of-{name}", name=name, pool=pool(name, **more), whole=True, rows=tuple(rows)
+            pool_uuid=f"uuid-of-{name}", name=name, row=pool(name, **more), whole=True, rows=tuple(rows)
         )
         self.tell(InventoryBatch(pools=(change,)))
 
@@ -85,7 +84,7 @@ class Teller:
             InventoryBatch(
                 pools=(
                     PoolChange(
-                        pool_uuid=f"uuid-of-{name}", name=name, pool=itself, rows=tuple(rows), gone_volumes=tuple(gone)
+                        pool_uuid=f"uuid-of-{name}", name=name, row=itself, rows=tuple(rows), gone_volumes=tuple(gone)
                     ),
                 )
             )
@@ -94,11 +93,11 @@ class Teller:
     def resync(self, *, whole: Mapping[str, Iterable[VolumeRow]], unchanged: Sequence[str] = ()) -> None:
         """Everything anew."""
         told = [
-            PoolChange(pool_uuid=f"uuid-of-{name}", name=name, pool=pool(name), whole=True, rows=tuple(rows))
+            PoolChange(pool_uuid=f"uuid-of-{name}", name=name, row=pool(name), whole=True, rows=tuple(rows))
             for name, rows in whole.items()
         ]
         same = [
-            PoolChange(pool_uuid=f"uuid-of-{name}", name=name, pool=pool(name), unchanged=True) for name in unchanged
+            PoolChange(pool_uuid=f"uuid-of-{name}", name=name, row=pool(name), unchanged=True) for name in unchanged
         ]
         self.tell(InventoryBatch(resync=ResyncReason.OTHER_EPOCH, pools=(*told, *same)), first=True)
 

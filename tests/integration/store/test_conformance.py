@@ -189,7 +189,7 @@ def test_a_resync_removes_what_was_neither_told_nor_named_unchanged(store: Inven
 def share(name: str, *rows: VolumeRow) -> PoolChange:
     """A pool on a storage of its own, told whole."""
     storage = Storage(id=f"nfs:10.0.0.5/{name}", source=StorageIdSource.DERIVED)
-    return PoolChange(pool_uuid=f"uuid-of-{name}", name=name, pool=pool(name, storage), whole=True, rows=rows)
+    return PoolChange(pool_uuid=f"uuid-of-{name}", name=name, row=pool(name, storage), whole=True, rows=rows)
 
 
 def test_a_bookmark_may_be_repeated_and_not_go_back(store: InventoryStore) -> None:

@@ -118,8 +118,8 @@ def test_a_commit_that_fails_takes_all_of_it_back_also_what_the_store_remembers(
 
 def test_two_pools_that_are_the_first_on_a_storage_may_be_told_in_one_breath(store: InventoryStore) -> None:
     [one] = tellers(store, "one")
-    change = PoolChange(pool_uuid="uuid-of-vm", name="vm", pool=pool("vm"), whole=True, rows=[row("a")])
-    again = PoolChange(pool_uuid="uuid-of-b", name="b", pool=pool("b"), whole=True, rows=[row("a"), row("b")])
+    change = PoolChange(pool_uuid="uuid-of-vm", name="vm", row=pool("vm"), whole=True, rows=[row("a")])
+    again = PoolChange(pool_uuid="uuid-of-b", name="b", row=pool("b"), whole=True, rows=[row("a"), row("b")])
     one.tell(InventoryBatch(pools=(change, again)), from_nothing=True)
     assert names(store) == ["a", "b"]
 

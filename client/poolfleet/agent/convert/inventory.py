@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from poolfleet.agent.convert.hosts import disk
 from poolfleet.agent.convert.pools import pool
-from poolfleet.agent.convert.rows import disk_rows, volume_rows
+from poolfleet.agent.convert.rows import disk_rows, pool_row, volume_rows
 from poolfleet.agent.convert.scalars import Numbers, moment, revision, seconds
 from poolfleet.agent.convert.volumes import unread_pool, volume
 from poolfleet.types.inventory import (
@@ -14,10 +14,12 @@ from poolfleet.types.inventory import (
     DomainChange,
     InventoryBatch,
     PoolChange,
+    PoolRow,
     ResumePoint,
     ResyncReason,
     VolumeRow,
 )
+from poolfleet.types.pool import Pool
 from poolfleet.types.volume import Volume
 from poolfleet.v1 import inventory_service_pb2 as pb
 from poolfleet.v1 import snapshot_pb2, volume_pb2
@@ -27,13 +29,19 @@ _REASONS = Numbers(pb.Resync.Reason.items(), "REASON_", ResyncReason)
 
 def batch(message: pb.WatchInventoryResponse) -> InventoryBatch:
     """One message of the stream."""
-    pools = tuple(_pool_change(one, volumes=_volumes(one)) for one in message.pools)
+    pools = tuple(
+        _pool_change(one, pool=pool(one.pool) if one.HasField("pool") else None, volumes=_volumes(one))
+        for one in message.pools
+    )
     return _batch(message, pools, tuple(map(_domain_change, message.domains)))
 
 
 def row_batch(message: pb.WatchInventoryResponse) -> InventoryBatch:
-    """One message of the stream, its volumes and disks as rows, which are made where they are needed."""
-    pools = tuple(_pool_change(one, rows=volume_rows(one.volumes)) for one in message.pools)
+    """One message of the stream as rows; those of volumes and disks are made where they are needed."""
+    pools = tuple(
+        _pool_change(one, row=pool_row(one.pool) if one.HasField("pool") else None, rows=volume_rows(one.volumes))
+        for one in message.pools
+    )
     return _batch(message, pools, tuple(map(_domain_rows, message.domains)))
 
 
@@ -59,12 +67,18 @@ def _batch(
 
 
 def _pool_change(
-    message: pb.PoolChange, *, volumes: tuple[Volume, ...] = (), rows: Collection[VolumeRow] = ()
+    message: pb.PoolChange,
+    *,
+    pool: Pool | None = None,
+    row: PoolRow | None = None,
+    volumes: tuple[Volume, ...] = (),
+    rows: Collection[VolumeRow] = (),
 ) -> PoolChange:
     return PoolChange(
         pool_uuid=message.pool_uuid,
         name=message.name,
-        pool=pool(message.pool) if message.HasField("pool") else None,
+        pool=pool,
+        row=row,
         gone=message.gone,
         unchanged=message.unchanged,
         whole=message.whole,

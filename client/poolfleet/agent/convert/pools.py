@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import lru_cache
+from operator import attrgetter
 
 from poolfleet.agent.convert.pool_sources import source_has_more, source_of
 from poolfleet.agent.convert.scalars import Numbers, moment
@@ -28,6 +29,7 @@ STATES = Numbers(pool_pb2.PoolState.items(), "POOL_STATE_", PoolState)
 HEALTH = Numbers(pool_pb2.PoolHealth.Status.items(), "STATUS_", HealthStatus)
 _DESIRED = Numbers(pool_pb2.DesiredState.Desired.items(), "DESIRED_", Desired)
 _OWNERS = Numbers(pool_pb2.PoolMount.Owner.items(), "OWNER_", MountOwner)
+_FILE = attrgetter("name", "inode")
 _ID_SOURCES = Numbers(snapshot_pb2.Storage.Source.items(), "SOURCE_", StorageIdSource)
 
 
@@ -56,7 +58,7 @@ def pool(message: pool_pb2.Pool, *, as_of: datetime | None = None, age_s: float 
         cow=_cow(message),
         vendor=message.vendor,
         product=message.product,
-        storage=_storage(message.storage) if has("storage") else None,
+        storage=storage(message.storage) if has("storage") else None,
         filesystem_id=message.filesystem_id,
         pending=_pending(message.pending) if has("pending") else None,
         etag=message.etag,
@@ -95,7 +97,8 @@ def _cow(message: pool_pb2.Pool | pool_pb2.PoolSpec) -> bool | None:
     return message.features.cow if message.features.HasField("cow") else None
 
 
-def _storage(message: snapshot_pb2.Storage) -> Storage:
+def storage(message: snapshot_pb2.Storage) -> Storage:
+    """What lies behind a pool."""
     source = _ID_SOURCES[message.source]
     fingerprint = _fingerprint(message.fingerprint) if message.HasField("fingerprint") else None
     signs = _signs(message.signs) if message.HasField("signs") else None
@@ -114,7 +117,7 @@ def _shared_signs(since: datetime | None, agent_ids: tuple[str, ...]) -> Storage
 
 
 def _fingerprint(message: snapshot_pb2.StorageFingerprint) -> StorageFingerprint:
-    files = tuple((file.name, file.inode) for file in message.files)
+    files = tuple(map(_FILE, message.files))
     return _shared_fingerprint(message.root_inode, files, message.too_many_names)
 
 

@@ -1,4 +1,6 @@
-"""Volumes and disks as rows, for who needs a million of them: made only when somebody goes through them.
+"""Pools, volumes and disks as rows, for who needs a million of them.
+
+Those of volumes and disks are made only when somebody goes through them.
 
 A storage that many hosts see is told by each of them, and who has it already reads its digest alone.
 """
@@ -11,11 +13,33 @@ from typing import Any, TypeVar
 from google.protobuf.message import Message
 
 from poolfleet.agent.convert.hosts import DOMAIN_STATES, ROLES
-from poolfleet.types.inventory import DiskRow, VolumeRow
-from poolfleet.v1 import domain_disk_pb2, volume_pb2
+from poolfleet.agent.convert.pools import HEALTH, STATES, storage
+from poolfleet.agent.convert.scalars import moment
+from poolfleet.types.inventory import DiskRow, PoolRow, VolumeRow
+from poolfleet.v1 import domain_disk_pb2, pool_pb2, volume_pb2
 
 MessageT = TypeVar("MessageT", bound=Message)
 RowT = TypeVar("RowT")
+
+
+def pool_row(message: pool_pb2.Pool) -> PoolRow:
+    """A pool itself."""
+    has = message.HasField
+    return PoolRow(
+        name=message.name,
+        type=message.type,
+        state=STATES[message.state],
+        health=HEALTH[message.health.status] if has("health") else None,
+        target_path=message.target.path if has("target") else None,
+        filesystem_id=message.filesystem_id,
+        capacity_bytes=message.capacity_bytes if has("capacity_bytes") else None,
+        allocation_bytes=message.allocation_bytes if has("allocation_bytes") else None,
+        available_bytes=message.available_bytes if has("available_bytes") else None,
+        provisioned_bytes=message.provisioned_bytes if has("provisioned_bytes") else None,
+        unaddressable_count=message.unaddressable_count,
+        storage=storage(message.storage) if has("storage") else None,
+        volumes_as_of=moment(message.volumes_as_of) if has("volumes_as_of") else None,
+    )
 
 
 def volume_rows(messages: Sequence[volume_pb2.Volume]) -> Collection[VolumeRow]:

@@ -4,35 +4,41 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from poolfleet.inventory.model import HostStatus
-from poolfleet.inventory.seen import HostSeen, PoolSeen
+from poolfleet.inventory.seen import HostSeen
 from poolfleet.inventory.store import schema
 from poolfleet.inventory.store.database import Database
 from poolfleet.inventory.store.hosts import HostRecord
 from poolfleet.inventory.store.placing import Placing
-from poolfleet.inventory.store.pools import identity, pool_values
+from poolfleet.inventory.store.pools import POOL_VALUES, KnownPool, is_settled, pool_values, seen_now
 from poolfleet.inventory.store.port import StaleRevision, Unstorable
 from poolfleet.inventory.store.sizes import Sizes
 from poolfleet.inventory.store.staged import Staged, StagedPool
+from poolfleet.inventory.store.statement import Statement
 from poolfleet.inventory.store.volumes import Teller, Volumes
-from poolfleet.types.inventory import Bookmark
-from poolfleet.types.pool import Pool
+from poolfleet.types.inventory import Bookmark, PoolRow
 
 _POOL = schema.pool
 _HOST = schema.host
 _DISK = schema.domain_disk
-# Made once: to make a statement takes as long as to run it.
-_KNOWN = ("key", "uuid", "name", "storage_key", "active", "unread", "own_storage_id", "storage_source", "aliases")
-_POOLS = select(*(_POOL.c[name] for name in _KNOWN)).where(_POOL.c.host_key == bindparam("of_host"))
-_NEW_POOL = insert(_POOL).returning(_POOL.c.key)
-_CHANGE_POOL = update(_POOL).where(_POOL.c.key == bindparam("of_pool"))
-_CHANGE_HOST = update(_HOST).where(_HOST.c.key == bindparam("of_host"))
-_FORGET_DISKS = delete(_DISK).where(_DISK.c.host_key == bindparam("of_host"))
-_FORGET_DOMAIN = _FORGET_DISKS.where(_DISK.c.domain_uuid == bindparam("of_domain"))
+_KNOWN = (_POOL.c[name] for name in KnownPool._fields)
+_POOLS = Statement(select(*_KNOWN).where(_POOL.c.host_key == bindparam("of_host")))
+_TOLD = ("digest", "looked_at_s")
+_PLACE = ("host_key", "uuid", "storage_key", "unread")
+_NEW_POOL = Statement(insert(_POOL).returning(_POOL.c.key), (*_PLACE, *POOL_VALUES, *_TOLD))
+_POOL_OF = update(_POOL).where(_POOL.c.key == bindparam("of_pool"))
+_CHANGE_POOL = Statement(_POOL_OF, (*POOL_VALUES, *_TOLD))
+_CHANGE_TOLD = Statement(_POOL_OF, _TOLD)
+_CHANGE_UNREAD = Statement(_POOL_OF, ["unread"])
+_HEARD = ("status", "error", "epoch", "sequence", "filter_digest", "renew", "heard_at_s", "looked_at_s",
+          "domains_looked_at_s", "domains_missing", "unread_pools")  # fmt: skip
+_CHANGE_HOST = Statement(update(_HOST).where(_HOST.c.key == bindparam("of_host")), _HEARD)
+_DISKS_OF = delete(_DISK).where(_DISK.c.host_key == bindparam("of_host"))
+_FORGET_DISKS = Statement(_DISKS_OF)
+_FORGET_DOMAIN = Statement(_DISKS_OF.where(_DISK.c.domain_uuid == bindparam("of_domain")))
 
 
 class Commit:
@@ -67,7 +73,7 @@ class Commit:
         for uuid in gone:
             self._host.digests.pop(uuid, None)
         for uuid in gone & known.keys():
-            self._placing.forget(known[uuid])
+            self._placing.forget(known[uuid].key, known[uuid].storage_key)
         unread = {one.pool: one.message or one.reason for one in bookmark.unread_pools}
         for uuid, told in staged.pools.items():
             if not told.gone:
@@ -82,8 +88,8 @@ class Commit:
         if host.epoch == at.epoch and at.sequence < host.sequence:
             raise StaleRevision(f"{host.name}: told revision {at.sequence}, but {host.sequence} of its epoch is stored")
 
-    def _pools(self) -> Sequence[Row[Any]]:
-        return self._connection.execute(_POOLS, {"of_host": self._host.key}).all()
+    def _pools(self) -> list[KnownPool]:
+        return list(map(KnownPool._make, _POOLS.run(self._connection, {"of_host": self._host.key}).fetchall()))
 
     def _looked_at_s(self, staged: Staged, told: StagedPool, bookmark: Bookmark) -> float:
         """When what is told was seen, by this machine's clock: hosts' clocks differ, ages do not."""
@@ -92,14 +98,14 @@ class Commit:
             return self._now_s
         return self._now_s - max(0.0, bookmark.age_s + (bookmark.as_of - pool_as_of).total_seconds())
 
-    def _tell(self, uuid: str, told: StagedPool, known: Row[Any] | None, at_s: float) -> None:
+    def _tell(self, uuid: str, told: StagedPool, known: KnownPool | None, at_s: float) -> None:
         """One pool: itself first, for it says where its volumes belong."""
         new = {"digest": told.digest, "looked_at_s": at_s}
         if told.pool is not None:
-            key, active = self._settle(uuid, told, told.pool, known, new), told.pool.active
+            key, active = self._settle(uuid, told, told.pool, known, new), told.pool.state.active
         elif known is not None:
             key, active = known.key, known.active
-            self._connection.execute(_CHANGE_POOL, {"of_pool": key, **new})
+            _CHANGE_TOLD.run(self._connection, {"of_pool": key, **new})
         else:
             raise Unstorable(f"{self._host.name}: tells of the volumes of a pool that is not stored: {uuid}")
         storage = self._placing.storage_of(key)
@@ -116,25 +122,25 @@ class Commit:
             self._sizes.tell(self._connection, storage, told.pool, self._now_s, first=first)
 
     def _settle(
-        self, uuid: str, told: StagedPool, pool: Pool, known: Row[Any] | None, new: Mapping[str, object]
+        self, uuid: str, told: StagedPool, pool: PoolRow, known: KnownPool | None, new: Mapping[str, object]
     ) -> int:
         """Store a pool itself, and have it lie where it does; its key."""
         values = {**pool_values(pool), **new}
         if known is None:
             place = {"host_key": self._host.key, "uuid": uuid, "storage_key": schema.NOWHERE, "unread": ""}
-            key = int(self._connection.execute(_NEW_POOL, {**place, **values}).scalar_one())
+            (key,) = _NEW_POOL.run(self._connection, {**place, **values}).fetchall()[0]
         else:
             key = known.key
-            self._connection.execute(_CHANGE_POOL, {"of_pool": key, **values})
-        if known is None or identity(known) != identity(values) or known.name != pool.name:
+            _CHANGE_POOL.run(self._connection, {"of_pool": key, **values})
+        if known is None or not is_settled(known, values):
             host = HostSeen(
                 host=self._host.name, status=HostStatus.OK, site=self._host.site, agent_id=self._host.agent_id
             )
-            self._placing.settle(key, PoolSeen(host=host, pool=pool), new=known is None, told_whole=told.whole)
+            self._placing.settle(key, seen_now(host, uuid, pool), new=known is None, told_whole=told.whole)
             if known is not None:
                 # Where it has moved, what was stored of its volumes did not count any more; what is told now does.
-                self._connection.execute(_CHANGE_POOL, {"of_pool": key, **new})
-        return key
+                _CHANGE_TOLD.run(self._connection, {"of_pool": key, **new})
+        return int(key)
 
     def _mark_unread(self, unread: dict[str, str]) -> list[str]:
         """Note which pools could not be read; return those of which nothing is known but the name."""
@@ -142,7 +148,7 @@ class Commit:
         for row in rows:
             why = unread.get(row.name, "")
             if row.unread != why:
-                self._connection.execute(_CHANGE_POOL, {"of_pool": row.key, "unread": why})
+                _CHANGE_UNREAD.run(self._connection, {"of_pool": row.key, "unread": why})
         return sorted(unread.keys() - {row.name for row in rows})
 
     def _domains(self, staged: Staged) -> None:
@@ -150,9 +156,9 @@ class Commit:
         if staged.resync or staged.from_nothing:
             # Domains are told whole then, all of them.
             if self._host.epoch is not None:
-                self._connection.execute(_FORGET_DISKS, mine)
+                _FORGET_DISKS.run(self._connection, mine)
         elif staged.domains:
-            self._connection.execute(_FORGET_DOMAIN, [{**mine, "of_domain": uuid} for uuid in staged.domains])
+            _FORGET_DOMAIN.run_each(self._connection, ({**mine, "of_domain": uuid} for uuid in staged.domains))
         told = staged.domains if not staged.resync else staged.named_domains & staged.domains.keys()
         if not told:
             return
@@ -172,8 +178,8 @@ class Commit:
         host.epoch, host.sequence, host.filter_digest = at.epoch, at.sequence, bookmark.filter_digest
         if staged.from_nothing:
             host.renew = False
-        self._connection.execute(
-            _CHANGE_HOST,
+        _CHANGE_HOST.run(
+            self._connection,
             {
                 "of_host": host.key,
                 "status": str(HostStatus.OK),

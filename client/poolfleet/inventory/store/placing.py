@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from poolfleet.inventory.seen import PoolSeen
 from poolfleet.inventory.store import schema
@@ -59,11 +57,11 @@ class Placing:
         self._apply(self._homes.settle_all(self._new_storage))
         self.ask_anew()
 
-    def forget(self, pool: Row[Any]) -> None:
+    def forget(self, pool_key: int, storage_key: int) -> None:
         """Forget a pool; what others see of its storage stays."""
-        self._connection.execute(delete(_POOL).where(_POOL.c.key == pool.key))
-        self._homes.leave(pool.key)
-        self.leave(pool.key, pool.storage_key)
+        self._connection.execute(delete(_POOL).where(_POOL.c.key == pool_key))
+        self._homes.leave(pool_key)
+        self.leave(pool_key, storage_key)
 
     def leave(self, pool_key: int, storage_key: int) -> None:
         """End a pool's word on a storage."""

@@ -5,29 +5,48 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
-
-from sqlalchemy import Row
+from typing import Any, NamedTuple
 
 from poolfleet.inventory.model import HostStatus
 from poolfleet.inventory.seen import HostSeen, PoolSeen
+from poolfleet.types.inventory import PoolRow
 from poolfleet.types.later import member_or_later
 from poolfleet.types.pool import Pool, PoolState, Storage, StorageFingerprint, StorageIdSource, StorageSigns
 
-_IDENTITY = ("own_storage_id", "storage_source", "aliases")
+POOL_VALUES = (
+    "name", "type", "state", "active", "health", "target_path", "filesystem_id", "capacity_bytes", "allocation_bytes",
+    "available_bytes", "provisioned_bytes", "unaddressable_count", "own_storage_id", "storage_source", "aliases",
+    "signs", "fingerprint",
+)  # fmt: skip
+"""Columns that follow from a pool itself."""
+_PLACE = ("name", "own_storage_id", "storage_source", "aliases")
 
 
-def pool_values(pool: Pool) -> dict[str, Any]:
-    """The columns that follow from a pool itself."""
+class KnownPool(NamedTuple):
+    """What of a pool's row decides what becomes of it when it is told again."""
+
+    key: int
+    uuid: str
+    name: str
+    storage_key: int
+    active: bool
+    unread: str
+    own_storage_id: str
+    storage_source: str
+    aliases: str
+
+
+def pool_values(pool: PoolRow) -> dict[str, Any]:
+    """POOL_VALUES as they are stored."""
     storage = pool.storage
     mark = storage.fingerprint if storage else None
     return {
         "name": pool.name,
         "type": pool.type,
         "state": str(pool.state),
-        "active": pool.active,
-        "health": str(pool.health.status) if pool.health else None,
-        "target_path": pool.target.path if pool.target else None,
+        "active": pool.state.active,
+        "health": None if pool.health is None else str(pool.health),
+        "target_path": pool.target_path,
         "filesystem_id": pool.filesystem_id,
         "capacity_bytes": pool.capacity_bytes,
         "allocation_bytes": pool.allocation_bytes,
@@ -42,10 +61,25 @@ def pool_values(pool: Pool) -> dict[str, Any]:
     }
 
 
-def identity(values: Row[Any] | Mapping[str, Any]) -> tuple[object, ...]:
-    """What of a row says which storage it is, but for the fingerprint, which only proves it."""
-    mapping = values if isinstance(values, Mapping) else values._mapping
-    return tuple(mapping[name] for name in _IDENTITY)
+def is_settled(known: KnownPool, values: Mapping[str, Any]) -> bool:
+    """Whether a pool is called as before, and says the same storage; a fingerprint only proves which."""
+    return all(getattr(known, name) == values[name] for name in _PLACE)
+
+
+def seen_now(host: HostSeen, uuid: str, told: PoolRow) -> PoolSeen:
+    """A pool as the inventory's identity needs it, of what was told of it."""
+    return PoolSeen(
+        host=host,
+        pool=Pool(
+            name=told.name,
+            uuid=uuid,
+            type=told.type,
+            state=told.state,
+            capacity_bytes=told.capacity_bytes,
+            filesystem_id=told.filesystem_id,
+            storage=told.storage,
+        ),
+    )
 
 
 def seen(row: Any) -> PoolSeen:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, insert, text
 
 from poolfleet.inventory.store import schema
-from poolfleet.types.pool import Pool
+from poolfleet.inventory.store.statement import Statement
+from poolfleet.types.inventory import PoolRow
 
 DAY_S = 86400.0
 
 _STEP = 0.01
 """Part of a storage by which its use changes before it is remembered at once."""
-_SIZE = schema.storage_size
-_LAST = select(_SIZE).where(_SIZE.c.storage_key == bindparam("of_storage")).order_by(_SIZE.c.at_s.desc()).limit(1)
-_NEW = insert(_SIZE)
+_LAST = Statement(
+    text("""
+    SELECT at_s, capacity_bytes, allocation_bytes FROM storage_size WHERE storage_key = :of_storage
+    ORDER BY at_s DESC LIMIT 1""")
+)
+_NEW = Statement(insert(schema.storage_size))
 
 
 class _Size(NamedTuple):
@@ -30,7 +34,7 @@ class Sizes:
     def __init__(self) -> None:
         self._last: dict[int, _Size] = {}
 
-    def tell(self, connection: Connection, storage_key: int, pool: Pool, now_s: float, *, first: bool) -> None:
+    def tell(self, connection: Connection, storage_key: int, pool: PoolRow, now_s: float, *, first: bool) -> None:
         """Remember the size of a storage where it has changed, or the last one is a day old; `first`: there is none."""
         if pool.capacity_bytes is None:
             return
@@ -49,8 +53,8 @@ class Sizes:
         ):
             self._last[storage_key] = last
             return
-        connection.execute(
-            _NEW,
+        _NEW.run(
+            connection,
             {
                 "storage_key": storage_key,
                 "at_s": now_s,
@@ -63,5 +67,8 @@ class Sizes:
 
     @staticmethod
     def _stored(connection: Connection, storage_key: int) -> _Size | None:
-        row = connection.execute(_LAST, {"of_storage": storage_key}).first()
-        return None if row is None else _Size(row.at_s, row.capacity_bytes, row.allocation_bytes or 0)
+        row = _LAST.run(connection, {"of_storage": storage_key}).fetchone()
+        if row is None:
+            return None
+        at_s, capacity_bytes, allocation_bytes = row
+        return _Size(at_s, capacity_bytes, allocation_bytes or 0)

@@ -228,7 +228,7 @@ class SqlStore:
         """All that a host told, but not what others see too."""
         placing = self._placing(connection)
         for pool in connection.execute(select(_POOL).where(_POOL.c.host_key == record.key)).all():
-            placing.forget(pool)
+            placing.forget(pool.key, pool.storage_key)
         placing.ask_anew()
         connection.execute(delete(schema.domain_disk).where(schema.domain_disk.c.host_key == record.key))
         connection.execute(_CHANGE_HOST, {"of_host": record.key, **_NOTHING_TOLD})

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from poolfleet.types.inventory import Bookmark, DomainChange, InventoryBatch, PoolChange, VolumeRow
-from poolfleet.types.pool import Pool
+from poolfleet.types.inventory import Bookmark, DomainChange, InventoryBatch, PoolChange, PoolRow, VolumeRow
 
 
 @dataclass(slots=True)
 class StagedPool:
     """What is new of one pool."""
 
-    pool: Pool | None = None
+    pool: PoolRow | None = None
     """None: it is as it was, but for its volumes."""
     gone: bool = False
     whole: bool = False
@@ -27,7 +26,7 @@ class StagedPool:
         if change.gone:
             self.pool, self.gone, self.whole, self.told = None, True, True, []
             return
-        self.pool = change.pool or self.pool
+        self.pool = change.row or self.pool
         self.gone = False
         if change.whole:
             self.whole, self.told = True, []

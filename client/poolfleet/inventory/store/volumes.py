@@ -17,6 +17,7 @@ from poolfleet.inventory.store.database import Database
 from poolfleet.inventory.store.schema import ROW_COLUMNS, VOLUME_COLUMNS
 from poolfleet.inventory.store.sizes import DAY_S
 from poolfleet.inventory.store.staged import StagedPool
+from poolfleet.inventory.store.statement import Statement
 
 SIZE_STEP_BYTES = 1 << 28
 """A change of what a volume occupies that is remembered at once; smaller ones are once a day."""
@@ -63,28 +64,36 @@ def _merge(new: str) -> str:
     WHERE {_MAY_CHANGE} AND ({_differs(_SEEN)} OR (volume.told_by = :pool AND ({_differs(_OWN)})))"""  # noqa: S608
 
 
-_REMEMBER = text(_remember("incoming"))
-_MERGE = text(_merge(f"SELECT :storage, {', '.join(ROW_COLUMNS)}, :pool, :at, :at FROM incoming WHERE true"))  # noqa: S608
+def _statement(sql: str) -> Statement:
+    return Statement(text(sql))
+
+
+_REMEMBER = _statement(_remember("incoming"))
+_MERGE = _statement(_merge(f"SELECT :storage, {', '.join(ROW_COLUMNS)}, :pool, :at, :at FROM incoming WHERE true"))  # noqa: S608
 # The same for one row, which is among the values.
 _ONE = {"name": "TEXT", "capacity_bytes": "BIGINT", "allocation_bytes": "BIGINT"}
-_REMEMBER_ONE = text(
+_REMEMBER_ONE = _statement(
     _remember(f"(SELECT {', '.join(f'CAST(:{column} AS {kind}) AS {column}' for column, kind in _ONE.items())})")
 )
-_MERGE_ONE = text(_merge(f"VALUES (:storage, {', '.join(f':{column}' for column in ROW_COLUMNS)}, :pool, :at, :at)"))
-_REMOVE_UNTOLD = text(f"""
+_MERGE_ONE = _statement(
+    _merge(f"VALUES (:storage, {', '.join(f':{column}' for column in ROW_COLUMNS)}, :pool, :at, :at)")
+)
+_REMOVE_UNTOLD = _statement(f"""
     DELETE FROM volume WHERE storage_key = :storage AND {_MAY_REMOVE}
     AND NOT EXISTS (SELECT 1 FROM incoming WHERE incoming.name = volume.name)""")  # noqa: S608
-_REMOVE = text(f"DELETE FROM volume WHERE storage_key = :storage AND name = :name AND {_MAY_REMOVE}")  # noqa: S608
-_COPY = text(f"""
+_REMOVE = _statement(f"DELETE FROM volume WHERE storage_key = :storage AND name = :name AND {_MAY_REMOVE}")  # noqa: S608
+_COPY = _statement(f"""
     INSERT INTO volume ({", ".join(VOLUME_COLUMNS)})
     SELECT :storage, {", ".join(ROW_COLUMNS)}, :pool, told_at_s, sized_at_s FROM volume WHERE storage_key = :before
     ON CONFLICT (storage_key, name) DO NOTHING""")  # noqa: S608
-_ALIKE = text("""
+_ALIKE = _statement("""
     SELECT 1 FROM pool WHERE storage_key = :storage AND key <> :pool AND active AND digest = :digest
     AND target_path = (SELECT target_path FROM pool WHERE key = :pool) LIMIT 1""")
-_ANY = text("SELECT 1 FROM volume WHERE storage_key = :storage LIMIT 1")
-_CLEAR = text("DELETE FROM incoming")
-_HEIR = text("""
+_ANY = _statement("SELECT 1 FROM volume WHERE storage_key = :storage LIMIT 1")
+_CLEAR = _statement("DELETE FROM incoming")
+_REMOVE_ALL = _statement("DELETE FROM volume WHERE storage_key = :storage")
+_INHERIT = _statement("UPDATE volume SET told_by = :heir WHERE storage_key = :storage AND told_by = :pool")
+_HEIR = _statement("""
     SELECT pool.key, pool.host_key FROM pool JOIN host ON host.key = pool.host_key
     WHERE storage_key = :storage AND pool.key <> :pool AND active
     ORDER BY CASE WHEN host.status = 'ok' THEN 0 ELSE 1 END, pool.looked_at_s DESC LIMIT 1""")
@@ -114,43 +123,43 @@ class Volumes:
 
     def tell(self, teller: Teller, told: StagedPool, *, empty: bool) -> None:
         """Take over what an active pool told; `empty`: nothing is stored of the storage."""
-        run, values = self._connection.execute, teller.values
-        if not empty and told.whole and told.digest and run(_ALIKE, {**values, "digest": told.digest}).first():
+        on, values = self._connection, teller.values
+        if not empty and told.whole and told.digest and _ALIKE.run(on, {**values, "digest": told.digest}).fetchone():
             return  # another host has told these very volumes
         rows, gone = told.volumes()
-        if told.whole and (empty or not run(_ANY, values).first()):
+        if told.whole and (empty or not _ANY.run(on, values).fetchone()):
             end = (teller.pool, teller.at, teller.at)
             first = ((teller.storage, *row, *end) for row in rows)
-            self._database.load(self._connection, "volume", VOLUME_COLUMNS, first)
+            self._database.load(on, "volume", VOLUME_COLUMNS, first)
             return
         if told.whole or len(rows) > FEW:
-            self._database.load(self._connection, "incoming", ROW_COLUMNS, rows)
-            run(_REMEMBER, values)
-            run(_MERGE, values)
+            self._database.load(on, "incoming", ROW_COLUMNS, rows)
+            _REMEMBER.run(on, values)
+            _MERGE.run(on, values)
             if told.whole:
-                run(_REMOVE_UNTOLD, values)
-            run(_CLEAR)
+                _REMOVE_UNTOLD.run(on, values)
+            _CLEAR.run(on, {})
         elif rows:
             each = [{**values, **row._asdict()} for row in rows]
-            run(_REMEMBER_ONE, each)
-            run(_MERGE_ONE, each)
+            _REMEMBER_ONE.run_each(on, each)
+            _MERGE_ONE.run_each(on, each)
         if gone:
-            run(_REMOVE, [{**values, "name": name} for name in gone])
+            _REMOVE.run_each(on, ({**values, "name": name} for name in gone))
 
     def move(self, pool: int, *, before: int, after: int) -> None:
         """Have what was known of a pool's volumes known of the storage that it turns out to lie on."""
-        self._connection.execute(_COPY, {"pool": pool, "before": before, "storage": after})
+        _COPY.run(self._connection, {"pool": pool, "before": before, "storage": after})
 
     def leave(self, pool: int, storage: int) -> int | None:
         """End a pool's word on a storage that it lies on no more, or where it is not active.
 
         Another one answers for its rows; with the last one they go. Returns the key of the host that is to tell anew.
         """
-        run, values = self._connection.execute, {"pool": pool, "storage": storage}
-        heir = run(_HEIR, values).first()
-        if heir is None:
-            run(text("DELETE FROM volume WHERE storage_key = :storage"), values)
+        on, values = self._connection, {"pool": pool, "storage": storage}
+        found = _HEIR.run(on, values).fetchone()
+        if found is None:
+            _REMOVE_ALL.run(on, values)
             return None
-        inherit = text("UPDATE volume SET told_by = :heir WHERE storage_key = :storage AND told_by = :pool")
-        inherited = run(inherit, {**values, "heir": heir.key})
-        return int(heir.host_key) if inherited.rowcount else None
+        heir, of_host = found
+        inherited = _INHERIT.run(on, {**values, "heir": heir})
+        return int(of_host) if inherited.rowcount else None

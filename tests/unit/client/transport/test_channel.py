@@ -1,6 +1,7 @@
 """The channel repeats reads and nothing else, and speaks mutual TLS."""
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import grpc
 import pytest
@@ -78,6 +79,27 @@ async def test_mutual_tls(stub: StubAgent, authority: trustme.CA, tmp_path: Path
     port = await listen(stub, files(tmp_path, authority, "localhost"))
     async with AgentClient(f"localhost:{port}", tls=files(tmp_path, authority, "controller")) as client:
         assert (await client.get()).host_name == "kvm1"
+
+
+async def test_who_connects_after_the_files_were_replaced_has_the_new_ones(
+    stub: StubAgent, authority: trustme.CA, tmp_path: Path
+) -> None:
+    stub.on("GetAgent", agent_service_pb2.GetAgentResponse(agent=agent_pb2.Agent(host_name="kvm1")))
+    for issuer in (authority, trustme.CA()):
+        port = await listen(stub, files(tmp_path, issuer, "localhost"))
+        async with AgentClient(f"localhost:{port}", tls=files(tmp_path, issuer, "controller")) as client:
+            assert (await client.get()).host_name == "kvm1"
+
+
+async def test_what_many_channels_have_in_common_is_prepared_once(
+    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = Mock(wraps=grpc.ssl_channel_credentials)
+    monkeypatch.setattr(grpc, "ssl_channel_credentials", prepared)
+    tls = files(tmp_path, authority, "controller")
+    for number in range(3):
+        await channel.make(f"localhost:{number + 1}", tls).close()
+    assert prepared.call_count == 1
 
 
 async def test_a_stranger_is_not_reached(stub: StubAgent, authority: trustme.CA, tmp_path: Path) -> None:

@@ -1,11 +1,16 @@
-"""A volume as a row says what the volume as an object says, and so does a disk of a domain."""
+"""A volume as a row says what the volume as an object says, and so do a pool and a disk of a domain."""
 
 from __future__ import annotations
 
 from poolfleet.agent.convert.inventory import batch, row_batch
-from poolfleet.types.inventory import DiskRow, VolumeRow
+from poolfleet.types.inventory import DiskRow, PoolRow, VolumeRow
+from poolfleet.types.pool import Pool
 from poolfleet.v1 import inventory_service_pb2 as pb
+from poolfleet.v1 import pool_pb2
 from poolfleet.v1.domain_disk_pb2 import DomainDisk as DiskMessage
+from poolfleet.v1.pool_pb2 import Pool as PoolMessage
+from poolfleet.v1.pool_pb2 import PoolHealth
+from poolfleet.v1.snapshot_pb2 import Storage, StorageFingerprint
 from poolfleet.v1.volume_pb2 import BackingStore
 from poolfleet.v1.volume_pb2 import Volume as VolumeMessage
 
@@ -44,6 +49,46 @@ def test_a_number_that_is_none_is_told_from_one_that_is_not_known() -> None:
     message = VolumeMessage(name="a", capacity_bytes=0, allocation_bytes=0, physical_bytes=0)
     [row] = row_batch(told(message)).pools[0].rows
     assert (row.capacity_bytes, row.allocation_bytes, row.physical_bytes) == (0, 0, 0)
+
+
+def told_itself(message: PoolMessage) -> tuple[PoolRow, Pool]:
+    response = pb.WatchInventoryResponse(pools=[pb.PoolChange(pool_uuid=message.uuid, pool=message)])
+    [as_row], [as_object] = row_batch(response).pools, batch(response).pools
+    assert (as_row.pool, as_object.row) == (None, None)
+    assert as_row.row is not None
+    assert as_object.pool is not None
+    return as_row.row, as_object.pool
+
+
+def test_each_column_is_that_of_the_pool() -> None:
+    message = PoolMessage(
+        name="vm", uuid="u", type="netfs", state=pool_pb2.POOL_STATE_DEGRADED, capacity_bytes=9, allocation_bytes=4,
+        available_bytes=5, provisioned_bytes=0, unaddressable_count=2, filesystem_id="nfs:filer/vm",
+        target=pool_pb2.PoolTarget(path="/vm"), health=PoolHealth(status=PoolHealth.STATUS_SUSPECT),
+        storage=Storage(
+            id="nfs:filer/vm", source=Storage.SOURCE_DERIVED, aliases=["nfs:10.0.0.5/vm"],
+            fingerprint=StorageFingerprint(root_inode=2, files=[StorageFingerprint.File(name="a", inode=3)]),
+        ),
+    )  # fmt: skip
+    message.volumes_as_of.FromMilliseconds(1500)
+    row, pool = told_itself(message)
+    assert pool.health is not None
+    assert pool.target is not None
+    assert row == PoolRow(
+        name=pool.name, type=pool.type, state=pool.state, health=pool.health.status, target_path=pool.target.path,
+        filesystem_id=pool.filesystem_id, capacity_bytes=pool.capacity_bytes, allocation_bytes=pool.allocation_bytes,
+        available_bytes=pool.available_bytes, provisioned_bytes=pool.provisioned_bytes,
+        unaddressable_count=pool.unaddressable_count, storage=pool.storage, volumes_as_of=pool.volumes_as_of,
+    )  # fmt: skip
+    assert row.provisioned_bytes == 0
+    assert row.state.active
+
+
+def test_what_is_not_known_of_a_pool_is_none() -> None:
+    row, _ = told_itself(PoolMessage(name="vm", uuid="u"))
+    assert (row.capacity_bytes, row.allocation_bytes, row.available_bytes, row.provisioned_bytes) == (None,) * 4
+    assert (row.health, row.target_path, row.storage, row.volumes_as_of) == (None,) * 4
+    assert not row.state.active
 
 
 def test_each_column_is_that_of_the_disk() -> None:
