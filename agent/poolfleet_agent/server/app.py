@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -51,8 +53,21 @@ def run(settings: Settings) -> int:
         return 1
 
 
+def _watch_children() -> None:
+    """Have the loop itself hear of a child's end, as later Pythons do: not from a thread for each, which it starts."""
+    if sys.version_info < (3, 12):
+        try:
+            os.close(os.pidfd_open(os.getpid()))
+        except OSError:
+            return  # forbidden by whatever contains the agent: a thread does it too
+        watcher = asyncio.PidfdChildWatcher()
+        watcher.attach_loop(asyncio.get_running_loop())
+        asyncio.set_child_watcher(watcher)
+
+
 async def serve(settings: Settings) -> int:
     """Serve until SIGTERM, or until a part of the agent breaks (1). Raises ConfigurationError and ModelError."""
+    _watch_children()
     signals = StopSignals()
     server = grpc.aio.server(options=OPTIONS)
     async with AsyncExitStack() as ends:
