@@ -133,7 +133,7 @@ async def test_a_copy_that_is_cancelled_while_its_file_is_made_leaves_none(fake:
         await made.wait()
         await making(*what, **how)
 
-    fake.files.make_empty = make_late  # type: ignore[method-assign]
+    fake.files.make_empty = make_late
     running, before = operations(), dict(fake.files.kept)
     asked = asyncio.create_task(running.submit(mutation(fake), CALLER))
     await begun.wait()
