@@ -2,8 +2,6 @@
 
 import asyncio
 import gc
-import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -22,6 +20,7 @@ from poolfleet.v1.volume_service_pb2_grpc import add_VolumeServiceServicer_to_se
 from poolfleet_agent.config.settings import Settings
 from poolfleet_agent.model.errors import ModelError
 from poolfleet_agent.model.ports import ConnectionEvent, HypervisorEvent
+from poolfleet_agent.processes.child import hear_of_ends
 from poolfleet_agent.server import logs, notify
 from poolfleet_agent.server.drain import StopSignals, drain
 from poolfleet_agent.server.health import Health
@@ -53,21 +52,9 @@ def run(settings: Settings) -> int:
         return 1
 
 
-def _watch_children() -> None:
-    """Have the loop itself hear of a child's end, as later Pythons do: not from a thread for each, which it starts."""
-    if sys.version_info < (3, 12):
-        try:
-            os.close(os.pidfd_open(os.getpid()))
-        except OSError:
-            return  # forbidden by whatever contains the agent: a thread does it too
-        watcher = asyncio.PidfdChildWatcher()
-        watcher.attach_loop(asyncio.get_running_loop())
-        asyncio.set_child_watcher(watcher)
-
-
 async def serve(settings: Settings) -> int:
     """Serve until SIGTERM, or until a part of the agent breaks (1). Raises ConfigurationError and ModelError."""
-    _watch_children()
+    hear_of_ends()
     signals = StopSignals()
     server = grpc.aio.server(options=OPTIONS)
     async with AsyncExitStack() as ends:
