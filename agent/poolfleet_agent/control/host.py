@@ -118,9 +118,11 @@ def _is_device_folder(definition: PoolDefinition) -> bool:
 
 async def check_real_path(files: Files, allowed_paths: Sequence[str], field: str, path: str) -> None:
     """Refuse a path that leads, with its symbolic links resolved, outside allowed_paths: PATH_NOT_ALLOWED."""
+    real = await files.real_path(path)
+    if any(is_within(real, one) for one in allowed_paths):
+        return
     # The folders of the configuration may be links themselves.
-    allowed = [*allowed_paths, *[await files.real_path(one) for one in allowed_paths]]
-    check_allowed(field, await files.real_path(path), allowed)
+    check_allowed(field, real, [*allowed_paths, *[await files.real_path(one) for one in allowed_paths]])
 
 
 def check_etag(asked: str, have: str) -> None:

@@ -14,6 +14,7 @@ from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.control.lanes import Claim, Lanes
 from poolfleet_agent.control.mutation import Caller, Mutation, Outcome, Work
 from poolfleet_agent.control.report import Report
+from poolfleet_agent.control.turnstile import Turnstile
 from poolfleet_agent.inventory.locks import Locks
 from poolfleet_agent.model.body_digest import BodyDigests, are_comparable
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -25,6 +26,10 @@ ANSWER_WITHIN_S = 1.0
 """Work that ends within this time is answered finished."""
 
 INTERRUPTED_WITHIN_S = 10.0
+
+CHECK_REST = 2.0
+LONGEST_CHECK_REST_S = 0.05
+"""A crowd's checks leave two thirds of the time to what else the agent is asked, as far as they are quick."""
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +48,7 @@ class Operations:
     _tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
     _works: "dict[str, asyncio.Task[Outcome]]" = field(default_factory=dict)
     _request_ids: Locks = field(default_factory=Locks)
-    _checks: Locks = field(default_factory=Locks)
+    _checks: Turnstile = field(default_factory=lambda: Turnstile(rest=CHECK_REST, longest_rest_s=LONGEST_CHECK_REST_S))
     """Of one kind in one pool: a crowd waits for itself here, not in front of all others for libvirt and the files."""
     _stopping: bool = False
 
@@ -179,7 +184,7 @@ class Operations:
 
     async def _run(self, mutation: Mutation, caller: Caller, claim: Claim) -> None:
         try:
-            async with self._checks.of((claim.kind, claim.pool)):
+            async with self._checks.turn((claim.kind, claim.pool)):
                 operation, work = await self._decide(mutation, caller)
         except BaseException as error:
             self.lanes.release(claim)

@@ -21,6 +21,10 @@ from poolfleet_agent.model.ports import Hypervisor
 BUSY_LIMIT_S = 300.0
 """How long libvirt may be at work in a pool, on volumes of others, before it can read it anew."""
 
+REST = 20.0
+"""How much longer than a refresh took is none: libvirt tells nobody of the pool meanwhile, and an event has the agent
+look at it. So volumes that come one after the other share a few."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -62,7 +66,7 @@ class Refreshes:
 
             await refreshing.refresh(registry.snapshot.entry(pool), say)
 
-        self._turns = Turns("refresh pool", refresh)
+        self._turns = Turns("refresh pool", refresh, rest=REST)
 
     @retry(
         retry=retry_if_exception(_is_busy),

@@ -5,11 +5,11 @@ of an operation, a path, and further arguments (worker.py).
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Self
 
 import structlog
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
 
 from poolfleet_agent.files import worker
 from poolfleet_agent.files.running import RunningWorker, WorkerLostError
@@ -63,11 +63,18 @@ class Channel:
 
         The answer's fields are errno and what was found. POOL_UNRESPONSIVE, TOO_BUSY, AGENT_STOPPING, INTERNAL.
         """
-        return await self._asked(2, (operation, path, *arguments), timeout_s)
+        question = (operation, path, *arguments)
+        async with self._limited(question, timeout_s):
+            try:
+                return await self._ask_current(question)
+            except WorkerLostError:
+                return await self._ask_current(question)
 
     async def ask_once(self, operation: bytes, path: bytes, *arguments: bytes, timeout_s: float) -> list[bytes]:
         """Ask for a change: as `ask`; after POOL_UNRESPONSIVE it may or may not be done, now or later."""
-        return await self._asked(1, (operation, path, *arguments), timeout_s)
+        question = (operation, path, *arguments)
+        async with self._limited(question, timeout_s):
+            return await self._ask_current(question)
 
     def acting_as(self, _user: ShareUser) -> Self:
         """Itself: one worker acts as one user."""
@@ -81,15 +88,15 @@ class Channel:
         async with self._starting:
             await asyncio.gather(*(one.close() for one in (self._worker, *self._former) if one is not None))
 
-    async def _asked(self, attempts: int, question: Sequence[bytes], timeout_s: float) -> list[bytes]:
+    @asynccontextmanager
+    async def _limited(self, question: Sequence[bytes], timeout_s: float) -> AsyncIterator[None]:
+        """One of the questions that may be open at once, within its time."""
         if self._open >= self._most_open:
             raise ModelError(Reason.TOO_BUSY, f"{self._open} questions about files are open already", retry_delay_s=1.0)
         self._open += 1
         try:
             async with asyncio.timeout(timeout_s):
-                return await AsyncRetrying(
-                    retry=retry_if_exception_type(WorkerLostError), stop=stop_after_attempt(attempts), reraise=True
-                )(self._ask_current, question)
+                yield
         except TimeoutError as error:
             self._replace_if_useless()
             raise _unresponsive(question, f"no answer within {timeout_s:g} s") from error

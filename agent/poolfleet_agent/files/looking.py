@@ -4,9 +4,12 @@ import errno
 import itertools
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import FileIO
 
 from poolfleet_agent.files.frames import LONGEST_FRAME_BYTES, Fields, numbers
+from poolfleet_agent.processes.holes import data_ranges
 
 PROBE = b"probe"
 """The one that is asked to learn whether a mount answers."""
@@ -136,16 +139,30 @@ def _open_first(path: bytes) -> Fields:
     return []
 
 
-def _head(path: bytes, length: bytes) -> Fields:
+@contextmanager
+def _regular_file(path: bytes) -> Iterator[FileIO]:
     # Opened for nothing but its name first: to open a pipe or a device for reading may block, or do something.
     found = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(found).st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
         with open(f"/proc/self/fd/{found}", "rb", buffering=0) as file:
-            return [file.read(min(int(length), _LONGEST_HEAD_BYTES))]
+            yield file
     finally:
         os.close(found)
+
+
+def _head(path: bytes, length: bytes) -> Fields:
+    with _regular_file(path) as file:
+        return [file.read(min(int(length), _LONGEST_HEAD_BYTES))]
+
+
+def _data_bytes(path: bytes, most_pieces: bytes) -> Fields:
+    """Add up what a file holds beside its holes; empty: that is in more pieces than so many."""
+    with _regular_file(path) as file:
+        pieces = data_ranges(file.fileno(), os.fstat(file.fileno()).st_size)
+        found = sum(end - begin for begin, end in itertools.islice(pieces, int(most_pieces)))
+        return numbers(found) if next(pieces, None) is None else []
 
 
 def _lowest_inodes(path: bytes, count: bytes, most_names: bytes, omitted: bytes) -> Fields:
@@ -176,6 +193,7 @@ OPERATIONS: dict[bytes, Callable[..., Fields]] = {
     b"names": _names,
     b"rights": _rights,
     b"head": _head,
+    b"data_bytes": _data_bytes,
     PROBE: _probe,
     b"first_name": _first_name,
     b"leads_to": leads_to,

@@ -88,6 +88,21 @@ def _make_exclusive(path: bytes, unless: bytes, content: bytes, device: bytes) -
         return numbers(made.st_ino, made.st_uid)
 
 
+def _make_empty(path: bytes, size: bytes, mode: bytes, device: bytes) -> Fields:
+    """Make a file of a length that holds nothing, where there is none: EEXIST."""
+    folder_name, name = os.path.split(path)
+    with _folder(folder_name, device) as folder:
+        file = os.open(name, _NEW, int(mode), dir_fd=folder)
+        try:
+            os.ftruncate(file, int(size))
+        except OSError:
+            os.unlink(name, dir_fd=folder)
+            raise
+        finally:
+            os.close(file)
+    return []
+
+
 def _publish(path: bytes, name: bytes, size: bytes, mode: bytes) -> Fields:
     """Give a file that is complete its name beside it, where nothing has it yet: EEXIST. `size` may be empty.
 
@@ -180,6 +195,7 @@ OPERATIONS: dict[bytes, Callable[..., Fields]] = {
     b"clock": _clock,
     b"date_anew": _date_anew,
     b"give": _give,
+    b"make_empty": _make_empty,
     b"make_exclusive": _make_exclusive,
     b"publish": _publish,
     b"resize_if": _resize_if,

@@ -74,6 +74,12 @@ class RoutedFiles:
         found = fields_of(path, await self._asker.ask(*question, timeout_s=timeout_s))
         return None if found is None else found[0]
 
+    async def data_bytes(self, path: str, *, most_pieces: int, timeout_s: float = 30.0) -> int | None:
+        """How much a regular file holds beside its holes; None: it is missing, or in more pieces than that."""
+        question = (b"data_bytes", os.fsencode(path), b"%d" % most_pieces)
+        found = fields_of(path, await self._asker.ask(*question, timeout_s=timeout_s))
+        return int(found[0]) if found else None
+
     async def open_first(self, path: str, *, timeout_s: float) -> None:
         """Open one of a directory's files for reading, and close it; without files, and missing, there is nothing."""
         fields_of(path, await self._asker.ask(b"open_first", os.fsencode(path), timeout_s=timeout_s))
@@ -92,6 +98,13 @@ class RoutedFiles:
             return None
         inode, uid = map(int, made)
         return MadeFile(inode=inode, uid=uid)
+
+    async def make_empty(
+        self, path: str, *, size_bytes: int, mode: int, device: str = "", timeout_s: float = 30.0
+    ) -> None:
+        """Make a file that holds nothing, of that length; as make_exclusive, but PATH_NOT_USABLE where there is one."""
+        question = (b"make_empty", os.fsencode(path), b"%d" % size_bytes, b"%d" % mode, device.encode())
+        _needed(path, await self._asker.ask_once(*question, timeout_s=timeout_s))
 
     async def make_whole(
         self, path: str, content: bytes, *, temporary: str, device: str = "", timeout_s: float = 30.0

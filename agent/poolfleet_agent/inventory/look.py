@@ -1,12 +1,15 @@
 """Looks: read a pool, a volume or all pools, and publish what was seen.
 
-A look at a pool alone, or at one volume, is short, and those of one pool are serial. A listing of its volumes may take
-long: it holds nobody up, and what was seen of single volumes meanwhile is newer, and stays.
+A look at a pool alone is short, and those of one pool are serial; so are those at one volume, beside all others. A
+listing of its volumes may take long: it holds nobody up, and what was seen of single volumes meanwhile is newer, and
+stays.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import structlog
 
@@ -38,6 +41,8 @@ LOOKS_AT_ONCE = 4
 
 log = structlog.get_logger(__name__)
 
+SeenT = TypeVar("SeenT", VolumeRecord, VolumeRecord | None)
+
 
 @dataclass(kw_only=True)
 class Looker:
@@ -60,6 +65,8 @@ class Looker:
     locks: Locks = field(default_factory=Locks)
     _seen_since: dict[str, dict[str, VolumeRecord | None]] = field(default_factory=dict)
     """For each listing that runs: what was seen of single volumes since it began; None: gone."""
+    _listings: Counter[str] = field(default_factory=Counter)
+    """How many have begun, by pool."""
 
     def __post_init__(self) -> None:
         """Nothing is looked at yet."""
@@ -109,23 +116,21 @@ class Looker:
         except ModelError as error:
             if error.reason not in UNDESCRIBED:
                 raise
-            async with self.locks.of(pool):
-                entry = self.registry.snapshot.entry(pool)
-                record = await self._reader.file(entry, name)
-                # Where no folder can be looked at, a volume that cannot be described is there all the same.
-                if error.reason is Reason.VOLUME_NOT_FOUND or self._reader.folder(entry):
-                    await self._publish_volume(entry, name, record)
-            if record is None:
+            # Where no folder can be looked at, a volume that cannot be described is there all the same.
+            is_gone = error.reason is Reason.VOLUME_NOT_FOUND
+            if not is_gone and not self._reader.folder(self.registry.snapshot.entry(pool)):
+                raise
+            if (record := await self._look_at_volume(pool, name, self._reader.file)) is None:
                 raise
             return record
 
     async def volume_in_libvirt(self, pool: str, name: str) -> VolumeRecord:
         """Look at one volume: as `volume`, but VOLUME_NOT_FOUND also where libvirt has not seen its file yet."""
-        async with self.locks.of(pool):
-            entry = self.registry.snapshot.entry(pool)
-            record = volume_record(await self._reader.volume(entry, name), self.encoder)
-            await self._publish_volume(entry, name, record)
-            return record
+
+        async def read(entry: PoolEntry, name: str) -> VolumeRecord:
+            return volume_record(await self._reader.volume(entry, name), self.encoder)
+
+        return await self._look_at_volume(pool, name, read)
 
     async def described_volume(self, pool: str, name: str) -> VolumeFacts:
         """Read one volume with its XML, which the snapshot does not carry: as `volume`; nothing is published."""
@@ -193,6 +198,7 @@ class Looker:
         if not entry.pool.active or entry.pool.quarantined:
             return entry
         seen_since = self._seen_since[name] = {}
+        self._listings[name] += 1
         try:
             seen = await self._reader.volumes(entry)
             async with self.locks.of(name):
@@ -245,6 +251,19 @@ class Looker:
         self.registry.looked_at_all(entries, unread, self.clock.now_s())
         if not unread:
             await self.intents.forget(known - {entry.pool.facts.uuid for entry in entries})
+
+    async def _look_at_volume(self, pool: str, name: str, read: Callable[[PoolEntry, str], Awaitable[SeenT]]) -> SeenT:
+        """Read a volume beside other looks at its pool, then publish it, alone."""
+        async with self.locks.of((pool, name)):
+            before, listings = self.registry.snapshot.entry(pool), self._listings[pool]
+            record = await read(before, name)
+            async with self.locks.of(pool):
+                entry = self.registry.snapshot.entry(pool)
+                is_other = (entry.pool.facts.uuid, entry.pool.active) != (before.pool.facts.uuid, before.pool.active)
+                if is_other or self._listings[pool] != listings:
+                    record = await read(entry, name)  # what was read may be older than what is known
+                await self._publish_volume(entry, name, record)
+                return record
 
     async def _publish_volume(self, entry: PoolEntry, name: str, record: VolumeRecord | None) -> None:
         if (seen_since := self._seen_since.get(entry.pool.name)) is not None:

@@ -14,16 +14,22 @@ from poolfleet_agent.model.errors import ModelError
 
 T = TypeVar("T")
 
+LONGEST_REST_S = 0.25
+
 log = structlog.get_logger(__name__)
 
 
 class Turns(Generic[T]):
     """Does `work` for keys: for each key one at a time, and once for all who wait."""
 
-    def __init__(self, name: str, work: Callable[[str], Awaitable[T]]) -> None:
-        """`name` is for the log."""
+    def __init__(self, name: str, work: Callable[[str], Awaitable[T]], *, rest: float = 0.0) -> None:
+        """`name` is for the log. `rest`: after each there is none for so many times as long as it took, at most
+        LONGEST_REST_S: who asks meanwhile shares the next, however many they are.
+        """
         self._name = name
         self._work = work
+        self._rest = rest
+        self._rested_at_s: dict[str, float] = {}
         self._locks = Locks()
         self._coming: dict[str, asyncio.Task[T]] = {}
         self._tasks: set[asyncio.Task[T]] = set()
@@ -45,9 +51,18 @@ class Turns(Generic[T]):
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _in_turn(self, key: str) -> T:
+        now_s = asyncio.get_running_loop().time
         async with self._locks.of(key):
+            if (tired_s := self._rested_at_s.pop(key, 0.0) - now_s()) > 0:
+                await asyncio.sleep(tired_s)
             self._coming.pop(key, None)  # who comes from here on needs a newer one
-            return await self._work(key)
+            began_s = now_s()
+            try:
+                return await self._work(key)
+            finally:
+                if self._rest:
+                    ended_s = now_s()
+                    self._rested_at_s[key] = ended_s + min(self._rest * (ended_s - began_s), LONGEST_REST_S)
 
     def _done(self, task: "asyncio.Task[T]") -> None:
         self._tasks.discard(task)

@@ -48,6 +48,11 @@ class NewImage:
     options: ImageOptions = PLAIN
     preallocation: str = ""
 
+    @property
+    def is_empty_file(self) -> bool:
+        """Whether a file of its length that holds nothing is all that it is."""
+        return self.format == "raw" and self.options == PLAIN and not (self.allocated or self.preallocation)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFile:

@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from poolfleet_agent.model.allowed_paths import is_within
 from poolfleet_agent.model.compare import clean_path
@@ -83,9 +84,9 @@ class MountEntry:
         return self.device == other.device or normal_address(self.address) == normal_address(other.address)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MountTable:
-    """All mounts of a namespace, in the kernel's order."""
+    """All mounts of a namespace, in the kernel's order. One is asked about many paths, so it is searched once."""
 
     entries: Sequence[MountEntry]
 
@@ -119,6 +120,10 @@ class MountTable:
 
     def network(self) -> tuple[MountEntry, ...]:
         """All network mounts."""
+        return self._network
+
+    @cached_property
+    def _network(self) -> tuple[MountEntry, ...]:
         return tuple(entry for entry in self.entries if entry.network)
 
 

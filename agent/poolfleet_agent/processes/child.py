@@ -41,6 +41,20 @@ class _Protocol(SubprocessStreamProtocol):
         self.ended.set()
 
 
+def hear_of_ends() -> None:
+    """Have this loop hear itself of its children's ends, as later Pythons do: not from a thread for each, for whose
+    start it would wait. Where the kernel or what contains the agent forbids that, there are threads.
+    """
+    if sys.version_info < (3, 12):
+        try:
+            os.close(os.pidfd_open(os.getpid()))
+        except OSError:
+            return
+        watcher = asyncio.PidfdChildWatcher()
+        watcher.attach_loop(asyncio.get_running_loop())
+        asyncio.set_child_watcher(watcher)
+
+
 def own_program(module: ModuleType) -> tuple[str, ...]:
     """The command that runs one of our modules as a program, which has the standard library only."""
     return (sys.executable, "-I", "-S", str(Path(module.__file__ or "").resolve()))

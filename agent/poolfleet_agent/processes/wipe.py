@@ -4,7 +4,6 @@
 its progress is true, an end by a signal comes at once, and the host's memory is not filled with zeros.
 """
 
-import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ if __name__ == "__main__":
     # A program in isolated mode is given no folder to import from, not even its own.
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
+from poolfleet_agent.processes.holes import data_ranges
 from poolfleet_agent.processes.own_file import Telling, own_file
 
 CHUNK_BYTES = 256 << 10
@@ -43,22 +43,9 @@ def main(uid: str, gid: str, name: str, inode: str) -> None:
 
 def _chunks(file: int, size_bytes: int) -> Iterator[tuple[int, int]]:
     """Where something is written, in pieces."""
-    for data_begin, data_end in _data(file, size_bytes):
+    for data_begin, data_end in data_ranges(file, size_bytes):
         for begin in range(data_begin, data_end, CHUNK_BYTES):
             yield begin, min(begin + CHUNK_BYTES, data_end)
-
-
-def _data(file: int, size_bytes: int) -> Iterator[tuple[int, int]]:
-    end = 0
-    while end < size_bytes:
-        try:
-            begin = os.lseek(file, end, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:
-                return  # nothing but a hole
-            raise
-        end = os.lseek(file, begin, os.SEEK_HOLE)
-        yield begin, min(end, size_bytes)
 
 
 def _write_zeros(file: int, begin: int, end: int) -> None:

@@ -20,6 +20,7 @@ from poolfleet.v1.volume_service_pb2_grpc import add_VolumeServiceServicer_to_se
 from poolfleet_agent.config.settings import Settings
 from poolfleet_agent.model.errors import ModelError
 from poolfleet_agent.model.ports import ConnectionEvent, HypervisorEvent
+from poolfleet_agent.processes.child import hear_of_ends
 from poolfleet_agent.server import logs, notify
 from poolfleet_agent.server.drain import StopSignals, drain
 from poolfleet_agent.server.health import Health
@@ -53,6 +54,7 @@ def run(settings: Settings) -> int:
 
 async def serve(settings: Settings) -> int:
     """Serve until SIGTERM, or until a part of the agent breaks (1). Raises ConfigurationError and ModelError."""
+    hear_of_ends()
     signals = StopSignals()
     server = grpc.aio.server(options=OPTIONS)
     async with AsyncExitStack() as ends:

@@ -33,6 +33,7 @@ class FakeFiles:
         self.acted: list[ShareUser] = []
         self.given: dict[str, ShareUser] = {}
         self.private: dict[str, ShareUser] = {}
+        self.holds_bytes: int | None = 0
         self._user = ROOT
         self.lies_on = ""
 
@@ -77,6 +78,9 @@ class FakeFiles:
             raise ModelError(Reason.PATH_NOT_USABLE, "Permission denied", metadata={"errno": "EACCES"})
         return self.kept.get(path)
 
+    async def data_bytes(self, path: str, *, most_pieces: int, timeout_s: float = 30.0) -> int | None:
+        return self.holds_bytes if path in self.kept else None
+
     async def open_first(self, path: str, *, timeout_s: float) -> None:
         return
 
@@ -90,6 +94,14 @@ class FakeFiles:
             return None
         self.kept[path], self.dates[path] = content, self.clock_now_s
         return MadeFile(inode=hash(path), uid=self.makes_as)
+
+    async def make_empty(
+        self, path: str, *, size_bytes: int, mode: int, device: str = "", timeout_s: float = 30.0
+    ) -> None:
+        self._prove(device)
+        if self.refusing is not None:
+            raise self.refusing
+        self.kept[path], self.dates[path] = b"", self.clock_now_s
 
     async def make_whole(
         self, path: str, content: bytes, *, temporary: str, device: str = "", timeout_s: float = 30.0

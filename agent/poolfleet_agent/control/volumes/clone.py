@@ -15,7 +15,7 @@ from poolfleet_agent.control.volumes.make import Content, check_owner, make_copy
 from poolfleet_agent.control.volumes.new import NewVolume
 from poolfleet_agent.control.volumes.partitions import holds_partitions
 from poolfleet_agent.control.volumes.reserve import Held
-from poolfleet_agent.control.volumes.source import Source, check_reachable, find_source, layers_of
+from poolfleet_agent.control.volumes.source import Source, check_reachable, find_source, layers_of, measure
 from poolfleet_agent.control.volumes.space import Promises
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.capacity import bytes_at_once
@@ -85,7 +85,7 @@ class CloneVolume(Mutation):
         source = await find_source(
             self.host, self.source_pool, self.source_volume, etag=self.etag, secret=self.source_secret
         )
-        entry = await self.host.fresh_pool(self.pool)
+        entry = source.entry if self.pool == self.source_pool else await self.host.fresh_pool(self.pool)
         require_active(entry)
         by_libvirt = bool(self.xml) or not source.is_local or entry.pool.definition.type not in DIRECTORY_POOL_TYPES
         definition = self._definition(source, by_libvirt=by_libvirt)
@@ -101,7 +101,8 @@ class CloneVolume(Mutation):
             return outcome
         await new.check_can_be_made()
         await self.host.quarantine.check(entry, Use.TAKE_SPACE)
-        warnings = await self._check_source(source, entry)
+        layers = await self._check_source(source, entry)
+        warnings = await self._check_writers(source)
         await check_secret(self.host, definition, made_here=not by_libvirt)
         new.check_space()
         acting = await self.host.actors.acting(entry)
@@ -113,7 +114,7 @@ class CloneVolume(Mutation):
                 return await new.made(lambda held: self._have_libvirt_clone(new, held), report)
             if self.linked:
                 return await new.made(lambda held: self._lay_on_it(new, held, report), report)
-            return await self._copy(source, new, report)
+            return await self._copy(source, layers, new, report)
 
         return Work(
             perform=perform,
@@ -160,12 +161,16 @@ class CloneVolume(Mutation):
             raise _not_supported(f"{source.facts.path} is encrypted by {source.facts.encryption}: only luks is read")
         return VolumeEncryption(format=LUKS, secret=source.secret)
 
-    async def _check_source(self, source: Source, entry: PoolEntry) -> tuple[str, ...]:
-        """Refuse what must not be read, or not now; the answer warns of what may yet spoil the clone."""
+    async def _check_source(self, source: Source, entry: PoolEntry) -> tuple[Layer, ...]:
+        """Refuse what must not be read; the answer is the files that are, where programs of ours can do so."""
         if self.linked:
             check_reachable(source, entry)
-        if source.is_local:
-            await self._layers(source, await self._reader(source, await self.host.actors.acting(entry)))
+        if not source.is_local:
+            return ()
+        return await self._layers(source, await self._reader(source, await self.host.actors.acting(entry)))
+
+    async def _check_writers(self, source: Source) -> tuple[str, ...]:
+        """Refuse what must not be read now; the answer warns of what may yet spoil the clone."""
         if self.allow_in_use:
             return ()
         writers = await check_volume_not_written(self.host, source.entry, source.record)
@@ -188,14 +193,11 @@ class CloneVolume(Mutation):
         """Who copies: who may write the new volume; where that is root, who may read the source."""
         return acting if acting.squashed else await self.host.actors.acting(source.entry)
 
-    async def _copy(self, source: Source, new: NewVolume, report: Report) -> Outcome:
+    async def _copy(self, source: Source, layers: tuple[Layer, ...], new: NewVolume, report: Report) -> Outcome:
         reader = await self._reader(source, await self.host.actors.acting(new.entry))
         await self.host.quarantine.check_volume(source.entry, self.source_volume, Use.READ)
-        image = SourceImage(layers=await self._layers(source, reader), forced=self.allow_in_use)
-        measured_bytes = await self.host.images.measure(
-            image, user=reader.user, listener=report, timeout_s=self.host.rules.operation_timeout_s
-        )
-        total_bytes = copied_bytes(new.definition, measured_bytes)
+        image = SourceImage(layers=layers, forced=self.allow_in_use)
+        total_bytes = copied_bytes(new.definition, await measure(self.host, image, new.definition, reader, report))
 
         async def make(held: Held) -> None:
             # That root is nobody may show only by the reservation.

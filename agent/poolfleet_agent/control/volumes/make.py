@@ -23,7 +23,7 @@ from poolfleet_agent.control.volumes.place import remove_file
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.capacity import bytes_at_once
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.image import SourceImage, copy_of, image_format, image_of
+from poolfleet_agent.model.image import NewImage, SourceImage, copy_of, image_format, image_of
 from poolfleet_agent.model.operation import Progress
 from poolfleet_agent.model.pool import Permissions
 from poolfleet_agent.model.ports import Files
@@ -102,9 +102,13 @@ async def make_copy(
 
     async with _new_file(host, acting, entry, definition, report) as (path, device):
         image = copy_of(definition, path, device=device, passphrase=await passphrase(host, definition))
-        create = partial(host.images.create, image, user=acting.user, listener=report)
-        await trying(definition)(create, timeout_s=host.rules.operation_timeout_s)
-        made = await _make_owner(acting.files, path, None if content.user == acting.user else content.user)
+        if image.is_empty_file:
+            await _make_empty(acting, image, report)
+        else:
+            create = partial(host.images.create, image, user=acting.user, listener=report)
+            await trying(definition)(create, timeout_s=host.rules.operation_timeout_s)
+        is_lent = content.user != acting.user
+        owner = await _make_owner(acting.files, path, content.user) if is_lent else None
         async with _progress(told, content.total_bytes, report):
             await host.images.copy(
                 content.image,
@@ -114,7 +118,27 @@ async def make_copy(
                 copied=copied,
                 timeout_s=host.rules.copy_timeout_s,
             )
-        await _make_owner(acting.files, path, made)
+        if owner is not None:
+            await _make_owner(acting.files, path, owner)
+
+
+async def _make_empty(acting: Acting, image: NewImage, report: Report) -> None:
+    """Make a file that begins as nothing but a hole, which takes no program."""
+    # A libvirt that is nobody on a share reads what another user fills there; what is root's is nobody's business.
+    mode = 0o600 if acting.user.is_root else 0o644
+    making = asyncio.ensure_future(
+        acting.files.make_empty(image.path, size_bytes=image.size_bytes, mode=mode, device=image.device)
+    )
+    try:
+        await asyncio.shield(making)
+    except ModelError:
+        report.owes_files()  # it may yet be made
+        raise
+    except asyncio.CancelledError:
+        # Not before it is there can it be removed.
+        report.owes_files()
+        await asyncio.gather(making, return_exceptions=True)
+        raise
 
 
 @asynccontextmanager
@@ -161,13 +185,13 @@ async def _give_as_asked(acting: Acting, path: str, asked: Permissions | None) -
         await _make_owner(acting.files, path, ShareUser(uid=uid, gid=gid))
 
 
-async def _make_owner(files: Files, path: str, owner: ShareUser | None) -> ShareUser | None:
-    """Give a new file to somebody, or leave it; whose it was."""
+async def _make_owner(files: Files, path: str, owner: ShareUser) -> ShareUser | None:
+    """Give a new file to somebody; whose it was."""
     facts = await files.lstat(path)
     if facts is None:
         return None
     was = ShareUser(uid=facts.uid, gid=facts.gid)
-    if owner not in {None, was}:
+    if owner != was:
         await files.give(path, inode=facts.inode, user=owner)
     return was
 

@@ -10,16 +10,20 @@ from dataclasses import dataclass, replace
 
 from poolfleet_agent.control.acting import Acting
 from poolfleet_agent.control.host import Host
+from poolfleet_agent.control.report import Report
 from poolfleet_agent.control.volumes.encrypt import passphrase_of, secret_of_file
 from poolfleet_agent.control.volumes.existing import existing_volume
 from poolfleet_agent.control.volumes.place import file_on_share
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
 from poolfleet_agent.model.disk_header import HEADER_BYTES, DiskHeader, read_disk_header, stands_alone
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.image import LUKS, Layer, image_format
+from poolfleet_agent.model.image import LUKS, Layer, SourceImage, image_format
 from poolfleet_agent.model.quarantine import Use
 from poolfleet_agent.model.secret import SecretRef
-from poolfleet_agent.model.volume import VolumeFacts
+from poolfleet_agent.model.volume import VolumeDefinition, VolumeFacts
+
+MOST_PIECES = 1000
+"""A raw file that is in more of them is measured by a program: to find each may be a question to a server."""
 
 LONGEST_CHAIN = 200
 """Depth at which a backing chain is taken for a circle."""
@@ -126,6 +130,18 @@ async def _head(reader: Acting, path: str) -> bytes:
     if head is None:
         raise _not_usable(path, "is missing")
     return head
+
+
+async def measure(host: Host, image: SourceImage, copy: VolumeDefinition, reader: Acting, report: Report) -> int:
+    """Bytes that a copy takes at most, whose empty parts stay empty."""
+    first = image.layers[0]
+    if first.format == image_format(copy.format or "") == "raw" and not first.is_block:
+        # Its holes are those of its file, and to see them takes no program, where they are not too many.
+        data_bytes = await reader.files.data_bytes(first.path, most_pieces=MOST_PIECES)
+        if data_bytes is not None:
+            return data_bytes
+    timeout_s = host.rules.operation_timeout_s
+    return await host.images.measure(image, user=reader.user, listener=report, timeout_s=timeout_s)
 
 
 def check_reachable(source: Source, target: PoolEntry) -> None:

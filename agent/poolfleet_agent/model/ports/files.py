@@ -103,6 +103,10 @@ class Files(Protocol):
         """The beginning of a regular file."""
         ...
 
+    async def data_bytes(self, path: str, *, most_pieces: int, timeout_s: float = 30.0) -> int | None:
+        """How much a regular file holds beside its holes; None too where that is in more pieces than so many."""
+        ...
+
     async def open_first(self, path: str, *, timeout_s: float) -> None:
         """Open one of a directory's files for reading, and close it; without files, and missing, there is nothing."""
         ...
@@ -114,6 +118,15 @@ class Files(Protocol):
 
         All of `content` is in it only if the neighbour was missing after it was made. After POOL_UNRESPONSIVE it may
         have been made all the same. A directory that is missing is PATH_NOT_USABLE.
+        """
+        ...
+
+    async def make_empty(
+        self, path: str, *, size_bytes: int, mode: int, device: str = "", timeout_s: float = 30.0
+    ) -> None:
+        """Make a file that holds nothing, of that length and mode. After POOL_UNRESPONSIVE it may be made all the same.
+
+        READ_ONLY, FULL, QUOTA_EXCEEDED, TOO_LARGE; PATH_NOT_USABLE where there is one, or its directory is missing.
         """
         ...
 

@@ -83,6 +83,43 @@ async def test_a_file_changes_its_length_only_while_it_is_that_file_of_that_leng
     assert path.read_bytes() == b"x" * 10 + bytes(2)
 
 
+async def test_what_a_file_holds_beside_its_holes_is_told_where_it_is_in_few_pieces(
+    files: RoutedFiles, tmp_path: Path
+) -> None:
+    path = tmp_path / "v"
+    with path.open("wb") as file:
+        for offset in (1 << 20, 20 << 20):
+            file.seek(offset)
+            file.write(b"x" * (256 << 10))
+        file.truncate(64 << 20)
+    assert await files.data_bytes(str(path), most_pieces=2) == 512 << 10
+    assert await files.data_bytes(str(path), most_pieces=1) is None
+    path.write_bytes(b"")
+    assert await files.data_bytes(str(path), most_pieces=1) == 0
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ModelError) as refused:
+        await files.data_bytes(str(tmp_path / "pipe"), most_pieces=1)
+    assert refused.value.reason is Reason.PATH_NOT_USABLE
+
+
+async def test_an_empty_file_is_made_where_there_is_none_and_on_its_device_only(
+    files: RoutedFiles, tmp_path: Path
+) -> None:
+    path = tmp_path / "v"
+    with pytest.raises(ModelError) as refused:
+        await files.make_empty(str(path), size_bytes=1 << 30, mode=0o600, device="0:99999")
+    assert refused.value.reason is Reason.UNMOUNTED
+    assert os.listdir(tmp_path) == []
+    await files.make_empty(str(path), size_bytes=1 << 30, mode=0o600)
+    made = path.stat()
+    assert (made.st_size, made.st_blocks, stat.S_IMODE(made.st_mode)) == (1 << 30, 0, 0o600)
+    for there in (path, tmp_path / "missing/v"):
+        with pytest.raises(ModelError) as refused:
+            await files.make_empty(str(there), size_bytes=1, mode=0o600)
+        assert refused.value.reason is Reason.PATH_NOT_USABLE
+    assert path.stat().st_size == 1 << 30
+
+
 async def test_the_first_name_shows_that_a_directory_can_be_listed(files: RoutedFiles, tmp_path: Path) -> None:
     assert await files.first_name(str(tmp_path)) is None
     assert await files.first_name(str(tmp_path / "missing")) is None
@@ -117,6 +154,7 @@ async def test_what_is_missing_is_none_and_no_error(files: RoutedFiles, tmp_path
         assert await files.lstat(path) is None
         assert await files.file_system(path) is None
         assert await files.head(path, 1) is None
+        assert await files.data_bytes(path, most_pieces=1) is None
         assert await files.names(path) == ()
         assert await files.lowest_inodes(path, count=1, most_names=1, omitted=()) is None
         assert await files.unlink_if(path, inode=1) is False

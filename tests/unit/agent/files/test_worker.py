@@ -67,10 +67,13 @@ def test_a_request_that_is_not_understood_ends_it(process: subprocess.Popen[byte
     assert process.wait(timeout=30) == 70
 
 
-def test_a_reservation_that_cannot_be_written_is_not_left(process: subprocess.Popen[bytes], tmp_path: Path) -> None:
+@pytest.mark.parametrize("question", [(b"make_exclusive", b"v", b"mine", b""), (b"make_empty", b"512", b"384", b"")])
+def test_what_cannot_be_written_is_not_left(
+    process: subprocess.Popen[bytes], tmp_path: Path, question: tuple[bytes, ...]
+) -> None:
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, 0))
-    path = os.fsencode(tmp_path / "r")
-    assert ask(process, b"7", b"make_exclusive", path, b"v", b"mine", b"") == [b"7", b"%d" % errno.EFBIG]
+    operation, *arguments = question
+    assert ask(process, b"7", operation, os.fsencode(tmp_path / "r"), *arguments) == [b"7", b"%d" % errno.EFBIG]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -85,6 +88,7 @@ def test_it_imports_the_standard_library_and_its_own_parts_only() -> None:
         foreign = [name for name in modules if name.split(".")[0] not in sys.stdlib_module_names]
         own = {
             "poolfleet_agent.processes.become",
+            "poolfleet_agent.processes.holes",
             "poolfleet_agent.files",
             *(f"poolfleet_agent.files.{name}" for name in parts),
         }

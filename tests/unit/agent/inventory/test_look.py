@@ -60,6 +60,55 @@ async def test_what_a_volume_became_during_a_listing_is_not_undone_by_it(host: A
     assert host.registry.snapshot.pools["p"].volumes["b"].facts.capacity_bytes == 7
 
 
+async def test_a_look_at_a_volume_delays_none_at_its_pool_and_none_at_another_volume(host: Any) -> None:
+    held = host.hypervisor.hold("read_volume p a")
+    looking = asyncio.create_task(host.looker.volume("p", "a"))
+    await until(lambda: "read_volume p a" in host.hypervisor.called)
+    async with asyncio.timeout(SOON_S):
+        assert (await host.looker.pool_facts("p")).pool.active
+        assert (await host.looker.volume("p", "b")).facts.name == "b"
+    held.set()
+    await looking
+
+
+async def test_looks_at_one_volume_are_serial(host: Any) -> None:
+    """An older answer is never told after a newer one."""
+    held = host.hypervisor.hold("read_volume p a")
+    first, second = [asyncio.create_task(host.looker.volume("p", "a")) for _ in range(2)]
+    await until(lambda: "read_volume p a" in host.hypervisor.called)
+    host.hypervisor.volumes["p"]["a"] = volume_facts("p", "a", capacity_bytes=7)
+    held.set()
+    await asyncio.gather(first, second)
+    assert host.hypervisor.called.count("read_volume p a") == 2
+    assert host.registry.snapshot.pools["p"].volumes["a"].facts.capacity_bytes == 7
+
+
+async def test_what_a_listing_has_seen_of_a_volume_is_not_undone_by_a_look_that_began_before(host: Any) -> None:
+    held = host.hypervisor.hold("read_volume p a")
+    looking = asyncio.create_task(host.looker.volume("p", "a"))
+    await until(lambda: "read_volume p a" in host.hypervisor.called)
+    del host.hypervisor.volumes["p"]["a"]
+    await host.looker.pool("p")
+    held.set()
+    with pytest.raises(ModelError) as gone:
+        await looking
+    assert gone.value.reason is Reason.VOLUME_NOT_FOUND
+    assert volumes(host) == ["b"]
+
+
+async def test_a_pool_that_stops_during_a_look_at_a_volume_stays_without_volumes(host: Any) -> None:
+    held = host.hypervisor.hold("read_volume p a")
+    looking = asyncio.create_task(host.looker.volume("p", "a"))
+    await until(lambda: "read_volume p a" in host.hypervisor.called)
+    host.hypervisor.pools["p"] = pool_facts("p", active=False)
+    host.hypervisor.volumes["p"].clear()
+    await host.looker.pool_facts("p")
+    held.set()
+    with pytest.raises(ModelError):
+        await looking
+    assert volumes(host) == []
+
+
 async def test_a_pool_that_stops_during_a_listing_stays_stopped_and_without_volumes(host: Any) -> None:
     held = host.hypervisor.hold("look_at_folder p")
     listing = asyncio.create_task(host.looker.pool("p"))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
 from structlog.testing import capture_logs
 
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.processes.child import Children
+from poolfleet_agent.processes.child import Children, hear_of_ends
 
 
 @pytest.fixture
@@ -26,6 +28,18 @@ async def test_a_child_is_a_program_with_its_arguments_as_they_are(children: Chi
     assert await child.stdout.read() == b"$HOME; echo *|-o|a b|"
     assert await child.gone_within(30)
     assert not child.running
+
+
+async def test_no_thread_waits_for_the_end_of_a_child(children: Children) -> None:
+    hear_of_ends()
+    try:
+        child = await children.start("cat", [])
+        assert [thread.name for thread in threading.enumerate() if "waitpid" in thread.name] == []
+        assert await child.end(grace_s=30)
+        assert child.status == 0
+    finally:
+        if sys.version_info < (3, 12):
+            asyncio.set_child_watcher(asyncio.ThreadedChildWatcher())
 
 
 async def test_its_texts_are_in_one_language_and_its_folder_is_on_no_share(children: Children) -> None:

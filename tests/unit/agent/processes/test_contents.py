@@ -16,7 +16,7 @@ from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.image import ImageFile
 from poolfleet_agent.model.operation import Progress
 from poolfleet_agent.model.share_user import ROOT, ShareUser
-from poolfleet_agent.processes import allocate, become, in_folder, own_file, wipe
+from poolfleet_agent.processes import allocate, become, holes, in_folder, own_file, wipe
 from poolfleet_agent.processes.child import Children
 from poolfleet_agent.processes.contents import FileContents
 from poolfleet_agent.processes.jobs import Jobs
@@ -92,7 +92,7 @@ async def test_where_a_file_system_tells_of_no_holes_zeros_are_left_as_they_are(
     path.write_bytes(b"x" * 5000)
     os.truncate(path, 8 * MIB)
     before = path.stat().st_blocks
-    monkeypatch.setattr(wipe, "_data", lambda _, size_bytes: [(0, size_bytes)])
+    monkeypatch.setattr(wipe, "data_ranges", lambda _, size_bytes: [(0, size_bytes)])
     wipe.main("0", "0", str(path), str(path.stat().st_ino))
     # One piece, in which something was written, is filled.
     assert path.stat().st_blocks * 512 <= before * 512 + wipe.CHUNK_BYTES
@@ -177,10 +177,10 @@ async def test_what_does_not_fit_says_so(contents: FileContents, tmp_path: Path)
     assert "File too large" in refused.value.message
 
 
-@pytest.mark.parametrize("program", [allocate, wipe, in_folder, own_file, become])
+@pytest.mark.parametrize("program", [allocate, wipe, in_folder, own_file, become, holes])
 def test_programs_need_the_standard_library_and_their_own_parts_only(program: ModuleType) -> None:
     tree = ast.parse(Path(str(program.__file__)).read_text())
     modules = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
     modules += [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     foreign = {name for name in modules if name.split(".")[0] not in sys.stdlib_module_names}
-    assert foreign <= {"poolfleet_agent.processes.own_file", "poolfleet_agent.processes.become"}
+    assert foreign <= {f"poolfleet_agent.processes.{part}" for part in ("own_file", "become", "holes")}

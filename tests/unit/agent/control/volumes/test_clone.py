@@ -15,7 +15,7 @@ from poolfleet_agent.control.volumes.space import Promises
 from poolfleet_agent.model.domain_disk import DiskRole, DomainReading, DomainReference, DomainState
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.image_options import ImageOptions
-from poolfleet_agent.model.operation import Operation
+from poolfleet_agent.model.operation import Operation, OperationState
 from poolfleet_agent.model.pool import HealthStatus, Permissions
 from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.ports import Rights
@@ -99,17 +99,57 @@ async def test_who_cannot_tell_whether_guests_write_to_it_copies_nothing(fake: F
 
 
 async def test_what_was_measured_not_to_fit_is_refused_before_anything_is_made(fake: FakeHost) -> None:
-    fake.images.measured_bytes = 1001 * MIB
+    fake.images.measured_bytes = fake.files.holds_bytes = 1001 * MIB
+    before = dict(fake.files.kept)
+    for volume_format in ("raw", "qcow2"):
+        failure = (await clone(fake, definition=VolumeDefinition(name="new", format=volume_format))).failure
+        assert failure is not None
+        assert failure.reason is Reason.NO_SPACE
+    assert fake.images.made == []
+    assert fake.files.kept == before
+
+
+async def test_a_raw_file_in_too_many_pieces_is_measured_by_a_program(fake: FakeHost) -> None:
+    fake.files.holds_bytes, fake.images.measured_bytes = None, 1001 * MIB
     failure = (await clone(fake)).failure
     assert failure is not None
     assert failure.reason is Reason.NO_SPACE
+
+
+async def test_a_raw_copy_takes_one_program_and_any_other_is_made_by_one_too(fake: FakeHost) -> None:
+    assert (await clone(fake)).changed
     assert fake.images.made == []
+    assert (await clone(fake, definition=VolumeDefinition(name="other", format="qcow2"))).changed
+    assert [image.format for image, _ in fake.images.made] == ["qcow2"]
+    assert len(fake.images.copied) == 2
+
+
+async def test_a_copy_that_is_cancelled_while_its_file_is_made_leaves_none(fake: FakeHost) -> None:
+    """The file may come after whoever asked for it has gone: who removes it waits for that."""
+    making, begun, made = fake.files.make_empty, asyncio.Event(), asyncio.Event()
+
+    async def make_late(*what: Any, **how: Any) -> None:
+        begun.set()
+        await made.wait()
+        await making(*what, **how)
+
+    fake.files.make_empty = make_late
+    running, before = operations(), dict(fake.files.kept)
+    asked = asyncio.create_task(running.submit(mutation(fake), CALLER))
+    await begun.wait()
+    (going,) = running.journal.newest_first()
+    cancelling = asyncio.create_task(running.cancel(going.id))
+    await asyncio.sleep(0)
+    made.set()
+    assert (await cancelling).state is OperationState.CANCELLED
+    await asked
+    assert fake.files.kept == before
 
 
 async def test_copies_at_once_are_not_all_promised_the_last_free_bytes(fake: FakeHost) -> None:
     promises = Promises()
     first = replace(mutation(fake), promises=promises)
-    fake.images.measured_bytes = 600 * MIB
+    fake.files.holds_bytes = 600 * MIB
     seen: list[int] = []
     copying = fake.images.copy
 
@@ -226,7 +266,7 @@ async def test_a_qcow2_copy_is_laid_out_as_its_source_is(fake: FakeHost) -> None
     await clone(fake)
     layout = ImageOptions(compat="1.1", features=("lazy_refcounts",), cluster_size_bytes=4096)
     assert fake.images.made[0][0].options == layout
-    await clone(fake, definition=VolumeDefinition(name="other", format="raw"))
+    await clone(fake, definition=VolumeDefinition(name="other", format="qed"))
     assert fake.images.made[1][0].options == ImageOptions()
 
 
