@@ -16,7 +16,7 @@ from poolfleet.types.pool import HealthStatus, PoolState
 from scripts.embedded.silent_share import SilentShare
 from tests.faults.far_pool import MIB, far_pool
 from tests.raw_agent import eventually
-from tests.silent_host import AT_ONCE_S, libvirt_calls
+from tests.silent_host import AT_ONCE_S, libvirt_calls_settle
 
 LIMIT_S = 30.0
 
@@ -44,11 +44,7 @@ if os.geteuid() == 0:
             far = await client.pools.get("far")
             assert far.health is None or far.health.status is HealthStatus.HEALTHY
             await client.pools.refresh("near")
-
-        async def none_is_open() -> bool:
-            return libvirt_calls(port) == {"in_flight": 0, "hung": 0}
-
-        await eventually(none_is_open, limit_s=LIMIT_S, what="no call to libvirt waits")
+        await libvirt_calls_settle(port)
 
     async def test_a_start_waits_for_an_open_and_all_other_pools_work(
         running: tuple[AgentClient, SilentShare], unused_tcp_port: int
