@@ -84,8 +84,8 @@ if os.geteuid() == 0:
             yield running
 
     @pytest.fixture
-    def crowded(host_folder: Path, shares: SilentShare, unused_tcp_port: int) -> Iterator[EmbeddedHost]:
-        settings = QUICK_SETTINGS | {"metrics": {"listen": f"127.0.0.1:{unused_tcp_port}"}}
+    def crowded(host_folder: Path, shares: SilentShare, metrics_port: int) -> Iterator[EmbeddedHost]:
+        settings = QUICK_SETTINGS | {"metrics": {"listen": f"127.0.0.1:{metrics_port}"}}
         with EmbeddedHost("h", host_folder, share=shares, settings=settings) as running:
             yield running
             shares.heal()
@@ -139,7 +139,7 @@ if os.geteuid() == 0:
         return len(dead) == len(POOLS)
 
     async def test_a_storm_over_sixteen_dead_shares_of_one_server(
-        client: AgentClient, shares: SilentShare, crowded: EmbeddedHost, unused_tcp_port: int
+        client: AgentClient, shares: SilentShare, crowded: EmbeddedHost, metrics_port: int
     ) -> None:
         pid = crowded.agent.pid
         assert pid is not None
@@ -150,18 +150,18 @@ if os.geteuid() == 0:
         refreshes = [operation for operation in begun if isinstance(operation, Operation)]
         with hanging_refreshes(crowded, *POOLS[:MOST_STUCK]):
             await eventually(lambda: all_dead(client), limit_s=LIMIT_S, what="all shares are found unresponsive")
-            await mounts_found_dead(unused_tcp_port, len(POOLS) + len(SOURCES))  # the server's own mounts too
+            await mounts_found_dead(metrics_port, len(POOLS) + len(SOURCES))  # the server's own mounts too
             async with AsyncExitStack() as ends:
                 clients = [await ends.enter_async_context(AgentClient(crowded.agent.target)) for _ in range(CLIENTS)]
                 began_s = time.monotonic()
                 storm = [asyncio.create_task(call_everything(one, began_s + STORM_S)) for one in clients]
                 await asyncio.sleep(SETTLED_S)
                 asked = shares.waiting_count()
-                before, stuck = Size.of(pid), await fewest_calls(unused_tcp_port)
+                before, stuck = Size.of(pid), await fewest_calls(metrics_port)
                 longest_s = max(await asyncio.gather(*storm))
             after = Size.of(pid)
             print(f"longest round of calls {longest_s:.2f} s; {before} → {after}; libvirt {stuck}; waiting {asked}")
-            await libvirt_calls_settle(unused_tcp_port, stuck_most=MOST_STUCK)
+            await libvirt_calls_settle(metrics_port, stuck_most=MOST_STUCK)
             assert stuck <= MOST_STUCK + 1, "and one of the living pool's"
             assert shares.waiting_count() == asked, "no file-system call was made for them"
             assert after.threads - before.threads <= MOST_NEW_THREADS
@@ -181,4 +181,4 @@ if os.geteuid() == 0:
         assert await asyncio.to_thread(virsh_answers, crowded, "pool-list", "--all")
         ended = [await client.operations.get(refresh.id) for refresh in refreshes]
         assert OperationState.RUNNING not in {operation.state for operation in ended}
-        await libvirt_calls_settle(unused_tcp_port)
+        await libvirt_calls_settle(metrics_port)

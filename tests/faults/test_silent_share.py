@@ -46,15 +46,15 @@ if os.geteuid() == 0:
             yield running
 
     @pytest.fixture
-    def quick_host(host_folder: Path, share: SilentShare, unused_tcp_port: int) -> Iterator[EmbeddedHost]:
-        settings = QUICK_SETTINGS | {"metrics": {"listen": f"127.0.0.1:{unused_tcp_port}"}}
+    def quick_host(host_folder: Path, share: SilentShare, metrics_port: int) -> Iterator[EmbeddedHost]:
+        settings = QUICK_SETTINGS | {"metrics": {"listen": f"127.0.0.1:{metrics_port}"}}
         with EmbeddedHost("h", host_folder, share=share, settings=settings) as running:
             yield running
             share.heal()
 
     @pytest.fixture
     async def client(
-        quick_host: EmbeddedHost, share: SilentShare, server: NullNfsServer, unused_tcp_port: int
+        quick_host: EmbeddedHost, share: SilentShare, server: NullNfsServer, metrics_port: int
     ) -> AsyncIterator[AgentClient]:
         """The agent of a host with two pools that are started: `far` on the share, `near` on the host's own disk."""
         folder = quick_host.pools_dir
@@ -63,7 +63,7 @@ if os.geteuid() == 0:
             for spec in (far, PoolSpec.dir("near", target=str(folder / "near"))):
                 await client.pools.ensure(spec)
                 await client.volumes.create(spec.name, VolumeSpec("there", capacity_bytes=MIB, allocation_bytes=0))
-            await looked_at_all(client, unused_tcp_port)
+            await looked_at_all(client, metrics_port)
             yield client
 
     async def health(client: AgentClient, pool: str) -> HealthStatus | None:
@@ -85,9 +85,9 @@ if os.geteuid() == 0:
         await eventually(healthy, limit_s=LIMIT_S, what="the share is found healthy")
 
     async def test_the_dead_pool_is_told_of_as_it_was_and_no_call_is_made_for_it(
-        client: AgentClient, share: SilentShare, unused_tcp_port: int
+        client: AgentClient, share: SilentShare, metrics_port: int
     ) -> None:
-        await fall_silent(client, share, unused_tcp_port)
+        await fall_silent(client, share, metrics_port)
         # The probe's two questions, sizes and names, for each of its two mounts in this namespace: the server's own,
         # and the pool's. Names are asked for where sizes were answered: silence may fall in between.
         waiting = share.waiting_count()
@@ -112,38 +112,36 @@ if os.geteuid() == 0:
 
         await asyncio.gather(*(storm() for _ in range(STORM)))
         assert share.waiting_count() == waiting
-        await libvirt_calls_settle(unused_tcp_port)
+        await libvirt_calls_settle(metrics_port)
         far = await client.pools.get("far")
         assert far.state is PoolState.RUNNING
         await heal(client, share)
         assert (await client.volumes.get("far", "there", max_staleness_s=0)).capacity_bytes == MIB
         await client.volumes.delete("far", "there")
 
-    async def test_other_pools_work_as_before(client: AgentClient, share: SilentShare, unused_tcp_port: int) -> None:
-        await fall_silent(client, share, unused_tcp_port)
+    async def test_other_pools_work_as_before(client: AgentClient, share: SilentShare, metrics_port: int) -> None:
+        await fall_silent(client, share, metrics_port)
         await at_once(client.pools.refresh("near"))
         await at_once(client.volumes.create("near", VolumeSpec("new", capacity_bytes=MIB, allocation_bytes=0)))
         await at_once(client.volumes.delete("near", "new"))
         assert {pool.name async for pool in client.pools.list()} == {"far", "near"}
         assert await health(client, "near") is HealthStatus.HEALTHY
 
-    async def test_a_refresh_in_flight_hangs_alone(
-        client: AgentClient, share: SilentShare, unused_tcp_port: int
-    ) -> None:
+    async def test_a_refresh_in_flight_hangs_alone(client: AgentClient, share: SilentShare, metrics_port: int) -> None:
         share.silence()
         refresh = asyncio.create_task(client.pools.refresh("far", wait=False))
-        await fall_silent(client, share, unused_tcp_port)
+        await fall_silent(client, share, metrics_port)
         await asyncio.gather(
             *(at_once(client.pools.get("far", max_staleness_s=0)) for _ in range(STORM)),
             *(at_once(client.pools.get("near", max_staleness_s=0)) for _ in range(STORM)),
         )
-        await libvirt_calls_settle(unused_tcp_port, stuck_most=1)
+        await libvirt_calls_settle(metrics_port, stuck_most=1)
         await asyncio.wait([refresh], timeout=LIMIT_S)
         await heal(client, share)
         await asyncio.gather(refresh, return_exceptions=True)
 
     async def test_its_diagnosis_comes_soon_and_does_not_touch_it(
-        client: AgentClient, share: SilentShare, server: NullNfsServer, unused_tcp_port: int
+        client: AgentClient, share: SilentShare, server: NullNfsServer, metrics_port: int
     ) -> None:
         well = await client.pools.probe("far", write_test=True)
         outcomes = {layer.layer: layer.outcome for layer in well.layers}
@@ -152,7 +150,7 @@ if os.geteuid() == 0:
         assert not list(share.files.glob(".poolfleet-probe*"))
 
         server.silent = True
-        await fall_silent(client, share, unused_tcp_port)
+        await fall_silent(client, share, metrics_port)
         waiting = share.waiting_count()
         async with asyncio.timeout(PROBE_S):
             ill = await client.pools.probe("far", write_test=True)
@@ -164,7 +162,7 @@ if os.geteuid() == 0:
         await heal(client, share)
 
     async def test_no_share_is_started_beside_a_dead_mount_that_is_no_pool(
-        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, unused_tcp_port: int
+        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, metrics_port: int
     ) -> None:
         bystander = quick_host.pools_dir / "bystander"
         bystander.mkdir()
@@ -174,11 +172,11 @@ if os.geteuid() == 0:
         subprocess.run(command, check=True, timeout=LIMIT_S)
         await client.pools.stop("far")
         share.silence()
-        await mounts_found_dead(unused_tcp_port, 2)
+        await mounts_found_dead(metrics_port, 2)
         told = (
             f'poolfleet_network_mount_health{{health="UNRESPONSIVE",source="{share.source}",target="{bystander}"}} 1.0'
         )
-        assert told in metrics(unused_tcp_port)
+        assert told in metrics(metrics_port)
         with pytest.raises(FailedPrecondition) as refused:
             await at_once(client.pools.start("far"))
         assert refused.value.reason == "HOST_MOUNT_UNRESPONSIVE"
@@ -187,12 +185,12 @@ if os.geteuid() == 0:
         await at_once(client.pools.start("near"))
 
     async def test_a_share_that_is_got_rid_of_by_force_frees_libvirt_while_it_is_still_silent(
-        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, unused_tcp_port: int
+        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, metrics_port: int
     ) -> None:
         share.silence()
         refresh = asyncio.create_task(client.pools.refresh("far"))
         with hanging_refreshes(quick_host, "far"):
-            await fall_silent(client, share, unused_tcp_port)
+            await fall_silent(client, share, metrics_port)
             assert not await asyncio.to_thread(virsh_answers, quick_host, "pool-list", "--all")
             async with asyncio.timeout(LIMIT_S):
                 stopped = await client.pools.stop("far", force=True)
@@ -204,19 +202,19 @@ if os.geteuid() == 0:
         assert far.state is PoolState.INACTIVE
         assert far.desired_state is not None
         assert far.desired_state.desired is Desired.STOPPED
-        await libvirt_calls_settle(unused_tcp_port)
+        await libvirt_calls_settle(metrics_port)
         assert str(quick_host.pools_dir / "far") not in Path(f"/proc/{quick_host.agent.pid}/mounts").read_text()
         assert not (await at_once(client.pools.stop("far", force=True))).changed
 
     async def test_a_refresh_of_a_local_pool_that_hangs_on_a_chain_fails_and_nobody_else_waits(
-        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, unused_tcp_port: int
+        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, metrics_port: int
     ) -> None:
         backing = BackingStore(path=str(quick_host.pools_dir / "far/there"), format="raw")
         spec = VolumeSpec("upper", format="qcow2", capacity_bytes=MIB, backing_store=backing)
         await client.volumes.create("near", spec)
         share.silence()
         refresh = asyncio.create_task(client.pools.refresh("near"))
-        await fall_silent(client, share, unused_tcp_port)
+        await fall_silent(client, share, metrics_port)
         with pytest.raises(Unavailable) as refused:
             await at_once(refresh)
         assert refused.value.reason == "POOL_UNRESPONSIVE"
@@ -227,14 +225,14 @@ if os.geteuid() == 0:
         assert len(near) == 2 * STORM
         with pytest.raises(Unavailable):
             await at_once(client.volumes.create("near", VolumeSpec("new", capacity_bytes=MIB)))
-        await libvirt_calls_settle(unused_tcp_port, stuck_most=2)
+        await libvirt_calls_settle(metrics_port, stuck_most=2)
         async with asyncio.timeout(LIMIT_S):
             await client.pools.stop("far", force=True)
         assert await asyncio.to_thread(virsh_answers, quick_host, "pool-list", "--all")
         await client.volumes.create("near", VolumeSpec("new", capacity_bytes=MIB, allocation_bytes=0))
 
     async def test_of_a_local_pool_only_the_volume_that_lies_on_the_dead_share_is_left_alone(
-        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, unused_tcp_port: int
+        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, metrics_port: int
     ) -> None:
         pools = quick_host.pools_dir
         (pools / "images").symlink_to(pools / "far")
@@ -243,8 +241,8 @@ if os.geteuid() == 0:
             spec = VolumeSpec(name, format="qcow2", capacity_bytes=MIB, backing_store=backing)
             await client.volumes.create("near", spec)
         await client.pools.refresh("near")
-        await looked_at_all(client, unused_tcp_port)
-        await fall_silent(client, share, unused_tcp_port)
+        await looked_at_all(client, metrics_port)
+        await fall_silent(client, share, metrics_port)
         waiting = share.waiting_count()
         for name in ("straight", "linked"):
             with pytest.raises(Unavailable) as refused:
@@ -258,27 +256,27 @@ if os.geteuid() == 0:
         await at_once(client.volumes.create("near", VolumeSpec("new", capacity_bytes=MIB, allocation_bytes=0)))
         await at_once(client.volumes.delete("near", "new"))
         assert share.waiting_count() == waiting
-        await libvirt_calls_settle(unused_tcp_port)
+        await libvirt_calls_settle(metrics_port)
         assert await asyncio.to_thread(virsh_answers, quick_host, "pool-list")
         await heal(client, share)
         await client.pools.refresh("near")
 
     async def test_an_agent_that_starts_beside_a_dead_share_and_a_stuck_libvirt_answers_and_gets_rid_of_it(
-        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, unused_tcp_port: int
+        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, metrics_port: int
     ) -> None:
         await client.pools.refresh("far")
-        await looked_at_all(client, unused_tcp_port)
+        await looked_at_all(client, metrics_port)
         share.silence()
         with hanging_refreshes(quick_host, "far"):
-            await fall_silent(client, share, unused_tcp_port)
+            await fall_silent(client, share, metrics_port)
             await asyncio.to_thread(quick_host.agent.kill9)
             await asyncio.to_thread(quick_host.agent.start)
             async with AgentClient(quick_host.agent.target) as anew:
                 seen = {pool.name async for pool in anew.pools.list()}
                 assert seen == {"far", "near"}
                 assert (await at_once(anew.volumes.get("far", "there"))).capacity_bytes == MIB
-                await fall_silent(anew, share, unused_tcp_port)
-                await libvirt_calls_settle(unused_tcp_port, stuck_most=1)
+                await fall_silent(anew, share, metrics_port)
+                await libvirt_calls_settle(metrics_port, stuck_most=1)
                 async with asyncio.timeout(LIMIT_S):
                     await anew.pools.stop("far", force=True)
             assert await asyncio.to_thread(virsh_answers, quick_host, "pool-list", "--all")
