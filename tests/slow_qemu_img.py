@@ -63,7 +63,9 @@ class SlowQemuImg:
 
     def hold(self, where: str, command: str = "") -> None:
         """Let the next ones stand still `before` or `after` their work; `command`: only those, such as `convert`."""
-        (self._gate / where).write_text(command)
+        new = self._gate / f"{where}.new"
+        new.write_text(command)
+        new.replace(self._gate / where)  # never seen empty, which would hold any command
 
     @property
     def standing(self) -> bool:
