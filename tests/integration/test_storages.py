@@ -228,12 +228,13 @@ def test_an_agent_that_only_observes_reads_markers_and_writes_none(short_dir: Pa
             virsh = ["virsh", "--connect", host.libvirtd.uri, "pool-create-as", path.name, "dir", "--target", str(path)]
             subprocess.run(host.libvirtd.surroundings.command(virsh), check=True, timeout=60, capture_output=True)
         with AgentClient(host.agent.target) as agent:
-            wait_until(
-                lambda: [pool.name for pool in agent.pools.list()] == ["p", "q"], limit_s=LIMIT_S, what="both pools"
-            )
-            found = agent.pools.get("p").storage
-            assert found
-            assert found.id == marker
+
+            def are_seen() -> bool:
+                storages = {pool.name: pool.storage for pool in agent.pools.list()}
+                found = storages.get("p")
+                return set(storages) == {"p", "q"} and found is not None and found.id == marker
+
+            wait_until(are_seen, limit_s=LIMIT_S, what="both pools are seen, and the marker of one")
             with pytest.raises(poolfleet.FailedPrecondition) as refused:
                 agent.pools.adopt_storage("q")
             assert refused.value.reason == "OBSERVE_ONLY"
