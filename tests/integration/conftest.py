@@ -16,9 +16,6 @@ from scripts.embedded.nfs_server import NullNfsServer
 from tests.raw_agent import RawAgent, raw_agent
 from tests.slow_qemu_img import SlowQemuImg
 
-KEEPER_S = 200.0
-"""To encrypt something takes qemu-img seconds, so that nobody guesses its passphrase, and a busy machine far more."""
-
 
 @pytest.fixture(scope="session")
 def short_dir() -> Iterator[Path]:
@@ -90,7 +87,8 @@ def keeping_host(short_dir: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[Embedd
     with tempfile.TemporaryDirectory(dir=short_dir, prefix="k") as folder:
         new = EmbeddedHost("h", Path(folder))
         new.libvirtd.learn_emulators_from(libvirtd)
-        with new, AgentClient(new.agent.target, timeout_s=KEEPER_S) as client:
+        SlowQemuImg(new)  # encrypts quickly
+        with new, AgentClient(new.agent.target) as client:
             client.pools.ensure(PoolSpec.dir("vms", target=str(new.pools_dir / "vms")))
             yield new
 
@@ -98,7 +96,7 @@ def keeping_host(short_dir: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[Embedd
 @pytest.fixture
 def keeper(keeping_host: EmbeddedHost) -> Iterator[AgentClient]:
     """The agent of that host, whose secrets are forgotten after each test."""
-    with AgentClient(keeping_host.agent.target, timeout_s=KEEPER_S) as client:
+    with AgentClient(keeping_host.agent.target) as client:
         yield client
         for left in list(client.secrets.list()):
             client.secrets.delete(SecretRef(uuid=left.uuid), allow_in_use=True)
