@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 from poolfleet import PoolSpec
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.nfs_server import NullNfsServer
+from scripts.embedded.process import wait_until
 from scripts.embedded.standin import NetfsStandIn
+
+LIMIT_S = 30.0
 
 
 def netfs_pool(name: str, host: EmbeddedHost, share: NetfsStandIn, server: NullNfsServer) -> PoolSpec:
@@ -19,6 +23,18 @@ def netfs_pool(name: str, host: EmbeddedHost, share: NetfsStandIn, server: NullN
         target=str(host.pools_dir / name),
         options=[f"port={server.port}"],
     )
+
+
+def unmount(host: EmbeddedHost, target: Path) -> None:
+    """Unmount what is uppermost there, behind everybody's back, as soon as nobody looks at it."""
+    command = host.libvirtd.surroundings.command(["umount", str(target)])
+
+    def unmounted() -> bool:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
+        assert done.returncode == 0 or "busy" in done.stderr, done.stderr
+        return done.returncode == 0
+
+    wait_until(unmounted, limit_s=LIMIT_S, what=f"{target} is unmounted")
 
 
 def mount_ids(host: EmbeddedHost, pool: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -34,13 +35,10 @@ class OwnProgram:
         wait_until(lambda: not Path(f"/proc/{self.pid}/exe").exists(), limit_s=LIMIT_S, what="the program is gone")
 
     def _found(self) -> bool:
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
-                is_it = parent == self._agent_pid and self._name in (process / "cmdline").read_bytes()
-            except OSError:
-                continue  # gone meanwhile
-            if is_it:
-                self.pid = int(process.name)
-                return True
+        for children in Path(f"/proc/{self._agent_pid}/task").glob("*/children"):
+            with contextlib.suppress(OSError):  # gone meanwhile
+                for child in children.read_text().split():
+                    if self._name in Path(f"/proc/{child}/cmdline").read_bytes():
+                        self.pid = int(child)
+                        return True
         return False

@@ -7,13 +7,20 @@ import contextlib
 import subprocess
 import urllib.request
 from collections.abc import Awaitable, Iterator
-from typing import TypeVar
+from datetime import datetime
+from typing import Any, TypeVar
 
+from poolfleet.aio import AgentClient
+from poolfleet_agent.inventory.observe import LONGEST_REST_S
 from scripts.embedded.host import EmbeddedHost
+from tests.raw_agent import eventually
 
 LIMIT_S = 30.0
-AT_ONCE_S = 5.0
+AT_ONCE_S = 15.0
 """Far longer than an answer from memory takes, far shorter than any call that hangs."""
+
+QUICK_SETTINGS: dict[str, Any] = {"mount": {"probe_interval_s": 1.0}, "staleness_s": 600.0}
+"""For an agent that finds a share silent soon, and whose periodic look does not happen to fall into the silence."""
 
 T = TypeVar("T")
 
@@ -33,6 +40,44 @@ def libvirt_calls(port: int) -> dict[str, float]:
     lines = metrics(port).splitlines()
     found = [line.split() for line in lines if line.startswith("poolfleet_libvirt_calls{")]
     return {name.split('"')[1]: float(value) for name, value in found}
+
+
+async def libvirt_calls_settle(port: int, *, stuck_most: int = 0) -> None:
+    """Return when at most so many calls to libvirt are left, where those that hang stay.
+
+    The agent's own looks at what has changed come and go at any moment, so one answer of the metrics says nothing.
+    """
+
+    async def settled() -> bool:
+        return libvirt_calls(port)["in_flight"] <= stuck_most
+
+    await eventually(settled, limit_s=LIMIT_S, what=f"at most {stuck_most} calls to libvirt are left")
+
+
+async def looked_at_all(client: AgentClient, port: int) -> None:
+    """Return when the agent has looked at all that it was told of: what is under way would hang with a share."""
+    now_s = asyncio.get_running_loop().time
+    seen: dict[str, datetime | None] = {}
+    since_s = now_s()
+
+    async def rests() -> bool:
+        nonlocal seen, since_s
+        looks = {pool.name: pool.as_of async for pool in client.pools.list()}
+        if libvirt_calls(port)["in_flight"] or looks != seen:
+            seen, since_s = looks, now_s()
+        # What it was told of during its rest it looks at after it.
+        return now_s() - since_s > 1.5 * LONGEST_REST_S
+
+    await eventually(rests, limit_s=LIMIT_S, what="the agent looks at nothing any more")
+
+
+async def mounts_found_dead(port: int, count: int) -> None:
+    """Return when so many network mounts of the host are found unresponsive: none of them is asked anything more."""
+
+    async def dead() -> bool:
+        return f'poolfleet_network_mounts{{health="UNRESPONSIVE"}} {count:.1f}\n' in metrics(port)
+
+    await eventually(dead, limit_s=LIMIT_S, what=f"{count} mounts are found unresponsive")
 
 
 def virsh_answers(host: EmbeddedHost, *words: str) -> bool:

@@ -13,16 +13,7 @@ from pathlib import Path
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.process import wait_until
 
-_SCRIPT = """\
-#!/bin/sh
-# Stands still before, or after, the real work, while it is told to: in any command, or in that which the gate names.
-stand_still() {{
-    if [ -e {gate}/$1 ] && {{ [ ! -s {gate}/$1 ] || grep -qx -- "$2" {gate}/$1; }}; then
-        : >{gate}/standing
-        while [ -e {gate}/$1 ]; do sleep 0.05; done
-        rm -f {gate}/standing
-    fi
-}}
+ENCRYPT_QUICKLY = """\
 # Hashes a new passphrase some thousand times, not for seconds: nobody is to be kept from guessing it.
 if [ "$1" = create ]; then
     for word; do
@@ -34,7 +25,20 @@ if [ "$1" = create ]; then
         set -- "$@" "$word"
     done
 fi
-stand_still before "$1"
+"""
+"""For a script of the shell that is called as qemu-img is, before it calls that."""
+
+_SCRIPT = """\
+#!/bin/sh
+# Stands still before, or after, the real work, while it is told to: in any command, or in that which the gate names.
+stand_still() {{
+    if [ -e {gate}/$1 ] && {{ [ ! -s {gate}/$1 ] || grep -qx -- "$2" {gate}/$1; }}; then
+        : >{gate}/standing
+        while [ -e {gate}/$1 ]; do sleep 0.05; done
+        rm -f {gate}/standing
+    fi
+}}
+{encrypt_quickly}stand_still before "$1"
 {real} "$@"
 status=$?
 stand_still after "$1"
@@ -56,14 +60,18 @@ class SlowQemuImg:
         real = shutil.which("qemu-img")
         assert real is not None
         self._script = programs / "qemu-img"
-        self._script.write_text(_SCRIPT.format(gate=shlex.quote(str(self._gate)), real=shlex.quote(real)))
+        self._script.write_text(
+            _SCRIPT.format(gate=shlex.quote(str(self._gate)), real=shlex.quote(real), encrypt_quickly=ENCRYPT_QUICKLY)
+        )
         self._script.chmod(0o755)
         env = host.libvirtd.surroundings.env
         env["PATH"] = f"{programs}:{env.get('PATH', os.defpath)}"
 
     def hold(self, where: str, command: str = "") -> None:
         """Let the next ones stand still `before` or `after` their work; `command`: only those, such as `convert`."""
-        (self._gate / where).write_text(command)
+        new = self._gate / f"{where}.new"
+        new.write_text(command)
+        new.replace(self._gate / where)  # never seen empty, which would hold any command
 
     @property
     def standing(self) -> bool:

@@ -15,7 +15,7 @@ from poolfleet import AgentClient, Unavailable
 from scripts.embedded.libvirtd import EmbeddedLibvirtd
 from scripts.embedded.process import NotReadyError, Process, wait_until
 
-START_LIMIT_S = 30.0
+START_LIMIT_S = 60.0
 # Longer than the agent itself waits for its work.
 DRAIN_LIMIT_S = 45.0
 

@@ -12,6 +12,8 @@ import threading
 from types import TracebackType
 from typing import Self
 
+from scripts.embedded.free_port import free_port
+
 _LAST_FRAGMENT = 0x80000000
 _ACCEPTED = struct.pack(">IIIII", 1, 0, 0, 0, 0)
 """A reply, accepted, without verifier, successful."""
@@ -21,9 +23,7 @@ class NullNfsServer:
     """Listens on `127.0.0.1:port`, which stays the same over `close` and `open`. `silent`: hears, and says nothing."""
 
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port: int = free_port()
         self.silent = False
         self._listener: socket.socket | None = None
 

@@ -28,6 +28,8 @@ RUNNING, SUCCEEDED, FAILED = (
 CLEAN_LIMIT_S = 30.0
 # Longer than that.
 LATE_S = 7.0
+# So often in a row there is nothing new.
+AT_REST = 20
 
 
 async def volumes(agent: RawAgent) -> list[str]:
@@ -55,6 +57,18 @@ async def create_as_soon_as_possible(agent: RawAgent, request: CreateVolumeReque
     took_s = await eventually(done, limit_s=CLEAN_LIMIT_S, what="the volume can be created")
     print(f"created again after {took_s:.1f} s")
     return created[0]
+
+
+async def at_rest(agent: RawAgent) -> dict[str, operation_pb2.Operation]:
+    """The creations once libvirt, which stands still, has nothing more on its way back, and none is begun any more."""
+    seen: list[dict[str, operation_pb2.Operation]] = []
+
+    async def as_before() -> bool:
+        seen.append(await creations_of(agent))
+        return len(seen) >= AT_REST and all(later == seen[-1] for later in seen[-AT_REST:])
+
+    await eventually(as_before, limit_s=CLEAN_LIMIT_S, what="nothing changes any more")
+    return seen[-1]
 
 
 @pytest.mark.parametrize(("where", "late"), [("before", False), ("before", True), ("after", True)])
@@ -116,17 +130,24 @@ async def test_what_libvirt_does_only_after_the_agent_is_back_leaves_nothing(
 ) -> None:
     """libvirtd stands still in the midst of many creations, the agent dies and comes back, then libvirtd goes on."""
     await start_dir_pool(host, agent, "p")
-    names = [f"v{number:02d}" for number in range(60)]
+    names = [f"v{number:03d}" for number in range(120)]
     creations = [asyncio.create_task(agent.ask(raw_volume("p", name))) for name in names]
 
     async def amid() -> bool:
         return len(await creations_of(agent)) > 25
 
     await eventually(amid, limit_s=20, what="some volumes are being created")
-    host.libvirtd.sigstop()
-    # What was on its way back from libvirt is recorded meanwhile.
-    await asyncio.sleep(0.5)
-    before = await creations_of(agent)
+    before: dict[str, operation_pb2.Operation] = {}
+
+    async def stopped_in_a_creation() -> bool:
+        """Between two of them libvirt is asked what there is: then it goes on, and is stopped a little later."""
+        host.libvirtd.sigcont()
+        await asyncio.sleep(0.05)
+        host.libvirtd.sigstop()
+        before.update(await at_rest(agent))
+        return any(operation.state == RUNNING for operation in before.values())
+
+    await eventually(stopped_in_a_creation, limit_s=20, what="a creation stands still")
     await asyncio.to_thread(host.agent.kill9)
     for creation in creations:
         with suppress(grpc.aio.AioRpcError, Refused):

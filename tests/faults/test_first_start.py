@@ -38,6 +38,7 @@ from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.libvirtd import EmbeddedLibvirtd
 from tests.made_pools import dir_pool, folder, raw_volume, start_dir_pool
 from tests.raw_agent import RawAgent, Refused, eventually, path_of, raw_agent
+from tests.stored_state import stored_state
 
 NOT_SERVING = HealthCheckResponse.NOT_SERVING
 LOADED_LIMIT_S = 20.0
@@ -173,7 +174,13 @@ async def test_what_was_known_survives_a_kill_of_the_agent(bare_host: EmbeddedHo
     async with raw_agent(host.agent.target) as agent:
         await eventually(lambda: loaded(agent), limit_s=LOADED_LIMIT_S, what="the pools are read")
         await start_dir_pool(host, agent, "p", "v")
-    await asyncio.sleep(1)  # the observer stores what it saw after libvirt's events
+
+    def stored() -> bool:
+        with stored_state(host.agent.state_dir) as state:
+            return bool(state.execute("SELECT count(*) FROM snapshot_pool").fetchone()[0])
+
+    # The observer does so after libvirt's events.
+    await eventually(lambda: asyncio.to_thread(stored), limit_s=LOADED_LIMIT_S, what="what it has seen is stored")
     host.libvirtd.sigstop()
     await asyncio.to_thread(host.agent.kill9)
     await asyncio.to_thread(host.agent.start)

@@ -34,11 +34,11 @@ SERVING, NOT_SERVING = HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERV
 NEED_LIBVIRT = ("PoolService", "VolumeService", "InventoryService", "")
 NEED_NOTHING = ("AgentService", "OperationService")
 
-SEEN_GONE_LIMIT_S = 15.0
+SEEN_GONE_LIMIT_S = 30.0
 # It is to take 5 seconds; a busy machine may be slower.
-RECOVERY_LIMIT_S = 15.0
-# From the snapshot: milliseconds; far less than any wait for libvirt would take.
-AT_ONCE_S = 2.0
+RECOVERY_LIMIT_S = 30.0
+# From the snapshot: milliseconds. Whoever waited for libvirt instead would be told in the end that it is away.
+AT_ONCE_S = 10.0
 
 
 def reads(host: EmbeddedHost) -> list[Message]:

@@ -16,16 +16,16 @@ from poolfleet.types.pool import HealthStatus, PoolState
 from scripts.embedded.silent_share import SilentShare
 from tests.faults.far_pool import MIB, far_pool
 from tests.raw_agent import eventually
-from tests.silent_host import AT_ONCE_S, libvirt_calls
+from tests.silent_host import AT_ONCE_S, libvirt_calls_settle
 
 LIMIT_S = 30.0
 
 if os.geteuid() == 0:
 
     @pytest.fixture
-    async def running(short_dir: Path, unused_tcp_port: int) -> AsyncIterator[tuple[AgentClient, SilentShare]]:
+    async def running(short_dir: Path, metrics_port: int) -> AsyncIterator[tuple[AgentClient, SilentShare]]:
         """The agent of a host with the pools `far`, on the share, and `near`, each with a volume; and the share."""
-        async with far_pool(short_dir, metrics_port=unused_tcp_port) as far:
+        async with far_pool(short_dir, metrics_port=metrics_port) as far:
             await far.client.pools.ensure(PoolSpec.dir("near", target=str(far.host.pools_dir / "near")))
             await far.client.volumes.create("near", VolumeSpec("v", capacity_bytes=MIB, allocation_bytes=0))
             yield far.client, far.share
@@ -44,20 +44,16 @@ if os.geteuid() == 0:
             far = await client.pools.get("far")
             assert far.health is None or far.health.status is HealthStatus.HEALTHY
             await client.pools.refresh("near")
-
-        async def none_is_open() -> bool:
-            return libvirt_calls(port) == {"in_flight": 0, "hung": 0}
-
-        await eventually(none_is_open, limit_s=LIMIT_S, what="no call to libvirt waits")
+        await libvirt_calls_settle(port)
 
     async def test_a_start_waits_for_an_open_and_all_other_pools_work(
-        running: tuple[AgentClient, SilentShare], unused_tcp_port: int
+        running: tuple[AgentClient, SilentShare], metrics_port: int
     ) -> None:
         client, share = running
         await client.pools.stop("far")
         share.hold_opens()
         start = await client.pools.start("far", wait=False)
-        await wait_in_grace(client, start, unused_tcp_port)
+        await wait_in_grace(client, start, metrics_port)
         assert (await client.pools.get("far", max_staleness_s=0)).state is PoolState.INACTIVE
         assert share.waiting_count() == 1
         assert (await client.pools.start("far", wait=False)).id == start.id
@@ -65,11 +61,11 @@ if os.geteuid() == 0:
         await client.operations.wait(start.id, timeout_s=LIMIT_S)
         assert (await client.volumes.get("far", "v", max_staleness_s=0)).capacity_bytes == MIB
 
-    async def test_a_refresh_waits_for_it_too(running: tuple[AgentClient, SilentShare], unused_tcp_port: int) -> None:
+    async def test_a_refresh_waits_for_it_too(running: tuple[AgentClient, SilentShare], metrics_port: int) -> None:
         client, share = running
         share.hold_opens()
         refresh = await client.pools.refresh("far", wait=False)
-        await wait_in_grace(client, refresh, unused_tcp_port)
+        await wait_in_grace(client, refresh, metrics_port)
         assert (await client.pools.get("far", max_staleness_s=0)).state is PoolState.RUNNING
         assert share.waiting_count() == 1
         share.let_open()

@@ -20,7 +20,17 @@ from scripts.embedded.nfs_server import NullNfsServer
 from scripts.embedded.silent_share import SilentShare
 from tests.netfs_pool import netfs_pool
 from tests.raw_agent import eventually
-from tests.silent_host import LIMIT_S, at_once, hanging_refreshes, libvirt_calls, metrics, virsh_answers
+from tests.silent_host import (
+    LIMIT_S,
+    QUICK_SETTINGS,
+    at_once,
+    hanging_refreshes,
+    libvirt_calls_settle,
+    looked_at_all,
+    metrics,
+    mounts_found_dead,
+    virsh_answers,
+)
 
 PROBE_S = 15.0
 """Far longer than a server is waited for by a diagnosis."""
@@ -36,17 +46,16 @@ if os.geteuid() == 0:
             yield running
 
     @pytest.fixture
-    def quick_host(host_folder: Path, share: SilentShare, unused_tcp_port: int) -> Iterator[EmbeddedHost]:
-        settings = {
-            "mount": {"probe_interval_s": 1.0},
-            "metrics": {"listen": f"127.0.0.1:{unused_tcp_port}"},
-        }
+    def quick_host(host_folder: Path, share: SilentShare, metrics_port: int) -> Iterator[EmbeddedHost]:
+        settings = QUICK_SETTINGS | {"metrics": {"listen": f"127.0.0.1:{metrics_port}"}}
         with EmbeddedHost("h", host_folder, share=share, settings=settings) as running:
             yield running
             share.heal()
 
     @pytest.fixture
-    async def client(quick_host: EmbeddedHost, share: SilentShare, server: NullNfsServer) -> AsyncIterator[AgentClient]:
+    async def client(
+        quick_host: EmbeddedHost, share: SilentShare, server: NullNfsServer, metrics_port: int
+    ) -> AsyncIterator[AgentClient]:
         """The agent of a host with two pools that are started: `far` on the share, `near` on the host's own disk."""
         folder = quick_host.pools_dir
         async with AgentClient(quick_host.agent.target) as client:
@@ -54,29 +63,18 @@ if os.geteuid() == 0:
             for spec in (far, PoolSpec.dir("near", target=str(folder / "near"))):
                 await client.pools.ensure(spec)
                 await client.volumes.create(spec.name, VolumeSpec("there", capacity_bytes=MIB, allocation_bytes=0))
+            await looked_at_all(client, metrics_port)
             yield client
 
     async def health(client: AgentClient, pool: str) -> HealthStatus | None:
         found = (await at_once(client.pools.get(pool))).health
         return found.status if found else None
 
-    async def fall_silent(client: AgentClient, share: SilentShare) -> None:
+    async def fall_silent(client: AgentClient, share: SilentShare, port: int) -> None:
+        """Return when both mounts of the share, the server's own in this namespace and the pool's, are found dead."""
         share.silence()
-
-        async def dead() -> bool:
-            return await health(client, "far") is HealthStatus.UNRESPONSIVE
-
-        await eventually(dead, limit_s=LIMIT_S, what="the share is found unresponsive")
-
-    async def quiet(port: int) -> None:
-        """Return when the agent has looked at all that it was told of: what is under way would hang with the share."""
-        answers: list[float] = []
-
-        async def nothing_for_a_while() -> bool:
-            answers.append(libvirt_calls(port)["in_flight"])
-            return answers[-20:] == [0.0] * 20
-
-        await eventually(nothing_for_a_while, limit_s=LIMIT_S, what="libvirt is asked nothing")
+        await mounts_found_dead(port, 2)
+        assert await health(client, "far") is HealthStatus.UNRESPONSIVE
 
     async def heal(client: AgentClient, share: SilentShare) -> None:
         share.heal()
@@ -87,10 +85,9 @@ if os.geteuid() == 0:
         await eventually(healthy, limit_s=LIMIT_S, what="the share is found healthy")
 
     async def test_the_dead_pool_is_told_of_as_it_was_and_no_call_is_made_for_it(
-        client: AgentClient, share: SilentShare, unused_tcp_port: int
+        client: AgentClient, share: SilentShare, metrics_port: int
     ) -> None:
-        await quiet(unused_tcp_port)
-        await fall_silent(client, share)
+        await fall_silent(client, share, metrics_port)
         # The probe's two questions, sizes and names, for each of its two mounts in this namespace: the server's own,
         # and the pool's. Names are asked for where sizes were answered: silence may fall in between.
         waiting = share.waiting_count()
@@ -115,40 +112,36 @@ if os.geteuid() == 0:
 
         await asyncio.gather(*(storm() for _ in range(STORM)))
         assert share.waiting_count() == waiting
-        assert libvirt_calls(unused_tcp_port) == {"in_flight": 0, "hung": 0}
+        await libvirt_calls_settle(metrics_port)
         far = await client.pools.get("far")
         assert far.state is PoolState.RUNNING
         await heal(client, share)
         assert (await client.volumes.get("far", "there", max_staleness_s=0)).capacity_bytes == MIB
         await client.volumes.delete("far", "there")
 
-    async def test_other_pools_work_as_before(
-        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost
-    ) -> None:
-        await fall_silent(client, share)
+    async def test_other_pools_work_as_before(client: AgentClient, share: SilentShare, metrics_port: int) -> None:
+        await fall_silent(client, share, metrics_port)
         await at_once(client.pools.refresh("near"))
         await at_once(client.volumes.create("near", VolumeSpec("new", capacity_bytes=MIB, allocation_bytes=0)))
         await at_once(client.volumes.delete("near", "new"))
         assert {pool.name async for pool in client.pools.list()} == {"far", "near"}
         assert await health(client, "near") is HealthStatus.HEALTHY
 
-    async def test_a_refresh_in_flight_hangs_alone(
-        client: AgentClient, share: SilentShare, unused_tcp_port: int
-    ) -> None:
+    async def test_a_refresh_in_flight_hangs_alone(client: AgentClient, share: SilentShare, metrics_port: int) -> None:
         share.silence()
         refresh = asyncio.create_task(client.pools.refresh("far", wait=False))
-        await fall_silent(client, share)
+        await fall_silent(client, share, metrics_port)
         await asyncio.gather(
             *(at_once(client.pools.get("far", max_staleness_s=0)) for _ in range(STORM)),
             *(at_once(client.pools.get("near", max_staleness_s=0)) for _ in range(STORM)),
         )
-        assert sum(libvirt_calls(unused_tcp_port).values()) <= 2
+        await libvirt_calls_settle(metrics_port, stuck_most=1)
         await asyncio.wait([refresh], timeout=LIMIT_S)
         await heal(client, share)
         await asyncio.gather(refresh, return_exceptions=True)
 
     async def test_its_diagnosis_comes_soon_and_does_not_touch_it(
-        client: AgentClient, share: SilentShare, server: NullNfsServer
+        client: AgentClient, share: SilentShare, server: NullNfsServer, metrics_port: int
     ) -> None:
         well = await client.pools.probe("far", write_test=True)
         outcomes = {layer.layer: layer.outcome for layer in well.layers}
@@ -157,7 +150,7 @@ if os.geteuid() == 0:
         assert not list(share.files.glob(".poolfleet-probe*"))
 
         server.silent = True
-        await fall_silent(client, share)
+        await fall_silent(client, share, metrics_port)
         waiting = share.waiting_count()
         async with asyncio.timeout(PROBE_S):
             ill = await client.pools.probe("far", write_test=True)
@@ -169,7 +162,7 @@ if os.geteuid() == 0:
         await heal(client, share)
 
     async def test_no_share_is_started_beside_a_dead_mount_that_is_no_pool(
-        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, unused_tcp_port: int
+        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, metrics_port: int
     ) -> None:
         bystander = quick_host.pools_dir / "bystander"
         bystander.mkdir()
@@ -179,15 +172,11 @@ if os.geteuid() == 0:
         subprocess.run(command, check=True, timeout=LIMIT_S)
         await client.pools.stop("far")
         share.silence()
-
-        async def dead() -> bool:
-            return 'poolfleet_network_mounts{health="UNRESPONSIVE"} 2.0' in metrics(unused_tcp_port)
-
-        await eventually(dead, limit_s=LIMIT_S, what="both mounts of the share are found unresponsive")
+        await mounts_found_dead(metrics_port, 2)
         told = (
             f'poolfleet_network_mount_health{{health="UNRESPONSIVE",source="{share.source}",target="{bystander}"}} 1.0'
         )
-        assert told in metrics(unused_tcp_port)
+        assert told in metrics(metrics_port)
         with pytest.raises(FailedPrecondition) as refused:
             await at_once(client.pools.start("far"))
         assert refused.value.reason == "HOST_MOUNT_UNRESPONSIVE"
@@ -196,12 +185,12 @@ if os.geteuid() == 0:
         await at_once(client.pools.start("near"))
 
     async def test_a_share_that_is_got_rid_of_by_force_frees_libvirt_while_it_is_still_silent(
-        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, unused_tcp_port: int
+        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, metrics_port: int
     ) -> None:
         share.silence()
         refresh = asyncio.create_task(client.pools.refresh("far"))
         with hanging_refreshes(quick_host, "far"):
-            await fall_silent(client, share)
+            await fall_silent(client, share, metrics_port)
             assert not await asyncio.to_thread(virsh_answers, quick_host, "pool-list", "--all")
             async with asyncio.timeout(LIMIT_S):
                 stopped = await client.pools.stop("far", force=True)
@@ -213,19 +202,19 @@ if os.geteuid() == 0:
         assert far.state is PoolState.INACTIVE
         assert far.desired_state is not None
         assert far.desired_state.desired is Desired.STOPPED
-        assert libvirt_calls(unused_tcp_port) == {"in_flight": 0, "hung": 0}
+        await libvirt_calls_settle(metrics_port)
         assert str(quick_host.pools_dir / "far") not in Path(f"/proc/{quick_host.agent.pid}/mounts").read_text()
         assert not (await at_once(client.pools.stop("far", force=True))).changed
 
     async def test_a_refresh_of_a_local_pool_that_hangs_on_a_chain_fails_and_nobody_else_waits(
-        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, unused_tcp_port: int
+        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, metrics_port: int
     ) -> None:
         backing = BackingStore(path=str(quick_host.pools_dir / "far/there"), format="raw")
         spec = VolumeSpec("upper", format="qcow2", capacity_bytes=MIB, backing_store=backing)
         await client.volumes.create("near", spec)
         share.silence()
         refresh = asyncio.create_task(client.pools.refresh("near"))
-        await fall_silent(client, share)
+        await fall_silent(client, share, metrics_port)
         with pytest.raises(Unavailable) as refused:
             await at_once(refresh)
         assert refused.value.reason == "POOL_UNRESPONSIVE"
@@ -236,14 +225,14 @@ if os.geteuid() == 0:
         assert len(near) == 2 * STORM
         with pytest.raises(Unavailable):
             await at_once(client.volumes.create("near", VolumeSpec("new", capacity_bytes=MIB)))
-        assert libvirt_calls(unused_tcp_port)["in_flight"] <= 2
+        await libvirt_calls_settle(metrics_port, stuck_most=2)
         async with asyncio.timeout(LIMIT_S):
             await client.pools.stop("far", force=True)
         assert await asyncio.to_thread(virsh_answers, quick_host, "pool-list", "--all")
         await client.volumes.create("near", VolumeSpec("new", capacity_bytes=MIB, allocation_bytes=0))
 
     async def test_of_a_local_pool_only_the_volume_that_lies_on_the_dead_share_is_left_alone(
-        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, unused_tcp_port: int
+        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, metrics_port: int
     ) -> None:
         pools = quick_host.pools_dir
         (pools / "images").symlink_to(pools / "far")
@@ -252,8 +241,8 @@ if os.geteuid() == 0:
             spec = VolumeSpec(name, format="qcow2", capacity_bytes=MIB, backing_store=backing)
             await client.volumes.create("near", spec)
         await client.pools.refresh("near")
-        await quiet(unused_tcp_port)
-        await fall_silent(client, share)
+        await looked_at_all(client, metrics_port)
+        await fall_silent(client, share, metrics_port)
         waiting = share.waiting_count()
         for name in ("straight", "linked"):
             with pytest.raises(Unavailable) as refused:
@@ -267,27 +256,27 @@ if os.geteuid() == 0:
         await at_once(client.volumes.create("near", VolumeSpec("new", capacity_bytes=MIB, allocation_bytes=0)))
         await at_once(client.volumes.delete("near", "new"))
         assert share.waiting_count() == waiting
-        assert libvirt_calls(unused_tcp_port) == {"in_flight": 0, "hung": 0}
+        await libvirt_calls_settle(metrics_port)
         assert await asyncio.to_thread(virsh_answers, quick_host, "pool-list")
         await heal(client, share)
         await client.pools.refresh("near")
 
     async def test_an_agent_that_starts_beside_a_dead_share_and_a_stuck_libvirt_answers_and_gets_rid_of_it(
-        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, unused_tcp_port: int
+        client: AgentClient, share: SilentShare, quick_host: EmbeddedHost, metrics_port: int
     ) -> None:
         await client.pools.refresh("far")
-        await quiet(unused_tcp_port)
+        await looked_at_all(client, metrics_port)
         share.silence()
         with hanging_refreshes(quick_host, "far"):
-            await fall_silent(client, share)
+            await fall_silent(client, share, metrics_port)
             await asyncio.to_thread(quick_host.agent.kill9)
             await asyncio.to_thread(quick_host.agent.start)
             async with AgentClient(quick_host.agent.target) as anew:
                 seen = {pool.name async for pool in anew.pools.list()}
                 assert seen == {"far", "near"}
                 assert (await at_once(anew.volumes.get("far", "there"))).capacity_bytes == MIB
-                await fall_silent(anew, share)
-                assert sum(libvirt_calls(unused_tcp_port).values()) <= 2
+                await fall_silent(anew, share, metrics_port)
+                await libvirt_calls_settle(metrics_port, stuck_most=1)
                 async with asyncio.timeout(LIMIT_S):
                     await anew.pools.stop("far", force=True)
             assert await asyncio.to_thread(virsh_answers, quick_host, "pool-list", "--all")

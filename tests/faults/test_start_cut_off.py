@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +23,7 @@ from scripts.embedded.process import wait_until
 from scripts.embedded.standin import NetfsStandIn
 from tests.faults.cut_agent import CUT_FILE
 from tests.netfs_pool import mount_ids, netfs_pool
+from tests.stored_state import stored_state
 
 LIMIT_S = 60.0
 MIB = 1 << 20
@@ -82,13 +81,14 @@ if os.geteuid() == 0:
                 return self.healthy()
             return False
 
+        def is_the_agents(self) -> bool:
+            mount = self.client.pools.get("vm", max_staleness_s=0).mount
+            return mount is not None and mount.owner is MountOwner.AGENT
+
         def records(self) -> list[tuple[str, int]]:
             """Targets that the agent's state knows mounts of, and whether they are only tried."""
-            with tempfile.TemporaryDirectory() as copy:  # the agent has its file to itself
-                for part in self.host.agent.state_dir.glob("state.db*"):
-                    shutil.copy(part, copy)
-                with contextlib.closing(sqlite3.connect(Path(copy) / "state.db")) as state:
-                    return list(state.execute("SELECT target, attempting FROM mount"))
+            with stored_state(self.host.agent.state_dir) as state:
+                return list(state.execute("SELECT target, attempting FROM mount"))
 
         def reason_of_start(self) -> str:
             try:
@@ -101,9 +101,7 @@ if os.geteuid() == 0:
             """The pool works, on one mount of the agent's, and nothing else is left."""
             assert self.layers() == 1
             wait_until(lambda: not self.strays(), limit_s=LIMIT_S, what="no process is left over")
-            mount = self.client.pools.get("vm").mount
-            assert mount
-            assert mount.owner is MountOwner.AGENT
+            wait_until(self.is_the_agents, limit_s=LIMIT_S, what="the mount is the agent's")
             self.client.volumes.create("vm", VolumeSpec("v", capacity_bytes=MIB, allocation_bytes=0))
             self.client.volumes.delete("vm", "v")
             assert list(self.target.iterdir()) == []

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
-import sqlite3
-import tempfile
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +10,7 @@ from scripts.benchmarks.memory import pss_bytes
 from scripts.embedded.agent import EmbeddedAgent
 from scripts.embedded.process import wait_until
 from tests.fuzz.counted_agent import Counts
+from tests.stored_state import stored_state
 
 MEASURE_LIMIT_S = 30.0
 
@@ -62,11 +59,7 @@ def held_by(agent: EmbeddedAgent) -> Held:
 
 
 def _rows(state_dir: Path) -> dict[str, int]:
-    """By table, out of a copy: the agent keeps its own locked."""
-    with tempfile.TemporaryDirectory() as copied:
-        for file in state_dir.glob("state.db*"):
-            shutil.copy(file, copied)
-        Path(copied, "state.db-shm").unlink(missing_ok=True)
-        with closing(sqlite3.connect(Path(copied, "state.db"))) as database:
-            tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-            return {name: database.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in tables}  # noqa: S608
+    """By table."""
+    with stored_state(state_dir) as database:
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: database.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in tables}  # noqa: S608

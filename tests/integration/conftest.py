@@ -67,9 +67,13 @@ async def agent(host: EmbeddedHost) -> AsyncIterator[RawAgent]:
 
 
 @pytest.fixture
-def slow_host(host_folder: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[tuple[EmbeddedHost, SlowQemuImg]]:
-    """A fresh host whose libvirt creates qcow2 volumes as slowly as a test wants; its agent drains for two seconds."""
-    new = EmbeddedHost("h", host_folder, settings={"limits": {"drain_s": 2}})
+def slow_host(
+    host_folder: Path, libvirtd: EmbeddedLibvirtd, request: pytest.FixtureRequest
+) -> Iterator[tuple[EmbeddedHost, SlowQemuImg]]:
+    """A fresh host whose libvirt creates qcow2 volumes as slowly as a test wants; its agent drains for two seconds, or
+    for as many as the test says by an indirect parameter.
+    """
+    new = EmbeddedHost("h", host_folder, settings={"limits": {"drain_s": getattr(request, "param", 2)}})
     new.libvirtd.learn_emulators_from(libvirtd)
     slow = SlowQemuImg(new)
     with new:
@@ -83,6 +87,7 @@ def keeping_host(short_dir: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[Embedd
     with tempfile.TemporaryDirectory(dir=short_dir, prefix="k") as folder:
         new = EmbeddedHost("h", Path(folder))
         new.libvirtd.learn_emulators_from(libvirtd)
+        SlowQemuImg(new)  # encrypts quickly
         with new, AgentClient(new.agent.target) as client:
             client.pools.ensure(PoolSpec.dir("vms", target=str(new.pools_dir / "vms")))
             yield new

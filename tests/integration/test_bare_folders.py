@@ -16,6 +16,7 @@ from poolfleet.types.pool import PoolState
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.process import wait_until
 from scripts.embedded.standin import NetfsStandIn
+from tests.netfs_pool import unmount
 
 LIMIT_S = 60.0
 MIB = 1 << 20
@@ -34,7 +35,7 @@ if os.geteuid() == 0:
             self._run("mount", "-t", "nfs", self.share.source, str(self.folder))
 
         def unmount(self) -> None:
-            self._run("umount", str(self.folder))
+            unmount(self.host, self.folder)
 
         def _run(self, *words: str) -> None:
             subprocess.run(self.host.libvirtd.surroundings.command(list(words)), check=True, timeout=LIMIT_S)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.benched import WITH_ALL_ELSE_S, report_of, tried
+
+pytestmark = pytest.mark.timeout(WITH_ALL_ELSE_S)
+
 CALLS = 11
 ROUNDS = 2
 LIST_CASES = ("cold", "warm", "warm_every_field", "one_percent_changed")
@@ -19,12 +19,7 @@ LATENCY_CASES = ("get_pool", "get_pool_fresh", "get_volume")
 
 @pytest.fixture(scope="module")
 def report() -> dict[str, Any]:
-    done = subprocess.run(
-        [ROOT / "scripts/bench", "rpc", f"--calls={CALLS}", "--volumes=30"], capture_output=True, text=True, timeout=110
-    )
-    assert done.returncode == 0, done.stderr
-    printed: dict[str, Any] = json.loads(done.stdout)
-    return printed
+    return report_of("rpc", f"--calls={CALLS}", "--volumes=30")
 
 
 def test_it_says_what_was_measured_where_and_with_what(report: dict[str, Any]) -> None:
@@ -60,10 +55,7 @@ def test_the_memory_is_that_of_the_agent_and_its_children(report: dict[str, Any]
 
 
 def test_a_pool_is_listed_in_every_way_beside_the_peers() -> None:
-    command = [str(ROOT / "scripts/bench"), "list", f"--rounds={ROUNDS}", "--volumes=30"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=110)
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
+    report = report_of("list", f"--rounds={ROUNDS}", "--volumes=30")
     assert report["name"] == "list"
     systems = ("poolfleet", "libvirt-python", "virsh")
     assert {(row["case"], row["system"]): (row["unit"], row["n"]) for row in report["results"]} == {
@@ -74,10 +66,8 @@ def test_a_pool_is_listed_in_every_way_beside_the_peers() -> None:
 
 
 def test_watchers_of_a_host_are_told_of_its_changes() -> None:
-    command = [str(ROOT / "scripts/bench"), "watch", "--changes=3", "--watchers=2"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=110)
-    assert done.returncode == 0, done.stderr
-    assert {(row["case"], row["system"], row["metric"]): row["n"] for row in json.loads(done.stdout)["results"]} == {
+    report = report_of("watch", "--changes=3", "--watchers=2")
+    assert {(row["case"], row["system"], row["metric"]): row["n"] for row in report["results"]} == {
         (case, f"{crowd} watching", metric): 3
         for case in ("create_volume", "define_pool_by_libvirt")
         for crowd in (1, 2)
@@ -86,5 +76,5 @@ def test_watchers_of_a_host_are_told_of_its_changes() -> None:
 
 
 def test_an_unknown_benchmark_is_wrong_usage() -> None:
-    done = subprocess.run([ROOT / "scripts/bench", "nonsense"], capture_output=True, text=True, timeout=110)
+    done = tried("nonsense")
     assert (done.returncode, done.stdout) == (2, "")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.benched import WITH_ALL_ELSE_S, report_of
+
+pytestmark = pytest.mark.timeout(WITH_ALL_ELSE_S)
+
 CLONES = 3
 ROUNDS = 2
 CALLED = ("get_pool", "get_volume", "get_pool_fresh", "create_delete")
@@ -18,10 +18,7 @@ CALLED = ("get_pool", "get_volume", "get_pool_fresh", "create_delete")
 @pytest.fixture(scope="module")
 def report() -> dict[str, Any]:
     few = [f"--clones={CLONES}", f"--rounds={ROUNDS}", "--seconds=1", "--cancels=0"]
-    done = subprocess.run([ROOT / "scripts/bench", "clones", *few], capture_output=True, text=True, timeout=110)
-    assert done.returncode == 0, done.stderr
-    printed: dict[str, Any] = json.loads(done.stdout)
-    return printed
+    return report_of("clones", *few)
 
 
 def test_each_kind_of_call_was_made_without_clones_and_beside_them(report: dict[str, Any]) -> None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-from pathlib import Path
+import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.benched import WITH_ALL_ELSE_S, report_of
+
+pytestmark = pytest.mark.timeout(WITH_ALL_ELSE_S)
+
 CASES = {"first_sync": "s", "unchanged_sync": "s", "changed_sync": "s", "client_memory": "MB"}
 
 
 def test_each_size_is_brought_into_each_store_the_smallest_first() -> None:
     options = ["--hosts=4,2", "--volumes=40", "--rounds=2", "--tls"]
-    done = subprocess.run([ROOT / "scripts/bench", "fleet", *options], capture_output=True, text=True, timeout=110)
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
+    report = report_of("fleet", *options)
     assert report["name"] == "fleet"
     assert [(row["hosts"], row["store"], row["case"], row["unit"]) for row in report["results"]] == [
         (hosts, store, case, unit)
@@ -29,6 +28,4 @@ def test_each_size_is_brought_into_each_store_the_smallest_first() -> None:
 
 def test_without_tls_says_so() -> None:
     options = ["--hosts=1", "--volumes=20", "--store=sqlite", "--no-tls"]
-    done = subprocess.run([ROOT / "scripts/bench", "fleet", *options], capture_output=True, text=True, timeout=110)
-    assert done.returncode == 0, done.stderr
-    assert {row["tls"] for row in json.loads(done.stdout)["results"]} == {False}
+    assert {row["tls"] for row in report_of("fleet", *options)["results"]} == {False}

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.benched import WITH_ALL_ELSE_S, report_of, tried
+
+pytestmark = pytest.mark.timeout(WITH_ALL_ELSE_S)
+
 CLIENTS = 2
 CUT_OFF_S = 2
-LIMIT_S = 110
 
 FAILURES = {
     "refused": "CONNECTION_REFUSED",
@@ -39,12 +38,7 @@ if os.geteuid() == 0:
     @pytest.fixture(scope="module")
     def report() -> dict[str, Any]:
         few = ["--starts=1", "--silences=1", f"--clients={CLIENTS}", "--seconds=1", f"--cut-off={CUT_OFF_S}"]
-        done = subprocess.run(
-            [ROOT / "scripts/bench", "nfs", "--local", *few], capture_output=True, text=True, timeout=LIMIT_S
-        )
-        assert done.returncode == 0, done.stderr
-        printed: dict[str, Any] = json.loads(done.stdout)
-        return printed
+        return report_of("nfs", "--local", *few)
 
     def test_each_case_has_its_rows_and_virsh_only_where_a_stand_in_is_as_good_as_nfs(report: dict[str, Any]) -> None:
         assert report["name"] == "nfs"
@@ -69,8 +63,6 @@ if os.geteuid() == 0:
 else:
 
     def test_its_hosts_need_root() -> None:
-        done = subprocess.run(
-            [ROOT / "scripts/bench", "nfs", "--local"], capture_output=True, text=True, timeout=LIMIT_S
-        )
+        done = tried("nfs", "--local")
         assert (done.returncode, done.stdout) == (1, "")
         assert "needs root" in done.stderr

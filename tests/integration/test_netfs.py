@@ -21,6 +21,7 @@ from scripts.embedded.nfs_server import NullNfsServer
 from scripts.embedded.process import wait_until
 from scripts.embedded.standin import NetfsStandIn
 from tests.loop_device import told_by
+from tests.netfs_pool import unmount
 
 LIMIT_S = 30.0
 
@@ -171,7 +172,6 @@ if os.geteuid() == 0:
         target = host.pools_dir / "vm_data"
         target.mkdir(exist_ok=True)
         mount = host.libvirtd.surroundings.command(["mount", "-t", "nfs", share.source, str(target)])
-        unmount = host.libvirtd.surroundings.command(["umount", str(target)])
         run(mount)
         agent.pools.start("vm_data")
         assert owner(agent) is MountOwner.FOREIGN
@@ -179,7 +179,7 @@ if os.geteuid() == 0:
             agent.pools.stop("vm_data")
         assert refused.value.reason == "MOUNT_NOT_OURS"
         assert mounted(host)
-        run(unmount)
+        unmount(host, target)
 
     def test_a_pool_tells_whether_the_agent_or_libvirt_mounted_its_share(
         share: NetfsStandIn, server: NullNfsServer, host: EmbeddedHost, agent: poolfleet.AgentClient

@@ -25,6 +25,7 @@ from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.libvirtd import EmbeddedLibvirtd
 from tests.made_pools import start_dir_pool
 from tests.raw_agent import RawAgent, Refused, raw_agent
+from tests.slow_qemu_img import SlowQemuImg
 
 VALUE = "Tr0ub4dor-and-3-umlauts-äöü"
 IDS = [f"00000000-0000-4000-8000-{number:012d}" for number in range(9)]
@@ -90,6 +91,7 @@ def host(host_folder: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[EmbeddedHost
     # Every call is logged, and more than in production.
     new = EmbeddedHost("h", host_folder, settings={"log": {"level": "debug", "format": "json", "slow_call_s": 1e-6}})
     new.libvirtd.learn_emulators_from(libvirtd)
+    SlowQemuImg(new)  # encrypts quickly
     with new:
         yield new
 

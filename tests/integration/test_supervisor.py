@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import tempfile
@@ -19,7 +18,7 @@ from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.nfs_server import NullNfsServer
 from scripts.embedded.process import wait_until
 from scripts.embedded.standin import NetfsStandIn
-from tests.netfs_pool import mount_ids, netfs_pool
+from tests.netfs_pool import mount_ids, netfs_pool, unmount
 from tests.virsh import virsh
 
 LIMIT_S = 60.0
@@ -107,10 +106,10 @@ if os.geteuid() == 0:
             agent.pools.define(netfs_pool("vm_data", host, share, server))
             agent.pools.build("vm_data")
             server.close()
-            with contextlib.suppress(poolfleet.DeadlineExceeded):
-                agent.pools.start("vm_data", timeout_s=3)
+            agent.pools.start("vm_data", wait=False)
             host.agent.kill9()
             host.agent.start()
+            host.agent.wait_loaded()
             server.open()
             wait_for(agent, "vm_data", PoolState.RUNNING)
             agent.pools.stop("vm_data")
@@ -189,5 +188,5 @@ if os.geteuid() == 0:
             with pytest.raises(poolfleet.FailedPrecondition, match="WRONG_SHARE"):
                 change()
         assert layers(host) == 2
-        on_host(host, "umount", target)
+        unmount(host, Path(target))
         wait_healthy(host, agent)

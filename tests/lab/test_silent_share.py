@@ -105,7 +105,8 @@ def ride_out(
         record("usage", f"{before} then {after}")
     check_quarantine(silent_run)
     check_flat(before, after)
-    assert hung_calls(host) <= 2
+    # One of a living pool, that came too late for its caller, may be on its way back.
+    wait_until(lambda: hung_calls(host) <= 2, limit_s=NOTICED_LIMIT_S, what="at most two calls to libvirt hang")
     done = host.virsh_within(VIRSH_LIMIT_S, "vol-list", "local")
     assert done is not None
     assert done.status == 0

@@ -33,6 +33,7 @@ from tests.integration.clones.sources import (
     run,
     sparse_source,
 )
+from tests.netfs_pool import unmount
 
 
 def header_that_names(backing: bytes) -> bytes:
@@ -164,7 +165,7 @@ if os.geteuid() == 0:
         await client.pools.ensure(PoolSpec.dir("small", target=str(target)))
         yield Path(f"/proc/{host.libvirtd.pid}/root{target}")
         await client.pools.stop("small")
-        run(*namespace, "umount", str(target))
+        await asyncio.to_thread(unmount, host, target)
 
     @pytest.fixture
     def running_guest(client: AgentClient, host: EmbeddedHost) -> Iterator[Callable[[Path], None]]:

@@ -14,6 +14,7 @@ import poolfleet
 from poolfleet import CloneSpec, PoolSpec, VolumeSpec
 from poolfleet.types.pool_source import DiskSource
 from scripts.embedded.host import EmbeddedHost
+from scripts.embedded.process import wait_until
 from tests.loop_device import LIMIT_S, SIZE_BYTES, told_by
 from tests.virsh import virsh
 
@@ -33,6 +34,11 @@ if os.geteuid() == 0:
         """What the kernel has of it: sizes by name."""
         (found,) = json.loads(told_by("lsblk", "--json", "--bytes", "--output", "NAME,SIZE", device))["blockdevices"]
         return {child["name"]: child["size"] for child in found.get("children", [])}
+
+    def told_anew(device: str) -> bool:
+        """Have the kernel read the table: not while somebody looks at a partition."""
+        done = subprocess.run(["partx", "--update", device], check=False, capture_output=True, timeout=LIMIT_S)
+        return done.returncode == 0
 
     def table(device: str) -> str:
         """The kind of its partition table, as it is on the disk; empty: none."""
@@ -130,7 +136,8 @@ if os.geteuid() == 0:
             with ThreadPoolExecutor(len(names)) as pool:
                 deleting = [pool.submit(agent.volumes.delete, "p", name) for name in names]
             assert [one.result().changed for one in deleting] == [True] * len(names)
-            told_by("partx", "--update", device)  # or the kernel would not tell of one that is in the table again
+            # Or the kernel would not tell of one that is in the table again.
+            wait_until(lambda: told_anew(device), limit_s=LIMIT_S, what="the kernel has the table as it is now")
             assert set(partitions(device)) == {last}
             assert virsh(host, "vol-list", "p", "--details").count(f"{disk}p") == 2  # its name, and its path
             agent.volumes.delete("p", last)

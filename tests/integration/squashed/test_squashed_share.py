@@ -330,8 +330,13 @@ if os.geteuid() == 0:
         first = await client.volumes.create("far", volume("a"), wait=False)
         await asyncio.to_thread(slow.wait_standing)
         second = await client.volumes.create("far", volume("b"), wait=False)
-        assert (first.state, second.state) == (OperationState.RUNNING, OperationState.PENDING)
-        assert first.cancellable
+
+        async def waits() -> bool:
+            return (await client.operations.get(second.id)).state is OperationState.PENDING
+
+        await eventually(waits, limit_s=LIMIT_S, what="the second one waits for its turn")
+        first = await client.operations.get(first.id)
+        assert (first.state, first.cancellable) == (OperationState.RUNNING, True)
         await client.operations.cancel(first.id)
         with pytest.raises(Cancelled):
             await client.operations.wait(first.id, timeout_s=LIMIT_S)

@@ -74,9 +74,11 @@ async def test_all_of_a_host_is_stored_and_then_what_changes(
             pytest.approx(listed.modified_at.timestamp()),
         )
     ]  # fmt: skip
+    await settled(host, client, fleet, store)
     await client.volumes.create("a", VolumeSpec("w", capacity_bytes=MIB))
     assert await synced(fleet, store) == Synced(volumes=1)
     assert names(store) == ["v.qcow2", "w"]
+    await settled(host, client, fleet, store)
     await client.volumes.delete("a", "v.qcow2")
     assert await synced(fleet, store) == Synced(volumes=1)
     assert names(store) == ["w"]

@@ -11,12 +11,14 @@ import poolfleet
 from poolfleet import PoolSpec
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.libvirtd import EmbeddedLibvirtd
+from tests.slow_qemu_img import SlowQemuImg
 
 
 @pytest.fixture(scope="module")
 def module_host(request: pytest.FixtureRequest, short_dir: Path, libvirtd: EmbeddedLibvirtd) -> Iterator[EmbeddedHost]:
     new = EmbeddedHost(request.path.stem.removeprefix("test_"), short_dir)
     new.libvirtd.learn_emulators_from(libvirtd)
+    SlowQemuImg(new)  # encrypts quickly
     with new:
         yield new
 

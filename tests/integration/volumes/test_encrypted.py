@@ -157,12 +157,10 @@ def test_an_encrypted_volume_grows_and_is_wiped(
 ) -> None:
     path = keeping_host.pools_dir / "vms/v"
     keeper.secrets.set(SecretSpec("volume", str(path)), "correct horse")
-    keeper.volumes.create(
-        "vms", encrypted(volume_format, SecretRef(usage_type="volume", usage_id=str(path))), timeout_s=300
-    )
+    keeper.volumes.create("vms", encrypted(volume_format, SecretRef(usage_type="volume", usage_id=str(path))))
     # libvirt looks at it anew, and finds the secret again by the path.
     keeper.pools.refresh("vms")
-    grown = keeper.volumes.resize("vms", "v", 8 * MIB, timeout_s=300).result
+    grown = keeper.volumes.resize("vms", "v", 8 * MIB).result
     assert isinstance(grown, Volume)
     assert (grown.capacity_bytes, grown.encryption) == (8 * MIB, "luks")
     assert opens_with(keeping_host, "v", "correct horse")
@@ -177,8 +175,8 @@ def test_what_libvirt_has_no_secret_for_it_cannot_resize(
     keeper: poolfleet.AgentClient, keeping_host: EmbeddedHost, no_volumes: None
 ) -> None:
     keeper.secrets.set(SecretSpec("volume", "k"), "correct horse")
-    keeper.volumes.create("vms", encrypted("qcow2", SecretRef(usage_type="volume", usage_id="k")), timeout_s=300)
+    keeper.volumes.create("vms", encrypted("qcow2", SecretRef(usage_type="volume", usage_id="k")))
     keeper.pools.refresh("vms")
     with pytest.raises(poolfleet.PoolfleetError) as refused:
-        keeper.volumes.resize("vms", "v", 8 * MIB, timeout_s=300)
+        keeper.volumes.resize("vms", "v", 8 * MIB)
     assert refused.value.reason == "SECRET_NOT_USABLE"

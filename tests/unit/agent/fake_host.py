@@ -348,7 +348,7 @@ def operations() -> Operations:
 
 async def until(condition: Callable[[], object]) -> None:
     """Let the loop run until something is so; fails after some seconds."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0)
 

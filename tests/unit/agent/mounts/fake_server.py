@@ -111,14 +111,6 @@ def _export(path: str, clients: Sequence[str]) -> bytes:
     return one + xdr(path) + b"".join(one + xdr(client) for client in clients) + struct.pack(">I", 0)
 
 
-def refusing_port(host: str = "127.0.0.1") -> int:
-    """A port where nobody listens."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as bound:
-        bound.bind((host, 0))
-        return int(bound.getsockname()[1])
-
-
 @contextlib.contextmanager
 def deaf_port() -> Iterator[int]:
     """A port that drops what would connect: those that came before fill its backlog."""

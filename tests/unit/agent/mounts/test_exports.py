@@ -16,7 +16,8 @@ from poolfleet_agent.mounts.mountinfo import read_mount_table
 from poolfleet_agent.mounts.resolve import Resolver
 from poolfleet_agent.mounts.server_root import mountable
 from poolfleet_agent.processes.child import Children
-from tests.unit.agent.mounts.fake_server import MOUNT, NFS, RPCBIND, FakeServer, mute_port, refusing_port
+from scripts.embedded.free_port import free_port
+from tests.unit.agent.mounts.fake_server import MOUNT, NFS, RPCBIND, FakeServer, mute_port
 
 SOON_S = 15.0
 HOST = "127.0.0.1"
@@ -41,7 +42,7 @@ async def test_a_server_without_a_list_says_nothing_and_soon(
     lister: ExportLister, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started_s = time.monotonic()
-    monkeypatch.setattr(nfs_rpc, "RPCBIND_PORT", refusing_port())
+    monkeypatch.setattr(nfs_rpc, "RPCBIND_PORT", free_port())
     assert await lister.listed(HOST) is None
     with mute_port() as port:
         monkeypatch.setattr(nfs_rpc, "RPCBIND_PORT", port)

@@ -14,7 +14,8 @@ from poolfleet_agent.model.ports.mounts import Export
 from poolfleet_agent.mounts import nfs_rpc
 from poolfleet_agent.mounts.nfs_rpc import ask_nfs, exports, mountd_port, mountd_udp_port, nfs3_port
 from poolfleet_agent.mounts.rpc import ProgramUnavailableError, RpcConnection, RpcError, Unpacker, VersionMismatchError
-from tests.unit.agent.mounts.fake_server import MOUNT, NFS, RPCBIND, FakeServer, deaf_port, refusing_port
+from scripts.embedded.free_port import free_port
+from tests.unit.agent.mounts.fake_server import MOUNT, NFS, RPCBIND, FakeServer, deaf_port
 
 BOTH = (4, 3)
 
@@ -100,7 +101,7 @@ async def test_of_several_addresses_the_first_that_answers_counts() -> None:
 
 async def test_where_none_answers_it_is_the_first_ones_failure() -> None:
     with pytest.raises(ConnectionRefusedError):
-        await RpcConnection.open_first(["127.0.0.1", "127.0.0.2"], refusing_port())
+        await RpcConnection.open_first(["127.0.0.1", "127.0.0.2"], free_port())
 
 
 async def test_one_that_is_deaf_is_given_up_with_the_callers_limit() -> None:

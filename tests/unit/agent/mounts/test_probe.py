@@ -14,7 +14,8 @@ from poolfleet_agent.mounts import nfs_rpc
 from poolfleet_agent.mounts.probe import ServerProber
 from poolfleet_agent.mounts.resolve import Resolver
 from poolfleet_agent.processes.child import Children
-from tests.unit.agent.mounts.fake_server import MOUNT, NFS, RPCBIND, FakeServer, deaf_port, mute_port, refusing_port
+from scripts.embedded.free_port import free_port
+from tests.unit.agent.mounts.fake_server import MOUNT, NFS, RPCBIND, FakeServer, deaf_port, mute_port
 
 PATH = "/srv/vm_data"
 SOON_S = 9
@@ -123,7 +124,7 @@ async def test_a_share_of_windows_is_a_name_and_a_port(prober: ServerProber) -> 
 
 
 async def test_a_server_that_refuses(prober: ServerProber) -> None:
-    asked = request(f"port={refusing_port()}")
+    asked = request(f"port={free_port()}")
     assert await failed_soon(prober, asked) == ("tcp", MountFailure.CONNECTION_REFUSED)
 
 
