@@ -24,11 +24,11 @@ LONGEST_CHAIN = 200
 
 
 async def resolve_disks(
-    reading: DomainReading, snapshot: Snapshot, files: Files, links: Links, now_s: float
+    reading: DomainReading, snapshot: Snapshot, files: Files, links: Links, as_of_s: float
 ) -> DomainDisks:
     """Resolve every reference. What cannot be looked at is told in `missing`, never left out.
 
-    A path that leads onto a dead share by a link is found where that led before.
+    A path that leads onto a dead share by a link is found where that led before. `as_of_s`: when the reading began.
     """
     places = Places(snapshot.pools, files, links.watch.table())
     resolver = _Resolver(snapshot=snapshot, files=files, places=places, links=links)
@@ -39,7 +39,7 @@ async def resolve_disks(
     return DomainDisks(
         disks=tuple(sorted(unique.values(), key=lambda disk: disk.place_in_order)),
         missing=tuple(dict.fromkeys(resolver.missing)),
-        as_of_s=now_s,
+        as_of_s=as_of_s,
     )
 
 
