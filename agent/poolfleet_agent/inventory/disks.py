@@ -77,6 +77,8 @@ class _Resolver:
             found = await self._find(current)
             for disk in self._disks(current, tuple(dict.fromkeys((*stated, *found.places)))):
                 yield disk
+            if self._is_known_elsewhere_by_another_name(current, found):
+                yield DomainDisk(reference=current, path=found.path)
             stated = ()
             if found.path and found.path not in seen and len(seen) < LONGEST_CHAIN:
                 seen.add(found.path)
@@ -92,6 +94,15 @@ class _Resolver:
                 volume=place.volume,
                 storage_id=entry.pool.storage.id if entry and entry.pool.storage else "",
             )
+
+    def _is_known_elsewhere_by_another_name(self, reference: DomainReference, found: Found) -> bool:
+        """Whether links lead to a file that no pool here has: who has it on another host knows it by its own name."""
+        own_name = posixpath.basename(found.path)
+        return (
+            reference.source_kind != "block"
+            and own_name not in ("", posixpath.basename(reference.path), *(place.volume for place in found.places))
+            and not any(place.volume for place in self.places.by_name(found.path))
+        )
 
     async def _find(self, reference: DomainReference) -> Found:
         path = reference.path

@@ -131,8 +131,8 @@ async def _leads_to(client: AgentClient, host: str, path: str, target: Target) -
     may_be = posixpath.basename(path) == target.name
     try:
         found = await client.volumes.lookup(path=path)
-    except NotFound:
-        return may_be
+    except NotFound as error:
+        return may_be or posixpath.basename(error.metadata.get("leads_to", "")) == target.name
     except InvalidArgument:
         # What the acting host itself has there it finds, when it is told to change the volume.
         if may_be or host == target.acting:

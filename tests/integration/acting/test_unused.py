@@ -11,6 +11,7 @@ import pytest
 from poolfleet import FailedPrecondition, Fleet, Operation, PoolfleetError, Unavailable, VolumeSpec
 from scripts.embedded.process import wait_until
 from tests.integration.acting.conftest import POOLS, STORAGE, Hosts
+from tests.virsh import virsh
 
 MIB = 1 << 20
 
@@ -120,6 +121,24 @@ def test_what_a_guest_of_a_host_without_such_a_pool_may_mean(fleet: Fleet, hosts
     # A host that has the storage knows that such a path does not lead there.
     hosts.define_guest("two", "h", "/somewhere/else/v")
     assert refused(fleet.storage(STORAGE).delete, "v").metadata["users"] == "domain g on three (disk, inactive)"
+
+
+def test_what_a_host_without_such_a_pool_reaches_by_links_of_other_names(fleet: Fleet, hosts: Hosts) -> None:
+    create(fleet, "v")
+    pools_dir = hosts["three"].pools_dir
+    links = [pools_dir / "link", pools_dir / "local" / "link"]
+    try:
+        for link in links:
+            link.symlink_to(hosts.shared / "v")
+            hosts.define_guest("three", "g", link)
+            assert_kept(fleet, hosts, "v", "domain g on three (disk, inactive)")
+            virsh(hosts["three"], "undefine", "g")
+            overlay(pools_dir / "local" / "top", link)
+            assert "three" in str(refused(fleet.storage(STORAGE).delete, "v").metadata)
+            (pools_dir / "local" / "top").unlink()
+    finally:
+        for link in links:
+            link.unlink(missing_ok=True)
 
 
 def test_a_volume_of_stopped_guests_grows_and_shrinks_where_nothing_lies_on_it(fleet: Fleet, hosts: Hosts) -> None:
