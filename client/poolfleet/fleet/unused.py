@@ -89,7 +89,7 @@ def _whole(told: Told, storage: Joined, acting: PoolSeen) -> Joined:
 
 
 async def _files(asking: Asking, told: Told, target: Target) -> tuple[list[str], list[str]]:
-    """The volumes that lie on it where the acting host has not looked, and what of these could not be read."""
+    """The volumes that lie on it by a look at all of them now, and what of these could not be read."""
     asked = elsewhere(target, told.storages)
 
     async def lying(client: AgentClient) -> tuple[list[str], list[str]]:

@@ -114,6 +114,16 @@ def test_what_was_just_laid_on_it_and_by_the_path_of_the_host_that_did(fleet: Fl
     assert fleet.storage(STORAGE).delete("base").changed
 
 
+def test_what_was_just_laid_on_it_in_another_pool_of_the_host_that_acts(fleet: Fleet, hosts: Hosts) -> None:
+    create(fleet, "base")
+    top = hosts["one"].pools_dir / "local" / "top"
+    delete = fleet.select(hosts=["one"]).storage("vms").delete
+    overlay(top, hosts.shared / "base")
+    assert refused(delete, "base").metadata["users"] == "volume local/top on one (backing)"
+    top.unlink()
+    assert delete("base").changed
+
+
 def test_what_a_guest_of_a_host_without_such_a_pool_may_mean(fleet: Fleet, hosts: Hosts) -> None:
     create(fleet, "v")
     hosts.define_guest("three", "g", "/somewhere/else/v")
