@@ -10,7 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -23,11 +23,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from poolfleet import BackingStore, Fleet, FleetStorage, InventoryStore, PoolfleetError, VolumeSpec, open_store
+from poolfleet import BackingStore, Fleet, InventoryStore, PoolfleetError, VolumeSpec, open_store
 from scripts.embedded.process import wait_until
 from tests.integration.acting.conftest import POOLS, STORAGE, Hosts
 from tests.integration.acting.told import orphans, stored_since, told, told_since
-from tests.integration.acting.walked import SHARED, File, Walked, walk
+from tests.integration.acting.walked import SHARED, File, Use, Walked, walk
 from tests.virsh import virsh
 
 EXAMPLES = int(os.environ.get("POOLFLEET_STATE_MACHINE_EXAMPLES", "5"))
@@ -55,6 +55,20 @@ throughs = st.sampled_from((None, *POOLS))
 """The host that has to act; None: whichever the fleet chooses."""
 
 
+Action = TypeVar("Action", bound=Callable[..., None])
+ACTIONS: list[st.SearchStrategy[tuple[str, dict[str, Any]]]] = []
+
+
+def action(**arguments: st.SearchStrategy[Any]) -> Callable[[Action], Action]:
+    """One of all that may happen, each as often: of rules each example leaves most out."""
+
+    def noted(method: Action) -> Action:
+        ACTIONS.append(st.tuples(st.just(method.__name__), st.fixed_dictionaries(arguments)))
+        return method
+
+    return noted
+
+
 class FleetMachine(RuleBasedStateMachine):
     """Does anything, in any order, by the fleet and past it."""
 
@@ -73,16 +87,18 @@ class FleetMachine(RuleBasedStateMachine):
         self.losses = 0
         self.guests = 0
         self.changed_at = time.monotonic()
-        self.used_since: dict[File, float] = {}
+        self.since: dict[Use, float] = {}
 
     @initialize(pick=picks)
     def furnish(self, pick: int) -> None:
         """Something to work on."""
-        for number in range(3):
+        for number in range(4):
             self.create(number, number, False, None)
         self.overlay(SHARED, 0, pick, False)
+        self.define("three", 0, "path", False, None)
+        self.destroy(1, None, False)
 
-    @rule(number=picks, pick=picks, linked=st.booleans(), on=throughs)
+    @action(number=picks, pick=picks, linked=st.booleans(), on=throughs)
     def create(self, number: int, pick: int, linked: bool, on: str | None) -> None:
         """By the fleet, or by the agent of one host."""
         base, free = self._picked(pick), self._free(SHARED, RAW + QCOW2)
@@ -100,41 +116,53 @@ class FleetMachine(RuleBasedStateMachine):
         assert not reason or (self.away and reason in AWAY), reason
         assert (self.hosts.shared / name).exists() is not bool(reason)
 
-    @rule(place=places, number=picks, pick=picks, relative=st.booleans())
+    @action(place=places, number=picks, pick=picks, relative=st.booleans())
     def overlay(self, place: str, number: int, pick: int, relative: bool) -> None:
         """A file that lies on another, which no agent made."""
-        below, free = self._picked(pick, place), self._free(place, QCOW2)
+        below, free = self._picked(pick), self._free(place, QCOW2)
         if below and free:
             path, base = self._path(File(place, free[number % len(free)])), self._path(below)
             named = base.name if relative and base.parent == path.parent else str(base)
             command = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", _format(base.name), "-b", named, str(path)]
             subprocess.run(command, check=True, timeout=60)
 
-    @rule(name=st.sampled_from(RAW))
-    def grow_behind(self, name: str) -> None:
-        """A file is put there, or becomes longer."""
-        with (self.hosts.shared / name).open("ab") as file:
-            file.write(b"x" * MIB)
+    @action(
+        name=st.sampled_from(RAW), mib=st.integers(1, 3), pick=picks, how=st.sampled_from(("grow", "replace", "remove"))
+    )
+    def change_behind(self, name: str, mib: int, pick: int, how: str) -> None:
+        """A file is put there or grows, comes from elsewhere in place of another, or goes: by nobody who tells."""
+        match how:
+            case "grow":
+                with (self.hosts.shared / name).open("ab") as file:
+                    file.write(b"x" * mib * MIB)
+            case "replace":
+                fresh = self.hosts.shared.parent / "fresh"
+                fresh.write_bytes(b"y" * mib * MIB)
+                fresh.rename(self.hosts.shared / name)
+            case _:
+                gone = self._picked(pick, *self.hosts.by_name)
+                if gone and not self._walk().used(gone):
+                    self._path(gone).unlink()
 
-    @rule(name=st.sampled_from(RAW), mib=st.integers(1, 3))
-    def rename_over(self, name: str, mib: int) -> None:
-        """A file comes from elsewhere, in place of the one that was there."""
-        fresh = self.hosts.shared.parent / "fresh"
-        fresh.write_bytes(b"y" * mib * MIB)
-        fresh.rename(self.hosts.shared / name)
-
-    @rule(pick=picks)
-    def remove_behind(self, pick: int) -> None:
-        file = self._picked(pick, *POOLS, "three")
-        if file and not self._walk().used(file):
-            self._path(file).unlink()
-
-    @rule(host=any_host, pick=picks, how=st.sampled_from(("path", "volume", "link")))
-    def define(self, host: str, pick: int, how: str) -> None:
-        """A guest with a shared volume, or one of its host's own, as its disk."""
+    @action(
+        host=any_host,
+        pick=picks,
+        how=st.sampled_from(("path", "volume", "link")),
+        twice=st.booleans(),
+        through=throughs,
+    )
+    def define(self, host: str, pick: int, how: str, twice: bool, through: str | None) -> None:
+        """Guests with a shared volume, or one of their host's own, as their disk; it is in use at once."""
         file = self._picked(pick, host)
         if not file or self.hosts[host].libvirtd.pid is None:
             return
+        if twice:
+            # After this one the agent has just looked, and rests.
+            self._define(host, file, "path")
+        self._define(host, file, how)
+        self._destroy(file, through)
+
+    def _define(self, host: str, file: File, how: str) -> None:
         self.guests += 1
         name, path, pool = f"g{self.guests}", self._path(file), "local" if file.place else POOLS.get(host)
         source: Path | tuple[str, str] = path
@@ -145,7 +173,7 @@ class FleetMachine(RuleBasedStateMachine):
             source.symlink_to(path)
         self.hosts.define_guest(host, name, source, disk_format=_format(file.name))
 
-    @rule(pick=picks)
+    @action(pick=picks)
     def undefine(self, pick: int) -> None:
         guests = sorted({guest for each in self._walk().guests.values() for guest in each})
         if guests:
@@ -153,24 +181,13 @@ class FleetMachine(RuleBasedStateMachine):
             if self.hosts[host].libvirtd.pid is not None:
                 virsh(self.hosts[host], "undefine", domain)
 
-    @rule(pick=picks, through=throughs)
-    def delete(self, pick: int, through: str | None) -> None:
-        if file := self._picked(pick, *POOLS, "three"):
-            self._destroy(file, through, lambda storage: storage.delete(file.name))
+    @action(pick=picks, through=throughs, wipe=st.booleans())
+    def destroy(self, pick: int, through: str | None, wipe: bool) -> None:
+        if file := self._picked(pick, *self.hosts.by_name):
+            # A wiped qcow2 is none any more.
+            self._destroy(file, through, wipe=wipe and file.name in RAW)
 
-    @rule(pick=picks, through=throughs)
-    def delete_another(self, pick: int, through: str | None) -> None:
-        """It is what this is about, and comes twice as often."""
-        self.delete(pick, through)
-
-    @rule(pick=picks, through=throughs)
-    def wipe(self, pick: int, through: str | None) -> None:
-        file = self._picked(pick)
-        # A wiped qcow2 is none any more.
-        if file and file.name in RAW:
-            self._destroy(file, through, lambda storage: storage.wipe(file.name))
-
-    def _destroy(self, file: File, through: str | None, change: Callable[[FleetStorage], object]) -> None:
+    def _destroy(self, file: File, through: str | None, *, wipe: bool = False) -> None:
         """At once, however new what is used is: refused where it is, or where that cannot be told; else it is done."""
         if file.place:
             storage, away = self.fleet.select(hosts=[file.place]).storage("local"), self.away == file.place
@@ -178,7 +195,7 @@ class FleetMachine(RuleBasedStateMachine):
             storage, away = self._part(through).storage(STORAGE), bool(self.away)
         path = self._path(file)
         used, before = self._walk().used(file), path.read_bytes()
-        reason = _refusal(lambda: change(storage))
+        reason = _refusal(lambda: (storage.wipe if wipe else storage.delete)(file.name))
         allowed = (frozenset({IN_USE}) if used else frozenset()) | (AWAY if away else frozenset())
         assert reason in (allowed or {""}), (file, used, reason)
         if allowed:
@@ -187,7 +204,7 @@ class FleetMachine(RuleBasedStateMachine):
             assert not path.exists() or not any(path.read_bytes())
         self.done.add(reason or "destroyed")
 
-    @rule(pick=picks, through=throughs)
+    @action(pick=picks, through=throughs)
     def resize(self, pick: int, through: str | None) -> None:
         """What stopped guests use, and files lie on, may grow."""
         file, before = self._picked(pick), self._walk()
@@ -197,7 +214,7 @@ class FleetMachine(RuleBasedStateMachine):
             grown = 0 if reason else MIB
             assert self._walk().capacity_bytes[file] == before.capacity_bytes[file] + grown
 
-    @rule(
+    @action(
         host=any_host,
         what=st.sampled_from(("kill agent", "stop agent", "kill libvirtd")),
         steps=st.integers(2, 5),
@@ -217,7 +234,7 @@ class FleetMachine(RuleBasedStateMachine):
         self.away, self.steps_away = host, steps
         self.losses += 1
         self.done.add(what)
-        self.delete(pick, None)
+        self.destroy(pick, None, False)
 
     def _bring_back(self) -> None:
         """What was lost is there again, and the fleet knows it."""
@@ -231,6 +248,11 @@ class FleetMachine(RuleBasedStateMachine):
         back = f"the fleet knows {name} again"
         wait_until(lambda: told_since(self.fleet, self.changed_at, name) is not None, limit_s=LIMIT_S, what=back)
 
+    @rule(what=st.deferred(lambda: st.one_of(ACTIONS)))
+    def act(self, what: tuple[str, dict[str, Any]]) -> None:
+        name, arguments = what
+        getattr(self, name)(**arguments)
+
     @invariant()
     def what_is_told_is_true(self) -> None:
         self._changed()
@@ -243,16 +265,15 @@ class FleetMachine(RuleBasedStateMachine):
     def _changed(self) -> None:
         """Something may have changed up to now."""
         self.changed_at = now = time.monotonic()
-        walked = self._walk()
-        self.used_since = {file: self.used_since.get(file, now) for file in walked.capacity_bytes if walked.used(file)}
+        self.since = {use: self.since.get(use, now) for use in self._walk().uses()}
 
     def _look(self) -> bool:
         """Whether everything is told as new as it is. True it is in any case, of the moment that it says it is of."""
         walked = self._walk()
         stored_at = stored_since(self.fleet, self.store)
         free = orphans(self.store, STORAGE)
-        called = {file for file, since in self.used_since.items() if file.name in free and since < stored_at}
-        assert not {file for file in called if file.place == SHARED}, "used, and called orphans"
+        known = {file for (file, _), since in self.since.items() if since < stored_at}
+        assert not {file for file in known if file.place == SHARED and file.name in free}, "used, and called orphans"
         if self.away and self.hosts[self.away].agent.pid is None:
             assert not free, f"{self.away} is not heard"
         inventory = told_since(self.fleet, self.changed_at)
@@ -267,13 +288,19 @@ class FleetMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """The inventory comes to what there is; then leave nothing to the next example."""
-        if isinstance(sys.exception(), Exception):
+        if failed := isinstance(sys.exception(), Exception):
             # It is tried once more, and may go well then.
             traceback.print_exc()
-        if self.away:
-            self._bring_back()
-        self._changed()
-        wait_until(self._look, limit_s=LIMIT_S, what="all is told as it is now", every_s=0.1)
+        try:
+            if self.away:
+                self._bring_back()
+            if not failed:
+                self._changed()
+                wait_until(self._look, limit_s=LIMIT_S, what="all is told as it is now", every_s=0.1)
+        finally:
+            self._empty()
+
+    def _empty(self) -> None:
         for name in self.hosts.by_name:
             guests = virsh(self.hosts[name], "list", "--all", "--name").split()
             if guests:
@@ -322,7 +349,6 @@ def _refusal(change: Callable[[], object]) -> str:
     try:
         change()
     except PoolfleetError as error:
-        print(f"{error.reason}: {error.message}")
         return error.reason
     return ""
 

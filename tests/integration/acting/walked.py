@@ -33,6 +33,9 @@ class Guest(NamedTuple):
     domain: str
 
 
+Use = tuple[File, Guest | File]
+"""A file, and who refers to it."""
+
 Told = dict[File, tuple[int | None, set[str], set[Guest]]]
 """What a fleet tells of each file: its capacity in bytes, the hosts that see it, and the guests that use it."""
 
@@ -50,6 +53,10 @@ class Walked:
     def used(self, file: File) -> bool:
         """Whether anything refers to the file."""
         return bool(self.guests.get(file) or self.uppers.get(file))
+
+    def uses(self) -> set[Use]:
+        """Every file that is used, with each that uses it."""
+        return {(file, user) for users in (self.guests, self.uppers) for file in users for user in users[file]}
 
     def unused(self, place: str) -> set[str]:
         """The names of those that nothing refers to."""
