@@ -148,6 +148,7 @@ class SimulatedHost:
             mount_health=None,
             intent=PoolIntent(pool_uuid=facts.uuid, desired=desired, supervised=True),
             previous=previous,
+            as_of_s=now_s,
             now_s=now_s,
             encoder=self._encoder,
         )

@@ -75,6 +75,7 @@ def pool_entry(
     mount_health: PoolHealth | None,
     intent: PoolIntent,
     previous: PoolEntry | None,
+    as_of_s: float,
     now_s: float,
     encoder: Encoder,
 ) -> PoolEntry:
@@ -99,7 +100,7 @@ def pool_entry(
         volumes_as_of_s=seen.as_of_s,
         unread_reason=seen.unread_reason,
         unread_message=seen.unread_message,
-        as_of_s=now_s,
+        as_of_s=as_of_s,
         mount_server=mount_server,
         mount_owner=mount_owner,
     )

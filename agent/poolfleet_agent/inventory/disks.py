@@ -24,11 +24,11 @@ LONGEST_CHAIN = 200
 
 
 async def resolve_disks(
-    reading: DomainReading, snapshot: Snapshot, files: Files, links: Links, now_s: float
+    reading: DomainReading, snapshot: Snapshot, files: Files, links: Links, as_of_s: float
 ) -> DomainDisks:
     """Resolve every reference. What cannot be looked at is told in `missing`, never left out.
 
-    A path that leads onto a dead share by a link is found where that led before.
+    A path that leads onto a dead share by a link is found where that led before. `as_of_s`: when the reading began.
     """
     places = Places(snapshot.pools, files, links.watch.table())
     resolver = _Resolver(snapshot=snapshot, files=files, places=places, links=links)
@@ -39,7 +39,7 @@ async def resolve_disks(
     return DomainDisks(
         disks=tuple(sorted(unique.values(), key=lambda disk: disk.place_in_order)),
         missing=tuple(dict.fromkeys(resolver.missing)),
-        as_of_s=now_s,
+        as_of_s=as_of_s,
     )
 
 
@@ -77,6 +77,8 @@ class _Resolver:
             found = await self._find(current)
             for disk in self._disks(current, tuple(dict.fromkeys((*stated, *found.places)))):
                 yield disk
+            if self._is_known_elsewhere_by_another_name(current, found):
+                yield DomainDisk(reference=current, path=found.path)
             stated = ()
             if found.path and found.path not in seen and len(seen) < LONGEST_CHAIN:
                 seen.add(found.path)
@@ -92,6 +94,15 @@ class _Resolver:
                 volume=place.volume,
                 storage_id=entry.pool.storage.id if entry and entry.pool.storage else "",
             )
+
+    def _is_known_elsewhere_by_another_name(self, reference: DomainReference, found: Found) -> bool:
+        """Whether links lead to a file that no pool here has: who has it on another host knows it by its own name."""
+        own_name = posixpath.basename(found.path)
+        return (
+            reference.source_kind != "block"
+            and own_name not in ("", posixpath.basename(reference.path), *(place.volume for place in found.places))
+            and not any(place.volume for place in self.places.by_name(found.path))
+        )
 
     async def _find(self, reference: DomainReference) -> Found:
         path = reference.path

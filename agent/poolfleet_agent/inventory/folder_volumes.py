@@ -70,6 +70,7 @@ class FolderVolumes:
     async def all(self, entry: PoolEntry, folder: str) -> VolumesSeen:
         """Look at all of a pool: PATH_NOT_USABLE where the folder is missing, STALE, POOL_UNRESPONSIVE."""
         look = _Look(entry=entry, folder=folder)
+        as_of_s = self.clock.now_s()
         after = b""
         while True:
             page = await self.folders.page(folder, after=after, most=ENTRIES_AT_ONCE)
@@ -81,7 +82,7 @@ class FolderVolumes:
                 break
         return VolumesSeen(
             records=entry.volumes if _same(entry.volumes, look.records) else look.records,
-            as_of_s=self.clock.now_s(),
+            as_of_s=as_of_s,
             unaddressable_count=len(look.not_utf8),
             unaddressable_names=unaddressable(look.not_utf8),
         )

@@ -2,7 +2,7 @@
 
 A look at a pool alone is short, and those of one pool are serial; so are those at one volume, beside all others. A
 listing of its volumes may take long: it holds nobody up, and what was seen of single volumes meanwhile is newer, and
-stays.
+stays. What is seen is as of when the look began: what changes while it runs may be missed.
 """
 
 import asyncio
@@ -175,6 +175,7 @@ class Looker:
 
     async def _look_at_facts(self, name: str, *, look_at_target: bool) -> PoolEntry:
         previous = self.registry.snapshot.pools.get(name)
+        as_of_s = self.clock.now_s()
         try:
             facts = await self._reader.facts(name, previous)
         except ModelError as error:
@@ -190,7 +191,8 @@ class Looker:
             self.registry.put(entry)
             return entry
         seen = seen_before(previous) if facts.active else NOTHING_SEEN
-        return await self._publish(facts, seen, previous, look_at_target=look_at_target or previous is None)
+        look_at_target = look_at_target or previous is None
+        return await self._publish(facts, seen, previous, as_of_s=as_of_s, look_at_target=look_at_target)
 
     async def _look_at_pool(self, name: str) -> PoolEntry:
         async with self.locks.of(name):
@@ -220,9 +222,10 @@ class Looker:
             volumes = {**seen.records, **seen_since}
             kept = {name: record for name, record in sorted(volumes.items()) if record is not None}
             seen = replace(seen, records=kept)
-        return await self._publish(entry.pool.facts, seen, entry, look_at_target=False)
+        return await self._publish_volumes(entry, seen)
 
     async def _look_at_all(self, _: str) -> None:
+        as_of_s = self.clock.now_s()
         known = self.intents.known()
         names = await self._reader.names()
         turns = asyncio.Semaphore(LOOKS_AT_ONCE)
@@ -248,7 +251,7 @@ class Looker:
         finally:
             for look in looks:
                 look.cancel()
-        self.registry.looked_at_all(entries, unread, self.clock.now_s())
+        self.registry.looked_at_all(entries, unread, as_of_s)
         if not unread:
             await self.intents.forget(known - {entry.pool.facts.uuid for entry in entries})
 
@@ -275,18 +278,21 @@ class Looker:
         if record is not None:
             volumes[name] = record
         seen = replace(seen_before(entry), records=volumes if known else dict(sorted(volumes.items())))
-        await self._publish(entry.pool.facts, seen, entry, look_at_target=False)
+        await self._publish_volumes(entry, seen)
+
+    async def _publish_volumes(self, entry: PoolEntry, seen: VolumesSeen) -> PoolEntry:
+        return await self._publish(entry.pool.facts, seen, entry, as_of_s=entry.pool.as_of_s, look_at_target=False)
 
     async def _publish(
-        self, facts: PoolFacts, seen: VolumesSeen, previous: PoolEntry | None, *, look_at_target: bool
+        self, facts: PoolFacts, seen: VolumesSeen, previous: PoolEntry | None, *, as_of_s: float, look_at_target: bool
     ) -> PoolEntry:
-        entry = await self._entry(facts, seen, previous, look_at_target=look_at_target)
+        entry = await self._entry(facts, seen, previous, as_of_s=as_of_s, look_at_target=look_at_target)
         if self.registry.snapshot.loaded:
             self.registry.put(entry)
         return entry
 
     async def _entry(
-        self, facts: PoolFacts, seen: VolumesSeen, previous: PoolEntry | None, *, look_at_target: bool
+        self, facts: PoolFacts, seen: VolumesSeen, previous: PoolEntry | None, *, as_of_s: float, look_at_target: bool
     ) -> PoolEntry:
         before = previous.pool if previous else None
         if look_at_target or before is None:
@@ -305,6 +311,7 @@ class Looker:
             mount_health=self.pool_mounts.health(facts.definition),
             intent=intent,
             previous=previous,
+            as_of_s=as_of_s,
             now_s=self.clock.now_s(),
             encoder=self.encoder,
         )

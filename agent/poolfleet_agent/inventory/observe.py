@@ -188,9 +188,10 @@ class Observer:
         await self._disks.close()
 
     async def _look_at_domains(self, _: str) -> DomainDisks:
+        as_of_s = self.clock.now_s()
         reading = await self.hypervisor.read_domains()
         links = self.looker.pool_mounts.links
-        disks = await resolve_disks(reading, self.registry.snapshot, self.files, links, self.clock.now_s())
+        disks = await resolve_disks(reading, self.registry.snapshot, self.files, links, as_of_s)
         self.registry.put_disks(disks)
         return disks
 

@@ -116,10 +116,11 @@ class Reader:
     async def _all_volumes(self, entry: PoolEntry) -> VolumesSeen:
         if folder := self.folder(entry):
             return await self.folders.all(entry, folder)
+        as_of_s = self.clock.now_s()
         listing = await self.hypervisor.list_volumes(entry.pool.name, server=entry.pool.server)
         return VolumesSeen(
             records=volume_records(listing.volumes, self.encoder, entry.volumes),
-            as_of_s=self.clock.now_s(),
+            as_of_s=as_of_s,
             unaddressable_count=listing.unaddressable_count,
         )
 

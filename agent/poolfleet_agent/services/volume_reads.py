@@ -48,9 +48,10 @@ class VolumeReads(volume_service_pb2_grpc.VolumeServiceServicer):
         if record is None or described or too_old(as_of_s, host.clock.now_s(), staleness_s):
             if record is None and not entry.pool.active:
                 raise volume_not_found(request.pool, request.volume)
+            began_s = host.clock.now_s()
             try:
                 record = await host.looker.volume(request.pool, request.volume)
-                as_of_s = host.clock.now_s()
+                as_of_s = began_s
             except ModelError as error:
                 if record is None or error.reason not in QUARANTINED:
                     raise

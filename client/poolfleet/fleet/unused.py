@@ -89,7 +89,7 @@ def _whole(told: Told, storage: Joined, acting: PoolSeen) -> Joined:
 
 
 async def _files(asking: Asking, told: Told, target: Target) -> tuple[list[str], list[str]]:
-    """The volumes that lie on it where the acting host has not looked, and what of these could not be read."""
+    """The volumes that lie on it by a look at all of them now, and what of these could not be read."""
     asked = elsewhere(target, told.storages)
 
     async def lying(client: AgentClient) -> tuple[list[str], list[str]]:
@@ -131,8 +131,8 @@ async def _leads_to(client: AgentClient, host: str, path: str, target: Target) -
     may_be = posixpath.basename(path) == target.name
     try:
         found = await client.volumes.lookup(path=path)
-    except NotFound:
-        return may_be
+    except NotFound as error:
+        return may_be or posixpath.basename(error.metadata.get("leads_to", "")) == target.name
     except InvalidArgument:
         # What the acting host itself has there it finds, when it is told to change the volume.
         if may_be or host == target.acting:

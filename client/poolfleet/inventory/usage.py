@@ -66,19 +66,16 @@ def untold(target: Target, hosts: Sequence[HostSeen]) -> list[str]:
 
 
 def elsewhere(target: Target, storages: Iterable[Joined]) -> Mapping[str, list[str]]:
-    """Pools to be asked, by host, for files that lie on the volume: its own, and each that the acting host lacks, once.
+    """Pools to be asked, by host, for files that lie on the volume: one of each storage.
 
-    Of the hosts that have such a storage one is asked that has the volume's too, if there is any: it can follow paths.
-    Of the volume's own it is the acting host, which has not yet seen what others have just made there.
+    The acting host's, where it has the storage: it has not yet seen what others have just made there. Else that of a
+    host that has the volume's storage too, if there is any: it can follow paths.
     """
     asked: defaultdict[str, list[str]] = defaultdict(list)
     having = {seen.host.host for seen in target.storage.started}
     for storage in storages:
-        started = storage.started
-        if storage is target.storage:
-            started = [seen for seen in started if seen.host.host == target.acting]
-        elif any(seen.host.host == target.acting for seen in started):
-            continue
+        own = [seen for seen in storage.started if seen.host.host == target.acting]
+        started = own if own or storage is target.storage else storage.started
         if started:
             best = min(started, key=lambda seen: (seen.host.host not in having, seen.place))
             asked[best.host.host].append(best.pool.name)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,9 +42,16 @@ class Hosts:
         agent.start()
         agent.wait_loaded()
 
-    def define_guest(self, host: str, name: str, path: Path | str, *, disk_format: str = "qcow2") -> None:
+    def define_guest(
+        self, host: str, name: str, source: Path | str | tuple[str, str], *, disk_format: str = "qcow2"
+    ) -> None:
+        """Define a guest whose disk is a path, or a pool's volume."""
+        if isinstance(source, tuple):
+            kind, attributes = "volume", f"pool='{source[0]}' volume='{source[1]}'"
+        else:
+            kind, attributes = "file", f"file='{source}'"
         disk = (
-            f"<disk type='file'><driver name='qemu' type='{disk_format}'/><source file='{path}'/>"
+            f"<disk type='{kind}'><driver name='qemu' type='{disk_format}'/><source {attributes}/>"
             "<target dev='vda'/></disk>"
         )
         xml = (
@@ -54,7 +62,15 @@ class Hosts:
 
 
 @pytest.fixture(scope="module")
-def module_hosts(short_dir: Path, libvirtd: EmbeddedLibvirtd, request: pytest.FixtureRequest) -> Iterator[Hosts]:
+def agent_settings() -> Mapping[str, Any]:
+    """More of the agents' configuration; a module may have a fixture of this name for its own."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def module_hosts(
+    short_dir: Path, libvirtd: EmbeddedLibvirtd, agent_settings: Mapping[str, Any], request: pytest.FixtureRequest
+) -> Iterator[Hosts]:
     root = short_dir / request.path.stem.removeprefix("test_")[:8]
     shared = root / "shared"
     shared.mkdir(parents=True)
@@ -62,7 +78,7 @@ def module_hosts(short_dir: Path, libvirtd: EmbeddedLibvirtd, request: pytest.Fi
     with ExitStack() as stack:
         hosts = {}
         for name in ("one", "two", "three"):
-            host = EmbeddedHost(name, root, shared=shared, storages={shared: STORAGE})
+            host = EmbeddedHost(name, root, shared=shared, storages={shared: STORAGE}, settings=agent_settings)
             host.libvirtd.learn_emulators_from(libvirtd)
             hosts[name] = stack.enter_context(host)
         made = Hosts(hosts, shared)

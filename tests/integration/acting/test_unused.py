@@ -11,6 +11,7 @@ import pytest
 from poolfleet import FailedPrecondition, Fleet, Operation, PoolfleetError, Unavailable, VolumeSpec
 from scripts.embedded.process import wait_until
 from tests.integration.acting.conftest import POOLS, STORAGE, Hosts
+from tests.virsh import virsh
 
 MIB = 1 << 20
 
@@ -113,6 +114,16 @@ def test_what_was_just_laid_on_it_and_by_the_path_of_the_host_that_did(fleet: Fl
     assert fleet.storage(STORAGE).delete("base").changed
 
 
+def test_what_was_just_laid_on_it_in_another_pool_of_the_host_that_acts(fleet: Fleet, hosts: Hosts) -> None:
+    create(fleet, "base")
+    top = hosts["one"].pools_dir / "local" / "top"
+    delete = fleet.select(hosts=["one"]).storage("vms").delete
+    overlay(top, hosts.shared / "base")
+    assert refused(delete, "base").metadata["users"] == "volume local/top on one (backing)"
+    top.unlink()
+    assert delete("base").changed
+
+
 def test_what_a_guest_of_a_host_without_such_a_pool_may_mean(fleet: Fleet, hosts: Hosts) -> None:
     create(fleet, "v")
     hosts.define_guest("three", "g", "/somewhere/else/v")
@@ -120,6 +131,24 @@ def test_what_a_guest_of_a_host_without_such_a_pool_may_mean(fleet: Fleet, hosts
     # A host that has the storage knows that such a path does not lead there.
     hosts.define_guest("two", "h", "/somewhere/else/v")
     assert refused(fleet.storage(STORAGE).delete, "v").metadata["users"] == "domain g on three (disk, inactive)"
+
+
+def test_what_a_host_without_such_a_pool_reaches_by_links_of_other_names(fleet: Fleet, hosts: Hosts) -> None:
+    create(fleet, "v")
+    pools_dir = hosts["three"].pools_dir
+    links = [pools_dir / "link", pools_dir / "local" / "link"]
+    try:
+        for link in links:
+            link.symlink_to(hosts.shared / "v")
+            hosts.define_guest("three", "g", link)
+            assert_kept(fleet, hosts, "v", "domain g on three (disk, inactive)")
+            virsh(hosts["three"], "undefine", "g")
+            overlay(pools_dir / "local" / "top", link)
+            assert "three" in str(refused(fleet.storage(STORAGE).delete, "v").metadata)
+            (pools_dir / "local" / "top").unlink()
+    finally:
+        for link in links:
+            link.unlink(missing_ok=True)
 
 
 def test_a_volume_of_stopped_guests_grows_and_shrinks_where_nothing_lies_on_it(fleet: Fleet, hosts: Hosts) -> None:

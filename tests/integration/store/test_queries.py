@@ -174,6 +174,24 @@ def test_of_a_host_that_only_said_who_it_is_nothing_is_known(store: InventorySto
     assert known.of(orphan["storage_key"]) == ("older was never heard of: the agent cannot do that",)
 
 
+def test_of_a_shared_storage_is_missing_what_domains_of_any_host_may_use_by_a_path(store: InventoryStore) -> None:
+    one, two = tellers(store, "one", "two")
+    local = Storage(id="host:agent-of-one:d:/", source=StorageIdSource.DERIVED)
+    one.whole("vm", [row("shared")])
+    one.tell_also("local", [row("own")], storage=local)
+    two.whole("other", [], storage=Storage(id="host:agent-of-two:d:/", source=StorageIdSource.DERIVED))
+    keys = {each["name"]: each["storage_key"] for each in ask(store, "orphans")}
+    assert completeness(store, max_age_s=HOUR_S).missing == ()
+    two.mark(Staged(), sequence=8, missing=["db is gone"])
+    known = completeness(store, max_age_s=HOUR_S)
+    assert known.of(keys["shared"]) == ("two: some domains could not be read: db is gone",)
+    assert known.of(keys["own"]) == ()
+    store.not_heard("two", "unreachable", "no route")
+    known = completeness(store, max_age_s=HOUR_S)
+    assert "two: unreachable: no route" in known.of(keys["shared"])
+    assert known.of(keys["own"]) == ()
+
+
 def test_what_is_old_is_missing(store: InventoryStore) -> None:
     [one] = tellers(store, "one")
     one.whole("vm", [row("a")])

@@ -29,7 +29,8 @@ async def find_volume_by_path(host: Host, path: str) -> Found:
     real = await host.files.real_path(path)
     found = await _at(host, real) if real != path else None
     if found is None:
-        raise _not_found("path", path)
+        # Who asks for a fleet may know it by that name from another host.
+        raise _not_found("path", path, real if real != path else "")
     return found
 
 
@@ -75,7 +76,9 @@ def _holds(entry: PoolEntry, path: str) -> bool:
     )
 
 
-def _not_found(by: str, value: str) -> ModelError:
+def _not_found(by: str, value: str, leads_to: str = "") -> ModelError:
     return ModelError(
-        Reason.VOLUME_NOT_FOUND, f"no pool of this host has a volume with {by} {value!r}", metadata={by: value}
+        Reason.VOLUME_NOT_FOUND,
+        f"no pool of this host has a volume with {by} {value!r}{f', which leads to {leads_to!r}' if leads_to else ''}",
+        metadata={by: value} | ({"leads_to": leads_to} if leads_to else {}),
     )

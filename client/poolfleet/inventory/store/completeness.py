@@ -85,8 +85,11 @@ def completeness(store: InventoryStore, *, max_age_s: float) -> Completeness:
         if storage.conflict:
             by_storage[key][f"{storage.storage_id}: identity conflict: {storage.conflict}"] = None
         by_storage[key].update(dict.fromkeys(strangers(storage, agent_ids)))
-        if not storage.local_to and not all_have_signed(storage):
-            not_exclusive.add(key)
+        if not storage.local_to:
+            # Domains of hosts without such a pool may use it all the same, by a path that leads there.
+            by_storage[key].update(dict.fromkeys(line for lacks in of_host.values() for line in lacks))
+            if not all_have_signed(storage):
+                not_exclusive.add(key)
         if storage.source is StorageIdSource.UNKNOWN and len(hosts) > 1:
             unidentified.add(key)
     return Completeness(

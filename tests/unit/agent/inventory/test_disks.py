@@ -110,6 +110,28 @@ async def test_a_file_that_libvirt_never_saw_is_its_pools_and_so_is_one_of_a_sto
     assert await users(files, [pool(tmp_path, active=False)], reference(tmp_path / "new")) == {"p/new"}
 
 
+async def test_what_no_pool_has_is_told_by_its_own_name_too_where_links_lead_to_it(files: Any, tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "pool", tmp_path / "elsewhere"
+    for each in (folder, elsewhere):
+        each.mkdir()
+    base, link, other = qcow2(elsewhere / "base"), folder / "link", folder / "other"
+    link.symlink_to(base)
+    top = qcow2(folder / "top", link)
+    disks = (await resolved(files, [pool(folder, "top", "link")], reference(top))).disks
+    assert [(disk.reference.role, disk.path, disk.volume) for disk in disks] == [
+        (DiskRole.DISK, str(top), "top"),
+        (DiskRole.BACKING, str(base), ""),
+        (DiskRole.BACKING, str(link), "link"),
+    ]
+    # What is told anyway, by its place or by a path of that name, is not told twice; nor is a device.
+    other.symlink_to(base)
+    link.unlink()
+    link.symlink_to(elsewhere)
+    assert len((await resolved(files, [pool(elsewhere, "base")], reference(other))).disks) == 1
+    assert len((await resolved(files, [], reference(link / "base"))).disks) == 1
+    assert len((await resolved(files, [], reference(other, source_kind="block"))).disks) == 1
+
+
 async def test_what_lies_deeper_uses_the_pool_and_no_volume(files: Any, tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     assert await users(files, [pool(tmp_path)], reference(qcow2(tmp_path / "below" / "v"))) == {"p/"}

@@ -12,7 +12,7 @@ import pytest
 
 from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.pool import HealthStatus, PoolState
+from poolfleet_agent.model.pool import HealthStatus, PoolFacts, PoolState
 from tests.unit.agent.fake_host import FakeHost, pool_facts, until, volume_facts
 
 SOON_S = 5.0
@@ -26,6 +26,15 @@ async def host() -> AsyncIterator[FakeHost]:
     host.hypervisor.called.clear()
     yield host
     await host.looker.close()
+
+
+LISTED = {"p": "look_at_folder p", "devices": "list_volumes devices"}
+"""How the volumes are read of a pool that is a folder, and of one that is not."""
+
+
+def device_pool(name: str) -> PoolFacts:
+    facts = pool_facts(name)
+    return replace(facts, definition=replace(facts.definition, type="logical"))
 
 
 def volumes(host: FakeHost) -> list[str]:
@@ -287,6 +296,23 @@ async def test_intents_of_pools_that_are_gone_are_forgotten(host: Any) -> None:
     host.hypervisor.pools.clear()
     await host.looker.all_pools()
     assert (await host.intents.of(entry.pool.facts)).desired.desired is Desired.STARTED
+
+
+@pytest.mark.parametrize("name", ["p", "devices"])
+async def test_what_is_seen_is_as_of_when_the_look_at_it_began(host: Any, name: str) -> None:
+    host.hypervisor.add(pool_facts(name) if name == "p" else device_pool(name), "a")
+    facts, listing = host.hypervisor.hold(f"read_pool {name}"), host.hypervisor.hold(LISTED[name])
+    began_s = host.clock.time_s = 1000.0
+    look = asyncio.create_task(host.looker.all_pools())
+    await until(lambda: f"read_pool {name}" in host.hypervisor.called)
+    listed_s = host.clock.time_s = 1010.0
+    facts.set()
+    await until(lambda: LISTED[name] in host.hypervisor.called)
+    host.clock.time_s = 1020.0
+    listing.set()
+    await look
+    pool = host.registry.snapshot.pools[name].pool
+    assert (pool.as_of_s, pool.volumes_as_of_s, host.registry.snapshot.as_of_s) == (began_s, listed_s, began_s)
 
 
 async def test_names_that_are_asked_for_in_vain_leave_nothing_behind(host: Any) -> None:

@@ -183,6 +183,18 @@ async def test_who_asks_for_the_domains_while_they_are_read_shares_the_next_read
     assert hypervisor.called == ["read_domains"] * 2
 
 
+async def test_what_domains_use_is_as_of_when_their_reading_began(observed: Any) -> None:
+    hypervisor, clock = observed.host.hypervisor, observed.host.clock
+    hypervisor.called.clear()
+    held = hypervisor.hold("read_domains")
+    began_s = clock.time_s = 1000.0
+    reading = asyncio.create_task(observed.observer.look_at_domains())
+    await until(lambda: "read_domains" in hypervisor.called)
+    clock.time_s = 1010.0
+    held.set()
+    assert (await reading).as_of_s == began_s
+
+
 async def test_the_first_look_waits_for_the_first_probes() -> None:
     host = FakeHost()
     host.hypervisor.add(pool_facts("p"))
