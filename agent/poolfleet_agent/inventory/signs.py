@@ -51,7 +51,9 @@ class SignReader:
             self._read.pop(target, None)
             log.warning("signs of life cannot be read", path=path, reason=error.reason, error=error.message)
             return None
-        return Signs(since_s=marker_file.modified_at_s, agent_ids=known.agent_ids)
+        # One that came late, or comes again after all were lost, says that others may not have come yet.
+        since_s = max(one.modified_at_s for one in (marker_file, folder) if one is not None)
+        return Signs(since_s=since_s, agent_ids=known.agent_ids)
 
     async def _agents(self, path: str, folder: FileFacts | None) -> tuple[str, ...]:
         if folder is None:

@@ -17,7 +17,7 @@ SIGNS_FOLDER = ".poolfleet/hosts"
 _SHOWN = 3
 
 _ALL_WITHIN = timedelta(days=1, hours=1)
-"""Of its adoption every agent at work has left its sign: it does so within minutes, and once a day."""
+"""Of its adoption, or of the loss of all signs, every agent at work has left its own: it does so once a day."""
 
 
 def strangers(storage: Joined, agent_ids: Collection[str]) -> Iterator[str]:
