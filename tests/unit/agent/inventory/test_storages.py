@@ -184,13 +184,17 @@ async def test_signs_that_cannot_be_read_are_not_told_and_the_storage_is(host: A
     assert (found.id, found.signs) == (marker, None)
 
 
-async def test_more_signs_than_any_storage_has_hosts_are_not_believed(
-    host: Any, root: Path, monkeypatch: pytest.MonkeyPatch
+async def test_more_signs_than_any_storage_has_hosts_are_not_believed_and_not_read_at_every_look(
+    host: Any, worker: Any, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(signs, "MOST_SIGNS", 2)
     adopt(root, str(uuid.uuid4()))
     sign(root, *(str(uuid.uuid4()) for _ in range(3)))
-    assert (await storage(host, on(root))).signs is None
+    for _ in range(4):
+        assert (await storage(host, on(root))).signs is None
+    assert worker.asked.count("names") == 2
+    next((root / ".poolfleet/hosts").iterdir()).unlink()
+    assert len(await agents_in(host, root) or ()) == 2
 
 
 async def test_the_fingerprint_is_the_root_and_the_files_of_the_lowest_inodes(host: Any, root: Path) -> None:
