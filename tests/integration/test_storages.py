@@ -171,7 +171,7 @@ if os.geteuid() == 0:
         adopted = storage(one).id
         with Fleet([Host(name="one", target=one.agent.target)]) as part:
             [missing] = part.inventory().missing
-            assert missing.startswith(f"{adopted}: hosts that were not asked have it too")
+            assert missing.startswith(f"{adopted}: hosts that told nothing have it too")
             assert agents[1] in missing
             assert agents[0] not in missing
             with pytest.raises(poolfleet.Unavailable) as refused:

@@ -16,11 +16,11 @@ log = structlog.get_logger(__name__)
 class _Read:
     """What a folder held. `settled`: it was read twice since its last change, one in the moment of the first included.
 
-    `changed`: which of its states that was; None: it was missing.
+    `changed`: which of its states that was; None: it was missing. `agent_ids` are None where it had too many names.
     """
 
     changed: tuple[int, int, float] | None
-    agent_ids: tuple[str, ...]
+    agent_ids: tuple[str, ...] | None
     settled: bool
 
 
@@ -51,15 +51,25 @@ class SignReader:
             self._read.pop(target, None)
             log.warning("signs of life cannot be read", path=path, reason=error.reason, error=error.message)
             return None
-        return Signs(since_s=marker_file.modified_at_s, agent_ids=known.agent_ids)
+        if known.agent_ids is None:
+            return None
+        # One that came late, or comes again after all were lost, says that others may not have come yet.
+        since_s = max(one.modified_at_s for one in (marker_file, folder) if one is not None)
+        return Signs(since_s=since_s, agent_ids=known.agent_ids)
 
-    async def _agents(self, path: str, folder: FileFacts | None) -> tuple[str, ...]:
+    async def _agents(self, path: str, folder: FileFacts | None) -> tuple[str, ...] | None:
         if folder is None:
             return ()
         if folder.kind is not FileKind.DIRECTORY:
             raise ModelError(Reason.PATH_NOT_USABLE, f"{path} is no folder", metadata={"path": path})
-        found = agents_of(await self.files.names(path))
-        if len(found) > MOST_SIGNS:
-            message = f"{path} has {len(found)} signs, and at most {MOST_SIGNS} are believed"
-            raise ModelError(Reason.TOO_LARGE, message, metadata={"path": path})
+        try:
+            found = agents_of(await self.files.names(path))
+        except ModelError as error:
+            if error.reason is not Reason.TOO_LARGE:
+                raise
+            found = None
+        if found is None or len(found) > MOST_SIGNS:
+            # Remembered as any other state of it: anybody who writes there could have it read at every look.
+            log.warning("more signs of life than are believed", path=path, believed=MOST_SIGNS)
+            return None
         return found

@@ -164,7 +164,10 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signs:
-    """The agents that have left a sign of life in an adopted storage, in order; `since_s`: when it was adopted."""
+    """The agents that have left a sign of life in an adopted storage, in order.
+
+    `since_s`: when it was adopted, or the last sign came or went after that.
+    """
 
     since_s: float
     agent_ids: tuple[str, ...] = ()

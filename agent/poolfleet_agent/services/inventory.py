@@ -15,6 +15,7 @@ from poolfleet_agent.model.domain_disk import DomainDisk
 from poolfleet_agent.model.errors import invalid_field
 from poolfleet_agent.services.convert.disks import disk_to
 from poolfleet_agent.services.convert.inventory import Batches
+from poolfleet_agent.services.convert.texts import text_to
 from poolfleet_agent.services.convert.times import seconds
 from poolfleet_agent.services.pool_filter import question_of
 from poolfleet_agent.services.reading import date, too_old, wanted_staleness_s
@@ -57,7 +58,7 @@ class InventoryServicer(inventory_service_pb2_grpc.InventoryServiceServicer):
             disks=[disk_to(disk) for disk in page.items],
             next_page_token=page.next_token,
             complete=disks.complete,
-            missing=disks.missing,
+            missing=map(text_to, disks.missing),
         )
         date(answer, host.registry.snapshot, as_of_s=disks.as_of_s, now_s=host.clock.now_s())
         return answer

@@ -17,7 +17,7 @@ SIGNS_FOLDER = ".poolfleet/hosts"
 _SHOWN = 3
 
 _ALL_WITHIN = timedelta(days=1, hours=1)
-"""Of its adoption every agent at work has left its sign: it does so within minutes, and once a day."""
+"""Of its adoption, or of the loss of all signs, every agent at work has left its own: it does so once a day."""
 
 
 def strangers(storage: Joined, agent_ids: Collection[str]) -> Iterator[str]:
@@ -26,7 +26,7 @@ def strangers(storage: Joined, agent_ids: Collection[str]) -> Iterator[str]:
     if others := sorted(signed.difference(agent_ids)):
         shown = shortened(others, most=_SHOWN, between=", ")
         yield (
-            f"{storage.storage_id}: hosts that were not asked have it too, by the signs of their agents in"
+            f"{storage.storage_id}: hosts that told nothing have it too, by the signs of their agents in"
             f" {SIGNS_FOLDER} there: {shown}; the sign of a host that is gone for good is to be removed"
         )
 

@@ -100,7 +100,7 @@ class StorageSigns:
     """Whose agents have an adopted storage: each leaves a sign of life in it that stays until a person removes it."""
 
     since: datetime | None
-    """When it was adopted: agents that were at work for a day since then have left their signs."""
+    """When it was adopted, or the last sign came or went: agents at work for a day since then have left theirs."""
     agent_ids: tuple[str, ...] = ()
 
 

@@ -73,7 +73,7 @@ def test_orphans_of_a_share_are_told_where_a_person_says_that_it_is_the_fleets(k
     [
         (["agent-of-one", "agent-of-two"], ["v"], ""),
         (["agent-of-one"], [], "hosts outside of this fleet may use it"),
-        (["agent-of-one", "agent-of-two", "x"], [], "hosts that were not asked have it too"),
+        (["agent-of-one", "agent-of-two", "x"], [], "hosts that told nothing have it too"),
     ],
 )
 def test_orphans_of_an_adopted_share_are_told_where_every_agent_that_has_it_is_the_fleets(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,3 +148,23 @@ def test_a_stopped_pool_that_guests_use_is_not_erased_and_forgotten_with_a_warni
         agent.pools.erase("vms")
     assert used.value.reason == "POOL_IN_USE"
     assert any("g" in warning for warning in agent.pools.undefine("vms").warnings)
+
+
+def test_a_link_to_a_file_whose_name_is_not_utf8_is_told_and_hides_no_other_disk(
+    module_host: EmbeddedHost, agent: poolfleet.AgentClient, folder: Path
+) -> None:
+    create(agent, "data")
+    elsewhere = module_host.root / "elsewhere"
+    elsewhere.mkdir()
+    odd = os.path.join(os.fsencode(elsewhere), b"caf\xe9")
+    os.close(os.open(odd, os.O_CREAT | os.O_WRONLY))
+    os.symlink(odd, os.fsencode(elsewhere / "link"))
+    define_guest(module_host, "g", elsewhere / "link", disk_format="raw")
+    define_guest(module_host, "h", folder / "data")
+    told = agent.inventory.disks(max_staleness_s=0)
+    assert {(disk.domain, disk.path.rpartition("/")[2]) for disk in told.disks} == {
+        ("g", "link"),
+        ("g", r"caf\udce9"),
+        ("h", "data"),
+    }
+    assert any(batch.domains for batch in itertools.islice(agent.inventory.watch(), 3))

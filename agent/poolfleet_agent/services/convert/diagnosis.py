@@ -4,6 +4,7 @@ from poolfleet.v1 import diagnosis_pb2, pool_service_pb2
 from poolfleet_agent.model.diagnosis import Diagnosis, LayerReport
 from poolfleet_agent.model.discovery import DiscoveredSource, Discovery, SourceQuery
 from poolfleet_agent.model.share_access import ShareUsers
+from poolfleet_agent.services.convert.texts import text_to
 from poolfleet_agent.services.convert.times import write_duration
 
 
@@ -13,7 +14,7 @@ def diagnosis_to(diagnosis: Diagnosis) -> pool_service_pb2.ProbePoolResponse:
     message = pool_service_pb2.ProbePoolResponse(
         layers=[_layer_to(report) for report in diagnosis.layers],
         failure=failed.failure if failed is not None else "",
-        verdict=_text(diagnosis.verdict),
+        verdict=text_to(diagnosis.verdict),
         advice=diagnosis.advice,
     )
     if diagnosis.users is not None:
@@ -26,7 +27,7 @@ def _layer_to(report: LayerReport) -> diagnosis_pb2.ProbeLayer:
         layer=report.layer,
         outcome=diagnosis_pb2.ProbeLayer.Outcome.Value(f"OUTCOME_{report.outcome}"),
         failure=report.failure,
-        message=_text(report.message),
+        message=text_to(report.message),
     )
     if report.duration_s is not None:
         write_duration(message.duration, report.duration_s)
@@ -69,14 +70,9 @@ def discovery_to(discovery: Discovery) -> pool_service_pb2.DiscoverPoolSourcesRe
 def _source_to(source: DiscoveredSource) -> diagnosis_pb2.DiscoveredSource:
     return diagnosis_pb2.DiscoveredSource(
         host=source.host,
-        path=_text(source.path),
+        path=text_to(source.path),
         name=source.name,
         devices=source.devices,
         clients=source.clients,
         xml=source.xml,
     )
-
-
-def _text(words: str) -> str:
-    # What a path or a server brings along may hold lone surrogates, which protobuf does not take.
-    return words.encode("utf-8", "backslashreplace").decode()

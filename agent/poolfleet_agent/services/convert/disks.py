@@ -2,6 +2,7 @@
 
 from poolfleet.v1 import domain_disk_pb2
 from poolfleet_agent.model.domain_disk import DomainDisk
+from poolfleet_agent.services.convert.texts import text_to
 
 
 def disk_to(disk: DomainDisk) -> domain_disk_pb2.DomainDisk:
@@ -14,7 +15,7 @@ def disk_to(disk: DomainDisk) -> domain_disk_pb2.DomainDisk:
         role=domain_disk_pb2.DomainDisk.Role.Value(f"ROLE_{reference.role}"),
         target=reference.target,
         source_kind=reference.source_kind,
-        path=disk.path,
+        path=text_to(disk.path),
         storage_id=disk.storage_id,
         pool=disk.pool,
         volume=disk.volume,

@@ -7,6 +7,7 @@ from poolfleet.v1 import inventory_service_pb2, volume_service_pb2
 from poolfleet_agent.inventory.snapshot import Snapshot, VolumeRecord
 from poolfleet_agent.inventory.watch import PART_BYTES, DomainPart, Mark, Part, PoolPart, Resync
 from poolfleet_agent.services.convert.disks import disk_to
+from poolfleet_agent.services.convert.texts import text_to
 from poolfleet_agent.services.convert.times import write_timestamp
 from poolfleet_agent.services.convert.unread import unread_pools
 from poolfleet_agent.services.reading import date
@@ -49,7 +50,7 @@ class Batches:
         message.unread_pools.extend(self._unread(snapshot))
         if snapshot.disks is not None:
             write_timestamp(message.domains_as_of, snapshot.disks.as_of_s)
-            message.domains_missing.extend(snapshot.disks.missing)
+            message.domains_missing.extend(map(text_to, snapshot.disks.missing))
 
     def _unread(self, snapshot: Snapshot) -> list[volume_service_pb2.UnreadPool]:
         unread = unread_pools(snapshot.pools.values(), snapshot.never_read)

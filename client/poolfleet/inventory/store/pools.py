@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from datetime import datetime
@@ -118,6 +119,8 @@ def _signs_text(signs: StorageSigns) -> str:
     return json.dumps([signs.since.isoformat() if signs.since else None, signs.agent_ids])
 
 
+@functools.lru_cache(maxsize=256)
 def _signs(text: str) -> StorageSigns:
+    # One object for what all hosts of a storage tell: there are as many names in it as hosts that tell them.
     since, agent_ids = json.loads(text)
     return StorageSigns(since=datetime.fromisoformat(since) if since else None, agent_ids=tuple(agent_ids))

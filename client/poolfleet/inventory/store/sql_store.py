@@ -31,10 +31,11 @@ _NOTHING_TOLD: dict[str, Any] = {
     **dict.fromkeys(("error", "domains_missing", "unread_pools"), ""),
     "renew": False,
 }
-# A fingerprint says that storages are not what they are said to be, but joins none: it need not be read.
+# Neither says which storage a pool lies on, and each host tells a sign of every host: they need not be read.
+_NOT_IDENTITY = ("fingerprint", "signs")
 _POOLS_AND_HOSTS = select(
-    *(column for column in _POOL.c if column is not _POOL.c.fingerprint),
-    *(literal("").label("fingerprint"), _HOST.c.name.label("host"), _HOST.c.site, _HOST.c.agent_id, _HOST.c.status),
+    *(literal("").label(column.name) if column.name in _NOT_IDENTITY else column for column in _POOL.c),
+    *(_HOST.c.name.label("host"), _HOST.c.site, _HOST.c.agent_id, _HOST.c.status),
 ).join_from(_POOL, _HOST, _POOL.c.host_key == _HOST.c.key)
 
 

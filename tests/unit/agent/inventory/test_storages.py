@@ -138,6 +138,11 @@ def sign(root: Path, *names: str) -> None:
         (folder / name).touch()
 
 
+async def agents_in(host: Any, root: Path) -> tuple[str, ...] | None:
+    found = (await storage(host, on(root))).signs
+    return found.agent_ids if found else None
+
+
 async def test_the_signs_of_life_in_an_adopted_storage_are_told(host: Any, root: Path) -> None:
     assert (await storage(host, on(root))).signs is None
     adopt(root, str(uuid.uuid4()))
@@ -145,9 +150,20 @@ async def test_the_signs_of_life_in_an_adopted_storage_are_told(host: Any, root:
     assert (await storage(host, on(root))).signs == Signs(since_s=since_s)
     one, two = sorted(str(uuid.uuid4()) for _ in range(2))
     sign(root, two, one, f"{one}.5f00ba11", "README")
-    assert (await storage(host, on(root))).signs == Signs(since_s=since_s, agent_ids=(one, two))
+    assert await agents_in(host, root) == (one, two)
     (root / ".poolfleet/hosts" / one).unlink()
-    assert (await storage(host, on(root))).signs == Signs(since_s=since_s, agent_ids=(two,))
+    assert await agents_in(host, root) == (two,)
+
+
+async def test_who_has_signed_is_known_since_the_last_sign_came_or_went(host: Any, root: Path) -> None:
+    adopt(root, str(uuid.uuid4()))
+    sign(root, str(uuid.uuid4()))
+    marker, folder = root / ".poolfleet/storage-id", root / ".poolfleet/hosts"
+    for adopted_s, changed_s in ((1000.0, 5000.0), (7000.0, 5000.0)):
+        os.utime(marker, times=(adopted_s, adopted_s))
+        os.utime(folder, times=(changed_s, changed_s))
+        found = (await storage(host, on(root))).signs
+        assert found is not None and found.since_s == max(adopted_s, changed_s)
 
 
 async def test_signs_that_have_not_changed_are_not_read_again(host: Any, worker: Any, root: Path) -> None:
@@ -168,13 +184,17 @@ async def test_signs_that_cannot_be_read_are_not_told_and_the_storage_is(host: A
     assert (found.id, found.signs) == (marker, None)
 
 
-async def test_more_signs_than_any_storage_has_hosts_are_not_believed(
-    host: Any, root: Path, monkeypatch: pytest.MonkeyPatch
+async def test_more_signs_than_any_storage_has_hosts_are_not_believed_and_not_read_at_every_look(
+    host: Any, worker: Any, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(signs, "MOST_SIGNS", 2)
     adopt(root, str(uuid.uuid4()))
     sign(root, *(str(uuid.uuid4()) for _ in range(3)))
-    assert (await storage(host, on(root))).signs is None
+    for _ in range(4):
+        assert (await storage(host, on(root))).signs is None
+    assert worker.asked.count("names") == 2
+    next((root / ".poolfleet/hosts").iterdir()).unlink()
+    assert len(await agents_in(host, root) or ()) == 2
 
 
 async def test_the_fingerprint_is_the_root_and_the_files_of_the_lowest_inodes(host: Any, root: Path) -> None:

@@ -40,7 +40,7 @@ def said(storage: Joined, *agents: str) -> Sequence[str]:
 
 def test_agents_that_are_none_of_the_hosts_are_told_in_one_sentence() -> None:
     [words] = said(joined(vm("agent-of-a", "x"), vm("agent-of-b", "y", "z", "w")), "agent-of-a", "agent-of-b")
-    assert words.startswith(f"{ADOPTED}: hosts that were not asked have it too")
+    assert words.startswith(f"{ADOPTED}: hosts that told nothing have it too")
     assert "there: w, x, y and 1 more;" in words
 
 
