@@ -130,6 +130,10 @@ class Lanes:
         held = self._claims.get(pool, [])
         return next((claim for claim in held if (claim.kind, claim.pool, claim.volume) == (kind, pool, volume)), None)
 
+    def is_crowded(self, pool: str) -> bool:
+        """Whether several work in a pool at the same time."""
+        return len(self._claims.get(pool, ())) > 1
+
     def release(self, claim: Claim) -> None:
         """Give a lane back."""
         claim.released.set()

@@ -10,6 +10,7 @@ import structlog
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_exponential
 
 from poolfleet_agent.control.grace import Say, ServerGrace
+from poolfleet_agent.control.lanes import Lanes
 from poolfleet_agent.control.quarantine import Quarantine
 from poolfleet_agent.inventory.own_stops import OwnStops
 from poolfleet_agent.inventory.registry import Registry
@@ -23,7 +24,7 @@ BUSY_LIMIT_S = 300.0
 
 REST = 20.0
 """How much longer than a refresh took is none: libvirt tells nobody of the pool meanwhile, and an event has the agent
-look at it. So volumes that come one after the other share a few."""
+look at it. So the volumes of a crowd, which come one after the other, share a few."""
 
 log = structlog.get_logger(__name__)
 
@@ -57,8 +58,8 @@ def _is_busy(error: BaseException) -> bool:
 class Refreshes:
     """Refreshes by pool: who asks gets one that began after it asked, or what `Refreshing.refresh` raises."""
 
-    def __init__(self, refreshing: Refreshing, registry: Registry) -> None:
-        """None yet."""
+    def __init__(self, refreshing: Refreshing, registry: Registry, lanes: Lanes) -> None:
+        """None yet. By the lanes is told whether others are at work in a pool, who will want one too."""
 
         async def refresh(pool: str) -> None:
             async def say(message: str) -> None:
@@ -66,7 +67,7 @@ class Refreshes:
 
             await refreshing.refresh(registry.snapshot.entry(pool), say)
 
-        self._turns = Turns("refresh pool", refresh, rest=REST)
+        self._turns = Turns("refresh pool", refresh, rest=REST, is_crowded=lanes.is_crowded)
 
     @retry(
         retry=retry_if_exception(_is_busy),

@@ -11,7 +11,7 @@ import structlog
 
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.inventory.snapshot import PoolEntry
-from poolfleet_agent.model.errors import ModelError
+from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.ports import FileKind
 from poolfleet_agent.model.quarantine import Use
 from poolfleet_agent.model.sign_of_life import GIVEN_ANEW_AFTER_S, SIGNS_FOLDER
@@ -39,15 +39,18 @@ class SignsOfLife:
             storage, target = entry.pool.storage, entry.pool.definition.target_path
             if storage is None or storage.signs is None or not target or not entry.pool.active:
                 continue
-            if now_s < self._due_s.get((target, storage.id), 0.0):
+            place = target, storage.id
+            if now_s < self._due_s.get(place, 0.0):
                 continue
             after_s = GIVEN_ANEW_AFTER_S
             try:
                 await self._leave(entry, target)
             except ModelError as error:
                 after_s = TRIED_AGAIN_AFTER_S
-                log.info("no sign of life can be left", pool=entry.pool.name, reason=error.reason, error=error.message)
-            self._due_s[target, storage.id] = now_s + after_s
+                # Fleets without this host do not know then that it has the storage; so it is told, once for each.
+                tell = log.info if place in self._due_s else log.warning
+                tell("no sign of life can be left", pool=entry.pool.name, reason=error.reason, error=error.message)
+            self._due_s[place] = now_s + after_s
 
     async def _leave(self, entry: PoolEntry, target: str) -> None:
         await self.host.quarantine.check(entry, Use.WRITE)
@@ -55,7 +58,8 @@ class SignsOfLife:
         # What is marked is a folder of this storage, not one that a link in it leads to.
         marked = await self.host.files.lstat(f"{target}/{MARKER_FOLDER}")
         if marked is None or marked.kind is not FileKind.DIRECTORY:
-            return
+            message = f"{target}/{MARKER_FOLDER} is no folder"
+            raise ModelError(Reason.PATH_NOT_USABLE, message, metadata={"pool": entry.pool.name})
         agent_id = self.host.looker.agent_id
         path = f"{target}/{SIGNS_FOLDER}/{agent_id}"
         device = self.host.quarantine.device(entry, Use.WRITE)

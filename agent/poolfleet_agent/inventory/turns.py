@@ -22,13 +22,22 @@ log = structlog.get_logger(__name__)
 class Turns(Generic[T]):
     """Does `work` for keys: for each key one at a time, and once for all who wait."""
 
-    def __init__(self, name: str, work: Callable[[str], Awaitable[T]], *, rest: float = 0.0) -> None:
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[str], Awaitable[T]],
+        *,
+        rest: float = 0.0,
+        is_crowded: Callable[[str], bool] = lambda _: True,
+    ) -> None:
         """`name` is for the log. `rest`: after each there is none for so many times as long as it took, at most
-        LONGEST_REST_S: who asks meanwhile shares the next, however many they are.
+        LONGEST_REST_S: who asks meanwhile shares the next, however many they are. Not so of keys that are not crowded,
+        where nobody else is to come.
         """
         self._name = name
         self._work = work
         self._rest = rest
+        self._is_crowded = is_crowded
         self._rested_at_s: dict[str, float] = {}
         self._locks = Locks()
         self._coming: dict[str, asyncio.Task[T]] = {}
@@ -53,7 +62,7 @@ class Turns(Generic[T]):
     async def _in_turn(self, key: str) -> T:
         now_s = asyncio.get_running_loop().time
         async with self._locks.of(key):
-            if (tired_s := self._rested_at_s.pop(key, 0.0) - now_s()) > 0:
+            if (tired_s := self._rested_at_s.pop(key, 0.0) - now_s()) > 0 and self._is_crowded(key):
                 await asyncio.sleep(tired_s)
             self._coming.pop(key, None)  # who comes from here on needs a newer one
             began_s = now_s()

@@ -89,13 +89,13 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
         shares = await ends.enter_async_context(open_shares(settings.mount, children, clock))
         hypervisor = Libvirt(_hypervisor_settings(settings))
         ends.push_async_callback(hypervisor.close)
-        host = await _host(settings, identity, database, shares, hypervisor, children, clock)
+        lanes = Lanes()
+        host = await _host(settings, identity, database, shares, hypervisor, children, clock, lanes)
         ends.push_async_callback(host.grace.close)
         ends.push_async_callback(host.looker.close)
         ends.push_async_callback(host.refreshes.close)
         ends.push_async_callback(host.observer.close)
         journal = Journal(store=SqliteOperations(database), longest_watchers=settings.limits.watchers)
-        lanes = Lanes()
         recovery = Recovery(host=host, journal=journal, lanes=lanes)
         debris = await recovery.fail_unfinished(await journal.load())
         # Who observes removes nothing, what an agent left that had more to say included.
@@ -145,6 +145,7 @@ async def _host(
     hypervisor: Libvirt,
     children: Children,
     clock: SystemClock,
+    lanes: Lanes,
 ) -> Host:
     """The inventory, as it was stored, and the rules."""
     book = MountBook(store=SqliteMounts(database), boot_id=identity.boot_id)
@@ -250,7 +251,7 @@ async def _host(
         contents=FileContents(jobs),
         partitions=Parted(children),
         refreshing=refreshing,
-        refreshes=Refreshes(refreshing, registry),
+        refreshes=Refreshes(refreshing, registry, lanes),
         encoder=encoder,
         clock=clock,
         rules=HostRules(

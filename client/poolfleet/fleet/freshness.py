@@ -10,7 +10,7 @@ from poolfleet.types.pool import Pool
 from poolfleet.types.volume import Volume, VolumeListing
 
 # An agent's bound is of the wait between two looks; a look takes time of its own.
-_GRACE = 1.5
+_GRACE = 2.0
 
 
 def looked_at(answer: object) -> tuple[datetime | None, float | None]:

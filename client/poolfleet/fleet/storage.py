@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from poolfleet.agent.client import AgentClient
 from poolfleet.fleet.asking import Asking, Told
@@ -116,7 +116,8 @@ class FleetStorage:
         """Copy a volume, or make one that lies on it. target_pool: a pool of the acting host; empty: the source's.
 
         allow_in_use: even where a running domain of any host that answers writes to the source (else
-        FailedPrecondition, VOLUME_IN_USE): the copy may be torn. Then no other host is asked.
+        FailedPrecondition, VOLUME_IN_USE): the copy may be torn. Then no other host is asked. Hosts that give no answer
+        the operation warns of.
         """
 
         async def send(client: AgentClient, pool: str) -> Operation:
@@ -274,9 +275,11 @@ class FleetStorage:
                     raise
                 lost = lost or error
                 continue
+            untold: tuple[str, ...] = ()
             if wanted.refuse is not None and not await is_its_own(self._asking, self._chosen(told), seen):
-                await require_unused(self._asking, self._chosen(told), seen, wanted.volume, wanted.refuse)
-            return await wanted.send(self._client(seen), seen.pool.name)
+                untold = await require_unused(self._asking, self._chosen(told), seen, wanted.volume, wanted.refuse)
+            done = await wanted.send(self._client(seen), seen.pool.name)
+            return replace(done, warnings=(*done.warnings, *untold)) if untold else done
         raise lost or Unavailable(f"no host that has {self._word} answers", reason="NO_HOST")
 
     def _order(self, told: Told) -> list[PoolSeen]:

@@ -51,11 +51,13 @@ async def is_its_own(asking: Asking, storage: Joined, acting: PoolSeen) -> bool:
     return not _whole(told, storage, acting).conflict
 
 
-async def require_unused(asking: Asking, storage: Joined, acting: PoolSeen, volume: str, counted: Counted) -> None:
+async def require_unused(
+    asking: Asking, storage: Joined, acting: PoolSeen, volume: str, counted: Counted
+) -> tuple[str, ...]:
     """Refuse where any host uses the volume: FailedPrecondition (VOLUME_IN_USE), with who does.
 
     Raises Unavailable (INCOMPLETE) where that cannot be told, and counts, with why; what is known to use it is told
-    first.
+    first. The answer is what cannot be told and does not count, a sentence.
     """
     told = await asking.told(use)
     host, pool = acting.place
@@ -73,14 +75,18 @@ async def require_unused(asking: Asking, storage: Joined, acting: PoolSeen, volu
             metadata={"pool": pool, "volume": volume, "users": shown},
             host=host,
         )
-    if missing and counted.unknown:
-        words = shortened(missing, most=_SHOWN)
+    if not missing:
+        return ()
+    words = shortened(missing, most=_SHOWN)
+    message = f"whether volume {pool}/{volume} is in use cannot be told: {words}"
+    if counted.unknown:
         raise Unavailable(
-            f"whether volume {pool}/{volume} is in use cannot be told: {words}",
+            message,
             reason="INCOMPLETE",
             metadata={"pool": pool, "volume": volume, "missing": words},
             host=host,
         )
+    return (message,)
 
 
 def _whole(told: Told, storage: Joined, acting: PoolSeen) -> Joined:

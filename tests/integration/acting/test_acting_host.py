@@ -95,7 +95,9 @@ def test_stopped_guests_and_silent_hosts_keep_nobody_from_copying(fleet: Fleet, 
     hosts.define_guest("two", "g", hosts.shared / "v")
     assert fleet.select(hosts=["one"]).storage("vms").clone("v", CloneSpec("copy")).changed
     hosts["three"].agent.stop()
-    assert fleet.select(hosts=["one"]).storage("vms").clone("v", CloneSpec("again")).changed
+    done = fleet.select(hosts=["one"]).storage("vms").clone("v", CloneSpec("again"))
+    [warning] = done.warnings
+    assert (done.changed, "three: unreachable" in warning) == (True, True)
 
 
 def test_a_request_is_found_where_it_was_begun_and_is_not_begun_elsewhere(fleet: Fleet, hosts: Hosts) -> None:

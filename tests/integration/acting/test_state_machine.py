@@ -35,7 +35,7 @@ STEPS = 20
 MOST_LOSSES = 2
 STALENESS_S = 5.0
 # What is told as complete is no older: a look takes time of its own.
-OLDEST_S = 1.5 * STALENESS_S
+OLDEST_S = 2 * STALENESS_S
 # For a machine that has much else to do.
 LIMIT_S = 60.0
 

@@ -88,6 +88,21 @@ def test_orphans_of_an_adopted_share_are_told_where_every_agent_that_has_it_is_t
     assert says in done.stderr
 
 
+def test_where_all_have_signed_a_silent_host_without_the_share_is_missing_all_the_same(
+    address: str, store: InventoryStore
+) -> None:
+    signs = StorageSigns(since=NOON, agent_ids=("agent-of-one", "agent-of-two"))
+    adopted = Storage(id="0f1e2d3c", source=StorageIdSource.MARKER, signs=signs)
+    *having, three = tellers(store, "one", "two", "three")
+    for each in having:
+        each.whole("vm", [row("v")], storage=adopted)
+    three.whole("local", [], storage=Storage(id="host:agent-of-three:disk:/vm", source=StorageIdSource.DERIVED))
+    asked = ("inventory", "query", "orphans", "-o", "json", "--store", address)
+    assert [found["name"] for found in json.loads(poolfleet(*asked).stdout)["rows"]] == ["v"]
+    store.not_heard("three", "unreachable", "no route")
+    assert json.loads(poolfleet(*asked).stdout)["rows"] == []
+
+
 def test_nothing_is_called_an_orphan_where_a_host_is_missing(kept: str) -> None:
     store = open_store(kept)
     store.not_heard("two", "unreachable", "no route")

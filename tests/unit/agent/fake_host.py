@@ -309,7 +309,7 @@ class FakeHost:
         self.refreshing = Refreshing(
             hypervisor=self.hypervisor, quarantine=self.quarantine, grace=self.grace, own_stops=self.own_stops
         )
-        self.refreshes = Refreshes(self.refreshing, self.registry)
+        self.refreshes = Refreshes(self.refreshing, self.registry, Lanes())
         self.actors = Actors(
             files=self.files,
             watch=self.watch,

@@ -22,7 +22,7 @@ from poolfleet_agent.model.quarantine import Use
 from poolfleet_agent.model.secret import SecretRef
 from poolfleet_agent.model.volume import VolumeDefinition, VolumeFacts
 
-MOST_PIECES = 1000
+MOST_PIECES = 100
 """A raw file that is in more of them is measured by a program: to find each may be a question to a server."""
 
 LONGEST_CHAIN = 200

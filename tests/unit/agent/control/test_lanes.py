@@ -128,3 +128,15 @@ async def test_what_overtakes_a_pool_overtakes_who_reads_from_it_once(lanes: Lan
     reading, _ = clone(lanes, ("p", "v"), ("p", "w"))
     stopping, _ = lanes.claim(kind=STOP, pool="p", volume="", fingerprint="", overtaking=True)
     assert stopping.overtaken == (reading,)
+
+
+async def test_a_pool_is_crowded_while_several_work_in_it(lanes: Any) -> None:
+    first, _ = take(lanes, CREATE, "p", "v")
+    take(lanes, CREATE, "q", "v")
+    assert not lanes.is_crowded("p")
+    second, _ = take(lanes, CREATE, "p", "w")
+    assert lanes.is_crowded("p")
+    lanes.release(first)
+    assert not lanes.is_crowded("p")
+    lanes.release(second)
+    assert not lanes.is_crowded("p")

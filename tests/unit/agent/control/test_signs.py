@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
+
 from poolfleet_agent.control.signs import TRIED_AGAIN_AFTER_S, SignsOfLife
 from poolfleet_agent.model.errors import Reason
 from poolfleet_agent.model.pool import HealthStatus
@@ -90,9 +92,17 @@ async def test_nothing_is_written_below_a_share_that_is_gone_or_another(fake: An
 
 async def test_a_link_in_the_markers_place_is_not_followed(fake: Any) -> None:
     await mounted(fake)
-    del fake.files.folders["/pools/p/.poolfleet"]
-    await SignsOfLife(host=use_case_host(fake)).leave()
+    folder = fake.files.folders.pop("/pools/p/.poolfleet")
+    signs = SignsOfLife(host=use_case_host(fake))
+    with structlog.testing.capture_logs() as logged:
+        for _ in range(2):
+            await signs.leave()
+            fake.clock.time_s += TRIED_AGAIN_AFTER_S
+    assert [line["log_level"] for line in logged if "sign of life" in line["event"]] == ["warning", "info"]
     assert SIGN not in fake.files.kept
+    fake.files.folders["/pools/p/.poolfleet"] = folder
+    await signs.leave()
+    assert SIGN in fake.files.kept
 
 
 async def test_a_stopped_pool_has_none_left(fake: Any) -> None:

@@ -82,6 +82,14 @@ async def test_who_asks_in_the_rest_after_one_shares_the_next_and_of_others_ther
     assert await asyncio.gather(*waiting) == [3, 3, 3]
 
 
+async def test_where_nobody_else_is_at_work_there_is_no_rest(rested: asyncio.Event) -> None:
+    looks, crowded = Looks(), {"a"}
+    turns = Turns("look", looks.look, rest=1e12, is_crowded=crowded.__contains__)
+    await turns.ask("a")
+    crowded.clear()
+    assert await turns.ask("a") == 2
+
+
 async def test_a_rest_is_in_proportion_to_what_was_before_it(rested: asyncio.Event) -> None:
     looks = Looks()
     turns = Turns("look", looks.look, rest=1e-9)
