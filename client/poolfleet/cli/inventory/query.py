@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _QUESTION = typer.Argument(
     metavar="QUESTION|SQL",
-    help="largest, orphans, unmanaged, overcommitted, growth, storage-growth, by-storage, by-host, by-domain; or SQL.",
+    help="largest, orphans, unmanaged, growth, storage-growth, overcommitted, by-storage, by-host, by-domain; or SQL.",
     show_default=False,
 )
 _LIMIT = choice("--limit", about="So many rows at most, of a ready question; 20.", metavar="N")
