@@ -59,7 +59,7 @@ def _resize_if(path: bytes, inode: bytes, size: bytes, new_size: bytes, device: 
             found = os.fstat(file)
             if not stat.S_ISREG(found.st_mode) or (found.st_ino, found.st_size) != (int(inode), int(size)):
                 return numbers(0)
-            os.ftruncate(file, int(new_size))
+            _set_length(file, new_size)
             os.fsync(file)
         finally:
             os.close(file)
@@ -94,7 +94,7 @@ def _make_empty(path: bytes, size: bytes, mode: bytes, device: bytes) -> Fields:
     with _folder(folder_name, device) as folder:
         file = os.open(name, _NEW, int(mode), dir_fd=folder)
         try:
-            os.ftruncate(file, int(size))
+            _set_length(file, size)
         except OSError:
             os.unlink(name, dir_fd=folder)
             raise
@@ -114,7 +114,7 @@ def _publish(path: bytes, name: bytes, size: bytes, mode: bytes) -> Fields:
         file = os.open(made, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         try:
             if size:
-                os.ftruncate(file, int(size))
+                _set_length(file, size)
             os.fsync(file)
             inode = os.fstat(file).st_ino
             try:
@@ -174,6 +174,14 @@ def _date_anew(path: bytes, device: bytes = b"") -> Fields:
     with _folder(folder_name, device) as folder:
         os.utime(name, dir_fd=folder, follow_symlinks=False)
     return numbers(1)
+
+
+def _set_length(file: int, size: bytes) -> None:
+    """Give an open file a length. EFBIG too where it is more than any file may have."""
+    try:
+        os.ftruncate(file, int(size))
+    except OverflowError:
+        raise OSError(errno.EFBIG, "longer than any file") from None
 
 
 def _fill(file: FileIO, content: bytes) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from poolfleet.inventory.store import commit
 from poolfleet.inventory.store.completeness import completeness
 from poolfleet.inventory.store.port import InventoryStore, StoredHost
 from poolfleet.inventory.store.queries import QUERIES
@@ -122,6 +124,28 @@ def test_what_grew(store: InventoryStore) -> None:
     [found] = ask(store, "growth")
     assert (found["name"], found["before_bytes"], found["growth_bytes"]) == ("a", GIB, 3 * GIB)
     assert ask(store, "growth", since_s=time.time() + 1) == []
+
+
+def test_storages_that_fill_and_when_they_are_full(store: InventoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    [one] = tellers(store, "one")
+    began_s, day_s = time.time(), 86400.0
+    told = [(0, 20), (5, 30), (10, 40)]
+    for days, allocated in told:
+        monkeypatch.setattr(commit, "time", SimpleNamespace(time=lambda days=days: began_s + days * day_s))
+        sizes: dict[str, Any] = {"allocation_bytes": allocated * GIB, "available_bytes": (100 - allocated) * GIB}
+        if not days:
+            one.whole("vm", [row("a")], **sizes)
+        else:
+            one.changed("vm", **sizes)
+
+    def grown(since_days: float) -> list[tuple[int, int]]:
+        found = ask(store, "storage-growth", since_s=began_s + since_days * day_s)
+        return [(each["growth_bytes"] // GIB, int(each["full_in_days"])) for each in found]
+
+    assert grown(0) == [(20, 30)]
+    assert grown(7) == [(10, 30)], "as it was last before that"
+    assert grown(-30) == [(20, 30)], "since it was first heard of"
+    assert grown(11) == []
 
 
 def test_by_storage_host_and_domain(store: InventoryStore) -> None:

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 _QUESTION = typer.Argument(
     metavar="QUESTION|SQL",
-    help="largest, orphans, unmanaged, overcommitted, growth, by-storage, by-host, by-domain; or a statement of SQL.",
+    help="largest, orphans, unmanaged, growth, storage-growth, overcommitted, by-storage, by-host, by-domain; or SQL.",
     show_default=False,
 )
 _LIMIT = choice("--limit", about="So many rows at most, of a ready question; 20.", metavar="N")
-_SINCE = choice("--since", about="growth: since so long ago, such as 12h or 30d; 30d.", metavar="TIME")
+_SINCE = choice("--since", about="Both kinds of growth: since so long ago, such as 12h or 30d; 30d.", metavar="TIME")
 _MAX_AGE = choice(
     "--max-age", about="What is said for certain: hosts last heard of longer ago are missing; 1h.", metavar="TIME"
 )

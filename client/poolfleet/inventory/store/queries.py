@@ -97,6 +97,20 @@ QUERIES: Mapping[str, Query] = {
             AND v.allocation_bytes > b.allocation_bytes
             ORDER BY growth_bytes DESC, v.storage, v.name LIMIT :limit""",
     ),
+    "storage-growth": Query(
+        about="Storages that filled most since a time, and in how many days they are full at that pace: --since.",
+        sql="""
+            SELECT g.storage, g.capacity_bytes, g.before_bytes, g.allocation_bytes, g.growth_bytes,
+                   CASE WHEN g.days >= 1 THEN round(g.available_bytes * g.days / g.growth_bytes) END AS full_in_days
+            FROM (SELECT s.storage, s.capacity_bytes, s.available_bytes, s.allocation_bytes,
+                         b.allocation_bytes AS before_bytes, s.allocation_bytes - b.allocation_bytes AS growth_bytes,
+                         (s.looked_at_s - b.at_s) / 86400 AS days
+                  FROM storages s JOIN storage_size b ON b.storage_key = s.storage_key
+                  WHERE b.at_s = coalesce(
+                      (SELECT max(at_s) FROM storage_size WHERE storage_key = s.storage_key AND at_s <= :since_s),
+                      (SELECT min(at_s) FROM storage_size WHERE storage_key = s.storage_key))) g
+            WHERE g.growth_bytes > 0 ORDER BY g.growth_bytes DESC, g.storage LIMIT :limit""",
+    ),
     "by-storage": Query(
         about="How much lies on each storage.",
         sql="""

@@ -261,3 +261,17 @@ async def test_a_file_is_dated_anew_where_it_is_and_on_its_device_only(files: Ro
     assert (elsewhere.value.reason, sign.stat().st_mtime) == (Reason.UNMOUNTED, 1000.0)
     assert await files.date_anew(str(sign))
     assert sign.stat().st_mtime > 1_000_000.0
+
+
+@pytest.mark.parametrize("size_bytes", [1 << 62, 1 << 63, 1 << 64])
+async def test_what_is_longer_than_any_file_is_refused_and_nothing_stays(
+    files: RoutedFiles, tmp_path: Path, size_bytes: int
+) -> None:
+    with pytest.raises(ModelError) as made:
+        await files.make_empty(str(tmp_path / "new"), size_bytes=size_bytes, mode=0o600)
+    (tmp_path / "old").touch()
+    inode = (tmp_path / "old").stat().st_ino
+    with pytest.raises(ModelError) as resized:
+        await files.resize_if(str(tmp_path / "old"), inode=inode, size_bytes=0, new_size_bytes=size_bytes)
+    assert (made.value.reason, resized.value.reason) == (Reason.TOO_LARGE, Reason.TOO_LARGE)
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
