@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape
 _COLOURS = {"first_sync": "#1565c0", "changed_sync": "#2e7d32", "unchanged_sync": "#ef6c00"}
 _DASHES = {"sqlite": "none", "postgresql": "6 4"}
 _DECADE = 150
-_LEFT, _TOP, _RIGHT, _BOTTOM = 60, 20, 210, 50
+_LEFT, _TOP, _RIGHT, _BOTTOM = 60, 20, 240, 50
 _SECONDS = (0.01, 100.0)
 
 
