@@ -132,7 +132,12 @@ def server_names(definition: PoolDefinition, mount: MountEntry | None) -> tuple[
 def marker_id(content: bytes) -> str | None:
     """Read a marker: a UUID, and nothing else. None: it is not to be trusted."""
     text = content.decode("ascii", "replace").strip().lower()
-    return text if _UUID.fullmatch(text) else None
+    return text if is_uuid(text) else None
+
+
+def is_uuid(text: str) -> bool:
+    """Whether a text is a UUID as agents write them: in lower case, with dashes."""
+    return _UUID.fullmatch(text) is not None
 
 
 def has_servers_inodes(mount: MountEntry | None) -> bool:

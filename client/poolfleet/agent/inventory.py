@@ -127,7 +127,7 @@ class Inventory:
     async def watch_rows(
         self, *, resume: ResumePoint | None = None, heartbeat_s: float | None = None, timeout_s: float | None = None
     ) -> AsyncGenerator[InventoryBatch, None]:
-        """Watch everything as a store needs it: as `watch`, but each change has `rows` in place of `volumes`."""
+        """Watch everything as a store needs it: as `watch`, but `row` and `rows` stand for `pool` and `volumes`."""
         request = _request(resume=resume, heartbeat_s=heartbeat_s)
         # Closed here and now, and not by whoever finds it as garbage.
         async with aclosing(self._stream(request, timeout_s)) as responses:
@@ -141,7 +141,7 @@ class Inventory:
         heartbeat_s: float | None = None,
         lost: Callable[[PoolfleetError], None] | None = None,
     ) -> AsyncGenerator[InventoryBatch, None]:
-        """Follow everything as a store needs it: as `follow`, but each change has `rows` in place of `volumes`."""
+        """Follow everything as a store needs it: as `follow`, but `row` and `rows` stand for `pool` and `volumes`."""
         return _following(state, partial(self.watch_rows, heartbeat_s=heartbeat_s), lost)
 
     def _stream(

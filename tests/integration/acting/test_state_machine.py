@@ -3,7 +3,6 @@ and what the fleet tells is what a walk of files and definitions finds, as soon 
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -28,9 +26,10 @@ from scripts.embedded.process import wait_until
 from tests.integration.acting.conftest import POOLS, STORAGE, Hosts
 from tests.integration.acting.told import orphans, stored_since, told, told_since
 from tests.integration.acting.walked import SHARED, File, Use, Walked, walk
+from tests.state_machines import examples, real_hosts
 from tests.virsh import virsh
 
-EXAMPLES = int(os.environ.get("POOLFLEET_STATE_MACHINE_EXAMPLES", "5"))
+EXAMPLES = examples(5)
 STEPS = 20
 MOST_LOSSES = 2
 STALENESS_S = 5.0
@@ -373,17 +372,5 @@ def test_whatever_happens_nothing_in_use_is_destroyed_and_what_is_told_is_what_t
     (hosts.shared / KEPT).write_bytes(bytes(MIB))
     for name, pool in POOLS.items():
         fleet.client(name).pools.refresh(pool)
-    run_state_machine_as_test(
-        FleetMachine,
-        settings=settings(
-            max_examples=EXAMPLES,
-            stateful_step_count=STEPS,
-            database=None,
-            # The same each time, but where more are asked for: a check of what was changed must not depend on luck.
-            derandomize="POOLFLEET_STATE_MACHINE_EXAMPLES" not in os.environ,
-            # Real hosts take their time: what fails is shown as it is, not made smaller first.
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run_state_machine_as_test(FleetMachine, settings=real_hosts(examples=EXAMPLES, steps=STEPS))
     assert {"destroyed", IN_USE, "INCOMPLETE", "converged"} <= FleetMachine.done

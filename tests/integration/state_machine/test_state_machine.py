@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
@@ -31,8 +30,9 @@ from scripts.embedded.standin import NetfsStandIn
 from tests.integration.state_machine.model import Expected, Model, ModelVolume
 from tests.integration.state_machine.reality import Reality
 from tests.raw_agent import RawAgent, Refused, raw_agent
+from tests.state_machines import examples, real_hosts
 
-EXAMPLES = int(os.environ.get("POOLFLEET_STATE_MACHINE_EXAMPLES", "6"))
+EXAMPLES = examples(6)
 STEPS = 30
 MIB = 1 << 20
 
@@ -274,16 +274,4 @@ def _hold(answer: Operation | Refused, expected: Expected) -> None:
 def test_any_sequence_of_requests_does_what_the_model_says(place: Place) -> None:
     place.runner.run(place.agent.ready())
     HostMachine.place = place
-    run_state_machine_as_test(
-        HostMachine,
-        settings=settings(
-            max_examples=EXAMPLES,
-            stateful_step_count=STEPS,
-            database=None,
-            # The same each time, but where more are asked for: a check of what was changed must not depend on luck.
-            derandomize="POOLFLEET_STATE_MACHINE_EXAMPLES" not in os.environ,
-            # A real host takes its time: what fails is shown as it is, not made smaller first.
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run_state_machine_as_test(HostMachine, settings=real_hosts(examples=EXAMPLES, steps=STEPS))

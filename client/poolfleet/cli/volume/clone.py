@@ -109,9 +109,9 @@ async def clone_volume(
         )
 
     change = Change(ask=ask, doing=f"clone volume {word.text}", done="cloned", already="already there")
-    if target.pool:  # which host is to have it there only a person can tell
-        return await carry_out(cli, change, host=word.host)
-    return await carry_out(cli, change, among=await acting(cli, word))
+    # Which host is to have it in another pool only a person can tell.
+    among = None if target.pool else await acting(cli, word)
+    return await carry_out(cli, change, host=word.host, among=among)
 
 
 async def _show_under_a_new_name(cli: Session, word: VolumeWord, name: str) -> ExitCode:

@@ -78,6 +78,7 @@ def completeness(store: InventoryStore, *, max_age_s: float) -> Completeness:
         lacks = [*of_host.get(pool.host_key, ()), *_unseen(pool)]
         by_storage[pool.storage_key].update(dict.fromkeys(lacks))
     not_exclusive, unidentified = set(), set()
+    of_any_host = dict.fromkeys(line for lacks in of_host.values() for line in lacks)
     agent_ids = {host.agent_id for host in hosts}
     key_of = {(pool.host, pool.name): pool.storage_key for pool in pools}
     for storage in join(seen(pool) for pool in pools):
@@ -87,7 +88,7 @@ def completeness(store: InventoryStore, *, max_age_s: float) -> Completeness:
         by_storage[key].update(dict.fromkeys(strangers(storage, agent_ids)))
         if not storage.local_to:
             # Domains of hosts without such a pool may use it all the same, by a path that leads there.
-            by_storage[key].update(dict.fromkeys(line for lacks in of_host.values() for line in lacks))
+            by_storage[key].update(of_any_host)
             if not all_have_signed(storage):
                 not_exclusive.add(key)
         if storage.source is StorageIdSource.UNKNOWN and len(hosts) > 1:
