@@ -48,6 +48,10 @@ MADE_BY_NOBODY = {
     "vmdk-unended.vmdk": b"KDMV" + struct.pack("<IIQ", 1, 3, 2048) + bytes(496) + b'parentFileNameHint="/never/ends',
 }
 
+LUKS_UUID = "00112233-4455-6677-8899-aabbccddeeff"
+LUKS_1 = (b"LUKS\xba\xbe\0\x01".ljust(168, b"\0") + LUKS_UUID.encode()).ljust(592, b"\0")
+"""The header of a luks container as far as it tells its id; its payload begins at once."""
+
 NAMES = ("with space", "café ☃.raw", "new\nline", "tab\there", "-dash", "a&b<c>'\"", "percent%20", ".hidden", "x" * 255)
 
 
@@ -90,6 +94,14 @@ def _sealed(folder: Path) -> None:
             file.write(struct.pack(">I", method))
     header = b"LUKS\xba\xbe\0\x01" + bytes(96) + struct.pack(">I", 4096)
     (folder / "sealed.luks").write_bytes(header.ljust(4096 * 512 + 8 * MIB, b"\0"))
+
+
+def sealed_qcow2(*, at: int, method: int = 2, version: int = 3) -> bytes:
+    """A qcow2 header that says where the header of the luks in it stands."""
+    head = struct.pack(">4sIQIIQIIQQIIQ", b"QFI\xfb", version, 0, 0, 16, 1 << 20, method, 1, 0, 0, 0, 0, 0)
+    if version >= 3:
+        head += struct.pack(">QQQII", 0, 0, 0, 4, 104)
+    return head + struct.pack(">IIQQ", 0x0537BE77, 16, at, len(LUKS_1)) + bytes(8)
 
 
 def _overlays(folder: Path) -> None:

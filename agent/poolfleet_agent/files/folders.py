@@ -81,6 +81,7 @@ def _image(
     features: bytes,
     cluster_size: bytes,
     encryption: bytes,
+    content_id: bytes,
 ) -> ImageFacts:
     scheme, _, payload_bytes = encryption.decode().partition(" ")
     return ImageFacts(
@@ -93,4 +94,5 @@ def _image(
         cluster_size_bytes=int(cluster_size) or None,
         encryption=scheme,
         payload_bytes=int(payload_bytes or 0),
+        content_id=content_id.decode(),
     )

@@ -14,12 +14,13 @@ from collections.abc import Callable
 
 from poolfleet_agent.files.frames import Fields, numbers
 from poolfleet_agent.files.looking import leads_to
+from poolfleet_agent.model.content_id import content_id
 from poolfleet_agent.model.image_facts import HEAD_BYTES, ImageFacts, read_image
 
 STAMP = struct.Struct(">IIIQQQQqq")
 """Mode, owner, group, device, inode, length, 512-byte blocks, times of the last writing and the last change in ns."""
 
-FIELDS_PER_FILE = 12
+FIELDS_PER_FILE = 13
 GONE: Fields = [b""] * FIELDS_PER_FILE
 _LATEST_NS = 2**63 - 1
 SETTLES_IN_NS = 2_000_000_000
@@ -115,10 +116,20 @@ def _read(file: bytes, opened: int) -> Fields:
         kind = stat.S_IFMT(facts.st_mode)
         settled = time.time_ns() - facts.st_ctime_ns > SETTLES_IN_NS
         length = os.lseek(opened, 0, os.SEEK_END) if kind == stat.S_IFBLK else facts.st_size
-        image = _folder(file) if kind == stat.S_IFDIR else read_image(os.pread(opened, HEAD_BYTES, 0))
+        image = _folder(file) if kind == stat.S_IFDIR else _image_in(opened, length)
         return [_stamp(facts), *numbers(settled, length), *_fields(image), _label(opened)]
     finally:
         os.close(opened)
+
+
+def _image_in(opened: int, length: int) -> ImageFacts:
+    def read(at: int, count: int) -> bytes:
+        # Whoever wrote the header may have named any place.
+        return os.pread(opened, count, at) if at < length else b""
+
+    head = os.pread(opened, HEAD_BYTES, 0)
+    image = read_image(head)
+    return image._replace(content_id=content_id(image, head, read))
 
 
 def _folder(path: bytes) -> ImageFacts:
@@ -137,6 +148,7 @@ def _fields(image: ImageFacts) -> Fields:
         " ".join(image.features).encode(),
         b"%d" % (image.cluster_size_bytes or 0),
         image.encryption.encode() + b" %d" % image.payload_bytes if image.encryption else b"",
+        image.content_id.encode(),
     ]
 
 

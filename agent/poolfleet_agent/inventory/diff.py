@@ -14,7 +14,7 @@ from poolfleet_agent.model.pool import Pool, PoolFacts, PoolHealth
 from poolfleet_agent.model.volume import VolumeFacts
 
 _USAGE_OF_POOL = {"allocation_bytes", "available_bytes"}
-_USAGE_OF_VOLUME = {"allocation_bytes", "physical_bytes", "modified_at_s"}
+_USAGE_OF_VOLUME = {"allocation_bytes", "physical_bytes", "modified_at_s", "content_id"}
 _DOCUMENTS = {"xml", "inactive_xml"}
 """They tell of usage too; all else in them is in other fields, or in the etag."""
 

@@ -5,13 +5,12 @@ import re
 import struct
 from dataclasses import dataclass
 
+from poolfleet_agent.model.qcow2_extensions import BACKING_FORMAT, DATA_FILE, LENGTH_OF_V2, extensions
+
 HEADER_BYTES = 64 * 1024
 """Enough of a file: the header, its extensions and the backing file's name lie in the first cluster."""
 
 _MAGIC = b"QFI\xfb"
-_BACKING_FORMAT = 0xE2792ACA
-_DATA_FILE = 0x44415441
-_LENGTH_OF_V2 = 72
 _LUKS_IN_QCOW2 = 2
 _LUKS_MAGIC = b"LUKS\xba\xbe"
 _QED_HAS_BACKING = 1
@@ -35,16 +34,16 @@ class DiskHeader:
 
 def read_disk_header(head: bytes) -> DiskHeader | None:
     """Read the beginning of a file; None where it is no qcow2 (or qcow) file. What is damaged is left out."""
-    if len(head) < _LENGTH_OF_V2 or not head.startswith(_MAGIC):
+    if len(head) < LENGTH_OF_V2 or not head.startswith(_MAGIC):
         return None
     version, name_offset, name_length = struct.unpack_from(">IQI", head, 4)
-    extensions = _extensions(head) if version >= 2 else {}
+    stated = extensions(head) if version >= 2 else {}
     backing = head[name_offset : name_offset + name_length] if name_offset else b""
-    data = extensions.get(_DATA_FILE, b"")
+    data = stated.get(DATA_FILE, b"")
     (method,) = struct.unpack_from(">I", head, 32) if version >= 2 else (0,)
     return DiskHeader(
         backing_path=_path_in(backing),
-        backing_format=extensions.get(_BACKING_FORMAT, b"").decode(errors="replace"),
+        backing_format=stated.get(BACKING_FORMAT, b"").decode(errors="replace"),
         data_path=_path_in(data),
         on_paths=all(_is_path(name) for name in (backing, data)) and name_offset + name_length <= len(head),
         encryption={0: "", _LUKS_IN_QCOW2: "luks"}.get(method, "other"),
@@ -73,20 +72,6 @@ def stands_alone(image_format: str, head: bytes) -> bool:
 
 def _little(number: bytes) -> int:
     return int.from_bytes(number, "little")
-
-
-def _extensions(head: bytes) -> dict[int, bytes]:
-    version, length = struct.unpack_from(">I", head, 4)[0], _LENGTH_OF_V2
-    if version >= 3 and len(head) >= 104:
-        (length,) = struct.unpack_from(">I", head, 100)
-    found: dict[int, bytes] = {}
-    while length + 8 <= len(head):
-        kind, size = struct.unpack_from(">II", head, length)
-        if kind == 0:
-            break
-        found[kind] = head[length + 8 : length + 8 + size]
-        length += 8 + (size + 7) // 8 * 8
-    return found
 
 
 def _is_path(name: bytes) -> bool:

@@ -85,6 +85,7 @@ def file_volume(
         features=image.features,
         cluster_size_bytes=image.cluster_size_bytes,
         encryption=sys.intern(image.encryption),
+        content_id=image.content_id,
         secret=secret,
     )
 

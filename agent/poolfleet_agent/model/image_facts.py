@@ -27,7 +27,8 @@ _INCOMPATIBLE = ((4, "extended_l2"),)
 class ImageFacts(NamedTuple):
     """What a header tells. `capacity_bytes` None: the file's length; `backing` empty: none, else as it is written.
 
-    `backing_format` empty: not stated. `payload_bytes`: what encryption takes off the beginning.
+    `backing_format` empty: not stated. `payload_bytes`: what encryption takes off the beginning. `content_id` is left
+    to content_id.py, for which the beginning may not be enough.
     """
 
     format: str
@@ -39,6 +40,7 @@ class ImageFacts(NamedTuple):
     cluster_size_bytes: int | None = None
     encryption: str = ""
     payload_bytes: int = 0
+    content_id: str = ""
 
 
 class _Kind(NamedTuple):

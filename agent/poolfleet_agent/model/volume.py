@@ -60,6 +60,8 @@ class VolumeFacts:
     features: tuple[str, ...] = ()
     cluster_size_bytes: int | None = None
     encryption: str = ""
+    content_id: str = ""
+    """By the file itself, of which libvirt tells none; empty: it has none, or libvirt was asked."""
     secret: SecretRef | None = None
     """What it is encrypted with, as far as libvirt knows."""
     xml: str = ""

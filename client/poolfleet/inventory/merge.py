@@ -106,4 +106,6 @@ def _volumes(storage: Joined, used: Mapping[VolumeKey, list[VolumeUser]]) -> Ite
                 sorted(VolumePlace(host=seen.host.host, pool=seen.pool.name, path=one.path) for seen, one in found)
             ),
             used_by=tuple(used.get((storage.storage_id, name), ())),
+            # Of agents of several versions only the newer tell it.
+            content_id=freshest.content_id or next((one.content_id for _, one in found if one.content_id), ""),
         )

@@ -116,6 +116,8 @@ class InventoryVolume:
     allocation_bytes: int | None
     hosts: tuple[VolumePlace, ...]
     used_by: tuple[VolumeUser, ...]
+    content_id: str = ""
+    """As `Volume.content_id`: a copy of the file has the same; empty: none, or no host told it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,16 +145,22 @@ class UnmanagedDisk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duplicate:
-    """A name that volumes of several storages have."""
+    """A name, an id of their content, or both, that volumes of several storages have; empty is what they have not."""
 
     name: str
+    content_id: str
     volumes: tuple[InventoryVolume, ...]
     doubts: tuple[str, ...]
     """Why they may be one volume after all, a sentence each; empty: they are several."""
 
     def to_dict(self) -> Json:
-        """The name and its volumes in documents."""
-        return {"name": self.name, "volumes": [_volume(each) for each in self.volumes], "doubts": list(self.doubts)}
+        """What they have in common, and the volumes, in documents."""
+        return {
+            "name": self.name,
+            "content_id": self.content_id,
+            "volumes": [_volume(each) for each in self.volumes],
+            "doubts": list(self.doubts),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +173,7 @@ class Inventory:
     unmanaged: tuple[UnmanagedDisk, ...]
     """What domains use beside pools; of what has `doubts` it is not said."""
     duplicates: tuple[Duplicate, ...]
-    """Names that volumes of several storages have."""
+    """Names, and ids of content, that volumes of several storages have."""
     missing: tuple[str, ...]
     """Why it is not complete, a sentence each."""
 
@@ -219,6 +227,7 @@ def _volume(volume: InventoryVolume) -> Json:
         "allocation_bytes": volume.allocation_bytes,
         "hosts": [{"host": place.host, "pool": place.pool, "path": place.path} for place in volume.hosts],
         "used_by": [_user(user) for user in volume.used_by],
+        "content_id": volume.content_id,
     }
 
 

@@ -132,6 +132,9 @@ class Volume(Deferred):
     cluster_size_bytes: int | None = None
     encryption: str = ""
     """Format of encryption, such as `luks`; empty: none."""
+    content_id: str = ""
+    """What the image's header holds for what is in it, of pools that are folders: `luks:UUID`, `vdi:UUID`, `vpc:UUID`
+    or `vmdk:CID`. A copy of the file has the same. Empty: none, as raw and qcow2 have but for what is encrypted."""
     etag: str = ""
     """Covers identity and definition, never usage."""
     xml: str = ""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -21,12 +22,12 @@ from tests.virsh import virsh
 MIB = 1 << 20
 
 
-def image_info(host: EmbeddedHost, name: str) -> dict[str, object]:
+def image_info(host: EmbeddedHost, name: str) -> dict[str, Any]:
     done = subprocess.run(
         ["qemu-img", "info", "--output=json", str(host.pools_dir / "vms" / name)],
         capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
-    found: dict[str, object] = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
@@ -79,6 +80,9 @@ def test_a_volume_is_encrypted_with_a_secret_set_through_the_agent(
     assert not opens_with(keeping_host, "v", "battery staple")
     assert not keeper.volumes.create("vms", spec).changed
     keeper.pools.refresh("vms")
+    within = info["format-specific"]["data"]
+    luks = within if volume_format == "raw" else within["encrypt"]
+    assert keeper.volumes.get("vms", "v").content_id == f"luks:{luks['uuid']}"
     # libvirt finds the secret again by the path, and so it stays known who uses it.
     with pytest.raises(poolfleet.FailedPrecondition) as used:
         keeper.secrets.delete(by_uuid)

@@ -122,6 +122,7 @@ def volume_to(facts: VolumeFacts, etag: str) -> volume_pb2.Volume:
         features=facts.features,
         cluster_size_bytes=told_bytes(facts.cluster_size_bytes),
         encryption=facts.encryption,
+        content_id=facts.content_id,
         etag=etag,
     )
     if facts.backing_store is not None:

@@ -103,4 +103,5 @@ _fill_what_lists_show = _filling(
     format=attrgetter("format"),
     capacity_bytes=_size("capacity_bytes"),
     allocation_bytes=_size("allocation_bytes"),
+    content_id=attrgetter("content_id"),
 )

@@ -196,6 +196,7 @@ def _lines(volume: Volume) -> list[fields.Field]:
         ("Permissions", f"{rights.mode or 0:04o} {rights.owner}:{rights.group}" if rights else None, Kind.TEXT),
         ("Modified", volume.modified_at.isoformat() if volume.modified_at else None, Kind.TEXT),
         ("Encryption", volume.encryption, Kind.TEXT),
+        ("Content id", volume.content_id, Kind.TEXT),
         ("Features", " ".join((volume.compat, *volume.features)).strip(), Kind.TEXT),
         ("Age of this", volume.age_s, Kind.AGE),
     ]

@@ -18,6 +18,7 @@ from poolfleet_agent.files.folders import RoutedFolders
 from poolfleet_agent.files.listing import SETTLES_IN_NS
 from poolfleet_agent.model.image_facts import ImageFacts
 from poolfleet_agent.model.ports import FileKind, Folders
+from tests.image_corpus import LUKS_1, LUKS_UUID, sealed_qcow2
 from tests.unit.agent.files.conftest import Hanging
 
 LONG_AGO_NS = 1_700_000_000_000_000_000
@@ -162,6 +163,17 @@ async def test_images_are_told_in_the_order_asked_for_and_what_is_gone_is_none(
     assert folder is not None
     assert (folder.kind, folder.image) == (FileKind.DIRECTORY, ImageFacts("dir"))
     assert list(await folders.images(str(tmp_path), [])) == []
+
+
+@pytest.mark.parametrize(("at", "found"), [(1 << 20, f"luks:{LUKS_UUID}"), ((1 << 20) + 1000, ""), (2**64 - 1, "")])
+async def test_the_id_within_an_encrypted_image_is_read_from_where_its_header_says(
+    folders: Folders, tmp_path: Path, at: int, found: str
+) -> None:
+    (tmp_path / "sealed.qcow2").write_bytes(sealed_qcow2(at=at).ljust(1 << 20, b"\0") + LUKS_1)
+    file = await folders.image(str(tmp_path / "sealed.qcow2"))
+    assert file is not None
+    assert file.image is not None
+    assert (file.image.encryption, file.image.content_id) == ("luks", found)
 
 
 async def test_what_can_be_no_volume_is_not_even_opened(folders: Folders, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ WHOLE = Volume(
     pool="p", name="v", key="k", path="/p/v", type="file", format="qcow2", capacity_bytes=3, allocation_bytes=2,
     physical_bytes=1, backing_store=BackingStore(path="/p/b", format="raw"), compat="1.1", features=("extended_l2",),
     permissions=Permissions(mode=0o600, owner=0, group=107, label="l"), modified_at=datetime.fromtimestamp(7, UTC),
-    cluster_size_bytes=65536, encryption="luks", etag="e", xml="<volume/>",
+    cluster_size_bytes=65536, encryption="luks", content_id="luks:u", etag="e", xml="<volume/>",
 )  # fmt: skip
 
 
@@ -31,8 +31,8 @@ def message() -> VolumeMessage:
     made = VolumeMessage(
         pool="p", name="v", key="k", path="/p/v", type="file", format="qcow2", capacity_bytes=3, allocation_bytes=2,
         physical_bytes=1, backing_store=BackingStoreMessage(path="/p/b", format="raw"), compat="1.1",
-        features=["extended_l2"], cluster_size_bytes=65536, encryption="luks", etag="e", xml="<volume/>",
-        permissions=PermissionsMessage(mode=0o600, owner=0, group=107, label="l"),
+        features=["extended_l2"], cluster_size_bytes=65536, encryption="luks", content_id="luks:u", etag="e",
+        xml="<volume/>", permissions=PermissionsMessage(mode=0o600, owner=0, group=107, label="l"),
     )  # fmt: skip
     made.modified_at.seconds = 7
     return made

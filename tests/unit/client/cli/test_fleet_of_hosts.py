@@ -242,6 +242,30 @@ async def test_a_storage_whose_id_is_not_to_be_trusted_is_told(hosts: Hosts) -> 
     assert (await hosts.poolfleet("storage", "list", "--require-complete")).code == 1
 
 
+async def test_duplicates_say_what_they_have_in_common(hosts: Hosts) -> None:
+    content_id = "luks:00112233-4455-6677-8899-aabbccddeeff"
+    named = (("web", content_id), ("old-web", content_id), ("web", ""))
+    for number, (agent, (name, its_id)) in enumerate(zip(hosts.agents, named, strict=True)):
+        agent.has_pool(
+            "vm", storage=snapshot_pb2.Storage(id=f"s{number}", source=snapshot_pb2.Storage.SOURCE_CONFIGURED)
+        )
+        agent.has_volume("vm", name, content_id=its_id)
+    ran = await hosts.poolfleet("inventory", "duplicates", "-o", "wide")
+    assert ran.code == 0
+    assert " ".join(ran.lines[0].split()) == "NAME STORAGE SAME FORMAT CAPACITY ALLOCATED USED-BY CONTENT-ID"
+    assert [(row[0], row[1], row[2], row[-1]) for row in table(ran)[1:]] == [
+        ("web", "s0", "name", content_id),
+        ("web", "s2", "name", "-"),
+        ("web", "s0", "content", content_id),
+        ("old-web", "s1", "content", content_id),
+    ]
+    told = json.loads((await hosts.poolfleet("inventory", "duplicates", "-o", "json")).out)["duplicates"]
+    assert [(one["name"], one["content_id"], len(one["volumes"])) for one in told] == [
+        ("web", "", 2),
+        ("", content_id, 2),
+    ]
+
+
 async def test_a_storage_is_adopted_by_one_host_that_sees_it(hosts: Hosts) -> None:
     for agent in hosts.agents:
         agent.has_pool("vm_data", storage=snapshot_pb2.Storage(id=SHARE, source=snapshot_pb2.Storage.SOURCE_DERIVED))

@@ -67,7 +67,7 @@ def pool(
     )
 
 
-def volume(pool_name: str, name: str, *, capacity_bytes: int = GIB, path: str = "") -> Volume:
+def volume(pool_name: str, name: str, *, capacity_bytes: int = GIB, path: str = "", content_id: str = "") -> Volume:
     path = path or f"/{pool_name}/{name}"
     return Volume(
         pool=pool_name,
@@ -78,6 +78,7 @@ def volume(pool_name: str, name: str, *, capacity_bytes: int = GIB, path: str = 
         format="qcow2",
         capacity_bytes=capacity_bytes,
         allocation_bytes=capacity_bytes // 2,
+        content_id=content_id,
     )
 
 

@@ -184,6 +184,7 @@ def test_the_document_is_exactly_as_the_command_line_documents_it() -> None:
                 "allocation_bytes": GIB // 2,
                 "hosts": [{"host": "a", "pool": "vm", "path": "/vm/d"}],
                 "used_by": [{"host": "a", "domain": "web", "state": "active", "role": "disk"}],
+                "content_id": "",
             }
         ],
         "unmanaged": [],
