@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import libvirt
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from poolfleet.v1.pool_service_pb2 import RefreshPoolRequest
+from poolfleet.v1.snapshot_pb2 import VIEW_FULL
 from poolfleet.v1.volume_pb2 import Volume
-from poolfleet.v1.volume_service_pb2 import ListVolumesRequest
+from poolfleet.v1.volume_service_pb2 import GetVolumeRequest, ListVolumesRequest
 from poolfleet_agent.hypervisor.xml.volumes import parse_facts
 from poolfleet_agent.model.etag import volume_etag
 from poolfleet_agent.services.convert.volumes import volume_to
@@ -87,3 +90,23 @@ async def test_an_image_that_libvirt_cannot_describe_takes_no_others_with_it(
     seen = await listed(agent, "p")
     assert seen.keys() == {"base.qed", "other", "over.qed"}
     assert seen["over.qed"].backing_store.path == seen["base.qed"].path
+
+
+async def test_libvirt_s_word_of_a_volume_leaves_it_the_id_of_its_content(host: EmbeddedHost, agent: RawAgent) -> None:
+    await start_dir_pool(host, agent, "p")
+    create(folder(host, "p"), "vdi", "v.vdi")
+    await agent.done(RefreshPoolRequest(pool="p"))
+    known = (await listed(agent, "p"))["v.vdi"]
+    assert known.content_id.startswith("vdi:")
+    for fresh in (
+        GetVolumeRequest(pool="p", volume="v.vdi", view=VIEW_FULL),
+        GetVolumeRequest(pool="p", volume="v.vdi", max_staleness=Duration()),
+        GetVolumeRequest(pool="p", volume="v.vdi"),
+    ):
+        assert (await agent.ask(fresh)).volume.content_id == known.content_id
+    # Another one of that name is not it.
+    (folder(host, "p") / "v.vdi").unlink()
+    subprocess.run(["qemu-img", "create", "-q", "-f", "vdi", folder(host, "p") / "v.vdi", "9M"], check=True, timeout=60)
+    await agent.done(RefreshPoolRequest(pool="p"))
+    other = (await agent.ask(GetVolumeRequest(pool="p", volume="v.vdi", max_staleness=Duration()))).volume
+    assert other.content_id != known.content_id

@@ -124,8 +124,13 @@ def _read(file: bytes, opened: int) -> Fields:
 
 def _image_in(opened: int, length: int) -> ImageFacts:
     def read(at: int, count: int) -> bytes:
-        # Whoever wrote the header may have named any place.
-        return os.pread(opened, count, at) if at < length else b""
+        # Whoever wrote the header may have named any place: behind the end, or one that cannot be read.
+        try:
+            return os.pread(opened, count, at) if at < length else b""
+        except OSError as error:
+            if error.errno not in _UNREADABLE:
+                raise
+            return b""
 
     head = os.pread(opened, HEAD_BYTES, 0)
     image = read_image(head)

@@ -58,6 +58,13 @@ def is_agents_own(name: str) -> bool:
     return name == MARKER_FOLDER or name.startswith(OWN_PREFIX)
 
 
+def with_content_id(facts: VolumeFacts, known: VolumeRecord | None) -> VolumeFacts:
+    """Add to what libvirt says of a volume what it tells of none: as before, while it is the same by its etag."""
+    if known is None or not known.facts.content_id or volume_etag(facts) != known.etag:
+        return facts
+    return replace(facts, content_id=known.facts.content_id)
+
+
 def volume_record(facts: VolumeFacts, encoder: Encoder) -> VolumeRecord:
     """Make one record; the XML is left out, the snapshot does not carry it."""
     etag = volume_etag(facts)

@@ -19,6 +19,7 @@ from poolfleet_agent.inventory.build import (
     kept_entry,
     pool_entry,
     volume_record,
+    with_content_id,
 )
 from poolfleet_agent.inventory.dead_chains import DeadChains
 from poolfleet_agent.inventory.folder_volumes import UNDESCRIBED, FolderVolumes
@@ -128,7 +129,8 @@ class Looker:
         """Look at one volume: as `volume`, but VOLUME_NOT_FOUND also where libvirt has not seen its file yet."""
 
         async def read(entry: PoolEntry, name: str) -> VolumeRecord:
-            return volume_record(await self._reader.volume(entry, name), self.encoder)
+            facts = await self._reader.volume(entry, name)
+            return volume_record(with_content_id(facts, entry.volumes.get(name)), self.encoder)
 
         return await self._look_at_volume(pool, name, read)
 

@@ -1,7 +1,8 @@
 """The id that the header of an image holds for what is in it: a copy of the file has the same, a new image another.
 
-`qemu-img convert` makes a new image, `cp` a copy. luks containers, VDI and VHD have a UUID; VMDK has a number of 32
-bits that is another once the image was written to. raw and qcow2 have none, but for what is encrypted in them.
+`qemu-img convert` makes a new image, `cp` a copy. luks containers, VDI and dynamic VHD have a UUID, which stays when
+they are written to. VMDK of one sparse file has a number of 32 bits, which then becomes another. raw and qcow2 have
+none, but for what is encrypted in them: in a raw disk by its guest, who may have written anything there.
 
 The worker of files/ runs this: nothing but the standard library may be imported here.
 """
@@ -15,6 +16,7 @@ from poolfleet_agent.model.qcow2_extensions import LENGTH_OF_V2, LUKS_HEADER, ex
 _LUKS_MAGIC = b"LUKS\xba\xbe"
 _LUKS_UUID_AT, _LUKS_UUID_BYTES = 168, 40
 _VDI_UUID_AT, _VPC_UUID_AT, _UUID_BYTES = 392, 68, 16
+_HEX = frozenset(b"0123456789abcdefABCDEF")
 _NO_CID = 0xFFFFFFFE
 """This, the one above it, and 0 are written by tools that make no number of their own."""
 
@@ -65,11 +67,10 @@ def _luks_within(head: bytes, read: Callable[[int, int], bytes]) -> bytes:
 
 def _of_vmdk(head: bytes) -> str:
     """By the description that follows the header: lines of text."""
-    number = head[512:].partition(b"\0")[0].partition(b"\nCID=")[2][:8]
-    try:
-        cid = int(number.partition(b"\n")[0], 16)
-    except ValueError:
+    number = head[512:].partition(b"\0")[0].partition(b"\nCID=")[2].partition(b"\n")[0].removesuffix(b"\r")
+    if not 0 < len(number) <= 8 or not _HEX.issuperset(number):
         return ""
+    cid = int(number, 16)
     return f"vmdk:{cid:08x}" if 0 < cid < _NO_CID else ""
 
 

@@ -134,7 +134,8 @@ class Volume(Deferred):
     """Format of encryption, such as `luks`; empty: none."""
     content_id: str = ""
     """What the image's header holds for what is in it, of pools that are folders: `luks:UUID`, `vdi:UUID`, `vpc:UUID`
-    or `vmdk:CID`. A copy of the file has the same. Empty: none, as raw and qcow2 have but for what is encrypted."""
+    or `vmdk:CID`. A copy of the file has the same, until a VMDK is written to. Empty: none, as raw and qcow2 have but
+    for what is encrypted, or not looked at yet."""
     etag: str = ""
     """Covers identity and definition, never usage."""
     xml: str = ""

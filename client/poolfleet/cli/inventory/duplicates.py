@@ -42,9 +42,9 @@ _COLUMNS: tuple[Column[_Row], ...] = (
 async def show_duplicates(cli: Session) -> ExitCode:
     """Show volumes that several storages have by one name, or with the same content by the ids in their headers.
 
-    Such ids are in luks containers, encrypted qcow2, VDI, VHD and VMDK; -o wide shows them. Whether volumes hold the
-    same nobody has looked beyond that. What lies on a storage whose id is not to be trusted is left out, with a word
-    on standard error: there one volume may be known by two ids. -o json has them all.
+    Such ids are in luks containers, encrypted qcow2, VDI, dynamic VHD and sparse VMDK; -o wide shows them. Whether
+    volumes still hold the same nobody has looked. What lies on a storage whose id is not to be trusted is left out,
+    with a word on standard error: there one volume may be known by two ids. -o json has them all.
     """
 
     async def look() -> Answer:

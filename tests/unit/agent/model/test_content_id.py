@@ -99,6 +99,10 @@ def test_each_kind_of_image_has_its_own(content: bytes, expected: str) -> None:
         vmdk(b"CID=ffffffff\n"),
         vmdk(b"CID=0\n"),
         vmdk(b"CID=-4\n"),
+        vmdk(b"CID=1_2\n"),
+        vmdk(b"CID=0x12\n"),
+        vmdk(b"CID= 12\n"),
+        vmdk(b"CID=123456789\n"),
         vmdk(b"CID=no number\n"),
     ],
 )

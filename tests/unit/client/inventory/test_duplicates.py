@@ -60,6 +60,23 @@ def test_of_which_some_have_only_one_in_common_both_are_told() -> None:
     ]
 
 
+def test_numbers_of_32_bits_are_told_where_the_capacity_is_the_same_too() -> None:
+    def by_capacity(*sizes_gib: int) -> list[tuple[str, str, list[str]]]:
+        return told(
+            [
+                seen(
+                    f"h{size_gib}{name}",
+                    [pool(name, configured(name))],
+                    [volume(name, name, content_id="vmdk:0000004d", capacity_bytes=size_gib << 30)],
+                )
+                for name, size_gib in zip("xy", sizes_gib, strict=True)
+            ]
+        )
+
+    assert by_capacity(1, 2) == []
+    assert by_capacity(2, 2) == [("", "vmdk:0000004d", ["x/x", "y/y"])]
+
+
 def test_copies_on_one_storage_alone_are_no_duplicates() -> None:
     assert found_in(x=[("v", SAME), ("w", SAME)], y=[("z", OTHER)]) == []
 
