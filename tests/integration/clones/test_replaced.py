@@ -33,10 +33,10 @@ SECRET = b"secret" * 1000
 async def waiting(
     client: AgentClient, host: EmbeddedHost, slow: SlowQemuImg, source: str, *, linked: bool = False
 ) -> AsyncIterator[Operation]:
-    """A clone that waits for its turn within the block."""
+    """A clone that waits within the block, for its turn after another one."""
     await sparse_source(client, host, "other")
     slow.hold("before")
-    await client.volumes.clone("a", "other", CloneSpec("first"), wait=False)
+    first = await client.volumes.clone("a", "other", CloneSpec("first"), wait=False)
     await asyncio.to_thread(slow.wait_standing)
     clone = await client.volumes.clone("a", source, CloneSpec("new", linked=linked), wait=False)
 
@@ -46,6 +46,7 @@ async def waiting(
     await eventually(waits, limit_s=LIMIT_S, what="the clone waits for its turn")
     yield clone
     slow.let_go()
+    await client.operations.wait(first.id, timeout_s=LIMIT_S)
 
 
 def by_qcow2(path: Path) -> None:
