@@ -1,10 +1,10 @@
 """Who uses a pool or a volume on this host, and what to say of it."""
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 
 from poolfleet_agent.control.host import Host, require_complete
 from poolfleet_agent.inventory.disks import resolve_disks
-from poolfleet_agent.inventory.links import backing_path
 from poolfleet_agent.inventory.places import Place, Places
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
 from poolfleet_agent.model.compare import clean_path
@@ -126,15 +126,11 @@ async def check_volume_not_written(host: Host, entry: PoolEntry, record: VolumeR
 async def _lying_on(host: Host, base: Place) -> list[str]:
     """The volumes whose backing file is at a place, by whatever path they name it."""
     pools = host.registry.snapshot.pools
-    upper: dict[str, list[str]] = {}
-    for entry in pools.values():
-        for record in entry.volumes.values():
-            if path := backing_path(record):
-                upper.setdefault(path, []).append(f"volume {entry.pool.name}/{record.facts.name} (backing)")
+    upper, missing = await _backed(host, pools.values())
     # Where a path led while its share answered holds on when that is dead.
     links = host.quarantine.mounts.links
     places = Places(pools, host.files, links.watch.table())
-    missing = await places.look() if upper else []
+    missing += await places.look() if upper else []
     users: list[str] = []
     for path, names in upper.items():
         try:
@@ -147,6 +143,23 @@ async def _lying_on(host: Host, base: Place) -> list[str]:
         users += names if base in found else []
     require_complete(() if users else missing, f"volume {base.volume!r}")
     return users
+
+
+async def _backed(host: Host, entries: Iterable[PoolEntry]) -> tuple[Mapping[str, list[str]], list[str]]:
+    """The volumes that lie on files now, by the paths of these, and why others may be missing, a sentence each."""
+    backed: dict[str, list[str]] = {}
+    missing: list[str] = []
+
+    async def note(entry: PoolEntry) -> None:
+        pool = entry.pool.name
+        try:
+            for volume, path in (await host.looker.backing_files.of(entry)).items():
+                backed.setdefault(path, []).append(f"volume {pool}/{volume} (backing)")
+        except ModelError as error:
+            missing.append(f"pool {pool}: {error.message}")
+
+    await asyncio.gather(*map(note, entries))
+    return backed, missing
 
 
 def _described(disk: DomainDisk) -> str:

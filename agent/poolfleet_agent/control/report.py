@@ -2,23 +2,25 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Self
 
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.model.operation import Attempt, OperationState, Progress
 
 
-async def _overtook_nobody() -> None:
+async def _nothing() -> None:
     return
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """The way from one operation's work to its record. `alone` waits until the operations that this one overtook have
-    ended; who waits sets a limit."""
+    ended; who waits sets a limit. `ask_again` ends a job that had to wait for its turn, by what it raises."""
 
     journal: Journal
     operation_id: str
-    alone: Callable[[], Awaitable[None]] = _overtook_nobody
+    alone: Callable[[], Awaitable[None]] = _nothing
+    ask_again: Callable[[], Awaitable[None]] = _nothing
 
     async def attempts(self, attempts: tuple[Attempt, ...]) -> None:
         """Record all tries so far."""
@@ -32,8 +34,13 @@ class Report:
         """Tell that it waits for its turn."""
         self._become(OperationState.PENDING)
 
+    def asking_again(self, ask: Callable[[], Awaitable[None]]) -> Self:
+        """The same, for work whose conditions may have ceased to hold when its turn comes."""
+        return replace(self, ask_again=ask)
+
     async def begins(self) -> None:
         """Tell that it is at work, after it had to wait."""
+        await self.ask_again()
         self._become(OperationState.RUNNING)
 
     def commits(self) -> None:

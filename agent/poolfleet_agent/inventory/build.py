@@ -32,6 +32,7 @@ class VolumesSeen:
     as_of_s: float | None
     unaddressable_count: int = 0
     unaddressable_names: tuple[str, ...] = ()
+    backing_links: tuple[tuple[str, str], ...] = ()
     unread_reason: str = ""
     unread_message: str = ""
 
@@ -104,6 +105,7 @@ def pool_entry(
         volume_count=volume_count,
         unaddressable_count=seen.unaddressable_count,
         unaddressable_names=seen.unaddressable_names,
+        backing_links=seen.backing_links,
         volumes_as_of_s=seen.as_of_s,
         unread_reason=seen.unread_reason,
         unread_message=seen.unread_message,

@@ -4,12 +4,13 @@ A file is opened only when it is new, or when its stamp is another than at the l
 """
 
 import posixpath
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
 
-from poolfleet_agent.inventory.build import VolumesSeen, is_agents_own, unaddressable, volume_record
+from poolfleet_agent.inventory.build import VolumesSeen, escape_name, is_agents_own, unaddressable, volume_record
+from poolfleet_agent.inventory.links import backing_path
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.file_volume import backing_of, file_volume, has_volume_name
@@ -71,21 +72,36 @@ class FolderVolumes:
         """Look at all of a pool: PATH_NOT_USABLE where the folder is missing, STALE, POOL_UNRESPONSIVE."""
         look = _Look(entry=entry, folder=folder)
         as_of_s = self.clock.now_s()
-        after = b""
-        while True:
-            page = await self.folders.page(folder, after=after, most=ENTRIES_AT_ONCE)
-            if page is None:
-                message = f"{folder}, where pool {entry.pool.name} has its volumes, is missing"
-                raise ModelError(Reason.PATH_NOT_USABLE, message, metadata={"path": folder, "pool": entry.pool.name})
-            await self._take(look, page.stamps)
-            if not (after := page.next_after):
-                break
+        async for stamps in self._pages(look):
+            await self._take(look, stamps)
         return VolumesSeen(
             records=entry.volumes if _same(entry.volumes, look.records) else look.records,
             as_of_s=as_of_s,
             unaddressable_count=len(look.not_utf8),
             unaddressable_names=unaddressable(look.not_utf8),
         )
+
+    async def backing_files(self, entry: PoolEntry, folder: str) -> Mapping[str, str]:
+        """Paths of what the files of a pool lie on now, by these files' names as a person reads them.
+
+        Nothing else of them is found out. What lies on another mount is not touched, and is as it was known. Raises as
+        `all` does.
+        """
+        look = _Look(entry=entry, folder=folder)
+        paths: dict[str, str] = {}
+        async for stamps in self._pages(look):
+            found, changed, elsewhere = _sorted_out(look, stamps)
+            kept = [record for record in (*found.values(), *map(look.known, elsewhere)) if record is not None]
+            paths |= {record.facts.name: path for record in kept if (path := backing_path(record))}
+            opened = [*(name.encode() for name in changed), *look.not_utf8]
+            look.not_utf8.clear()
+            for begin in range(0, len(opened), OPENED_AT_ONCE):
+                names = opened[begin : begin + OPENED_AT_ONCE]
+                for name, seen in zip(names, await self.folders.images(folder, names), strict=True):
+                    path = posixpath.join(folder, escape_name(name))
+                    if seen is not None and (backing := backing_of(path, seen.image)) is not None:
+                        paths[escape_name(name)] = posixpath.join(folder, backing.path)
+        return paths
 
     async def one(self, entry: PoolEntry, folder: str, name: str) -> VolumeRecord | None:
         """Look at one file; None: there is none that is a volume."""
@@ -95,25 +111,22 @@ class FolderVolumes:
         seen = await self.folders.image(posixpath.join(folder, name))
         return await self._record(look, name, seen) if seen is not None else None
 
+    async def _pages(self, look: _Look) -> AsyncIterator[Mapping[bytes, bytes]]:
+        """The stamps of what is in the folder, by names and in their order."""
+        after = b""
+        while True:
+            page = await self.folders.page(look.folder, after=after, most=ENTRIES_AT_ONCE)
+            if page is None:
+                pool = look.entry.pool.name
+                message = f"{look.folder}, where pool {pool} has its volumes, is missing"
+                raise ModelError(Reason.PATH_NOT_USABLE, message, metadata={"path": look.folder, "pool": pool})
+            yield page.stamps
+            if not (after := page.next_after):
+                return
+
     async def _take(self, look: _Look, stamps: Mapping[bytes, bytes]) -> None:
         """Add the volumes of a page in their order."""
-        found: dict[str, VolumeRecord | None] = {}
-        changed: list[str] = []
-        elsewhere: list[str] = []
-        known_of = look.entry.volumes.get
-        for encoded, stamp in stamps.items():
-            try:
-                name = encoded.decode()
-            except UnicodeDecodeError:
-                if has_volume_name(encoded.decode(errors="surrogateescape")):
-                    look.not_utf8.append(encoded)
-                continue
-            known = known_of(name)
-            if known is not None and known.stamp == stamp != b"":
-                found[name] = known
-            elif has_volume_name(name) and not is_agents_own(name):
-                found[name] = None
-                (changed if stamp else elsewhere).append(name)
+        found, changed, elsewhere = _sorted_out(look, stamps)
         for begin in range(0, len(changed), OPENED_AT_ONCE):
             names = changed[begin : begin + OPENED_AT_ONCE]
             for name, seen in zip(names, await self._seen(look, names), strict=True):
@@ -190,6 +203,31 @@ class FolderVolumes:
             if error.reason not in UNDESCRIBED:
                 raise
             return None
+
+
+def _sorted_out(
+    look: _Look, stamps: Mapping[bytes, bytes]
+) -> tuple[dict[str, VolumeRecord | None], list[str], list[str]]:
+    """The volumes of a page in their order, with the records of those that are as they were; the names of those that
+    are not; and of those that lie on another mount."""
+    found: dict[str, VolumeRecord | None] = {}
+    changed: list[str] = []
+    elsewhere: list[str] = []
+    known_of = look.entry.volumes.get
+    for encoded, stamp in stamps.items():
+        try:
+            name = encoded.decode()
+        except UnicodeDecodeError:
+            if has_volume_name(encoded.decode(errors="surrogateescape")):
+                look.not_utf8.append(encoded)
+            continue
+        known = known_of(name)
+        if known is not None and known.stamp == stamp != b"":
+            found[name] = known
+        elif has_volume_name(name) and not is_agents_own(name):
+            found[name] = None
+            (changed if stamp else elsewhere).append(name)
+    return found, changed, elsewhere
 
 
 def _told_before(known: VolumeRecord | None, backing: BackingStore) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from poolfleet_agent.inventory.snapshot import VolumeRecord
 from poolfleet_agent.model.compare import clean_path
 from poolfleet_agent.model.errors import ModelError
+from poolfleet_agent.model.pool import HealthStatus
 from poolfleet_agent.model.ports import Clock, Files, MountWatch
 
 ASKED_AT_ONCE = 16
@@ -27,7 +28,7 @@ class _Known:
 
 @dataclass(kw_only=True)
 class Links:
-    """Looks only where the host has network mounts: without any, nothing can lead onto a dead one."""
+    """What is a link is asked about at each look, what was none only now and then."""
 
     files: Files
     watch: MountWatch
@@ -35,17 +36,24 @@ class Links:
     _known: dict[str, _Known] = field(default_factory=dict)
 
     async def learn(self, volumes: Iterable[VolumeRecord]) -> None:
-        """Find out where the backing files of volumes are; what cannot be told stays as it was known."""
-        if not self.watch.table().network():
-            return
+        """Find out which backing files of volumes may be on shares; what cannot be told stays as it was known."""
+        if self.watch.table().network():
+            await self._ask_about(
+                path for path in _backing_paths(volumes) if self.watch.holding(clean_path(path)) is None
+            )
+
+    async def learn_all(self, volumes: Iterable[VolumeRecord]) -> None:
+        """Find out where the backing files of volumes are, on shares that answer too."""
+        await self._ask_about(path for path in _backing_paths(volumes) if self._answers(clean_path(path)))
+
+    async def _ask_about(self, paths: Iterable[str]) -> None:
         turns = asyncio.Semaphore(ASKED_AT_ONCE)
 
         async def one(path: str) -> None:
             async with turns:
                 await self._ask(path)
 
-        paths = {path for record in volumes if (path := backing_path(record))}
-        await asyncio.gather(*(one(path) for path in sorted(paths) if self._worth_asking(path)))
+        await asyncio.gather(*(one(path) for path in paths if self._worth_asking(path)))
 
     def note(self, path: str, real: str) -> None:
         """Take in what somebody found out."""
@@ -59,11 +67,16 @@ class Links:
         known = self._known.get(path)
         return known.real if known is not None else clean_path(path)
 
+    def _answers(self, path: str) -> bool:
+        health = self.watch.health(path)
+        return health.status is HealthStatus.HEALTHY if health is not None else self.watch.holding(path) is None
+
     def _worth_asking(self, path: str) -> bool:
+        """Whether it is a link, as far as is known, or was not asked about for long."""
         known = self._known.get(path)
-        if known is not None and self.clock.monotonic_s() - known.asked_at_s < AGAIN_AFTER_S:
-            return False
-        return self.watch.holding(clean_path(path)) is None
+        if known is None or known.real != clean_path(path):
+            return True
+        return self.clock.monotonic_s() - known.asked_at_s >= AGAIN_AFTER_S
 
     async def _ask(self, path: str) -> None:
         try:
@@ -72,6 +85,10 @@ class Links:
             # It leads onto a mount that does not answer: that is all there is to know.
             if (mount := error.metadata.get("mount")) and path not in self._known:
                 self._known[path] = _Known(mount, float("-inf"))
+
+
+def _backing_paths(volumes: Iterable[VolumeRecord]) -> list[str]:
+    return sorted({path for record in volumes if (path := backing_path(record))})
 
 
 def backing_path(record: VolumeRecord) -> str:

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import structlog
 
+from poolfleet_agent.inventory.backing_files import BackingFiles
 from poolfleet_agent.inventory.build import (
     TargetFacts,
     VolumesSeen,
@@ -88,6 +89,7 @@ class Looker:
             encoder=self.encoder,
             clock=self.clock,
         )
+        self.backing_files = BackingFiles(folders=self._reader.folders, registry=self.registry, mounts=self.pool_mounts)
         self.storages = Storages(
             files=self.files,
             mounts=self.pool_mounts,
@@ -144,8 +146,8 @@ class Looker:
 
     async def close(self) -> None:
         """End what runs and wait for it."""
-        for turns in (self._everything, self._pools, self._pool_facts):
-            await turns.close()
+        for looks in (self._everything, self._pools, self._pool_facts, self.backing_files):
+            await looks.close()
 
     def mounts_changed(self) -> list[str]:
         """Publish the pools that a mount now is bad news for; the answer is those to be looked at, for it may be good.

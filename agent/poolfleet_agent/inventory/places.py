@@ -159,9 +159,9 @@ class Places:
 
 def _below(pool: str, path: str, target: str) -> Place:
     name = posixpath.relpath(path, target)
-    return Place(pool=pool, volume=name if "/" not in name and _addressable(name) else "")
+    return Place(pool=pool, volume=name if "/" not in name and is_addressable(name) else "")
 
 
-def _addressable(name: str) -> bool:
+def is_addressable(name: str) -> bool:
     """Whether a file's name can be a volume's: libvirt-python knows none that is not UTF-8."""
     return not any("\ud800" <= char <= "\udfff" for char in name)

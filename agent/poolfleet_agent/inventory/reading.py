@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from poolfleet_agent.inventory.backing_links import backing_links
 from poolfleet_agent.inventory.build import VolumesSeen, volume_records
 from poolfleet_agent.inventory.dead_chains import DeadChains
 from poolfleet_agent.inventory.folder_volumes import FolderVolumes
@@ -92,7 +93,10 @@ class Reader:
             seen = await self._while_chains_live(entry, self.mounts.while_answering(pool.definition, reading))
             # A share that went meanwhile leaves the bare folder, where nothing is.
             await self._check(entry, Use.READ)
-            await self.mounts.links.learn(seen.records.values())
+            learning = self.mounts.links.learn_all(seen.records.values())
+            await self.mounts.while_answering(pool.definition, learning)
+            links = backing_links(seen.records.values(), self.registry.snapshot.pools.values(), self.mounts)
+            seen = replace(seen, backing_links=links)
         except ModelError as error:
             if error.reason in {Reason.POOL_NOT_ACTIVE, Reason.POOL_NOT_FOUND}:
                 return NOTHING_SEEN
@@ -161,6 +165,7 @@ def seen_before(previous: PoolEntry | None) -> VolumesSeen:
         as_of_s=previous.pool.volumes_as_of_s,
         unaddressable_count=previous.pool.unaddressable_count,
         unaddressable_names=previous.pool.unaddressable_names,
+        backing_links=previous.pool.backing_links,
         unread_reason=previous.pool.unread_reason,
         unread_message=previous.pool.unread_message,
     )

@@ -67,13 +67,15 @@ class ImageFile:
 class Layer:
     """One file of an image that is read; a format in qemu's spelling. `is_block`: it is a device.
 
-    `passphrase`: it is encrypted by luks; what is raw then is a `luks` container, as for NewImage.
+    `passphrase`: it is encrypted by luks; what is raw then is a `luks` container, as for NewImage. `file`: device and
+    inode of the file that was looked at.
     """
 
     path: str
     format: str
     is_block: bool = False
     passphrase: SecretValue | None = None
+    file: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

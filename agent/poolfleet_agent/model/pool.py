@@ -203,6 +203,8 @@ class Pool:
     volume_count: int | None = None
     unaddressable_count: int = 0
     unaddressable_names: tuple[str, ...] = ()
+    backing_links: tuple[tuple[str, str], ...] = ()
+    """Paths of what its volumes lie on that lead to something of another name, and where (inventory/backing_links)."""
     volumes_as_of_s: float | None = None
     unread_reason: str = ""
     unread_message: str = ""

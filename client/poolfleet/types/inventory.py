@@ -40,6 +40,7 @@ class PoolRow(NamedTuple):
     available_bytes: int | None
     provisioned_bytes: int | None
     unaddressable_count: int
+    backing_links: tuple[tuple[str, str], ...]
     storage: Storage | None
     volumes_as_of: datetime | None
 

@@ -168,6 +168,8 @@ class Pool:
     """Files whose names are not UTF-8: the pool is not complete."""
     unaddressable_names: tuple[str, ...] = ()
     """Up to 100 of them, escaped."""
+    backing_links: tuple[tuple[str, str], ...] = ()
+    """Paths of what its volumes lie on that are symbolic links to something of another name, and where they lead."""
     volumes_as_of: datetime | None = None
     as_of: datetime | None = None
     """When this was looked at, by the host's clock; None in an operation's result."""

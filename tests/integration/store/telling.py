@@ -40,7 +40,8 @@ def pool(name: str, storage: Storage | None = SHARE, *, active: bool = True, **c
     usual = PoolRow(
         name=name, type="netfs", state=PoolState.RUNNING if active else PoolState.INACTIVE, health=None,
         target_path=f"/{name}", filesystem_id="", capacity_bytes=100 * GIB, allocation_bytes=10 * GIB,
-        available_bytes=None, provisioned_bytes=None, unaddressable_count=0, storage=storage, volumes_as_of=NOON,
+        available_bytes=None, provisioned_bytes=None, unaddressable_count=0, backing_links=(), storage=storage,
+        volumes_as_of=NOON,
     )  # fmt: skip
     return usual._replace(**changes)
 

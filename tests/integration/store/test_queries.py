@@ -15,7 +15,7 @@ from poolfleet.inventory.store.queries import QUERIES
 from poolfleet.inventory.store.staged import Staged
 from poolfleet.types.disk import DiskRole
 from poolfleet.types.pool import Storage, StorageIdSource
-from tests.integration.store.telling import GIB, Teller, disk, row, tellers
+from tests.integration.store.telling import GIB, Teller, disk, read, row, tellers
 
 HOUR_S = 3600.0
 
@@ -60,6 +60,33 @@ def test_what_another_volume_lies_on_is_no_orphan(store: InventoryStore) -> None
         "vm", [row("base"), row("other"), row("top", backing_path="/vm/base"), row("loose", backing_path="other")]
     )
     assert [each["name"] for each in ask(store, "orphans")] == ["loose", "top"]
+
+
+def test_what_another_volume_lies_on_by_a_link_is_no_orphan(store: InventoryStore) -> None:
+    one, two = tellers(store, "one", "two")
+    rows = [row("base"), row("free"), row("top", backing_path="/links/golden")]
+    one.whole("vm", rows)
+    assert [each["name"] for each in ask(store, "orphans")] == ["base", "free", "top"]
+    # Whichever host knows it, by its own name of the pool.
+    two.whole("vm", rows, target_path="/elsewhere", backing_links=(("/links/golden", "/elsewhere/base"),))
+    assert [each["name"] for each in ask(store, "orphans")] == ["free", "top"]
+    two.changed("vm", target_path="/elsewhere", backing_links=(("/links/golden", "/elsewhere/free"),))
+    assert [each["name"] for each in ask(store, "orphans")] == ["base", "top"]
+    # What it leads to beside all pools may be the volume of that name.
+    two.changed("vm", target_path="/elsewhere", backing_links=(("/links/golden", "/nobody/knows/base"),))
+    assert [each["name"] for each in ask(store, "orphans")] == ["free", "top"]
+    two.changed("vm", target_path="/elsewhere")
+    assert [each["name"] for each in ask(store, "orphans")] == ["base", "free", "top"]
+
+
+def test_what_a_pool_that_is_gone_said_of_links_is_forgotten(store: InventoryStore) -> None:
+    one, two = tellers(store, "one", "two")
+    rows = [row("base"), row("top", backing_path="/links/golden")]
+    one.whole("vm", rows)
+    two.whole("vm", rows, backing_links=(("/links/golden", "/vm/base"),))
+    two.pool_is_gone("vm")
+    assert [each["name"] for each in ask(store, "orphans")] == ["base", "top"]
+    assert read(store, "SELECT * FROM backing_link") == []
 
 
 def test_a_file_that_a_domain_uses_outside_of_pools_may_be_the_volume(store: InventoryStore) -> None:

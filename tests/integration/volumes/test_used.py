@@ -110,6 +110,36 @@ def test_what_another_volume_lies_on_by_a_path_that_is_not_clean(
     assert_kept(agent, "vms", "base", folder / "base")
 
 
+@pytest.mark.parametrize("place", ["vms", "other"])
+def test_what_was_just_laid_on_it_and_nobody_has_looked_since(
+    module_host: EmbeddedHost, agent: poolfleet.AgentClient, folder: Path, place: Any
+) -> None:
+    other = module_host.pools_dir / "other"
+    agent.pools.ensure(PoolSpec.dir("other", target=str(other)))
+    create(agent, "base")
+    top = overlay({"vms": folder, "other": other}[place] / "top", folder / "base")
+    assert_kept(agent, "vms", "base", folder / "base")
+    with pytest.raises(poolfleet.FailedPrecondition) as used:
+        agent.volumes.resize("vms", "base", GIB // 2, allow_shrink=True)
+    assert (used.value.reason, used.value.metadata["users"]) == ("VOLUME_IN_USE", f"volume {place}/top (backing)")
+    top.unlink()
+    agent.volumes.delete("vms", "base")
+    assert not (folder / "base").exists()
+
+
+def test_what_came_to_lie_on_it_by_a_rebase_or_under_a_name_that_is_not_utf8(
+    module_host: EmbeddedHost, agent: poolfleet.AgentClient, folder: Path
+) -> None:
+    create(agent, "base")
+    create(agent, "top")
+    agent.pools.refresh("vms")
+    rebase = ["qemu-img", "rebase", "-u", "-F", "qcow2", "-b", "base", str(folder / "top")]
+    subprocess.run(rebase, check=True, timeout=60)
+    assert_kept(agent, "vms", "base", folder / "base")
+    os.rename(folder / "top", os.path.join(os.fsencode(folder), b"caf\xe9"))
+    assert_kept(agent, "vms", "base", folder / "base")
+
+
 def test_what_another_pool_has_of_the_same_folder(
     module_host: EmbeddedHost, agent: poolfleet.AgentClient, folder: Path
 ) -> None:

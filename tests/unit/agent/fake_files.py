@@ -60,6 +60,8 @@ class FakeFiles:
         )  # fmt: skip
 
     async def real_path(self, path: str, *, timeout_s: float = 5.0) -> str:
+        if path in self.links:
+            return self.links[path]
         for link, target in self.links.items():
             if path.startswith(f"{link}/"):
                 if target in self.dead:

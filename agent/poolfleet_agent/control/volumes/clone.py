@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import ClassVar
 
 from poolfleet_agent.control.acting import Acting
@@ -15,7 +16,14 @@ from poolfleet_agent.control.volumes.make import Content, check_owner, make_copy
 from poolfleet_agent.control.volumes.new import NewVolume
 from poolfleet_agent.control.volumes.partitions import holds_partitions
 from poolfleet_agent.control.volumes.reserve import Held
-from poolfleet_agent.control.volumes.source import Source, check_reachable, find_source, layers_of, measure
+from poolfleet_agent.control.volumes.source import (
+    Source,
+    check_as_before,
+    check_reachable,
+    find_source,
+    layers_of,
+    measure,
+)
 from poolfleet_agent.control.volumes.space import Promises
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.capacity import bytes_at_once
@@ -112,9 +120,11 @@ class CloneVolume(Mutation):
         async def perform(report: Report) -> Outcome:
             if by_libvirt:
                 return await new.made(lambda held: self._have_libvirt_clone(new, held), report)
+            reader = await self._reader(source, await self.host.actors.acting(entry))
+            asking = report.asking_again(partial(check_as_before, self.host, source, reader, layers))
             if self.linked:
-                return await new.made(lambda held: self._lay_on_it(new, held, report), report)
-            return await self._copy(source, layers, new, report)
+                return await new.made(lambda held: self._lay_on_it(new, held, asking), asking)
+            return await self._copy(source, SourceImage(layers=layers, forced=self.allow_in_use), reader, new, asking)
 
         return Work(
             perform=perform,
@@ -193,13 +203,14 @@ class CloneVolume(Mutation):
         """Who copies: who may write the new volume; where that is root, who may read the source."""
         return acting if acting.squashed else await self.host.actors.acting(source.entry)
 
-    async def _copy(self, source: Source, layers: tuple[Layer, ...], new: NewVolume, report: Report) -> Outcome:
-        reader = await self._reader(source, await self.host.actors.acting(new.entry))
+    async def _copy(
+        self, source: Source, image: SourceImage, reader: Acting, new: NewVolume, report: Report
+    ) -> Outcome:
         await self.host.quarantine.check_volume(source.entry, self.source_volume, Use.READ)
-        image = SourceImage(layers=layers, forced=self.allow_in_use)
         total_bytes = copied_bytes(new.definition, await measure(self.host, image, new.definition, reader, report))
 
         async def make(held: Held) -> None:
+            await report.ask_again()  # the reservation may have waited for a server
             # That root is nobody may show only by the reservation.
             user = (await self._reader(source, held.acting)).user
             content = Content(image=image, user=user, total_bytes=total_bytes)
@@ -208,6 +219,7 @@ class CloneVolume(Mutation):
         return await replace(new, at_once_bytes=total_bytes).made(make, report)
 
     async def _lay_on_it(self, new: NewVolume, held: Held, report: Report) -> None:
+        await report.ask_again()
         await make_volume(self.host, held.acting, new.entry, new.definition, report)
 
     async def _have_libvirt_clone(self, new: NewVolume, held: Held) -> None:

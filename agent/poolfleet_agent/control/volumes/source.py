@@ -3,9 +3,14 @@
 A qcow2 file names what it lies on, and whoever wrote it may have named any file of the host. So each layer is looked at
 here, has to lie where allowed_paths says, and is read under the format that it is said to have, never under a guessed
 one; the program that copies is told all of them, and opens no other. What is encrypted is read with its secret.
+
+Until the copy's turn comes another host may have put other files in their places, of another format, or whose headers
+name what was not looked at. So they are looked at again then, and have to be the same files, with the same to say of
+what they lie on. Times and lengths may be others: a guest that ran meanwhile has but written to its disk.
 """
 
 import posixpath
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from poolfleet_agent.control.acting import Acting
@@ -94,15 +99,26 @@ async def layers_of(host: Host, source: Source, reader: Acting) -> tuple[Layer, 
     return tuple(layers)
 
 
+async def check_as_before(host: Host, source: Source, reader: Acting, layers: Sequence[Layer]) -> None:
+    """Refuse to read files that are not those which were looked at: ETAG_MISMATCH, and what `layers_of` refuses."""
+    for layer in layers:
+        if not layer.is_block and await _file(reader, layer.path) != layer.file:
+            raise _replaced(layer.path)
+    now = await layers_of(host, source, reader)
+    if [(layer.path, layer.format) for layer in now] != [(layer.path, layer.format) for layer in layers]:
+        raise _replaced(source.facts.path)
+
+
 async def _layer(host: Host, reader: Acting, path: str, known_format: str) -> tuple[Layer, DiskHeader]:
     await host.check_path("volume", path)
+    file = await _file(reader, path)  # before its header: what is put there in between is another file later, too
     head = await _head(reader, path)
     header = read_disk_header(head)
     if not known_format and header is None:
         raise _not_supported(
             path, "is a backing file whose format is not stated in what lies on it: `qemu-img rebase -u -F` states it"
         )
-    layer = Layer(path=path, format=known_format or "qcow2")
+    layer = Layer(path=path, format=known_format or "qcow2", file=file)
     if layer.format not in _LAYERED:
         if not stands_alone(layer.format, head):
             raise _not_supported(path, f"is of format {layer.format}, and may consist of other files too")
@@ -114,6 +130,11 @@ async def _layer(host: Host, reader: Acting, path: str, known_format: str) -> tu
     if header.encryption not in {"", LUKS}:
         raise _not_supported(path, "is encrypted in a way that qemu no longer reads: only luks is")
     return layer, header
+
+
+async def _file(reader: Acting, path: str) -> tuple[int, int] | None:
+    found = await reader.files.stat(path)
+    return (found.device, found.inode) if found is not None else None
 
 
 async def _head(reader: Acting, path: str) -> bytes:
@@ -152,6 +173,14 @@ def check_reachable(source: Source, target: PoolEntry) -> None:
             f"lies on this host alone: a guest of another host that sees pool {target.pool.name} could not reach it;"
             " clone it to that share first",
         )
+
+
+def _replaced(path: str) -> ModelError:
+    return ModelError(
+        Reason.ETAG_MISMATCH,
+        f"{path} was replaced while its clone waited, or lies on something else by now; look at it, and ask again",
+        metadata={"path": path},
+    )
 
 
 def _not_supported(path: str, why: str) -> ModelError:

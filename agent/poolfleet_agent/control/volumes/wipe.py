@@ -1,7 +1,6 @@
 """WipeVolume: overwrite what a volume holds that nobody on this host uses."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
@@ -18,30 +17,12 @@ from poolfleet_agent.control.volumes.place import path_in_pool
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.image import ImageFile
-from poolfleet_agent.model.operation import OperationKind, Progress
-from poolfleet_agent.model.ports import FileFacts, JobListener
+from poolfleet_agent.model.operation import OperationKind
+from poolfleet_agent.model.ports import FileFacts
 from poolfleet_agent.model.quarantine import Use
 from poolfleet_agent.model.wiping import ZERO, check_algorithm
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _AskedAgain:
-    """Listens for a report, and asks once more when a job that had to wait has its turn: guests were started since."""
-
-    report: Report
-    ask: Callable[[], Awaitable[None]]
-
-    def waits(self) -> None:
-        self.report.waits()
-
-    async def begins(self) -> None:
-        await self.ask()
-        await self.report.begins()
-
-    def progress(self, progress: Progress) -> None:
-        self.report.progress(progress)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +55,9 @@ class WipeVolume(Mutation):
 
         async def perform(report: Report) -> Outcome:
             if wiped_here is not None:
-                listener = _AskedAgain(report, partial(self._check_not_in_use, entry, record))
-                await self._wipe_here(acting, entry, wiped_here, listener)
+                # Its turn may come late: guests may be started meanwhile.
+                asking = report.asking_again(partial(self._check_not_in_use, entry, record))
+                await self._wipe_here(acting, entry, wiped_here, asking)
             else:
                 await self._have_wiped(entry)
             return await changed_volume(self.host, self.pool, self.volume)
@@ -91,13 +73,13 @@ class WipeVolume(Mutation):
         if not self.allow_in_use:
             await check_volume_not_in_use(self.host, entry, record)
 
-    async def _wipe_here(self, acting: Acting, entry: PoolEntry, found: FileFacts, listener: JobListener) -> None:
+    async def _wipe_here(self, acting: Acting, entry: PoolEntry, found: FileFacts, report: Report) -> None:
         # Its turn may come late: what is unmounted by then must not be touched below.
         device = self.host.quarantine.device(entry, Use.WRITE)
         file = ImageFile(path=path_in_pool(entry, self.volume) or "", inode=found.inode, device=device)
         try:
             await self.host.contents.wipe(
-                file, user=acting.user, listener=listener, timeout_s=self.host.rules.copy_timeout_s
+                file, user=acting.user, listener=report, timeout_s=self.host.rules.copy_timeout_s
             )
         except ModelError as error:
             await self._refresh_or_log()

@@ -193,6 +193,7 @@ def pool_to(pool: Pool) -> pool_pb2.Pool:
         features=_features_to(facts.definition),
         vendor=facts.definition.vendor or "",
         product=facts.definition.product or "",
+        backing_links=[pool_pb2.BackingLink(path=path, leads_to=leads_to) for path, leads_to in pool.backing_links],
     )
     source_to(facts.definition.source, message)
     if pool.volumes_as_of_s is not None:

@@ -66,10 +66,16 @@ def pool(message: pool_pb2.Pool, *, as_of: datetime | None = None, age_s: float 
         inactive_xml=message.inactive_xml,
         unaddressable_count=message.unaddressable_count,
         unaddressable_names=tuple(message.unaddressable_names),
+        backing_links=backing_links(message),
         volumes_as_of=moment(message.volumes_as_of) if has("volumes_as_of") else None,
         as_of=as_of,
         age_s=age_s,
     )
+
+
+def backing_links(message: pool_pb2.Pool) -> tuple[tuple[str, str], ...]:
+    """Where paths of what its volumes lie on lead, that are links."""
+    return tuple((link.path, link.leads_to) for link in message.backing_links)
 
 
 def permissions(message: snapshot_pb2.Permissions) -> Permissions:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from google.protobuf.message import Message
 
 from poolfleet.agent.convert.hosts import DOMAIN_STATES, ROLES
-from poolfleet.agent.convert.pools import HEALTH, STATES, storage
+from poolfleet.agent.convert.pools import HEALTH, STATES, backing_links, storage
 from poolfleet.agent.convert.scalars import moment
 from poolfleet.types.inventory import DiskRow, PoolRow, VolumeRow
 from poolfleet.v1 import domain_disk_pb2, pool_pb2, volume_pb2
@@ -37,6 +37,7 @@ def pool_row(message: pool_pb2.Pool) -> PoolRow:
         available_bytes=message.available_bytes if has("available_bytes") else None,
         provisioned_bytes=message.provisioned_bytes if has("provisioned_bytes") else None,
         unaddressable_count=message.unaddressable_count,
+        backing_links=backing_links(message),
         storage=storage(message.storage) if has("storage") else None,
         volumes_as_of=moment(message.volumes_as_of) if has("volumes_as_of") else None,
     )

@@ -36,6 +36,9 @@ _CHANGE_UNREAD = Statement(_POOL_OF, ["unread"])
 _HEARD = ("status", "error", "epoch", "sequence", "filter_digest", "renew", "heard_at_s", "looked_at_s",
           "domains_looked_at_s", "domains_missing", "unread_pools")  # fmt: skip
 _CHANGE_HOST = Statement(update(_HOST).where(_HOST.c.key == bindparam("of_host")), _HEARD)
+_LINK = schema.backing_link
+_NEW_LINK = Statement(insert(_LINK))
+_FORGET_LINKS = Statement(delete(_LINK).where(_LINK.c.pool_key == bindparam("of_pool")))
 _DISKS_OF = delete(_DISK).where(_DISK.c.host_key == bindparam("of_host"))
 _FORGET_DISKS = Statement(_DISKS_OF)
 _FORGET_DOMAIN = Statement(_DISKS_OF.where(_DISK.c.domain_uuid == bindparam("of_domain")))
@@ -132,6 +135,10 @@ class Commit:
         else:
             key = known.key
             _CHANGE_POOL.run(self._connection, {"of_pool": key, **values})
+        if known is not None and known.links:
+            _FORGET_LINKS.run(self._connection, {"of_pool": key})
+        links = ({"pool_key": key, "path": path, "leads_to": leads_to} for path, leads_to in pool.backing_links)
+        _NEW_LINK.run_each(self._connection, links)
         if known is None or not is_settled(known, values):
             host = HostSeen(
                 host=self._host.name, status=HostStatus.OK, site=self._host.site, agent_id=self._host.agent_id

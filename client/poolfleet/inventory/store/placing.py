@@ -11,7 +11,7 @@ from poolfleet.inventory.store.homes import Homes, Settled
 from poolfleet.inventory.store.hosts import Hosts
 from poolfleet.inventory.store.volumes import Volumes
 
-_POOL, _HOST, _STORAGE = schema.pool, schema.host, schema.storage
+_POOL, _HOST, _STORAGE, _LINK = schema.pool, schema.host, schema.storage, schema.backing_link
 _PLACE = select(_POOL.c.storage_key, _POOL.c.host_key, _POOL.c.active, _POOL.c.uuid).where(
     _POOL.c.key == bindparam("of_pool")
 )
@@ -59,6 +59,7 @@ class Placing:
 
     def forget(self, pool_key: int, storage_key: int) -> None:
         """Forget a pool; what others see of its storage stays."""
+        self._connection.execute(delete(_LINK).where(_LINK.c.pool_key == pool_key))
         self._connection.execute(delete(_POOL).where(_POOL.c.key == pool_key))
         self._homes.leave(pool_key)
         self.leave(pool_key, storage_key)

@@ -16,8 +16,8 @@ from poolfleet.types.pool import Pool, PoolState, Storage, StorageFingerprint, S
 
 POOL_VALUES = (
     "name", "type", "state", "active", "health", "target_path", "filesystem_id", "capacity_bytes", "allocation_bytes",
-    "available_bytes", "provisioned_bytes", "unaddressable_count", "own_storage_id", "storage_source", "aliases",
-    "signs", "fingerprint",
+    "available_bytes", "provisioned_bytes", "unaddressable_count", "links", "own_storage_id", "storage_source",
+    "aliases", "signs", "fingerprint",
 )  # fmt: skip
 """Columns that follow from a pool itself."""
 _PLACE = ("name", "own_storage_id", "storage_source", "aliases")
@@ -32,6 +32,7 @@ class KnownPool(NamedTuple):
     storage_key: int
     active: bool
     unread: str
+    links: int
     own_storage_id: str
     storage_source: str
     aliases: str
@@ -54,6 +55,7 @@ def pool_values(pool: PoolRow) -> dict[str, Any]:
         "available_bytes": pool.available_bytes,
         "provisioned_bytes": pool.provisioned_bytes,
         "unaddressable_count": pool.unaddressable_count,
+        "links": len(pool.backing_links),
         "own_storage_id": storage.id if storage else "",
         "storage_source": str(storage.source) if storage else "",
         "aliases": json.dumps(storage.aliases if storage else ()),

@@ -20,14 +20,17 @@ class Query:
     """Nothing at all may be missing; its first column is why a row is not certain all the same, or null."""
 
 
-# Another volume lies on it, or may: its backing path leads to no pool that its own host is known to have.
+# Another volume lies on it, or may: its backing path leads to no pool that its own host is known to have. Where that
+# path is a link, what a host says that it leads to counts as well.
 _BACKS = """
     EXISTS (SELECT 1 FROM backing b WHERE b.file_name = v.name
             AND (b.backed_by = v.storage_key OR b.backed_by IS NULL))"""
 _BACKING = """
     backing AS (
         SELECT o.file_name, home.storage_key AS backed_by FROM (
-            SELECT told_by, backing_path, {file_name} AS file_name FROM volume WHERE backing_path IS NOT NULL) o
+            SELECT told_by, backing_path, {file_name} AS file_name FROM (
+                SELECT told_by, backing_path FROM volume WHERE backing_path IS NOT NULL
+                UNION SELECT link.pool_key, link.leads_to FROM backing_link link) named) o
         LEFT JOIN pool teller ON teller.key = o.told_by
         LEFT JOIN pool home ON home.host_key = teller.host_key
             AND home.target_path || '/' || o.file_name = o.backing_path)"""

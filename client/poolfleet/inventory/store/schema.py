@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, MetaData, Table, Text
 
-VERSION = 2
+VERSION = 3
 NOWHERE = 0
 """`storage_key` of a pool that has just come."""
 tables = MetaData()
@@ -60,6 +60,7 @@ pool = Table(
     Column("available_bytes", BigInteger),
     Column("provisioned_bytes", BigInteger),
     Column("unaddressable_count", BigInteger, nullable=False),
+    Column("links", Integer, nullable=False),  # how many rows of backing_link it has
     Column("unread", Text, nullable=False),  # why its volumes are not as they are now; empty: they are
     Column("looked_at_s", Double, nullable=False),
     Column("digest", Text, nullable=False),
@@ -68,6 +69,15 @@ pool = Table(
     Column("aliases", Text, nullable=False),  # JSON
     Column("fingerprint", Text, nullable=False),  # JSON
     Column("signs", Text, nullable=False),  # JSON
+)
+
+backing_link = Table(
+    "backing_link",
+    tables,
+    Column("pool_key", Integer, primary_key=True, autoincrement=False),
+    Column("path", Text, primary_key=True),  # what volumes of the pool lie on, as they name it
+    Column("leads_to", Text, primary_key=True),
+    sqlite_with_rowid=False,
 )
 
 _VOLUME = (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -47,7 +48,7 @@ class Files:
         return replace(self, user=user)
 
     async def page(self, folder: str, *, after: bytes, most: int, timeout_s: float = 30.0) -> FolderPage | None:
-        names = sorted(path.rpartition("/")[2].encode() for path in self.files if path.startswith(folder + "/"))
+        names = sorted(os.fsencode(path.rpartition("/")[2]) for path in self.files if path.startswith(folder + "/"))
         here = [name for name in names if name > after]
         page = here[:2]
         stamps = {name: self._stamp(folder, name) for name in page}
@@ -60,7 +61,7 @@ class Files:
     async def images(
         self, folder: str, names: Sequence[bytes], *, timeout_s: float = 30.0
     ) -> Sequence[SeenFile | None]:
-        return [await self.image(f"{folder}/{name.decode()}") for name in names]
+        return [await self.image(f"{folder}/{name.decode(errors='surrogateescape')}") for name in names]
 
     async def image(self, path: str, *, timeout_s: float = 5.0) -> SeenFile | None:
         self.opened.append(path.removeprefix(FOLDER + "/"))
@@ -86,8 +87,16 @@ class Looking:
         self.files.files |= {f"{FOLDER}/{name}": seen for name, seen in files.items()}
 
     async def look(self) -> VolumesSeen:
+        seen = await self._volumes().all(self.entry, FOLDER)
+        self.entry = replace(self.entry, volumes=seen.records)
+        return seen
+
+    async def backing_files(self) -> Mapping[str, str]:
+        return await self._volumes().backing_files(self.entry, FOLDER)
+
+    def _volumes(self) -> FolderVolumes:
         self.files.opened.clear()
-        volumes = FolderVolumes(
+        return FolderVolumes(
             folders=self.files,
             hypervisor=self.hypervisor,
             encoder=PlainEncoder(),
@@ -95,9 +104,6 @@ class Looking:
             may_switch=True,
             check_backing=self.check_backing,
         )
-        seen = await volumes.all(self.entry, FOLDER)
-        self.entry = replace(self.entry, volumes=seen.records)
-        return seen
 
     async def check_backing(self, path: str) -> None:
         if path.startswith("/dev/"):
@@ -212,6 +218,30 @@ async def test_a_backing_file_that_cannot_be_asked_is_what_it_was_or_raw(looking
     assert (await looking.records())["upper"].facts.backing_store == BackingStore(path="/far/base", format="qcow2")
     looking.files.failing["/far/base"] = dead
     assert (await looking.records())["upper"].facts.backing_store == BackingStore(path="/far/base", format="qcow2")
+
+
+async def test_what_files_lie_on_is_found_out_by_the_headers_of_those_that_changed_alone(looking: Looking) -> None:
+    upper, kept = ImageFacts("qcow2", 1, backing=b"base", backing_format="raw"), f"{FOLDER}/base"
+    looking.put(base=file(), kept=file(image=upper), far=file(image=upper), gone=file(image=upper))
+    looking.files.stamps[f"{FOLDER}/far"] = b""
+    await looking.look()
+    assert await looking.backing_files() == {"kept": kept, "far": kept, "gone": kept}
+    assert looking.files.opened == []
+    del looking.files.files[f"{FOLDER}/gone"]
+    elsewhere = ImageFacts("qcow2", 1, backing=b"/pools/q/other")
+    # What lies on another mount is not touched, whatever it is by now.
+    looking.put(
+        base=file("2", elsewhere), far=file("2", elsewhere), new=file("3", upper), **{".poolfleet-new.1": file()}
+    )
+    looking.files.files[f"{FOLDER}/caf\udce9"] = file("4", upper)
+    assert await looking.backing_files() == {
+        "base": "/pools/q/other",
+        "kept": kept,
+        "far": kept,
+        "new": kept,
+        "caf\\xe9": kept,
+    }
+    assert sorted(looking.files.opened) == ["base", "caf\udce9", "new"]
 
 
 async def test_only_libvirt_knows_the_secret_of_a_volume_and_is_asked_until_it_does(looking: Looking) -> None:

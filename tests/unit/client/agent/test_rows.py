@@ -69,6 +69,7 @@ def test_each_column_is_that_of_the_pool() -> None:
             id="nfs:filer/vm", source=Storage.SOURCE_DERIVED, aliases=["nfs:10.0.0.5/vm"],
             fingerprint=StorageFingerprint(root_inode=2, files=[StorageFingerprint.File(name="a", inode=3)]),
         ),
+        backing_links=[pool_pb2.BackingLink(path="/links/golden", leads_to="/vm/base")],
     )  # fmt: skip
     message.volumes_as_of.FromMilliseconds(1500)
     row, pool = told_itself(message)
@@ -78,9 +79,11 @@ def test_each_column_is_that_of_the_pool() -> None:
         name=pool.name, type=pool.type, state=pool.state, health=pool.health.status, target_path=pool.target.path,
         filesystem_id=pool.filesystem_id, capacity_bytes=pool.capacity_bytes, allocation_bytes=pool.allocation_bytes,
         available_bytes=pool.available_bytes, provisioned_bytes=pool.provisioned_bytes,
-        unaddressable_count=pool.unaddressable_count, storage=pool.storage, volumes_as_of=pool.volumes_as_of,
+        unaddressable_count=pool.unaddressable_count, backing_links=pool.backing_links, storage=pool.storage,
+        volumes_as_of=pool.volumes_as_of,
     )  # fmt: skip
     assert row.provisioned_bytes == 0
+    assert row.backing_links == (("/links/golden", "/vm/base"),)
     assert row.state.active
 
 
