@@ -61,9 +61,7 @@ class _NameServer(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def resolver(
-    folder: Path, answer: Answer
-) -> AsyncIterator[Callable[[Sequence[str]], list[str]]]:
+async def resolver(folder: Path, answer: Answer) -> AsyncIterator[Callable[[Sequence[str]], list[str]]]:
     """Within the block, what it gives turns a command into one that asks only this name server."""
     # The port is given: whoever else tests on this machine has one at another address.
     at = f"127.77.{random.randrange(1, 255)}.{random.randrange(1, 255)}"

@@ -57,7 +57,9 @@ async def test_a_start_is_waited_for_as_long_as_the_agent_gives_it(
 
 
 async def test_a_timeout_that_is_given_counts(stub: StubAgent, client: AgentClient) -> None:
-    async def goes_on(request: operation_service_pb2.WaitOperationRequest) -> operation_service_pb2.WaitOperationResponse:
+    async def goes_on(
+        request: operation_service_pb2.WaitOperationRequest,
+    ) -> operation_service_pb2.WaitOperationResponse:
         await asyncio.sleep(request.timeout.ToNanoseconds() / 1e9)
         return operation_service_pb2.WaitOperationResponse(operation=running())
 
