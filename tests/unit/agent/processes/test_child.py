@@ -15,7 +15,6 @@ from structlog.testing import capture_logs
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.processes.child import Children, hear_of_ends
 
-
 LIMIT_S = 30.0
 
 
