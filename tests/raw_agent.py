@@ -27,7 +27,7 @@ from poolfleet.v1 import (
     volume_service_pb2,
 )
 
-LIMIT_S = 20.0
+LIMIT_S = 40.0
 """How long an answer may take: far longer than any should."""
 
 _MODULES = (

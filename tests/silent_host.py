@@ -89,6 +89,15 @@ def virsh_answers(host: EmbeddedHost, *words: str) -> bool:
     return True
 
 
+async def virsh_hangs(host: EmbeddedHost, *words: str) -> None:
+    """Return when libvirt does not answer somebody else any more: what keeps it may have yet to come."""
+
+    async def hangs() -> bool:
+        return not await asyncio.to_thread(virsh_answers, host, *words)
+
+    await eventually(hangs, limit_s=LIMIT_S, what=f"libvirt hangs for who asks for its {words[0]}")
+
+
 @contextlib.contextmanager
 def hanging_refreshes(host: EmbeddedHost, *pools: str) -> Iterator[None]:
     """Somebody else has libvirt refresh pools whose share is silent; in the end libvirt has to have come back."""

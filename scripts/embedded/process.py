@@ -11,6 +11,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+KILLED_LIMIT_S = 60.0
+"""How long what was killed may take to be gone: on a busy machine, with a busy disk, some seconds."""
+
 
 class NotReadyError(RuntimeError):
     """Something did not become ready, or did not end, within its limit."""
@@ -78,7 +81,9 @@ class Process:
             pid, ticks = self._pid_file.read_text().split()
         except (FileNotFoundError, ValueError):
             return None
-        return int(pid) if ticks == str(started_at_ticks(int(pid))) else None
+        started = started_at_ticks(int(pid))
+        # Of one that ended at once no time of its start was noted.
+        return int(pid) if started is not None and ticks == str(started) else None
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal; nothing happens where it is gone."""
@@ -86,16 +91,19 @@ class Process:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
-    def kill9(self, *, limit_s: float = 10) -> None:
+    def kill9(self, *, limit_s: float = KILLED_LIMIT_S) -> None:
         """End it at once, as a crash would, and wait until it is gone; raises NotReadyError after `limit_s`."""
         self._end(signal.SIGKILL, limit_s)
 
     def stop(self, *, limit_s: float = 10) -> None:
-        """Ask it to end, kill it after `limit_s` seconds, and wait until it is gone; a stopped one is continued."""
+        """Ask it to end, kill it after `limit_s` seconds, and wait until it is gone; a stopped one is continued.
+
+        Raises NotReadyError where even that does not end it.
+        """
         try:
             self._end(signal.SIGTERM, limit_s)
         except NotReadyError:
-            self.kill9(limit_s=limit_s)
+            self.kill9()
         self._pid_file.unlink(missing_ok=True)
 
     def _end(self, number: signal.Signals, limit_s: float) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
@@ -96,13 +96,13 @@ async def soak(place: Place, *, seconds: float, seed: int) -> dict[str, Any]:
         await _all_started(place, agent)
         end = await _settled_figures(place.host, begin)
         await _clean_after_restart(place, agent, findings)
+        await _as_meant(place, agent)
         recorded = [operation async for operation in agent.operations.list(page_size=1000)]
         await _reckon(place, agent, told, recorded, findings)
     reckoning.reckon_figures(begin, end, len(recorded), findings)
     await asyncio.to_thread(place.host.agent.stop)
     reckoning.reckon_state(told, recorded, walk.state(place.host), findings)
-    left = await asyncio.to_thread(walk.processes_of, place.host, but=[place.host.libvirtd.pid or 0])
-    findings.leaked += [f"process {line}" for line in left]
+    findings.leaked += [f"process {line}" for line in await _processes_that_stay(place.host)]
     log = place.host.agent.log.read_text()
     told.unforeseen += faults.unforeseen
     told.unforeseen += [line for line in log.splitlines() if "Traceback (" in line or "unforeseen" in line]
@@ -191,6 +191,16 @@ async def _settled_figures(host: EmbeddedHost, begin: walk.AgentFigures) -> walk
     return now
 
 
+async def _processes_that_stay(host: EmbeddedHost) -> list[str]:
+    """What of the agent's is there still some time after its end: what it has killed has to go first."""
+    deadline_s = time.monotonic() + CLEAN_LIMIT_S
+    while left := await asyncio.to_thread(walk.processes_of, host, but=[host.libvirtd.pid or 0]):
+        if time.monotonic() > deadline_s:
+            break
+        await asyncio.sleep(0.2)
+    return left
+
+
 async def _clean_after_restart(place: Place, agent: AgentClient, findings: Findings) -> None:
     """Restart the agent, which then removes what it left where libvirt might have gone on; and start all pools."""
     await asyncio.to_thread(place.host.agent.stop)
@@ -210,6 +220,18 @@ async def _clean_after_restart(place: Place, agent: AgentClient, findings: Findi
     except NotReadyError as error:
         findings.leaked.append(str(error))
     await _all_started(place, agent)
+
+
+async def _as_meant(place: Place, agent: AgentClient) -> None:
+    """Let the supervisor bring up what is meant to be started; what it does not is told by the reckoning."""
+
+    async def active() -> bool:
+        recorded = [operation async for operation in agent.operations.list(page_size=1000)]
+        found = await asyncio.to_thread(walk.pools, place.host)
+        return reckoning.wanted_active(recorded) <= {name for name, pool in found.items() if pool.active}
+
+    with suppress(NotReadyError):
+        await _until(active, CLEAN_LIMIT_S, "what was started is active")
 
 
 async def _all_started(place: Place, agent: AgentClient) -> None:

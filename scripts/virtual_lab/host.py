@@ -11,16 +11,16 @@ from pathlib import Path
 
 from poolfleet import TLS, Aborted, AgentClient, PoolfleetError
 from scripts.embedded.process import NotReadyError, wait_until
-from scripts.virtual_lab.machine import Completed, Machine
+from scripts.virtual_lab.machine import COMMAND_LIMIT_S, Completed, Machine
 from scripts.virtual_lab.network import AGENT_PORT, METRICS_PORT
 from scripts.virtual_lab.payload import SETTINGS, UNIT
 
 READY_LIMIT_S = 180.0
 # An agent takes its time here.
 CALL_LIMIT_S = 60.0
-METRICS_LIMIT_S = 30.0
+METRICS_LIMIT_S = 60.0
 CLEARED_LIMIT_S = 180.0
-LOADED_LIMIT_S = 60.0
+LOADED_LIMIT_S = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Host(Machine):
         threads, descriptors, children, memory_kib = (int(word) for word in told.split())
         return Usage(threads=threads, descriptors=descriptors, children=children, memory_bytes=memory_kib * 1024)
 
-    def virsh(self, *words: str, timeout_s: float = 60) -> str:
+    def virsh(self, *words: str, timeout_s: float = COMMAND_LIMIT_S) -> str:
         """What virsh said; raises CommandError, and TimeoutExpired as of `ssh` where it hangs."""
         return self.ssh(f"virsh {shlex.join(words)}", timeout_s=timeout_s)
 

@@ -18,7 +18,7 @@ from scripts.virtual_lab.keys import Keys, make_keys
 from scripts.virtual_lab.machine import Machine
 from scripts.virtual_lab.server import Server
 
-LINK_LIMIT_S = 20.0
+LINK_LIMIT_S = 60.0
 # A UNIX socket's path has at most 107 bytes; ssh adds some of its own to one.
 LONGEST_ROOT = 70
 

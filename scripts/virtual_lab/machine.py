@@ -26,7 +26,9 @@ UNUSED = {
 BOOT_LIMIT_S = 900.0
 # One try to get in; a machine that is there answers in a few seconds.
 SSH_TRY_S = 20.0
-MONITOR_LIMIT_S = 20.0
+MONITOR_LIMIT_S = 60.0
+# A command that does its work in a second natively, on a machine that others keep busy.
+COMMAND_LIMIT_S = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class Machine:
         told = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
         return ["ssh", "-F", "none", *told, "-p", str(self.ports[SSH_PORT]), "root@127.0.0.1", *words]
 
-    def ssh(self, command: str, *, timeout_s: float = 60, stdin: str = "") -> str:
+    def ssh(self, command: str, *, timeout_s: float = COMMAND_LIMIT_S, stdin: str = "") -> str:
         """What `command`, for its shell, wrote to standard output.
 
         Raises CommandError where it failed, subprocess.TimeoutExpired where it did not end; it may go on in there then.
@@ -121,13 +123,13 @@ class Machine:
             raise CommandError(f"{self.name}: `{command}` ended with {done.status}: {done.err or done.out}")
         return done.out
 
-    def ssh_any(self, command: str, *, timeout_s: float = 60, stdin: str = "") -> Completed:
+    def ssh_any(self, command: str, *, timeout_s: float = COMMAND_LIMIT_S, stdin: str = "") -> Completed:
         """Run it whatever comes of it; raises subprocess.TimeoutExpired."""
         argv = self.ssh_command(command)
         done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False)
         return Completed(done.returncode, done.stdout, done.stderr)
 
-    def send_folder(self, folder: Path, target: str, *, timeout_s: float = 60) -> None:
+    def send_folder(self, folder: Path, target: str, *, timeout_s: float = COMMAND_LIMIT_S) -> None:
         """Put what lies in `folder` into the folder `target` of the machine, which is made where it is not there.
 
         Raises CommandError.

@@ -30,6 +30,8 @@ CLEAN_LIMIT_S = 30.0
 LATE_S = 7.0
 # So often in a row there is nothing new.
 AT_REST = 20
+# The last: where it was killed before it had stored what it had seen.
+PASSES_BY = {"OPERATION_IN_PROGRESS", "LIBVIRT_UNAVAILABLE", "REGISTRY_NOT_LOADED"}
 
 
 async def volumes(agent: RawAgent) -> list[str]:
@@ -49,7 +51,7 @@ async def create_as_soon_as_possible(agent: RawAgent, request: CreateVolumeReque
         try:
             created.append(await agent.done(request))
         except Refused as error:
-            if error.reason not in {"OPERATION_IN_PROGRESS", "LIBVIRT_UNAVAILABLE"} or error.retry_s is None:
+            if error.reason not in PASSES_BY or error.retry_s is None:
                 raise
             return False
         return True

@@ -33,6 +33,7 @@ from tests.silent_host import (
     libvirt_calls_settle,
     mounts_found_dead,
     virsh_answers,
+    virsh_hangs,
 )
 
 CLIENTS = 50
@@ -47,6 +48,8 @@ SOURCES = [f"{'127.0.0.1' if number % 2 else 'localhost'}:/export{number}" for n
 POOLS = [f"far{number}" for number in range(16)]
 
 MOST_STUCK = 2
+MOST_OF_THE_LIVING = 2
+"""Where libvirt is slow there are two calls about the living pool at any moment: at it, and beside it at its volume."""
 MOST_GROWTH_BYTES = 32 * MIB
 MOST_NEW_DESCRIPTORS = 20
 MOST_NEW_THREADS = 8
@@ -162,7 +165,7 @@ if os.geteuid() == 0:
             after = Size.of(pid)
             print(f"longest round of calls {longest_s:.2f} s; {before} → {after}; libvirt {stuck}; waiting {asked}")
             await libvirt_calls_settle(metrics_port, stuck_most=MOST_STUCK)
-            assert stuck <= MOST_STUCK + 1, "and one of the living pool's"
+            assert stuck <= MOST_STUCK + MOST_OF_THE_LIVING
             assert shares.waiting_count() == asked, "no file-system call was made for them"
             assert after.threads - before.threads <= MOST_NEW_THREADS
 
@@ -173,7 +176,7 @@ if os.geteuid() == 0:
             assert after.descriptors - before.descriptors <= MOST_NEW_DESCRIPTORS
             assert after.resident_bytes - before.resident_bytes <= MOST_GROWTH_BYTES
             assert await asyncio.to_thread(virsh_answers, crowded, "pool-refresh", "near")
-            assert not await asyncio.to_thread(virsh_answers, crowded, "pool-list")
+            await virsh_hangs(crowded, "pool-list")
 
             began_s = time.monotonic()
             await asyncio.gather(*(client.pools.stop(pool, force=True) for pool in POOLS))

@@ -11,13 +11,15 @@ from poolfleet import AgentClient, FailedPrecondition, Operation, PoolfleetError
 from poolfleet.types.pool import PoolState
 from poolfleet.types.retry import RetryPolicy
 from scripts.virtual_lab.lab import Lab
+from scripts.virtual_lab.network import SERVER_ADDRESS
 from tests.lab.shares import SLOWER, share
 
 BRIEFLY = RetryPolicy(deadline_s=20)
 FIRST_FAILURE_S = 3.0 * SLOWER
 
 
-def define(agent: AgentClient, export: str = "vm_data", *, host: str = "nfs.lab") -> None:
+def define(agent: AgentClient, export: str = "vm_data", *, host: str = SERVER_ADDRESS) -> None:
+    """By the server's address: to ask the resolver for its name may take too long here, which would be another kind."""
     agent.pools.define(share(export=export, host=host))
     agent.pools.build("vm_data")
 

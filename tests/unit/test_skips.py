@@ -40,7 +40,7 @@ def run(*args: str) -> tuple[int, str]:
     """Run pytest in a process of its own and return its exit status and what it printed."""
 
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *args]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
     return done.returncode, done.stdout
 
 

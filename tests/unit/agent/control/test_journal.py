@@ -14,7 +14,7 @@ from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationKind, OperationState, Progress
 from tests.unit.agent.memory_operations import MemoryOperations
 
-SOON_S = 5.0
+SOON_S = 30.0
 
 
 def operation(number: int, *, created_at_s: float = 0.0) -> Operation:

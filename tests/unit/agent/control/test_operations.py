@@ -21,7 +21,7 @@ from poolfleet_agent.model.operation import Operation, OperationKind, OperationS
 from tests.unit.agent.fake_host import FakeClock, until
 from tests.unit.agent.memory_operations import MemoryOperations
 
-SOON_S = 5.0
+SOON_S = 30.0
 
 
 @dataclass

@@ -24,7 +24,7 @@ from poolfleet_agent.model.volume import VolumeDefinition
 from tests.unit.agent.fake_host import MIB, FakeHost, operations, pool_facts, until, use_case_host
 
 CALLER = Caller(name="unix", rpc="any")
-SOON_S = 5.0
+SOON_S = 30.0
 
 
 def share_facts(name: str, *, active: bool = True) -> PoolFacts:

@@ -45,7 +45,7 @@ class Restarted:
         left = await self.recovery.fail_unfinished(await self.journal.load())
         held = [(operation, self.recovery.claim(operation)) for operation in left]
         cleaning = asyncio.create_task(self.recovery.clean(held))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not cleaning.done():
                 self.fake.clock.time_s += 10
                 await asyncio.sleep(0.05)
@@ -143,7 +143,7 @@ async def test_nothing_is_removed_while_it_cannot_be_told_whether_it_is_used(
 
     monkeypatch.setattr(restarted.fake.hypervisor, "read_domains", read_domains)
     cleaning = asyncio.create_task(restarted.clean())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while readings < 3:
             await asyncio.sleep(0.05)
     assert "v" in restarted.fake.hypervisor.volumes["p"]

@@ -27,6 +27,7 @@ from tests.unit.agent.fake_host import MIB, FakeHost, operations, pool_facts, un
 
 STOPPED = PoolEvent(kind=PoolEventKind.STOPPED, pool="p")
 CALLER = Caller(name="unix", rpc="")
+SOON_S = 30.0
 FAILED = ModelError(Reason.INTERNAL, "cannot open volume")
 
 
@@ -96,7 +97,7 @@ async def test_libvirt_is_asked_once_files_can_be_opened(fake: FakeHost, ask: As
     await until(lambda: fake.files.opens)
     assert "refresh_pool p" not in fake.hypervisor.called
     fake.files.may_open.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SOON_S):
         operation = await asking
     assert operation.failure is None
     assert fake.hypervisor.called.count("refresh_pool p") == 1
@@ -110,7 +111,7 @@ async def test_what_is_done_is_not_told_as_failed_because_libvirt_is_busy_in_the
         Reason.RESOURCE_BUSY, "pool 'p' has asynchronous jobs running"
     )
     asking = asyncio.ensure_future(ask(use_case_host(fake)))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SOON_S):
         while fake.hypervisor.called.count("refresh_pool p") < 2:
             await asyncio.sleep(0.01)
         del fake.hypervisor.failing["refresh_pool p"]
@@ -142,7 +143,7 @@ async def test_while_libvirt_makes_a_volume_in_the_pool_it_is_asked_again(fake: 
     asking = asyncio.ensure_future(create(use_case_host(fake)))
     await until(lambda: fake.hypervisor.called.count("refresh_pool p") > 2)
     del fake.hypervisor.failing["refresh_pool p"]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SOON_S):
         operation = await asking
     assert operation.failure is None
 
@@ -156,7 +157,7 @@ async def test_a_check_does_not_wait_for_libvirt_to_be_free_in_the_pool(fake: Fa
     fake.hypervisor.failing["read_volume p old"] = ModelError(Reason.VOLUME_NOT_FOUND, "not seen yet")
     fake.hypervisor.failing[f"refresh_pool {pool}"] = ModelError(Reason.RESOURCE_BUSY, "asynchronous jobs running")
     with pytest.raises(ModelError) as refused:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(SOON_S):
             await ask(use_case_host(fake))
     assert refused.value.reason is Reason.RESOURCE_BUSY
     assert fake.hypervisor.called.count(f"refresh_pool {pool}") == 1

@@ -15,7 +15,7 @@ from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import HealthStatus, PoolFacts, PoolState
 from tests.unit.agent.fake_host import FakeHost, pool_facts, until, volume_facts
 
-SOON_S = 5.0
+SOON_S = 30.0
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from poolfleet_agent.model.quarantine import Use
 from poolfleet_agent.model.volume import BackingStore
 from tests.unit.agent.fake_host import FakeHost, pool_facts, until, volume_facts
 
+SOON_S = 30.0
 SHARE = "/mnt/share"
 SOURCE = NetfsSource(host="nfs", path="/export", format="nfs")
 NETFS = PoolDefinition(name="far", type="netfs", source=SOURCE, target_path=SHARE)
@@ -115,7 +116,7 @@ async def test_a_call_that_hangs_is_given_up_with_its_share(fake: FakeHost) -> N
     waiting = [asyncio.create_task(fake.looker.pool_facts("p")) for _ in range(5)]
     await until(lambda: "read_pool p" in fake.hypervisor.called)
     fake.watch.become(SHARE, HealthStatus.UNRESPONSIVE)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SOON_S):
         entries = await asyncio.gather(*waiting)
     assert {entry.pool.quarantined for entry in entries} == {True}
     assert all(list(entry.volumes) == ["a"] for entry in entries)
@@ -184,10 +185,10 @@ async def test_a_look_at_a_local_pool_that_hangs_on_a_chain_is_given_up_and_the_
     await until(lambda: "look_at_folder p" in fake.hypervisor.called)
     fake.watch.become(SHARE, HealthStatus.UNRESPONSIVE)
     fake.hypervisor.hanging.add("p")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SOON_S):
         assert (await look).pool.unread_reason == Reason.POOL_UNRESPONSIVE
     fake.hypervisor.called.clear()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SOON_S):
         assert list((await fake.looker.pool_facts("p")).volumes) == ["plain", "upper"]
     with pytest.raises(ModelError) as refused:
         await fake.quarantine.check_volume(fake.registry.snapshot.pools["p"], "plain", Use.WRITE)

@@ -23,7 +23,7 @@ from poolfleet_agent.model.share_user import ShareUser
 from poolfleet_agent.processes.child import Children
 from tests.unit.agent.fake_host import FakeHost, pool_facts
 
-SOON_S = 10.0
+SOON_S = 30.0
 
 
 class Counted:

@@ -120,7 +120,7 @@ def watch(
 
 
 async def read_to_mark(parts: AsyncIterator[Part], reader: Reader) -> Mark:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         async for part in parts:
             reader.hear(part)
             if isinstance(part, Mark):

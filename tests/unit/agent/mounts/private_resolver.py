@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import struct
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -60,10 +61,10 @@ class _NameServer(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def resolver(
-    folder: Path, answer: Answer, *, at: str = "127.77.0.53"
-) -> AsyncIterator[Callable[[Sequence[str]], list[str]]]:
+async def resolver(folder: Path, answer: Answer) -> AsyncIterator[Callable[[Sequence[str]], list[str]]]:
     """Within the block, what it gives turns a command into one that asks only this name server."""
+    # The port is given: whoever else tests on this machine has one at another address.
+    at = f"127.77.{random.randrange(1, 255)}.{random.randrange(1, 255)}"
     conf, switch = folder / "resolv.conf", folder / "nsswitch.conf"
     conf.write_text(f"nameserver {at}\n")
     switch.write_text("hosts: files dns\n")

@@ -23,6 +23,11 @@ def helper(tmp_path: Path) -> Path:
     return tmp_path / "mount.nfs"
 
 
+def target_of(helper: Path, name: str) -> str:
+    """One that nobody else on this machine has: all its processes are looked through."""
+    return str(helper.parent / name)
+
+
 def argv(helper: Path, target: str) -> list[str]:
     return [str(helper), "nfs1:/export", target]
 
@@ -55,17 +60,19 @@ def until_named(pid: int) -> None:
 
 
 def test_one_whose_starter_is_gone_is_ended_for_its_target_alone(helper: Path) -> None:
-    ours, others = left_behind(helper, "/pools/a"), left_behind(helper, "/pools/b")
-    assert end_orphans("/pools/a")
+    target, other = target_of(helper, "a"), target_of(helper, "b")
+    ours, others = left_behind(helper, target), left_behind(helper, other)
+    assert end_orphans(target)
     assert (running(ours), running(others)) == (False, True)
-    assert not end_orphans("/pools/a")
-    assert end_orphans("/pools/b")
+    assert not end_orphans(target)
+    assert end_orphans(other)
     assert not running(others)
 
 
 def test_one_that_somebody_waits_for_is_left_alone(helper: Path) -> None:
-    with subprocess.Popen(argv(helper, "/pools/c"), stdin=os.open(helper.parent / "never", os.O_RDWR)) as waited_for:
+    target = target_of(helper, "c")
+    with subprocess.Popen(argv(helper, target), stdin=os.open(helper.parent / "never", os.O_RDWR)) as waited_for:
         until_named(waited_for.pid)
-        assert not end_orphans("/pools/c")
+        assert not end_orphans(target)
         assert waited_for.poll() is None
         waited_for.kill()

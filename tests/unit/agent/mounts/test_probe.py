@@ -11,19 +11,28 @@ from poolfleet_agent.model.mount_failure import MountFailure
 from poolfleet_agent.model.pool_source import NetfsSource
 from poolfleet_agent.model.ports.mounts import MountRequest, ServerProbe
 from poolfleet_agent.mounts import nfs_rpc
-from poolfleet_agent.mounts.probe import ServerProber
+from poolfleet_agent.mounts.probe import ProbeLimits, ServerProber
 from poolfleet_agent.mounts.resolve import Resolver
 from poolfleet_agent.processes.child import Children
 from scripts.embedded.free_port import free_port
 from tests.unit.agent.mounts.fake_server import MOUNT, NFS, RPCBIND, FakeServer, deaf_port, mute_port
 
 PATH = "/srv/vm_data"
-SOON_S = 9
-"""Three times what it may take."""
+SOON_S = 30
+"""Ten times what it may take, far below what hangs."""
+PATIENT_S = 20.0
+PATIENT = ProbeLimits(tcp_s=PATIENT_S, rpc_s=PATIENT_S, export_s=PATIENT_S, total_s=PATIENT_S)
+"""For a server that answers, on a machine that may be too busy for that."""
 
 
 @pytest.fixture
 def prober(children: Children) -> ServerProber:
+    return ServerProber(Resolver(children), PATIENT)
+
+
+@pytest.fixture
+def hasty(children: Children) -> ServerProber:
+    """One with the agent's own limits."""
     return ServerProber(Resolver(children))
 
 
@@ -128,21 +137,21 @@ async def test_a_server_that_refuses(prober: ServerProber) -> None:
     assert await failed_soon(prober, asked) == ("tcp", MountFailure.CONNECTION_REFUSED)
 
 
-async def test_a_server_that_drops_what_comes(prober: ServerProber) -> None:
+async def test_a_server_that_drops_what_comes(hasty: ServerProber) -> None:
     with deaf_port() as port:
-        assert await failed_soon(prober, request(f"port={port}")) == ("tcp", MountFailure.TIMED_OUT)
+        assert await failed_soon(hasty, request(f"port={port}")) == ("tcp", MountFailure.TIMED_OUT)
 
 
-async def test_a_server_that_accepts_and_is_silent(prober: ServerProber) -> None:
+async def test_a_server_that_accepts_and_is_silent(hasty: ServerProber) -> None:
     with mute_port() as port:
-        assert await failed_soon(prober, request(f"port={port}")) == ("rpc", MountFailure.TIMED_OUT)
+        assert await failed_soon(hasty, request(f"port={port}")) == ("rpc", MountFailure.TIMED_OUT)
 
 
-async def test_a_silent_rpcbind_or_mountd(prober: ServerProber) -> None:
+async def test_a_silent_rpcbind_or_mountd(hasty: ServerProber) -> None:
     async with FakeServer({NFS: (3, 4)}) as server:
         with mute_port() as port:
             asked = request(f"port={server.port}", f"mountport={port}", version="3")
-            assert await failed_soon(prober, asked) == ("export", MountFailure.TIMED_OUT)
+            assert await failed_soon(hasty, asked) == ("export", MountFailure.TIMED_OUT)
 
 
 async def test_a_server_without_the_version_or_without_nfs(prober: ServerProber) -> None:
@@ -156,8 +165,9 @@ async def test_a_server_without_the_version_or_without_nfs(prober: ServerProber)
 
 
 async def test_a_name_that_is_not_known(children: Children) -> None:
-    resolver = Resolver(children, program=("sh", "-c", "echo ! unknown Name or service not known"))
-    prober, asked = ServerProber(resolver), request(host="nfs1")
+    unknown = ("sh", "-c", "echo ! unknown Name or service not known")
+    resolver = Resolver(children, program=unknown, timeout_s=PATIENT_S)
+    prober, asked = ServerProber(resolver, PATIENT), request(host="nfs1")
     assert await failed_soon(prober, asked) == ("dns", MountFailure.NAME_UNKNOWN)
     assert (await prober.probe(asked)).addresses == ()
 

@@ -86,18 +86,23 @@ async def test_ten_thousand_volumes_are_small_on_disk_and_hold_up_nobody(directo
     async def look() -> None:
         nonlocal longest_s
         while True:
-            before_s = time.monotonic()
+            before_s = time.process_time()
             await asyncio.sleep(0.001)
-            longest_s = max(longest_s, time.monotonic() - before_s)
+            longest_s = max(longest_s, time.process_time() - before_s)
 
     looking = asyncio.create_task(look())
-    began_s = time.monotonic()
+    # Of this process's own time, and of the loop's: what the machine does beside it does not count.
+    began_s = time.process_time()
     await store.save(whole)
-    took_s = time.monotonic() - began_s
+    took_s = time.process_time() - began_s
     looking.cancel()
-    # Measured: 0.1 s, and 0.01 s; the limits are wide for a busy machine.
+    loops_began_s = time.thread_time()
+    await store.save(whole)
+    loops_own_s = time.thread_time() - loops_began_s
+    print(f"took {took_s:.2f} s, and the loop's own {loops_own_s:.3f} s; held it up for {longest_s:.3f} s")
     assert took_s < 3
     assert longest_s < 0.5
+    assert loops_own_s < took_s / 4
     assert sum(path.stat().st_size for path in directory.glob(f"{FILE_NAME}*")) < 2_000_000
     assert await store.load() == whole
 

@@ -1,5 +1,7 @@
 """How a start is told to try again, and how long a client waits for it."""
 
+import asyncio
+
 import pytest
 
 from poolfleet import InvalidArgument, PoolSpec, RetryPolicy
@@ -55,9 +57,15 @@ async def test_a_start_is_waited_for_as_long_as_the_agent_gives_it(
 
 
 async def test_a_timeout_that_is_given_counts(stub: StubAgent, client: AgentClient) -> None:
-    stub.on("WaitOperation", operation_service_pb2.WaitOperationResponse(operation=running()))
+    async def goes_on(
+        request: operation_service_pb2.WaitOperationRequest,
+    ) -> operation_service_pb2.WaitOperationResponse:
+        await asyncio.sleep(request.timeout.ToNanoseconds() / 1e9)
+        return operation_service_pb2.WaitOperationResponse(operation=running())
+
+    stub.on("WaitOperation", goes_on)
     with pytest.raises(StillRunning):
-        await client.pools.start("a", retry=POLICY, timeout_s=0.2)
+        await client.pools.start("a", retry=POLICY, timeout_s=2)  # in which the start itself has to be answered
 
 
 async def test_ensure_starts_with_the_policy(stub: StubAgent, client: AgentClient) -> None:

@@ -119,13 +119,32 @@ def test_on_its_own_loop_it_refuses_instead_of_waiting_for_ever(client: AgentCli
         run(wrong())
 
 
+async def own_loop() -> asyncio.AbstractEventLoop:
+    return asyncio.get_running_loop()
+
+
 class Interrupted(Exception):
     """What Ctrl-C is to a caller, without ending the test run."""
 
 
-def test_an_interrupted_wait_ends_the_call(served: StubAgent, client: AgentClient) -> None:
+@pytest.mark.parametrize("when", ["while it waits", "before it waits"])
+def test_an_interrupted_wait_ends_the_call(
+    served: StubAgent, client: AgentClient, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
     ended = threading.Event()
     main = threading.get_ident()
+    if when == "before it waits":
+        # As on a busy machine: the agent is asked before its caller has come to wait for the answer.
+        loop = run(own_loop())
+        call_soon = loop.call_soon_threadsafe
+
+        def call_soon_and_tarry(*arguments: Any) -> asyncio.Handle:
+            handle = call_soon(*arguments)
+            if threading.get_ident() == main:
+                ended.wait(20)
+            return handle
+
+        monkeypatch.setattr(loop, "call_soon_threadsafe", call_soon_and_tarry)
 
     async def silent(request: object) -> None:
         signal.pthread_kill(main, signal.SIGUSR1)

@@ -49,16 +49,16 @@ async def test_ensure_shows_the_start_that_it_waits_for(agent: LivingAgent, pool
 
     async def slowly(request: object) -> pool_service_pb2.StartPoolResponse:
         await agent.was_called("WatchOperations")
-        await asyncio.wait_for(shown.wait(), 30)
+        await asyncio.wait_for(shown.wait(), 60)
         return await agent.StartPool(request)
 
     agent.on("StartPool", slowly)
     agent.on("WatchOperations", [*_tried_three_times()[:2], ...])
     process = await poolfleet.start("pool", "ensure", "p", "--type", "dir", "--target", "/p", "--attempts", "3")
     assert process.stderr is not None
-    first = await asyncio.wait_for(process.stderr.readline(), 30)
+    first = await asyncio.wait_for(process.stderr.readline(), 60)
     shown.set()
-    out, _ = await asyncio.wait_for(process.communicate(), 30)
+    out, _ = await asyncio.wait_for(process.communicate(), 60)
     assert b"attempt 1: CONNECTION_REFUSED" in first
     assert out == b"pool p defined, autostart, started\n"
     watched = agent.sent("WatchOperations")[0].filter

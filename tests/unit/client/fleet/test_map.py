@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 
 from poolfleet.agent.client import AgentClient
+from poolfleet.fleet.circuit import CircuitPolicy
 from poolfleet.fleet.fleet import Fleet
 from poolfleet.fleet.result import Status
 from poolfleet.types.errors import DeadlineExceeded, FailedPrecondition, InternalError, Unavailable
@@ -192,7 +194,10 @@ async def test_a_cancelled_call_ends_all_of_it_and_leaves_the_fleet_usable(stubs
         assert (await fleet.map(name_of)).complete
 
 
-async def test_a_host_that_was_not_reached_three_times_is_not_asked_for_a_while(stubs: Stubs) -> None:
+async def test_a_host_that_was_not_reached_three_times_is_not_asked_for_a_while(
+    stubs: Stubs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("poolfleet.fleet.circuit.CircuitPolicy", partial(CircuitPolicy, first_delay_s=60.0))
     async with Fleet([stubs.absent("gone")]) as fleet:
         for _ in range(3):
             await fleet.map(name_of)

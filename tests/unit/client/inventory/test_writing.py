@@ -14,7 +14,7 @@ import pytest
 from poolfleet.inventory.store.port import InventoryStore, StaleRevision
 from poolfleet.inventory.writing import StoreWriter
 
-LIMIT_S = 10.0
+LIMIT_S = 30.0
 
 
 class Transactions:

@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
+from tenacity import wait_fixed
 
 from poolfleet import FailedPrecondition, OperationState, Unavailable
 from poolfleet.aio import AgentClient
@@ -134,10 +135,14 @@ async def test_tries_end(stub: StubAgent, client: AgentClient, monkeypatch: pyte
     assert len(request_ids(stub)) == 3
 
 
-async def test_tries_end_with_the_timeout(stub: StubAgent, client: AgentClient) -> None:
+async def test_tries_end_with_the_timeout(
+    stub: StubAgent, client: AgentClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The next try would come after the timeout, which the first has plenty of.
+    monkeypatch.setattr("poolfleet.transport.retries._backoff", wait_fixed(3600))
     stub.on("StartPool", LOST)
     with pytest.raises(Unavailable):
-        await client.pools.start("a", timeout_s=0.1)
+        await client.pools.start("a", timeout_s=20)
     assert len(request_ids(stub)) == 1
 
 

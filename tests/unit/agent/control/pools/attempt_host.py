@@ -20,7 +20,7 @@ from tests.unit.agent.fake_mounts import FakeMounts, MemoryMountStore
 TARGET = "/pools/vm"
 SHARE = "nfs1:/srv/vm"
 REQUEST = MountRequest(source=NetfsSource(host="nfs1", path="/srv/vm"), target=TARGET)
-LIMIT_S = 10.0
+LIMIT_S = 30.0
 
 
 class Host:

@@ -28,7 +28,7 @@ from tests.unit.agent.fake_host import FakeHost, operations, pool_facts, until, 
 CALLER = Caller(name="unix", rpc="StopPool")
 TARGET = "/pools/far"
 SOURCE = NetfsSource(host="192.0.2.1", path="/export", format="nfs")
-SOON_S = 5.0
+SOON_S = 30.0
 
 
 def far_facts() -> PoolFacts:

@@ -30,7 +30,7 @@ from poolfleet_agent.model.share_user import ShareUser
 from tests.unit.agent.fake_files import FakeFiles
 from tests.unit.agent.fake_host import FakeHost, pool_facts, until, use_case_host
 
-SOON_S = 5.0
+SOON_S = 30.0
 LAYERS = [str(layer) for layer in Layer]
 SERVER = ["dns", "tcp", "rpc", "export"]
 SHARE = "/pools/share"
