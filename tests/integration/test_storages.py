@@ -142,7 +142,7 @@ if os.geteuid() == 0:
             assert storage(one).id == adopted.id
         one.agent.kill9()
         one.agent.start()
-        one.agent.wait_loaded()
+        one.agent.wait_looked()
         assert storage(one).id == adopted.id
 
     def signed(host: EmbeddedHost) -> set[str]:
@@ -180,7 +180,7 @@ if os.geteuid() == 0:
             assert agents[1] in refused.value.message
         other.agent.stop()
         other.agent.start()
-        other.agent.wait_loaded()
+        other.agent.wait_looked()
         assert fleet.storage(adopted).delete("v").changed
 
     def test_a_marker_that_no_agent_wrote_is_neither_trusted_nor_touched(
