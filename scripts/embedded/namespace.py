@@ -13,7 +13,7 @@ from pathlib import Path
 from scripts.embedded.process import NotReadyError, Process, wait_until
 
 START_LIMIT_S = 30.0
-STOP_LIMIT_S = 10.0
+STOP_LIMIT_S = 30.0
 
 
 class MountNamespace:
