@@ -174,6 +174,8 @@ class Observer:
         started = event.kind is PoolEventKind.STARTED
         if entry is None or entry.pool.active != started:
             return
+        if started:
+            self.own_stops.runs_again(event.pool)
         wanted = Desired.STARTED if started else Desired.STOPPED
         if (await self.intents.of(entry.pool.facts)).desired.desired is wanted:
             return  # our own start or stop, or one that only does what was meant already
