@@ -10,7 +10,7 @@ from pathlib import Path
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.process import wait_until
 
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 
 
 class OwnProgram:

@@ -102,6 +102,22 @@ class EmbeddedAgent:
 
             wait_until(loaded, limit_s=START_LIMIT_S, what="the agent has looked around")
 
+    def wait_looked(self) -> None:
+        """Return when it has looked at all of its host since it was started, and domains can be read; NotReadyError.
+
+        What it tells before is what it stored before its end, and may be older than that.
+        """
+        with AgentClient(self.target, timeout_s=START_LIMIT_S) as client:
+
+            def looked() -> bool:
+                with contextlib.suppress(Unavailable):
+                    told = client.get()
+                    if told.as_of is not None and told.started_at is not None and told.as_of >= told.started_at:
+                        return client.inventory.disks(max_staleness_s=0).complete
+                return False
+
+            wait_until(looked, limit_s=START_LIMIT_S, what="the agent has looked at its host since its start")
+
     def stop(self) -> None:
         """Let it drain and end, and wait for it."""
         self._process.stop(limit_s=DRAIN_LIMIT_S)

@@ -17,7 +17,7 @@ from scripts.embedded.process import NotReadyError, Process, wait_until
 from scripts.embedded.standin import NetfsStandIn
 from scripts.embedded.surroundings import surroundings
 
-START_LIMIT_S = 60.0
+START_LIMIT_S = 90.0
 STOP_LIMIT_S = 10.0
 
 # A UNIX socket's path has at most 107 bytes, and libvirt appends up to 51 of its own below a session's home.

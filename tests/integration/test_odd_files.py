@@ -163,7 +163,7 @@ async def test_guests_on_odd_images_hide_no_other_guests_disks(odd_host: Embedde
         answer = await odd_agent.ask(ListDomainDisksRequest())
         return {disk.domain for disk in answer.disks} == guests
 
-    await eventually(known, limit_s=LIMIT_S, what="the disks of all guests are known")
+    await eventually(known, limit_s=3 * LIMIT_S, what="the disks of all guests are known")
 
 
 def _define_guest(host: EmbeddedHost, name: str, disk: Path) -> None:

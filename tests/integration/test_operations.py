@@ -194,4 +194,4 @@ async def test_what_does_not_end_in_time_is_on_the_record(slow_host: SlowHost) -
 
 
 async def ended(host: EmbeddedHost) -> None:
-    await asyncio.to_thread(wait_until, lambda: host.agent.pid is None, limit_s=LIMIT_S, what="the agent ends")
+    await asyncio.to_thread(wait_until, lambda: host.agent.pid is None, limit_s=DRAIN_S, what="the agent ends")

@@ -51,6 +51,7 @@ if os.geteuid() == 0:
         argv = ["virsh", "--connect", host.libvirtd.uri, "list", "--all"]
         return subprocess.run(argv, check=False, timeout=FREED_WITHIN_S, capture_output=True).returncode == 0
 
+    @pytest.mark.timeout(300)
     async def test_libvirt_answers_again_the_agent_always_did_and_the_pool_comes_up_when_the_share_does(
         autostarting: EmbeddedHost, share: NetfsStandIn, server: NullNfsServer
     ) -> None:

@@ -23,7 +23,7 @@ from scripts.simulated_fleet.shape import Shape
 
 ROOT = Path(__file__).parents[2]
 SHAPE = Shape(hosts=5, volumes=20, shared=0.3, guests=2)
-LIMIT_S = 30.0
+LIMIT_S = 60.0
 
 Volumes = Mapping[tuple[str, str], tuple[object, ...]]
 

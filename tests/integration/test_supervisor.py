@@ -75,7 +75,7 @@ def test_under_maintenance_nothing_is_started_and_it_outlives_the_agent(
     assert (said.enabled, said.reason, said.until) == (True, "new disks", until)
     host.agent.stop()
     host.agent.start()
-    host.agent.wait_loaded()
+    host.agent.wait_looked()
     assert agent.get().maintenance == said
 
     folder.rmdir()
@@ -109,7 +109,7 @@ if os.geteuid() == 0:
             agent.pools.start("vm_data", wait=False)
             host.agent.kill9()
             host.agent.start()
-            host.agent.wait_loaded()
+            host.agent.wait_looked()
             server.open()
             wait_for(agent, "vm_data", PoolState.RUNNING)
             agent.pools.stop("vm_data")

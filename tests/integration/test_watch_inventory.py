@@ -53,7 +53,8 @@ class Watcher:
 @asynccontextmanager
 async def watching(client: AgentClient, state: WatchedInventory | None = None, **what: Any) -> AsyncIterator[Watcher]:
     state = state or WatchedInventory()
-    async with aclosing(client.inventory.watch(resume=state.resume(), heartbeat_s=1, **what)) as batches:
+    # For no longer than for a heartbeat it is waited for an agent that was started anew to have looked at its host.
+    async with aclosing(client.inventory.watch(resume=state.resume(), heartbeat_s=LIMIT_S, **what)) as batches:
         yield Watcher(state, batches)
 
 

@@ -104,7 +104,7 @@ class Supervisor:
             if not _is_wanted(pool):
                 if pool.active and (trouble := self._trouble.pop(pool.name, None)) and trouble.failures:
                     log.info("pool is as it is meant to be again", pool=pool.name, failures=trouble.failures)
-            elif pool.name not in self._working:
+            elif pool.name not in self._working and not self.host.observer.is_undecided(pool.name):
                 self._look_after(pool, now_s)
 
     def _look_after(self, pool: Pool, now_s: float) -> None:

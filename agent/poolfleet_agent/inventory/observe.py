@@ -135,6 +135,7 @@ class Observer:
 
     async def _look_once(self) -> None:
         pools, self._pools = self._pools, set()
+        others = len(self._others)
         everything, self._everything = self._everything, False
         domains, self._domains = self._domains, False
         # What the agent's own changes led to must not wait for a look that hangs with its share.
@@ -144,7 +145,7 @@ class Observer:
         else:
             for pool in sorted(pools):
                 await self._look_at(pool, self.looker.pool)
-        await self._note_others()
+        await self._note_others(others)
         if domains or everything:
             await self.look_at_domains()
         await self._save_in_turn()
@@ -155,25 +156,35 @@ class Observer:
         except ModelError as error:
             log.info("look at pool failed", pool=pool, reason=error.reason, error=error.message)
 
-    async def _note_others(self) -> None:
+    def is_undecided(self, pool: str) -> bool:
+        """Whether somebody started or stopped a pool, and it is not noted yet what it is meant to be by that."""
+        return any(event.pool == pool for event in self._others)
+
+    async def _note_others(self, count: int) -> None:
+        """Those that were heard before this look; of what was heard since it may have seen nothing."""
+        for _ in range(count):
+            try:
+                await self._note(self._others[0])
+            finally:
+                del self._others[0]
+
+    async def _note(self, event: PoolEvent) -> None:
         """What anybody started is meant to run; what anybody stopped is not, unless a server may have failed."""
-        events, self._others = self._others, []
-        for event in events:
-            entry = self.registry.snapshot.pools.get(event.pool)
-            if entry is None:
-                continue
-            started = event.kind is PoolEventKind.STARTED
-            if entry.pool.active != started:
-                continue
-            wanted = Desired.STARTED if started else Desired.STOPPED
-            if (await self.intents.of(entry.pool.facts)).desired.desired is wanted:
-                continue  # our own start or stop, or one that only does what was meant already
-            if not started and entry.pool.definition.server is not None and not await self._server_lives(entry):
-                log.info("pool stopped as its server failed", pool=event.pool)
-                continue
-            why = "started on the host" if started else "stopped on the host"
-            if await self.intents.want(entry.pool.facts, wanted, why):
-                await self._look_at(event.pool, self.looker.pool_facts)
+        entry = self.registry.snapshot.pools.get(event.pool)
+        started = event.kind is PoolEventKind.STARTED
+        if entry is None or entry.pool.active != started:
+            return
+        if started:
+            self.own_stops.runs_again(event.pool)
+        wanted = Desired.STARTED if started else Desired.STOPPED
+        if (await self.intents.of(entry.pool.facts)).desired.desired is wanted:
+            return  # our own start or stop, or one that only does what was meant already
+        if not started and entry.pool.definition.server is not None and not await self._server_lives(entry):
+            log.info("pool stopped as its server failed", pool=event.pool)
+            return
+        why = "started on the host" if started else "stopped on the host"
+        if await self.intents.want(entry.pool.facts, wanted, why):
+            await self._look_at(event.pool, self.looker.pool_facts)
 
     async def _server_lives(self, entry: PoolEntry) -> bool:
         """A failed refresh and a person's pool-destroy give the same event: ask the server before one is believed."""

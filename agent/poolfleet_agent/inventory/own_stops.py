@@ -40,14 +40,16 @@ class OwnStops:
 
     def takes(self, event: PoolEvent) -> bool:
         """Whether an event is explained by a refresh or a stop of ours; a stop that was owed is explained once."""
-        if event.kind is PoolEventKind.STARTED:
-            self._owed_until_s.pop(event.pool, None)
         if event.kind is not PoolEventKind.STOPPED:
             return False
         if self._refreshing[event.pool]:
             self._heard.add(event.pool)
             return True
         return self.clock.monotonic_s() < self._owed_until_s.pop(event.pool, 0.0)
+
+    def runs_again(self, pool: str) -> None:
+        """A pool was started: the next stop is its starter's. That an event tells so is not enough, it may be late."""
+        self._owed_until_s.pop(pool, None)
 
     @contextmanager
     def _at_work(self, pool: str) -> Iterator[None]:

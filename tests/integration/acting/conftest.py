@@ -40,7 +40,7 @@ class Hosts:
         agent.storages = storages
         agent.stop()
         agent.start()
-        agent.wait_loaded()
+        agent.wait_looked()
 
     def define_guest(
         self, host: str, name: str, source: Path | str | tuple[str, str], *, disk_format: str = "qcow2"
@@ -97,7 +97,7 @@ def hosts(module_hosts: Hosts) -> Iterator[Hosts]:
     for host in module_hosts.by_name.values():
         if host.agent.pid is None:
             host.agent.start()
-            host.agent.wait_loaded()
+            host.agent.wait_looked()
         for guest in virsh(host, "list", "--all", "--name").split():
             virsh(host, "undefine", guest)
         for folder in (module_hosts.shared, host.pools_dir / "local"):

@@ -31,13 +31,6 @@ def destroying(fleet: Fleet) -> list[Callable[[str], Operation]]:
     return [storage.delete, storage.wipe]
 
 
-def domains_are_read(fleet: Fleet, host: str) -> bool:
-    try:
-        return fleet.client(host).inventory.disks(max_staleness_s=0).complete
-    except PoolfleetError:
-        return False
-
-
 def refused(change: Callable[[str], Operation], volume: str) -> PoolfleetError:
     with pytest.raises(PoolfleetError) as caught:
         change(volume)
@@ -186,7 +179,7 @@ def test_while_the_domains_of_a_host_cannot_be_read_nothing_is_destroyed(fleet: 
         assert (error.reason, "three: " in error.metadata["missing"]) == ("INCOMPLETE", True)
     finally:
         hosts["three"].libvirtd.restart()
-    wait_until(lambda: domains_are_read(fleet, "three"), limit_s=60, what="the agent reads the domains again")
+    hosts["three"].agent.wait_looked()
     assert fleet.storage(STORAGE).delete("v").changed
 
 

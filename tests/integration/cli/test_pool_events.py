@@ -97,7 +97,7 @@ def test_a_host_that_refuses_ends_nobody_elses_watch(
     with refusing_agent(fleet.with_name("old.sock")) as old:
         with fleet.open("a") as file:
             file.write(f'[[host]]\nname = "kvm0"\ntarget = "{old}"\n')
-        with following(fleet, "-o", "json", "--timeout", "10s") as events:
+        with following(fleet, "-o", "json", "--timeout", "20s") as events:
             assert sorted((events.note()[:5], events.note()[:5])) == ["kvm0:", "kvm1:"]
             agent.pools.stop("a")
             assert events.next_words() == ("a", "stopped")

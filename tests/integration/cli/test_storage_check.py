@@ -132,7 +132,7 @@ def test_a_host_that_does_not_answer_is_told_and_has_no_findings(fleet: Embedded
         assert shown.stdout == "INCOMPLETE: 2 of 3 hosts, 1 shared storage, nothing found\n"
     finally:
         silent.agent.start()
-        silent.agent.wait_loaded()
+        silent.agent.wait_looked()
 
 
 def test_a_host_s_own_storage_has_nothing_to_be_compared_with(fleet: EmbeddedFleet) -> None:

@@ -44,7 +44,9 @@ async def test_a_source_is_held_while_it_is_copied_and_may_be_cloned_twice_at_on
     _, slow = slow_host
     await sparse_source(client, host)
     slow.hold("before")
-    clones = [await client.volumes.clone("a", "src", CloneSpec(name), wait=False) for name in ("one", "two")]
+    clones = [await client.volumes.clone("a", "src", CloneSpec("one"), wait=False)]
+    await asyncio.to_thread(slow.wait_standing)
+    clones.append(await client.volumes.clone("a", "src", CloneSpec("two"), wait=False))
 
     async def one_waits_for_the_other() -> bool:
         states = [(await client.operations.get(clone.id)).state for clone in clones]

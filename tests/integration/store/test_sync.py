@@ -91,6 +91,7 @@ async def test_a_restarted_agent_tells_only_what_differs(
     await settled(host, client, fleet, store)
     host.agent.stop()
     host.agent.start()
+    await asyncio.to_thread(host.agent.wait_looked)
     assert await synced(fleet, store) == Synced(volumes=0, resync=ResyncReason.OTHER_EPOCH)
     (host.pools_dir / "a" / "more").write_bytes(b"x" * 4096)
     await client.pools.refresh("a")

@@ -171,7 +171,7 @@ def test_with_its_agent_a_wipe_ends_and_the_next_agent_says_so(
     program.wait_gone()
     assert end_of(file) == b"secret! "
     module_host.agent.start()
-    module_host.agent.wait_loaded()
+    module_host.agent.wait_looked()
     with pytest.raises(poolfleet.Unavailable) as cut_off:
         agent.operations.wait(operation.id)
     assert cut_off.value.reason == "AGENT_RESTARTED"

@@ -24,7 +24,7 @@ from poolfleet.v1.operation_service_pb2_grpc import OperationServiceStub
 from scripts.embedded.host import EmbeddedHost
 from scripts.embedded.process import wait_until
 
-LIMIT_S = 30
+LIMIT_S = 60
 SERVING, NOT_SERVING = HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERVING
 
 

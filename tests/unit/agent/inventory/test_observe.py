@@ -126,6 +126,39 @@ async def test_what_is_heard_during_a_look_is_looked_at_after_it(observed: Any) 
     await until(lambda: list(observed.host.registry.snapshot.pools["p"].volumes) == ["a", "b"])
 
 
+async def test_a_stop_that_is_heard_of_after_its_pool_was_looked_at_is_believed_after_the_next_look(
+    observed: Any,
+) -> None:
+    hypervisor = observed.host.hypervisor
+    hypervisor.add(pool_facts("q"))
+    held = hypervisor.hold("read_pool q")
+    for pool in ("p", "q"):
+        observed.observer.hear(PoolEvent(kind=PoolEventKind.REFRESHED, pool=pool))
+    await until(lambda: "read_pool q" in hypervisor.called)
+    hypervisor.pools["p"] = replace(hypervisor.pools["p"], state=PoolState.INACTIVE)
+    observed.observer.hear(PoolEvent(kind=PoolEventKind.STOPPED, pool="p"))
+    held.set()
+    await until(partial(is_desired, observed, Desired.STOPPED))
+
+
+async def test_what_a_failed_refresh_has_stopped_is_meant_to_run_also_where_the_start_before_it_is_told_late(
+    observed: Any,
+) -> None:
+    observed.host.hypervisor.add(pool_facts("q"))
+    with pytest.raises(ValueError, match="stale"), observed.host.own_stops.refreshing("p"):
+        raise ValueError("stale")
+    pools = observed.host.hypervisor.pools
+    pools["p"] = replace(pools["p"], state=PoolState.INACTIVE)
+    observed.observer.hear(PoolEvent(kind=PoolEventKind.STARTED, pool="p"))
+    await until(lambda: not observed.observer.is_undecided("p"))
+    observed.observer.hear(PoolEvent(kind=PoolEventKind.STOPPED, pool="p"))
+    # It is looked at after that.
+    observed.observer.hear(PoolEvent(kind=PoolEventKind.DEFINED, pool="q"))
+    registry = observed.host.registry
+    await until(lambda: "q" in registry.snapshot.pools and not observed.observer.is_undecided("p"))
+    assert observed.desired("p") is Desired.STARTED
+
+
 async def test_after_a_reconnection_everything_is_looked_at(observed: Any) -> None:
     observed.host.hypervisor.add(pool_facts("q"))
     observed.observer.hear(ConnectionEvent(connected=True))

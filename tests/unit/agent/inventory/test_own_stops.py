@@ -57,6 +57,18 @@ def test_where_libvirt_was_busy_and_began_no_refresh_the_next_stop_is_a_persons(
     assert not stops.takes(STOPPED)
 
 
+def test_an_event_of_a_start_may_be_of_one_before_the_refresh_and_what_runs_again_may_be_stopped_again(
+    stops: OwnStops,
+) -> None:
+    for runs_again in (False, True):
+        with pytest.raises(ValueError, match="stale"), stops.refreshing("p"):
+            raise ValueError("stale")
+        assert not stops.takes(PoolEvent(kind=PoolEventKind.STARTED, pool="p"))
+        if runs_again:
+            stops.runs_again("p")
+        assert stops.takes(STOPPED) is not runs_again
+
+
 def test_nor_is_one_owed_any_more_once_a_later_refresh_succeeds(stops: OwnStops) -> None:
     with pytest.raises(ValueError, match="stale"), stops.refreshing("p"):
         raise ValueError("stale")
