@@ -74,7 +74,7 @@ def made(agent: poolfleet.AgentClient, name: str, spec: VolumeSpec) -> Volume:
 
 def differing(one: Volume, other: Volume) -> dict[str, Any]:
     """What two volumes of one form differ in, beside name, times and identity."""
-    own = {"name", "key", "path", "etag", "xml", "modified_at", "as_of", "age_s"}
+    own = {"name", "key", "path", "etag", "content_id", "xml", "modified_at", "as_of", "age_s"}
     names = [name for name in Volume.__dataclass_fields__ if name not in own]
     return {name: values for name in names if len(set(values := (getattr(one, name), getattr(other, name)))) > 1}
 
