@@ -6,17 +6,40 @@ import asyncio
 import functools
 import multiprocessing
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import asynccontextmanager
 
 LIMIT_S = 900.0
 
 
-async def clone_at_once(target: str, pool: str, source: str, names: Sequence[str]) -> list[float]:
-    """Clone a volume of the agent's under all these names; for each, how long it took until it was there."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as one:
-        work = functools.partial(_clone_all, target, pool, source, names)
-        return await asyncio.get_running_loop().run_in_executor(one, work)
+class Crowd:
+    """Who asks for clones of one agent; made by `crowd`."""
+
+    def __init__(self, process: ProcessPoolExecutor, target: str) -> None:
+        """Asks through a process that has begun already: its start keeps the machine busy, and is no part of a crowd."""
+        self._process = process
+        self._target = target
+
+    async def clone_at_once(self, pool: str, source: str, names: Sequence[str]) -> list[float]:
+        """Clone a volume of the agent's under all these names; for each, how long it took until it was there."""
+        work = functools.partial(_clone_all, self._target, pool, source, names)
+        return await asyncio.get_running_loop().run_in_executor(self._process, work)
+
+
+@asynccontextmanager
+async def crowd(target: str) -> AsyncIterator[Crowd]:
+    """Within the block there is one, ready to ask."""
+    process = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        await asyncio.get_running_loop().run_in_executor(process, _get_ready)
+        yield Crowd(process, target)
+    finally:
+        await asyncio.to_thread(process.shutdown)
+
+
+def _get_ready() -> None:
+    import poolfleet.aio  # noqa: F401
 
 
 def _clone_all(target: str, pool: str, source: str, names: Sequence[str]) -> list[float]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from poolfleet import PoolSpec, VolumeSpec
 from poolfleet.aio import AgentClient
-from scripts.benchmarks.clones.crowd import clone_at_once
+from scripts.benchmarks.clones.crowd import Crowd, crowd
 from scripts.benchmarks.figures import Figures
 from scripts.benchmarks.report import Result, say
 from scripts.benchmarks.storm import Call, Load, storm
@@ -50,17 +50,22 @@ class Others:
         await self._prepare()
         names = [f"clone-{number}" for number in range(self.clones)]
         until_there: list[float] = []
-        for number in range(self.rounds):
-            say(f"{self.clones} clones: {number + 1} of {self.rounds}")
-            async with storm(LOAD, *self._calls(QUIET)):
-                await asyncio.sleep(self.quiet_s)
-            async with storm(LOAD, *self._calls(LOADED)):
-                until_there += await clone_at_once(self.host.agent.target, CLONED, SOURCE, names)
-            for name in names:
-                (self.host.pools_dir / CLONED / name).unlink()
-            await self.agent.pools.refresh(CLONED)
+        async with crowd(self.host.agent.target) as asking:
+            for number in range(self.rounds):
+                say(f"{self.clones} clones: {number + 1} of {self.rounds}")
+                until_there += await self._round(asking, names)
         clone = Result.of("clone", "poolfleet", "until_there", "s", until_there)
         return [*(figures.result() for figures in self._figures.values()), clone]
+
+    async def _round(self, asking: Crowd, names: Sequence[str]) -> list[float]:
+        async with storm(LOAD, *self._calls(QUIET)):
+            await asyncio.sleep(self.quiet_s)
+        async with storm(LOAD, *self._calls(LOADED)):
+            taken_s = await asking.clone_at_once(CLONED, SOURCE, names)
+        for name in names:
+            (self.host.pools_dir / CLONED / name).unlink()
+        await self.agent.pools.refresh(CLONED)
+        return taken_s
 
     async def _prepare(self) -> None:
         for pool in (CLONED, OTHER):
