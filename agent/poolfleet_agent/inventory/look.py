@@ -1,8 +1,9 @@
 """Looks: read a pool, a volume or all pools, and publish what was seen.
 
 A look at a pool alone is short, and those of one pool are serial; so are those at one volume, beside all others. A
-listing of its volumes may take long: it holds nobody up, and what was seen of single volumes meanwhile is newer, and
-stays. What is seen is as of when the look began: what changes while it runs may be missed.
+listing of its volumes may take long, and so may what is found out about its storage: they hold nobody up, and what was
+seen of single volumes meanwhile is newer, and stays. What is seen is as of when the look began: what changes while it
+runs may be missed.
 """
 
 import asyncio
@@ -30,10 +31,10 @@ from poolfleet_agent.inventory.pool_mounts import PoolMounts
 from poolfleet_agent.inventory.reading import NOTHING_SEEN, Reader, seen_before
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord, pool_not_found
-from poolfleet_agent.inventory.storages import Storages
+from poolfleet_agent.inventory.storages import Storages, same_place
 from poolfleet_agent.inventory.turns import Turns
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.pool import HealthStatus, PoolFacts
+from poolfleet_agent.model.pool import HealthStatus, Pool, PoolFacts
 from poolfleet_agent.model.ports import Clock, Encoder, Files, Folders, Hypervisor
 from poolfleet_agent.model.storage import ConfiguredStorage
 from poolfleet_agent.model.volume import VolumeFacts
@@ -175,9 +176,9 @@ class Looker:
 
     async def _look_at_pool_alone(self, name: str) -> PoolEntry:
         async with self.locks.of(name):
-            return await self._look_at_facts(name, look_at_target=False)
+            return await self._look_at_facts(name, alone=True)
 
-    async def _look_at_facts(self, name: str, *, look_at_target: bool) -> PoolEntry:
+    async def _look_at_facts(self, name: str, *, alone: bool) -> PoolEntry:
         previous = self.registry.snapshot.pools.get(name)
         as_of_s = self.clock.now_s()
         try:
@@ -195,25 +196,49 @@ class Looker:
             self.registry.put(entry)
             return entry
         seen = seen_before(previous) if facts.active else NOTHING_SEEN
-        look_at_target = look_at_target or previous is None
-        return await self._publish(facts, seen, previous, as_of_s=as_of_s, look_at_target=look_at_target)
+        before = previous.pool if previous else None
+        if not alone or before is None:
+            await self.pool_mounts.learn(facts.definition)
+            await self.pool_mounts.learn_owner(facts)
+        target = None
+        if before is None or (not alone and not self._stays_where_it_was(facts, before)):
+            target = await self.storages.look(facts, before)
+        return await self._publish(facts, seen, previous, target=target, as_of_s=as_of_s)
 
     async def _look_at_pool(self, name: str) -> PoolEntry:
         async with self.locks.of(name):
-            entry = await self._look_at_facts(name, look_at_target=True)
+            before = self.registry.snapshot.pools.get(name)
+            entry = await self._look_at_facts(name, alone=False)
         if not entry.pool.active or entry.pool.quarantined:
             return entry
         seen_since = self._seen_since[name] = {}
         self._listings[name] += 1
         try:
+            target = None
+            if before is not None and self._stays_where_it_was(entry.pool.facts, before.pool):
+                target = await self.storages.look(entry.pool.facts, entry.pool)
             seen = await self._reader.volumes(entry)
             async with self.locks.of(name):
-                return await self._publish_listing(entry, seen, seen_since)
+                return await self._publish_listing(entry, target, seen, seen_since)
         finally:
             del self._seen_since[name]
 
+    def _stays_where_it_was(self, facts: PoolFacts, before: Pool) -> bool:
+        """Whether what is known of a pool's storage can be told until it is looked at, and is most likely right."""
+        health = self.pool_mounts.health(facts.definition)
+        return (
+            (facts.active, facts.uuid) == (True, before.facts.uuid)
+            and before.active
+            and same_place(before.definition, facts.definition)
+            and (health is None or health.status is HealthStatus.HEALTHY)
+        )
+
     async def _publish_listing(
-        self, before: PoolEntry, seen: VolumesSeen, seen_since: Mapping[str, VolumeRecord | None]
+        self,
+        before: PoolEntry,
+        target: TargetFacts | None,
+        seen: VolumesSeen,
+        seen_since: Mapping[str, VolumeRecord | None],
     ) -> PoolEntry:
         entry: PoolEntry | None = before
         if self.registry.snapshot.loaded:
@@ -222,11 +247,13 @@ class Looker:
             raise pool_not_found(before.pool.name)
         if not entry.pool.active or entry.pool.facts.uuid != before.pool.facts.uuid:
             return entry
+        if not same_place(entry.pool.definition, before.pool.definition):
+            return entry
         if seen_since:
             volumes = {**seen.records, **seen_since}
             kept = {name: record for name, record in sorted(volumes.items()) if record is not None}
             seen = replace(seen, records=kept)
-        return await self._publish_volumes(entry, seen)
+        return await self._publish_volumes(entry, seen, target)
 
     async def _look_at_all(self, _: str) -> None:
         as_of_s = self.clock.now_s()
@@ -284,38 +311,39 @@ class Looker:
         seen = replace(seen_before(entry), records=volumes if known else dict(sorted(volumes.items())))
         await self._publish_volumes(entry, seen)
 
-    async def _publish_volumes(self, entry: PoolEntry, seen: VolumesSeen) -> PoolEntry:
-        return await self._publish(entry.pool.facts, seen, entry, as_of_s=entry.pool.as_of_s, look_at_target=False)
+    async def _publish_volumes(
+        self, entry: PoolEntry, seen: VolumesSeen, target: TargetFacts | None = None
+    ) -> PoolEntry:
+        return await self._publish(entry.pool.facts, seen, entry, target=target, as_of_s=entry.pool.as_of_s)
 
     async def _publish(
-        self, facts: PoolFacts, seen: VolumesSeen, previous: PoolEntry | None, *, as_of_s: float, look_at_target: bool
+        self,
+        facts: PoolFacts,
+        seen: VolumesSeen,
+        previous: PoolEntry | None,
+        *,
+        target: TargetFacts | None,
+        as_of_s: float,
     ) -> PoolEntry:
-        entry = await self._entry(facts, seen, previous, as_of_s=as_of_s, look_at_target=look_at_target)
-        if self.registry.snapshot.loaded:
-            self.registry.put(entry)
-        return entry
-
-    async def _entry(
-        self, facts: PoolFacts, seen: VolumesSeen, previous: PoolEntry | None, *, as_of_s: float, look_at_target: bool
-    ) -> PoolEntry:
-        before = previous.pool if previous else None
-        if look_at_target or before is None:
-            await self.pool_mounts.learn(facts.definition)
-            await self.pool_mounts.learn_owner(facts)
-            target = await self.storages.look(facts, before)
-        else:
-            target = TargetFacts(filesystem_id=before.filesystem_id, storage=before.storage)
-        intent = await self.intents.of(facts)
-        return pool_entry(
+        """Publish what was seen of a pool; `target` None: what is known of it is what was."""
+        if target is None:
+            before = previous.pool if previous else None
+            target = (
+                TargetFacts(filesystem_id=before.filesystem_id, storage=before.storage) if before else TargetFacts()
+            )
+        entry = pool_entry(
             facts,
             seen=seen,
             target=target,
             mount_server=self.pool_mounts.server(facts.definition),
             mount_owner=self.pool_mounts.owner(facts.definition),
             mount_health=self.pool_mounts.health(facts.definition),
-            intent=intent,
+            intent=await self.intents.of(facts),
             previous=previous,
             as_of_s=as_of_s,
             now_s=self.clock.now_s(),
             encoder=self.encoder,
         )
+        if self.registry.snapshot.loaded:
+            self.registry.put(entry)
+        return entry

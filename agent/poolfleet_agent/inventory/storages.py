@@ -113,7 +113,7 @@ class Storages:
 
     async def _look(self, facts: PoolFacts, previous: Pool | None) -> TargetFacts:
         definition = facts.definition
-        before = previous.storage if previous is not None and _same_place(previous.definition, definition) else None
+        before = previous.storage if previous is not None and same_place(previous.definition, definition) else None
         target, mount = self.mounts.place(definition)
         health = self.mounts.health(definition)
         if (health is not None and health.reason in NOT_THE_SHARE) or self._waits_for_automount(target):
@@ -256,7 +256,8 @@ class Storages:
         return Fingerprint(root_inode=directory.inode, files=named)
 
 
-def _same_place(one: PoolDefinition, other: PoolDefinition) -> bool:
+def same_place(one: PoolDefinition, other: PoolDefinition) -> bool:
+    """Whether two pools are made of the same, at the same target."""
     return (one.source, one.target_path) == (other.source, other.target_path)
 
 

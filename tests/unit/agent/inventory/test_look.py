@@ -13,6 +13,7 @@ import pytest
 from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import HealthStatus, PoolFacts, PoolState
+from poolfleet_agent.model.ports import FileSystemFacts
 from tests.unit.agent.fake_host import FakeHost, pool_facts, until, volume_facts
 
 SOON_S = 30.0
@@ -41,6 +42,19 @@ def volumes(host: FakeHost) -> list[str]:
     return list(host.registry.snapshot.pools["p"].volumes)
 
 
+def file_systems(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """From here on file systems are found; the events are set when one is asked for, and to let it be found."""
+    looked_at, held = asyncio.Event(), asyncio.Event()
+
+    async def file_system(path: str, **_: object) -> FileSystemFacts:
+        looked_at.set()
+        await held.wait()
+        return FileSystemFacts(id="found", capacity_bytes=1, available_bytes=1, read_only=False)
+
+    monkeypatch.setattr(host.files, "file_system", file_system)
+    return looked_at, held
+
+
 async def test_a_long_listing_delays_neither_a_look_at_the_pool_nor_one_at_a_volume(host: Any) -> None:
     held = host.hypervisor.hold("look_at_folder p")
     listing = asyncio.create_task(host.looker.pool("p"))
@@ -50,6 +64,49 @@ async def test_a_long_listing_delays_neither_a_look_at_the_pool_nor_one_at_a_vol
         assert (await host.looker.volume("p", "a")).facts.name == "a"
     held.set()
     await listing
+
+
+async def test_what_is_found_out_of_a_storage_delays_no_look_at_its_pool_and_is_told_then(
+    host: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at, held = file_systems(host, monkeypatch)
+    looking = asyncio.create_task(host.looker.pool("p"))
+    await looked_at.wait()
+    async with asyncio.timeout(SOON_S):
+        assert (await host.looker.pool_facts("p")).pool.filesystem_id == ""
+    held.set()
+    assert (await looking).pool.filesystem_id == "found"
+    assert host.registry.snapshot.pools["p"].pool.filesystem_id == "found"
+
+
+async def test_what_is_found_out_of_a_storage_is_not_told_of_a_pool_that_lies_elsewhere_by_then(
+    host: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at, held = file_systems(host, monkeypatch)
+    looking = asyncio.create_task(host.looker.pool("p"))
+    await looked_at.wait()
+    was = host.hypervisor.pools["p"]
+    definition = replace(was.definition, target_path="/pools/elsewhere")
+    host.hypervisor.pools["p"] = replace(was, definition=definition)
+    async with asyncio.timeout(SOON_S):
+        await host.looker.pool_facts("p")
+    held.set()
+    await looking
+    assert host.registry.snapshot.pools["p"].pool.filesystem_id == ""
+
+
+async def test_a_pool_that_was_just_started_is_not_told_without_what_its_storage_is(
+    host: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.hypervisor.pools["p"] = pool_facts("p", active=False)
+    await host.looker.pool("p")
+    looked_at, held = file_systems(host, monkeypatch)
+    host.hypervisor.pools["p"] = pool_facts("p")
+    looking = asyncio.create_task(host.looker.pool("p"))
+    await looked_at.wait()
+    assert not host.registry.snapshot.pools["p"].pool.active
+    held.set()
+    assert (await looking).pool.filesystem_id == "found"
 
 
 async def test_what_a_volume_became_during_a_listing_is_not_undone_by_it(host: Any) -> None:
