@@ -17,7 +17,7 @@ class Crowd:
     """Who asks for clones of one agent; made by `crowd`."""
 
     def __init__(self, process: ProcessPoolExecutor, target: str) -> None:
-        """Asks through a process that has begun already: its start keeps the machine busy, and is no part of a crowd."""
+        """Asks through a process that has begun already: its start is work that no crowd has."""
         self._process = process
         self._target = target
 
