@@ -15,8 +15,10 @@ it overtook, keeps everybody else out as they do, and has the lane to itself whe
 """
 
 import asyncio
+import itertools
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Failure, Operation, OperationKind
@@ -64,24 +66,24 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class _Hold:
-    """A volume, or a pool (`volume` is empty), that a claim has to itself (`alone`) or shares with other readers."""
+    """A volume, or a pool (`volume` is empty), that a claim has to itself (`alone`) or shares with other readers.
+
+    Pools are had alone.
+    """
 
     pool: str
     volume: str
     alone: bool
-
-    def bars(self, other: "_Hold") -> bool:
-        """Whether the two cannot be held by two claims at once."""
-        independent = self.pool != other.pool or (self.volume and other.volume and self.volume != other.volume)
-        return not independent and (self.alone or other.alone)
 
 
 @dataclass
 class Lanes:
     """All lanes of the host. Claims and releases happen on the event loop, without waiting."""
 
-    _claims: dict[str, list[Claim]] = field(default_factory=dict)
-    """By each pool in which they hold something."""
+    _claims: dict[str, dict[_Hold, list[Claim]]] = field(default_factory=dict)
+    """By pool, and by what is held there: a crowd that copies one volume does not look through itself."""
+    _in_pool: Counter[str] = field(default_factory=Counter)
+    """How many hold something in a pool."""
 
     def claim(
         self,
@@ -116,32 +118,45 @@ class Lanes:
             if not overtaking or claim.overtaking:
                 raise _in_progress(claim)
         new.overtaken = in_the_way
-        for one in {hold.pool for hold in new.holds()}:
-            self._claims.setdefault(one, []).append(new)
+        for hold in new.holds():
+            self._claims.setdefault(hold.pool, {}).setdefault(hold, []).append(new)
+        self._in_pool.update({hold.pool for hold in new.holds()})
         return new, True
 
     def _in_the_way_of(self, new: Claim) -> tuple[Claim, ...]:
-        wanted = tuple(new.holds())
-        near = dict.fromkeys(claim for hold in wanted for claim in self._claims.get(hold.pool, ()))
-        return tuple(claim for claim in near if any(have.bars(want) for have in claim.holds() for want in wanted))
+        return tuple(dict.fromkeys(claim for hold in new.holds() for claim in self._barring(hold)))
+
+    def _barring(self, hold: _Hold) -> Iterator[Claim]:
+        """Those whose hold cannot be held beside it: of the pool, and of the volume, unless both only read that."""
+        held = self._claims.get(hold.pool, {})
+        whole_pool = replace(hold, volume="", alone=True)
+        if hold == whole_pool:
+            yield from itertools.chain.from_iterable(held.values())
+            return
+        readers = [replace(hold, alone=False)] if hold.alone else []
+        for other in (whole_pool, replace(hold, alone=True), *readers):
+            yield from held.get(other, ())
 
     def holder(self, kind: OperationKind, pool: str, volume: str) -> Claim | None:
         """Who holds this very object with an operation of a kind."""
-        held = self._claims.get(pool, [])
+        held = self._claims.get(pool, {}).get(_Hold(pool, volume, alone=True), [])
         return next((claim for claim in held if (claim.kind, claim.pool, claim.volume) == (kind, pool, volume)), None)
 
     def is_crowded(self, pool: str) -> bool:
         """Whether several work in a pool at the same time."""
-        return len(self._claims.get(pool, ())) > 1
+        return self._in_pool[pool] > 1
 
     def release(self, claim: Claim) -> None:
         """Give a lane back."""
         claim.released.set()
-        for pool in {hold.pool for hold in claim.holds()}:
-            held = self._claims[pool]
-            held.remove(claim)
+        for hold in claim.holds():
+            held = self._claims[hold.pool]
+            held[hold].remove(claim)
+            if not held[hold]:
+                del held[hold]
             if not held:
-                del self._claims[pool]
+                del self._claims[hold.pool]
+        self._in_pool -= Counter({hold.pool for hold in claim.holds()})
 
 
 def _same_mutation(one: Claim, other: Claim) -> bool:

@@ -6,6 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from poolfleet_agent.control.lanes import Claim, Lanes
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -140,3 +142,42 @@ async def test_a_pool_is_crowded_while_several_work_in_it(lanes: Any) -> None:
     assert not lanes.is_crowded("p")
     lanes.release(second)
     assert not lanes.is_crowded("p")
+
+
+def _contradict(one: Claim, other: Claim) -> bool:
+    """Whether two cannot be at work at once, by the definition of lanes."""
+
+    def bar(mine: Any, theirs: Any) -> bool:
+        independent = mine.pool != theirs.pool or (mine.volume and theirs.volume and mine.volume != theirs.volume)
+        return not independent and (mine.alone or theirs.alone)
+
+    return any(bar(mine, theirs) for mine in one.holds() for theirs in other.holds())
+
+
+WANTED = st.tuples(
+    st.sampled_from(["p", "q"]), st.sampled_from(["", "v", "w"]),
+    st.sampled_from([None, ("p", "v"), ("p", "w"), ("q", "v")]), st.booleans(), st.booleans(),
+)  # fmt: skip
+
+
+@given(st.lists(WANTED, max_size=12))
+async def test_whoever_asks_for_whatever_is_refused_for_what_contradicts_it_and_for_nothing_else(wanted: Any) -> None:
+    lanes, held = Lanes(), list[Claim]()
+    for number, (pool, volume, reads, changes_table, releases) in enumerate(wanted):
+        asked: dict[str, Any] = {"pool": pool, "volume": volume, "reads": reads, "changes_table": changes_table}
+        asked["fingerprint"] = str(number)
+        there = Claim(kind=CLONE, decided=asyncio.get_running_loop().create_future(), **asked)
+        try:
+            claim, _ = lanes.claim(kind=CLONE, **asked)
+        except ModelError:
+            assert any(_contradict(there, other) for other in held)
+            continue
+        assert not any(_contradict(there, other) for other in held)
+        held.append(claim)
+        if releases:
+            lanes.release(held.pop(0))
+    for claim in held:
+        lanes.release(claim)
+    for pool in ("p", "q"):
+        assert not lanes.is_crowded(pool)
+        assert lanes.claim(kind=STOP, pool=pool, volume="", fingerprint="")[1]
