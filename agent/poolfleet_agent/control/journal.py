@@ -40,11 +40,14 @@ class Journal:
     _owing: set[str] = field(default_factory=set)
     _unstored: set[str] = field(default_factory=set)
     """Whose end could not be stored when it came."""
+    _request_ids: set[str] = field(default_factory=set)
+    """Of all kept operations: most ids are new, which the store need not be asked."""
 
     async def load(self) -> list[Operation]:
         """Read the store; the answer is what had not ended."""
         self._operations = {operation.id: operation for operation in await self.store.load_all()}
         self._earlier = frozenset(self._operations)
+        self._note_request_ids()
         return [operation for operation in self._operations.values() if not operation.state.ended]
 
     async def begin(self, operation: Operation, request: RequestRecord | None) -> None:
@@ -98,6 +101,7 @@ class Journal:
 
     def _show(self, operation: Operation) -> None:
         self._operations[operation.id] = operation
+        self._request_ids.update(operation.request_ids)
         if operation.state.ended and (waiter := self._waiters.pop(operation.id, None)):
             waiter.set()
         for watcher in self._watchers:
@@ -107,7 +111,9 @@ class Journal:
                 watcher.wake.set()
 
     async def find_request(self, caller: str, rpc: str, request_id: str) -> RequestRecord | None:
-        """Look a request id up."""
+        """Look a request id up: one that was answered, be it that the answer was lost."""
+        if request_id not in self._request_ids:
+            return None
         return await self.store.find_request(caller, rpc, request_id)
 
     def get(self, operation_id: str) -> Operation:
@@ -204,6 +210,10 @@ class Journal:
             self._operations.pop(operation_id, None)
             self._owing.discard(operation_id)
             self._unstored.discard(operation_id)
+        self._note_request_ids()
+
+    def _note_request_ids(self) -> None:
+        self._request_ids = {one for operation in self._operations.values() for one in operation.request_ids}
 
 
 def _changed(operation: Operation, change: Callable[[Operation], Operation]) -> Operation:

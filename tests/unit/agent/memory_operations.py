@@ -16,6 +16,8 @@ class MemoryOperations:
     def __init__(self) -> None:
         self.full = False
         self.kept: dict[str, Operation] = {}
+        self.asked = 0
+        """How often a request id was looked up."""
         self.requests: dict[tuple[str, str, str], RequestRecord] = {}
 
     async def save(self, operation: Operation, request: RequestRecord | None = None) -> None:
@@ -31,6 +33,7 @@ class MemoryOperations:
 
     async def find_request(self, caller: str, rpc: str, request_id: str) -> RequestRecord | None:
         await asyncio.sleep(0)
+        self.asked += 1
         return self.requests.get((caller, rpc, request_id))
 
     async def remove_ended_before(self, ended_before_s: float) -> Sequence[str]:
