@@ -101,11 +101,17 @@ async def layers_of(host: Host, source: Source, reader: Acting) -> tuple[Layer, 
 
 async def check_as_before(host: Host, source: Source, reader: Acting, layers: Sequence[Layer]) -> None:
     """Refuse to read files that are not those which were looked at: ETAG_MISMATCH, and what `layers_of` refuses."""
-    for layer in layers:
-        if not layer.is_block and await _file(reader, layer.path) != layer.file:
-            raise _replaced(layer.path)
-    now = await layers_of(host, source, reader)
-    if [(layer.path, layer.format) for layer in now] != [(layer.path, layer.format) for layer in layers]:
+    try:
+        now = await layers_of(host, source, reader)
+    except ModelError:
+        # What is refused of a file that was put in the place of another is first of all that.
+        for layer in layers:
+            if not layer.is_block and await _file(reader, layer.path) != layer.file:
+                raise _replaced(layer.path) from None
+        raise
+    if [(layer.path, layer.format, layer.file) for layer in now] != [
+        (layer.path, layer.format, layer.file) for layer in layers
+    ]:
         raise _replaced(source.facts.path)
 
 
