@@ -9,6 +9,7 @@ from poolfleet_agent.control.maintenance import MaintenanceState
 from poolfleet_agent.control.mounted import MountBook
 from poolfleet_agent.control.quarantine import Quarantine
 from poolfleet_agent.control.refreshes import Refreshes, Refreshing
+from poolfleet_agent.inventory.asked import is_new_enough
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.look import Looker
 from poolfleet_agent.inventory.observe import Observer
@@ -75,11 +76,13 @@ class Host:
         return entry if entry is not None else await self.looker.pool(pool)
 
     async def fresh_pool(self, pool: str) -> PoolEntry:
-        """Find a pool as it is now, to change it: POOL_NOT_FOUND."""
+        """Find a pool as it is now, or was since this was asked for, to change it: POOL_NOT_FOUND."""
         check_known_name("pool", pool)
         self.registry.snapshot.require_loaded()
-        known = pool in self.registry.snapshot.pools
-        return await (self.looker.pool_facts(pool) if known else self.looker.pool(pool))
+        known = self.registry.snapshot.pools.get(pool)
+        if known is not None and is_new_enough(known.pool.as_of_s, now_s=self.clock.now_s()):
+            return known
+        return await (self.looker.pool_facts(pool) if known is not None else self.looker.pool(pool))
 
     async def fresh_pool_or_none(self, pool: str) -> PoolEntry | None:
         """As fresh_pool; None where there is none."""
@@ -105,7 +108,10 @@ class Host:
                 await self.check_path("source.device", device)
 
     async def fresh_disks(self) -> DomainDisks:
-        """What the domains use, read now."""
+        """What the domains use, read now, or since this was asked for."""
+        known = self.registry.snapshot.disks
+        if known is not None and is_new_enough(known.as_of_s, now_s=self.clock.now_s()):
+            return known
         return await self.observer.look_at_domains()
 
 

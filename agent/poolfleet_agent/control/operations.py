@@ -15,6 +15,7 @@ from poolfleet_agent.control.lanes import Claim, Lanes
 from poolfleet_agent.control.mutation import Caller, Mutation, Outcome, Work
 from poolfleet_agent.control.report import Report
 from poolfleet_agent.control.turnstile import Turnstile
+from poolfleet_agent.inventory.asked import asked
 from poolfleet_agent.inventory.locks import Locks
 from poolfleet_agent.model.body_digest import BodyDigests, are_comparable
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -27,9 +28,9 @@ ANSWER_WITHIN_S = 1.0
 
 INTERRUPTED_WITHIN_S = 10.0
 
-CHECK_REST = 2.0
+CHECK_REST = 4.0
 LONGEST_CHECK_REST_S = 0.05
-"""A crowd's checks leave two thirds of the time to what else the agent is asked, as far as they are quick."""
+"""A crowd's checks leave four fifths of the time to what else the agent is asked, as far as they are quick."""
 
 log = structlog.get_logger(__name__)
 
@@ -183,9 +184,11 @@ class Operations:
         )
 
     async def _run(self, mutation: Mutation, caller: Caller, claim: Claim) -> None:
+        asked_at_s = self.clock.now_s()
         try:
             async with self._checks.turn((claim.kind, claim.pool)):
-                operation, work = await self._decide(mutation, caller)
+                with asked(asked_at_s):
+                    operation, work = await self._decide(mutation, caller)
         except BaseException as error:
             self.lanes.release(claim)
             _refuse(claim, error)

@@ -37,7 +37,7 @@ RETRY_S = 1.0
 FIRST_PROBES_S = 5.0
 """How long the first look waits for the first probes of the host's network mounts."""
 
-REST = 4.0
+REST = 20.0
 """After a look so many times as long as it took is none: what tells of changes may come faster than looks end."""
 
 LONGEST_REST_S = 2.0

@@ -16,6 +16,7 @@ from poolfleet_agent.control.lanes import Lanes
 from poolfleet_agent.control.mutation import Caller, Mutation, Outcome, Work
 from poolfleet_agent.control.operations import Operations
 from poolfleet_agent.control.report import Report
+from poolfleet_agent.inventory.asked import is_new_enough
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationKind, OperationState
 from tests.unit.agent.fake_host import FakeClock, until
@@ -340,3 +341,25 @@ async def test_of_a_crowd_one_is_checked_at_a_time_and_no_other_waits_for_the_re
     assert (other.done, told.checked) == (2, 1)
     told.checking.set()
     assert all(operation.changed for operation in await asyncio.gather(*crowd))
+
+
+async def test_what_was_seen_while_one_waited_for_its_turn_will_do_for_its_check(operations: Any, told: Any) -> None:
+    seen_at_s = operations.clock.now_s() + 0.05
+    will_do: list[bool] = []
+
+    @dataclass(frozen=True, kw_only=True)
+    class Look(Make):
+        async def check(self) -> Outcome | Work:
+            will_do.append(is_new_enough(seen_at_s, now_s=operations.clock.now_s()))
+            return await super().check()
+
+    told.checking.clear()
+    first = asyncio.create_task(operations.submit(Look(told=told, volume="v"), caller()))
+    await until(lambda: told.checked == 1)
+    second = asyncio.create_task(operations.submit(Look(told=told, volume="w"), caller()))
+    await until(lambda: operations.lanes.is_crowded("p"))
+    await asyncio.sleep(0)  # it comes to its turn
+    operations.clock.time_s += 0.1
+    told.checking.set()
+    await asyncio.gather(first, second)
+    assert will_do == [False, True]
