@@ -37,10 +37,15 @@ RETRY_S = 1.0
 FIRST_PROBES_S = 5.0
 """How long the first look waits for the first probes of the host's network mounts."""
 
-REST = 20.0
+REST = 4.0
 """After a look so many times as long as it took is none: what tells of changes may come faster than looks end."""
 
 LONGEST_REST_S = 2.0
+
+REFRESHES_REST = 20.0
+
+LONGEST_REFRESHES_REST_S = 0.5
+"""The same for a look that nothing but refreshes leads to: most are the agent's own, after changes that it has told."""
 
 STORED_EVERY_S = 10.0
 """How often the snapshot is stored at most for volumes alone: thousands are written anew for one that changed."""
@@ -67,6 +72,8 @@ class Observer:
     server_answers: Callable[[PoolDefinition], Awaitable[bool]]
     """Whether the server of a network pool answers a probe."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _urgent: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set where something else than a refresh woke it."""
     _pools: set[str] = field(default_factory=set)
     _everything: bool = True
     _domains: bool = True
@@ -81,6 +88,7 @@ class Observer:
 
     def hear(self, event: HypervisorEvent) -> None:
         """Take an event from the hypervisor; work is only noted here."""
+        is_urgent = True
         match event:
             case ConnectionEvent(connected=True):
                 self._everything = self._domains = True
@@ -88,14 +96,20 @@ class Observer:
                 self._domains = True
             case PoolEvent(kind=kind, pool=pool):
                 self._pools.add(pool)
+                is_urgent = kind is not PoolEventKind.REFRESHED
                 if not self.own_stops.takes(event) and kind in {PoolEventKind.STARTED, PoolEventKind.STOPPED}:
                     self._others.append(event)
-        self._wake.set()
+        self._wake_up(is_urgent=is_urgent)
 
     def _mounts_changed(self) -> None:
         if pools := self.looker.mounts_changed():
             self._pools.update(pools)
-            self._wake.set()
+            self._wake_up(is_urgent=True)
+
+    def _wake_up(self, *, is_urgent: bool) -> None:
+        self._wake.set()
+        if is_urgent:
+            self._urgent.set()
 
     async def run(self) -> None:
         """Look, for ever; ends by cancellation."""
@@ -107,6 +121,7 @@ class Observer:
         while True:
             # Before anything is looked at: what is heard from here on wakes the next round, connected or not.
             self._wake.clear()
+            self._urgent.clear()
             if self.clock.monotonic_s() >= next_full_s:
                 self._everything = self._domains = True
             delay_s = self.staleness_s
@@ -127,11 +142,9 @@ class Observer:
             delay_s = min(delay_s, max(0.0, next_full_s - ended_s) or delay_s)
             rest_s = min(REST * (ended_s - began_s), LONGEST_REST_S, delay_s)
             await asyncio.sleep(rest_s)
-            try:
-                async with asyncio.timeout(delay_s - rest_s):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+            if await _within(delay_s - rest_s, self._wake):
+                rest_s = min(REFRESHES_REST * (ended_s - began_s), LONGEST_REFRESHES_REST_S)
+                await _within(ended_s + rest_s - self.clock.monotonic_s(), self._urgent)
 
     async def _look_once(self) -> None:
         pools, self._pools = self._pools, set()
@@ -230,6 +243,16 @@ class Observer:
             await self.save()
         except ModelError as error:
             log.warning("the last snapshot was not stored", reason=error.reason, error=error.message)
+
+
+async def _within(limit_s: float, event: asyncio.Event) -> bool:
+    """Wait for an event; False: it did not come."""
+    try:
+        async with asyncio.timeout(limit_s):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 def _standings(snapshot: Snapshot) -> dict[str, _Standing]:

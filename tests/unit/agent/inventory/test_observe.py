@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from poolfleet_agent.inventory import observe
 from poolfleet_agent.inventory.observe import STORED_EVERY_S, Observer
 from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -262,6 +263,29 @@ async def test_events_that_come_faster_than_looks_end_are_looked_after_together(
         await asyncio.sleep(0)
     await until(lambda: "b" in observed.host.registry.snapshot.pools["p"].volumes)
     assert hypervisor.called.count("look_at_folder p") == 2
+
+
+async def test_refreshes_wait_for_one_another_and_nothing_waits_for_them(
+    observed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hypervisor, clock = observed.host.hypervisor, observed.host.clock
+    for name in ("REFRESHES_REST", "LONGEST_REFRESHES_REST_S"):
+        monkeypatch.setattr(observe, name, 1e6)
+    await until(lambda: "look_at_folder p" in hypervisor.called)
+    hypervisor.called.clear()
+    held = hypervisor.hold("look_at_folder p")
+    observed.observer.hear(PoolEvent(kind=PoolEventKind.REFRESHED, pool="p"))
+    await until(lambda: "look_at_folder p" in hypervisor.called)
+    clock.time_s += 0.001
+    held.set()
+    hypervisor.volumes["p"]["b"] = volume_facts("p", "b")
+    observed.observer.hear(PoolEvent(kind=PoolEventKind.REFRESHED, pool="p"))
+    await asyncio.sleep(2 * observe.REST * 0.001)  # it has rested
+    assert hypervisor.called.count("look_at_folder p") == 1
+    hypervisor.add(pool_facts("q"))
+    observed.observer.hear(PoolEvent(kind=PoolEventKind.DEFINED, pool="q"))
+    await until(lambda: "q" in observed.host.registry.snapshot.pools)
+    await until(lambda: "b" in observed.host.registry.snapshot.pools["p"].volumes)
 
 
 async def test_what_changes_all_the_time_is_stored_now_and_then_and_whole_in_the_end(observed: Any) -> None:
