@@ -14,7 +14,7 @@ from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.look import Looker
 from poolfleet_agent.inventory.observe import Observer
 from poolfleet_agent.inventory.registry import Registry
-from poolfleet_agent.inventory.snapshot import PoolEntry
+from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
 from poolfleet_agent.model.allowed_paths import check_allowed, is_within
 from poolfleet_agent.model.compare import clean_path
 from poolfleet_agent.model.domain_disk import DomainDisks
@@ -80,7 +80,7 @@ class Host:
         check_known_name("pool", pool)
         self.registry.snapshot.require_loaded()
         known = self.registry.snapshot.pools.get(pool)
-        if known is not None and is_new_enough(known.pool.as_of_s, now_s=self.clock.now_s()):
+        if known is not None and is_new_enough(known.looked_at_s, now_s=self.clock.monotonic_s()):
             return known
         return await (self.looker.pool_facts(pool) if known is not None else self.looker.pool(pool))
 
@@ -108,11 +108,15 @@ class Host:
                 await self.check_path("source.device", device)
 
     async def fresh_disks(self) -> DomainDisks:
-        """What the domains use, read now, or since this was asked for."""
-        known = self.registry.snapshot.disks
-        if known is not None and is_new_enough(known.as_of_s, now_s=self.clock.now_s()):
-            return known
+        """What the domains use, read now."""
         return await self.observer.look_at_domains()
+
+    async def fresh_disks_with(self, entry: PoolEntry, record: VolumeRecord) -> DomainDisks:
+        """The same, or as it was since this was asked for, where the volume was known by then."""
+        known = self.observer.disks_with(entry, record)
+        if known is not None and is_new_enough(known.looked_at_s, now_s=self.clock.monotonic_s()):
+            return known.disks
+        return await self.fresh_disks()
 
 
 def _is_device_folder(definition: PoolDefinition) -> bool:

@@ -92,7 +92,7 @@ async def check_volume_may_shrink(host: Host, entry: PoolEntry, record: VolumeRe
 
 
 async def _users_of(host: Host, entry: PoolEntry, record: VolumeRecord) -> Sequence[DomainDisk]:
-    disks = await host.fresh_disks()
+    disks = await host.fresh_disks_with(entry, record)
     require_complete(disks.missing, f"volume {record.facts.name!r}")
     return disks.users_of_volume(entry.pool.name, record.facts.name)
 

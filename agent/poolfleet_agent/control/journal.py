@@ -41,18 +41,21 @@ class Journal:
     _unstored: set[str] = field(default_factory=set)
     """Whose end could not be stored when it came."""
     _request_ids: set[str] = field(default_factory=set)
-    """Of all kept operations: most ids are new, which the store need not be asked."""
+    """All that the store may know, and few that it does not: most ids are new, and it need not be asked."""
 
     async def load(self) -> list[Operation]:
         """Read the store; the answer is what had not ended."""
         self._operations = {operation.id: operation for operation in await self.store.load_all()}
         self._earlier = frozenset(self._operations)
-        self._note_request_ids()
+        self._request_ids = set(await self.store.request_ids())
         return [operation for operation in self._operations.values() if not operation.state.ended]
 
     async def begin(self, operation: Operation, request: RequestRecord | None) -> None:
         """Store a new operation, then show it."""
         await self.store.save(operation, request)
+        # Not before: what could not be stored is shown to nobody, and is done when it is asked for again.
+        if request is not None:
+            self._request_ids.add(request.request_id)
         self._show(operation)
         await self.store_late()
 
@@ -80,6 +83,9 @@ class Journal:
         async with self._changing.of(operation_id):
             operation = self.get(operation_id)
             changed = _changed(operation, change)
+            if request is not None:
+                # Before: it may be stored although nobody hears of it, and is answered when it is asked for again.
+                self._request_ids.add(request.request_id)
             try:
                 await self.store.save(changed, request)
             except ModelError as error:
@@ -101,7 +107,6 @@ class Journal:
 
     def _show(self, operation: Operation) -> None:
         self._operations[operation.id] = operation
-        self._request_ids.update(operation.request_ids)
         if operation.state.ended and (waiter := self._waiters.pop(operation.id, None)):
             waiter.set()
         for watcher in self._watchers:
@@ -206,14 +211,12 @@ class Journal:
 
     async def forget_ended_before(self, ended_before_s: float) -> None:
         """Forget what ended earlier."""
-        for operation_id in await self.store.remove_ended_before(ended_before_s):
+        forgotten = await self.store.remove_ended_before(ended_before_s)
+        for operation_id in forgotten.operations:
             self._operations.pop(operation_id, None)
             self._owing.discard(operation_id)
             self._unstored.discard(operation_id)
-        self._note_request_ids()
-
-    def _note_request_ids(self) -> None:
-        self._request_ids = {one for operation in self._operations.values() for one in operation.request_ids}
+        self._request_ids.difference_update(forgotten.request_ids)
 
 
 def _changed(operation: Operation, change: Callable[[Operation], Operation]) -> Operation:

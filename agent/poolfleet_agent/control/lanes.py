@@ -134,7 +134,8 @@ class Lanes:
             yield from itertools.chain.from_iterable(held.values())
             return
         readers = [replace(hold, alone=False)] if hold.alone else []
-        for other in (whole_pool, replace(hold, alone=True), *readers):
+        # Those of the volume first: the same mutation joins them, also beside who overtook.
+        for other in (replace(hold, alone=True), *readers, whole_pool):
             yield from held.get(other, ())
 
     def holder(self, kind: OperationKind, pool: str, volume: str) -> Claim | None:

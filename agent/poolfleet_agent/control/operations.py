@@ -184,7 +184,7 @@ class Operations:
         )
 
     async def _run(self, mutation: Mutation, caller: Caller, claim: Claim) -> None:
-        asked_at_s = self.clock.now_s()
+        asked_at_s = self.clock.monotonic_s()
         try:
             async with self._checks.turn((claim.kind, claim.pool)):
                 with asked(asked_at_s):

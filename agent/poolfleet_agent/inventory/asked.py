@@ -1,7 +1,7 @@
 """As of when an answer has to be: since it was asked for, which who waited for a turn did a while ago.
 
 A crowd whose checks come one after the other would have libvirt say for each of them what it said for the one before.
-What was seen since a request came is as good for it, if that is not long ago.
+What was seen since a request came is as good for it, if that is not long ago. Times are those of a monotonic clock.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def asked(at_s: float) -> Iterator[None]:
         _asked_at_s.reset(token)
 
 
-def is_new_enough(as_of_s: float, *, now_s: float) -> bool:
-    """Whether what a look has seen that began at `as_of_s` will do; outside of `asked`, nothing will."""
+def is_new_enough(looked_at_s: float, *, now_s: float) -> bool:
+    """Whether what a look has seen that began at `looked_at_s` will do; outside of `asked`, nothing will."""
     at_s = _asked_at_s.get()
-    return at_s is not None and max(at_s, now_s - SHARED_S) < as_of_s <= now_s
+    return at_s is not None and max(at_s, now_s - SHARED_S) < looked_at_s

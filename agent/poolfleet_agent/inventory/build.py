@@ -84,6 +84,7 @@ def pool_entry(
     intent: PoolIntent,
     previous: PoolEntry | None,
     as_of_s: float,
+    looked_at_s: float,
     now_s: float,
     encoder: Encoder,
 ) -> PoolEntry:
@@ -113,7 +114,7 @@ def pool_entry(
         mount_server=mount_server,
         mount_owner=mount_owner,
     )
-    return PoolEntry(pool=pool, encoded=encoder.pool(pool), volumes=seen.records)
+    return PoolEntry(pool=pool, encoded=encoder.pool(pool), volumes=seen.records, looked_at_s=looked_at_s)
 
 
 def _totals(records: Mapping[str, VolumeRecord], previous: PoolEntry | None) -> tuple[int | None, int | None]:

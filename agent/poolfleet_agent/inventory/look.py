@@ -180,7 +180,7 @@ class Looker:
 
     async def _look_at_facts(self, name: str, *, alone: bool) -> PoolEntry:
         previous = self.registry.snapshot.pools.get(name)
-        as_of_s = self.clock.now_s()
+        as_of_s, looked_at_s = self.clock.now_s(), self.clock.monotonic_s()
         try:
             facts = await self._reader.facts(name, previous)
         except ModelError as error:
@@ -203,7 +203,7 @@ class Looker:
         target = None
         if before is None or (not alone and not self._stays_where_it_was(facts, before)):
             target = await self.storages.look(facts, before)
-        return await self._publish(facts, seen, previous, target=target, as_of_s=as_of_s)
+        return await self._publish(facts, seen, previous, target=target, as_of_s=as_of_s, looked_at_s=looked_at_s)
 
     async def _look_at_pool(self, name: str) -> PoolEntry:
         async with self.locks.of(name):
@@ -214,10 +214,10 @@ class Looker:
         seen_since = self._seen_since[name] = {}
         self._listings[name] += 1
         try:
+            seen = await self._reader.volumes(entry)
             target = None
             if before is not None and self._stays_where_it_was(entry.pool.facts, before.pool):
                 target = await self.storages.look(entry.pool.facts, entry.pool)
-            seen = await self._reader.volumes(entry)
             async with self.locks.of(name):
                 return await self._publish_listing(entry, target, seen, seen_since)
         finally:
@@ -229,6 +229,7 @@ class Looker:
         return (
             (facts.active, facts.uuid) == (True, before.facts.uuid)
             and before.active
+            and self.registry.seen_since_start
             and same_place(before.definition, facts.definition)
             and (health is None or health.status is HealthStatus.HEALTHY)
         )
@@ -314,7 +315,10 @@ class Looker:
     async def _publish_volumes(
         self, entry: PoolEntry, seen: VolumesSeen, target: TargetFacts | None = None
     ) -> PoolEntry:
-        return await self._publish(entry.pool.facts, seen, entry, target=target, as_of_s=entry.pool.as_of_s)
+        as_of_s, looked_at_s = entry.pool.as_of_s, entry.looked_at_s
+        return await self._publish(
+            entry.pool.facts, seen, entry, target=target, as_of_s=as_of_s, looked_at_s=looked_at_s
+        )
 
     async def _publish(
         self,
@@ -324,6 +328,7 @@ class Looker:
         *,
         target: TargetFacts | None,
         as_of_s: float,
+        looked_at_s: float,
     ) -> PoolEntry:
         """Publish what was seen of a pool; `target` None: what is known of it is what was."""
         if target is None:
@@ -341,6 +346,7 @@ class Looker:
             intent=await self.intents.of(facts),
             previous=previous,
             as_of_s=as_of_s,
+            looked_at_s=looked_at_s,
             now_s=self.clock.now_s(),
             encoder=self.encoder,
         )

@@ -1,7 +1,7 @@
 """Keeps the snapshot fresh: after libvirt's events, after reconnections, and periodically. One task owns it all."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -13,7 +13,8 @@ from poolfleet_agent.inventory.look import Looker
 from poolfleet_agent.inventory.own_stops import OwnStops
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.restore import store_snapshot
-from poolfleet_agent.inventory.snapshot import PoolEntry, Snapshot
+from poolfleet_agent.inventory.snapshot import PoolEntry, Snapshot, VolumeRecord
+from poolfleet_agent.inventory.storages import same_place
 from poolfleet_agent.inventory.turns import Turns
 from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.domain_disk import DomainDisks
@@ -56,6 +57,15 @@ _Standing: TypeAlias = tuple[str, PoolState, str]
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisksSeen:
+    """What the domains use, the pools that their disks were placed in, and when (monotonic) they began to be read."""
+
+    disks: DomainDisks
+    pools: Mapping[str, PoolEntry]
+    looked_at_s: float
+
+
 @dataclass(kw_only=True)
 class Observer:
     """The task that looks."""
@@ -81,6 +91,8 @@ class Observer:
     _saved_sequence: int = -1
     _saved_pools: dict[str, _Standing] = field(default_factory=dict)
     _save_due_s: float = 0.0
+
+    _disks_seen: DisksSeen | None = None
 
     def __post_init__(self) -> None:
         """Nothing is looked at yet."""
@@ -211,12 +223,23 @@ class Observer:
         """End what runs and wait for it."""
         await self._disks.close()
 
+    def disks_with(self, entry: PoolEntry, record: VolumeRecord) -> DisksSeen | None:
+        """What the domains were last seen to use, if that volume was known when their disks were placed."""
+        seen, pool = self._disks_seen, entry.pool
+        there = seen.pools.get(pool.name) if seen is not None else None
+        known = there.volumes.get(record.facts.name) if there is not None else None
+        if there is None or known is None or known.facts.path != record.facts.path:
+            return None
+        is_same = there.pool.facts.uuid == pool.facts.uuid and same_place(there.pool.definition, pool.definition)
+        return seen if is_same and there.pool.active else None
+
     async def _look_at_domains(self, _: str) -> DomainDisks:
-        as_of_s = self.clock.now_s()
+        as_of_s, looked_at_s = self.clock.now_s(), self.clock.monotonic_s()
         reading = await self.hypervisor.read_domains()
-        links = self.looker.pool_mounts.links
-        disks = await resolve_disks(reading, self.registry.snapshot, self.files, links, as_of_s)
+        links, snapshot = self.looker.pool_mounts.links, self.registry.snapshot
+        disks = await resolve_disks(reading, snapshot, self.files, links, as_of_s)
         self.registry.put_disks(disks)
+        self._disks_seen = DisksSeen(disks=disks, pools=snapshot.pools, looked_at_s=looked_at_s)
         return disks
 
     async def _save_in_turn(self) -> None:

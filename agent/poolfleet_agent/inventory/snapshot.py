@@ -1,5 +1,6 @@
 """The snapshot: immutable, so that whoever reads it needs no lock and sees one consistent state."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -24,11 +25,15 @@ class VolumeRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolEntry:
-    """One pool with its volumes, by name and in the order of their names."""
+    """One pool with its volumes, by name and in the order of their names.
+
+    `looked_at_s`: as `pool.as_of_s`, by a clock that nobody sets; what this process has not looked at was long ago.
+    """
 
     pool: Pool
     encoded: bytes
     volumes: Mapping[str, VolumeRecord] = field(default_factory=dict)
+    looked_at_s: float = -math.inf
 
     @property
     def has_special(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import structlog
 
 from poolfleet_agent.model.operation import Operation
-from poolfleet_agent.model.ports import RequestRecord
+from poolfleet_agent.model.ports import Forgotten, RequestRecord
 from poolfleet_agent.state.database import Database
 from poolfleet_agent.state.serial import OPERATION, UnreadableDocumentError
 
@@ -65,14 +65,24 @@ class SqliteOperations:
 
         return await self._database.run(work)
 
-    async def remove_ended_before(self, ended_before_s: float) -> Sequence[str]:
-        """Forget what ended earlier, with its request ids; the answer is the ids."""
+    async def request_ids(self) -> Sequence[str]:
+        """All request ids that can be looked up."""
+        return await self._database.run(_request_ids)
 
-        def work(connection: sqlite3.Connection) -> list[str]:
+    async def remove_ended_before(self, ended_before_s: float) -> Forgotten:
+        """Forget what ended earlier, with its request ids."""
+
+        def work(connection: sqlite3.Connection) -> Forgotten:
+            there = _request_ids(connection)
             rows = connection.execute("DELETE FROM operation WHERE ended_at_s < ? RETURNING id", (ended_before_s,))
-            return [operation_id for (operation_id,) in rows.fetchall()]
+            gone = [operation_id for (operation_id,) in rows.fetchall()]
+            return Forgotten(operations=gone, request_ids=sorted({*there} - {*_request_ids(connection)}))
 
         return await self._database.run(work)
+
+
+def _request_ids(connection: sqlite3.Connection) -> list[str]:
+    return [request_id for (request_id,) in connection.execute("SELECT DISTINCT request_id FROM request")]
 
 
 def _read(operation_id: str, document: bytes) -> Operation | None:

@@ -79,7 +79,8 @@ class ResizeVolume(Mutation):
                     await self._resize_here(acting, entry, file, change, report)
                 else:
                     await self._have_resized(entry, change, use)
-            return await changed_volume(self.host, self.pool, self.volume)
+                # Not before the pool is looked at again are the bytes known to be gone.
+                return await changed_volume(self.host, self.pool, self.volume)
 
         return Work(
             perform=perform,

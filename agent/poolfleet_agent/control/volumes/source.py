@@ -103,7 +103,9 @@ async def check_as_before(host: Host, source: Source, reader: Acting, layers: Se
     """Refuse to read files that are not those which were looked at: ETAG_MISMATCH, and what `layers_of` refuses."""
     try:
         now = await layers_of(host, source, reader)
-    except ModelError:
+    except ModelError as error:
+        if error.retry_delay_s is not None:  # of who does not answer nothing more is asked
+            raise
         # What is refused of a file that was put in the place of another is first of all that.
         for layer in layers:
             if not layer.is_block and await _file(reader, layer.path) != layer.file:

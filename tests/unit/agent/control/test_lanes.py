@@ -93,6 +93,12 @@ def clone(lanes: Lanes, source: tuple[str, str], target: tuple[str, str], body: 
     return lanes.claim(kind=CLONE, pool=target[0], volume=target[1], fingerprint=body, reads=source)
 
 
+async def test_the_same_mutation_joins_also_beside_who_overtook_it(lanes: Any) -> None:
+    first, _ = take(lanes, CLONE, "p", "v", "same")
+    lanes.claim(kind=STOP, pool="p", volume="", fingerprint="", overtaking=True)
+    assert take(lanes, CLONE, "p", "v", "same") == (first, False)
+
+
 async def test_a_source_is_shared_by_who_reads_it_and_kept_from_who_changes_it(lanes: Lanes) -> None:
     first, _ = clone(lanes, ("p", "v"), ("q", "one"))
     second, _ = clone(lanes, ("p", "v"), ("q", "two"))

@@ -344,22 +344,25 @@ async def test_of_a_crowd_one_is_checked_at_a_time_and_no_other_waits_for_the_re
 
 
 async def test_what_was_seen_while_one_waited_for_its_turn_will_do_for_its_check(operations: Any, told: Any) -> None:
-    seen_at_s = operations.clock.now_s() + 0.05
+    clock = operations.clock
+    looked_at_s = clock.monotonic_s()
     will_do: list[bool] = []
 
     @dataclass(frozen=True, kw_only=True)
     class Look(Make):
         async def check(self) -> Outcome | Work:
-            will_do.append(is_new_enough(seen_at_s, now_s=operations.clock.now_s()))
+            will_do.append(is_new_enough(looked_at_s, now_s=clock.monotonic_s()))
             return await super().check()
 
+    clock.time_s += 0.1
     told.checking.clear()
     first = asyncio.create_task(operations.submit(Look(told=told, volume="v"), caller()))
     await until(lambda: told.checked == 1)
     second = asyncio.create_task(operations.submit(Look(told=told, volume="w"), caller()))
     await until(lambda: operations.lanes.is_crowded("p"))
     await asyncio.sleep(0)  # it comes to its turn
-    operations.clock.time_s += 0.1
+    clock.time_s += 0.1
+    looked_at_s = clock.monotonic_s()
     told.checking.set()
     await asyncio.gather(first, second)
     assert will_do == [False, True]

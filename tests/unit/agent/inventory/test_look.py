@@ -72,6 +72,8 @@ async def test_what_is_found_out_of_a_storage_delays_no_look_at_its_pool_and_is_
     looked_at, held = file_systems(host, monkeypatch)
     looking = asyncio.create_task(host.looker.pool("p"))
     await looked_at.wait()
+    # Not before it: what was seen of a volume meanwhile would undo what the listing saw later.
+    assert "look_at_folder p" in host.hypervisor.called
     async with asyncio.timeout(SOON_S):
         assert (await host.looker.pool_facts("p")).pool.filesystem_id == ""
     held.set()
