@@ -149,6 +149,7 @@ class SimulatedHost:
             intent=PoolIntent(pool_uuid=facts.uuid, desired=desired, supervised=True),
             previous=previous,
             as_of_s=now_s,
+            looked_at_s=self.clock.monotonic_s(),
             now_s=now_s,
             encoder=self._encoder,
         )
