@@ -8,7 +8,7 @@ from poolfleet_agent.inventory.disks import resolve_disks
 from poolfleet_agent.inventory.places import Place, Places
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord
 from poolfleet_agent.model.compare import clean_path
-from poolfleet_agent.model.domain_disk import DomainDisk, DomainState
+from poolfleet_agent.model.domain_disk import DomainDisk, DomainDisks, DomainState
 from poolfleet_agent.model.errors import ModelError, Reason
 
 SHOWN_USERS = 20
@@ -92,7 +92,10 @@ async def check_volume_may_shrink(host: Host, entry: PoolEntry, record: VolumeRe
 
 
 async def _users_of(host: Host, entry: PoolEntry, record: VolumeRecord) -> Sequence[DomainDisk]:
-    disks = await host.fresh_disks_with(entry, record)
+    return _users_in(await host.fresh_disks(), entry, record)
+
+
+def _users_in(disks: DomainDisks, entry: PoolEntry, record: VolumeRecord) -> Sequence[DomainDisk]:
     require_complete(disks.missing, f"volume {record.facts.name!r}")
     return disks.users_of_volume(entry.pool.name, record.facts.name)
 
@@ -115,9 +118,11 @@ def _volume_in_use(
 async def check_volume_not_written(host: Host, entry: PoolEntry, record: VolumeRecord) -> tuple[str, ...]:
     """Refuse while running domains may write to the volume: VOLUME_IN_USE.
 
-    The answer names the domains that may do so once they are started.
+    The answer names the domains that may do so once they are started. It is for a copy, in whose midst a domain may be
+    started anyway: a crowd of them shares what was read. What destroys a volume is decided by what is so now.
     """
-    writers = [disk for disk in await _users_of(host, entry, record) if not disk.reference.read_only]
+    users = _users_in(await host.fresh_disks_with(entry, record), entry, record)
+    writers = [disk for disk in users if not disk.reference.read_only]
     if running := _running(writers):
         raise _volume_in_use(entry, record, running, ": a copy would be torn", how="written to by")
     return tuple(sorted({disk.reference.domain for disk in writers}))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from poolfleet_agent.control.in_use import check_volume_not_in_use
+from poolfleet_agent.control.in_use import check_volume_not_in_use, check_volume_not_written
 from poolfleet_agent.control.volumes.existing import existing_volume
 from poolfleet_agent.inventory.asked import SHARED_S, asked, is_new_enough
 from poolfleet_agent.model.domain_disk import DiskRole, DomainReading, DomainReference, DomainState
@@ -28,9 +28,9 @@ async def fake() -> AsyncIterator[FakeHost]:
     await fake.looker.close()
 
 
-async def check_not_in_use(host: Any, pool: str, volume: str) -> None:
-    entry, record = await existing_volume(host, pool, volume, etag="", use=Use.WRITE)
-    await check_volume_not_in_use(host, entry, record)
+async def check_not_written(host: Any, pool: str, volume: str) -> None:
+    entry, record = await existing_volume(host, pool, volume, etag="", use=Use.READ)
+    await check_volume_not_written(host, entry, record)
 
 
 @pytest.mark.parametrize(
@@ -61,15 +61,20 @@ async def test_who_waited_for_its_turn_takes_the_pool_as_it_was_seen_meanwhile(f
     assert fake.hypervisor.called.count("read_pool p") == 3
 
 
-async def test_the_disks_of_the_domains_are_read_once_for_a_crowd(fake: Any) -> None:
+async def test_domains_are_read_once_for_a_crowd_of_copies_and_anew_for_what_destroys(
+    fake: Any,
+) -> None:
     await fake.looker.all_pools()
     host = use_case_host(fake)
     fake.hypervisor.called.clear()
     with asked(fake.clock.monotonic_s()):
         fake.clock.time_s += 0.1
         for volume in ("a", "b"):
-            await check_not_in_use(host, "p", volume)
-    assert fake.hypervisor.called.count("read_domains") == 1
+            await check_not_written(host, "p", volume)
+        assert fake.hypervisor.called.count("read_domains") == 1
+        entry, record = await existing_volume(host, "p", "a", etag="", use=Use.WRITE)
+        await check_volume_not_in_use(host, entry, record)
+    assert fake.hypervisor.called.count("read_domains") == 2
 
 
 async def test_disks_that_were_placed_before_a_volume_was_known_do_not_tell_that_nobody_uses_it(
@@ -98,9 +103,9 @@ async def test_disks_that_were_placed_before_a_volume_was_known_do_not_tell_that
     host = use_case_host(fake)
     with asked(fake.clock.monotonic_s()):
         fake.clock.time_s += 0.1
-        await check_not_in_use(host, "vg", "old")
+        await check_not_written(host, "vg", "old")
         with pytest.raises(ModelError) as used:
-            await check_not_in_use(host, "vg", "new")
+            await check_not_written(host, "vg", "new")
     assert used.value.reason is Reason.VOLUME_IN_USE
 
 
