@@ -41,7 +41,7 @@ class Journal:
     _unstored: set[str] = field(default_factory=set)
     """Whose end could not be stored when it came."""
     _request_ids: set[str] = field(default_factory=set)
-    """All that the store may know, and few that it does not: most ids are new, and it need not be asked."""
+    """All that the store may know, and some that it does not: most ids are new, and it need not be asked."""
 
     async def load(self) -> list[Operation]:
         """Read the store; the answer is what had not ended."""
@@ -52,10 +52,7 @@ class Journal:
 
     async def begin(self, operation: Operation, request: RequestRecord | None) -> None:
         """Store a new operation, then show it."""
-        await self.store.save(operation, request)
-        # Not before: what could not be stored is shown to nobody, and is done when it is asked for again.
-        if request is not None:
-            self._request_ids.add(request.request_id)
+        await self._save(operation, request)
         self._show(operation)
         await self.store_late()
 
@@ -83,11 +80,8 @@ class Journal:
         async with self._changing.of(operation_id):
             operation = self.get(operation_id)
             changed = _changed(operation, change)
-            if request is not None:
-                # Before: it may be stored although nobody hears of it, and is answered when it is asked for again.
-                self._request_ids.add(request.request_id)
             try:
-                await self.store.save(changed, request)
+                await self._save(changed, request)
             except ModelError as error:
                 if request is not None or not changed.state.ended:
                     raise
@@ -100,6 +94,15 @@ class Journal:
             changed = _changed(self._operations.get(operation_id, operation), change)
             self._show(changed)
             return changed
+
+    async def _save(self, operation: Operation, request: RequestRecord | None) -> None:
+        if request is None:
+            await self.store.save(operation)
+            return
+        # Before: it may be stored although nobody hears of it. And after: it may have been forgotten meanwhile.
+        self._request_ids.add(request.request_id)
+        await self.store.save(operation, request)
+        self._request_ids.add(request.request_id)
 
     def tell(self, operation_id: str, change: Callable[[Operation], Operation]) -> None:
         """Show a change that nobody needs after a restart; it is stored with the next one that is."""

@@ -7,6 +7,7 @@ runs may be missed.
 """
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,7 +35,7 @@ from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord, pool_not
 from poolfleet_agent.inventory.storages import Storages, same_place
 from poolfleet_agent.inventory.turns import Turns
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.pool import HealthStatus, Pool, PoolFacts
+from poolfleet_agent.model.pool import HealthStatus, PoolFacts
 from poolfleet_agent.model.ports import Clock, Encoder, Files, Folders, Hypervisor
 from poolfleet_agent.model.storage import ConfiguredStorage
 from poolfleet_agent.model.volume import VolumeFacts
@@ -176,9 +177,11 @@ class Looker:
 
     async def _look_at_pool_alone(self, name: str) -> PoolEntry:
         async with self.locks.of(name):
-            return await self._look_at_facts(name, alone=True)
+            entry, _ = await self._look_at_facts(name, alone=True)
+            return entry
 
-    async def _look_at_facts(self, name: str, *, alone: bool) -> PoolEntry:
+    async def _look_at_facts(self, name: str, *, alone: bool) -> tuple[PoolEntry, bool]:
+        """The entry, and whether its storage is yet to be looked at, because the pool stays where it was."""
         previous = self.registry.snapshot.pools.get(name)
         as_of_s, looked_at_s = self.clock.now_s(), self.clock.monotonic_s()
         try:
@@ -190,47 +193,51 @@ class Looker:
             if health is None:
                 if self.chains.stuck(previous) is None:
                     raise
-                return previous
+                return previous, False
             # Its share does not answer: what was seen before is what there is to say, with its age.
             entry = kept_entry(previous, health, self.encoder)
             self.registry.put(entry)
-            return entry
+            return entry, False
         seen = seen_before(previous) if facts.active else NOTHING_SEEN
         before = previous.pool if previous else None
         if not alone or before is None:
             await self.pool_mounts.learn(facts.definition)
             await self.pool_mounts.learn_owner(facts)
+        is_due = not alone and previous is not None and self._stays_where_it_was(facts, previous)
         target = None
-        if before is None or (not alone and not self._stays_where_it_was(facts, before)):
+        if before is None or not (alone or is_due):
             target = await self.storages.look(facts, before)
-        return await self._publish(facts, seen, previous, target=target, as_of_s=as_of_s, looked_at_s=looked_at_s)
+        entry = await self._publish(facts, seen, previous, target=target, as_of_s=as_of_s, looked_at_s=looked_at_s)
+        return entry, is_due
 
     async def _look_at_pool(self, name: str) -> PoolEntry:
         async with self.locks.of(name):
-            before = self.registry.snapshot.pools.get(name)
-            entry = await self._look_at_facts(name, alone=False)
+            entry, storage_is_due = await self._look_at_facts(name, alone=False)
         if not entry.pool.active or entry.pool.quarantined:
             return entry
         seen_since = self._seen_since[name] = {}
         self._listings[name] += 1
         try:
             seen = await self._reader.volumes(entry)
-            target = None
-            if before is not None and self._stays_where_it_was(entry.pool.facts, before.pool):
-                target = await self.storages.look(entry.pool.facts, entry.pool)
+            target = await self.storages.look(entry.pool.facts, entry.pool) if storage_is_due else None
             async with self.locks.of(name):
                 return await self._publish_listing(entry, target, seen, seen_since)
         finally:
             del self._seen_since[name]
 
-    def _stays_where_it_was(self, facts: PoolFacts, before: Pool) -> bool:
-        """Whether what is known of a pool's storage can be told until it is looked at, and is most likely right."""
-        health = self.pool_mounts.health(facts.definition)
+    def _stays_where_it_was(self, facts: PoolFacts, before: PoolEntry) -> bool:
+        """Whether what is known of a pool's storage can be told until it is looked at, and is most likely right.
+
+        Not so of what was restored, or did not answer: another storage may be there by now.
+        """
+        was, health = before.pool, self.pool_mounts.health(facts.definition)
         return (
-            (facts.active, facts.uuid) == (True, before.facts.uuid)
-            and before.active
-            and self.registry.seen_since_start
-            and same_place(before.definition, facts.definition)
+            before.looked_at_s > -math.inf
+            and facts.active
+            and was.active
+            and facts.uuid == was.facts.uuid
+            and same_place(was.definition, facts.definition)
+            and (was.health is None or was.health.status is HealthStatus.HEALTHY)
             and (health is None or health.status is HealthStatus.HEALTHY)
         )
 

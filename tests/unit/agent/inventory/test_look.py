@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
 
+from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import HealthStatus, PoolFacts, PoolState
@@ -97,17 +99,45 @@ async def test_what_is_found_out_of_a_storage_is_not_told_of_a_pool_that_lies_el
     assert host.registry.snapshot.pools["p"].pool.filesystem_id == ""
 
 
-async def test_a_pool_that_was_just_started_is_not_told_without_what_its_storage_is(
-    host: Any, monkeypatch: pytest.MonkeyPatch
+def stopped(entry: PoolEntry) -> PoolEntry:
+    state = PoolState.INACTIVE
+    return replace(entry, pool=replace(entry.pool, facts=replace(entry.pool.facts, state=state)))
+
+
+def restored(entry: PoolEntry) -> PoolEntry:
+    return replace(entry, looked_at_s=-math.inf)
+
+
+def silent(entry: PoolEntry) -> PoolEntry:
+    health = replace(entry.pool.health, status=HealthStatus.UNRESPONSIVE)  # type: ignore[type-var]
+    return replace(entry, pool=replace(entry.pool, health=health))
+
+
+@pytest.mark.parametrize("was", [stopped, restored, silent])
+async def test_a_pool_that_may_lie_elsewhere_is_not_told_before_its_storage_is_found(
+    host: Any, monkeypatch: pytest.MonkeyPatch, was: Callable[[PoolEntry], PoolEntry]
 ) -> None:
-    host.hypervisor.pools["p"] = pool_facts("p", active=False)
-    await host.looker.pool("p")
+    before = was(host.registry.snapshot.pools["p"])
+    host.registry.put(before)
     looked_at, held = file_systems(host, monkeypatch)
-    host.hypervisor.pools["p"] = pool_facts("p")
     looking = asyncio.create_task(host.looker.pool("p"))
     await looked_at.wait()
-    assert not host.registry.snapshot.pools["p"].pool.active
+    assert host.registry.snapshot.pools["p"] is before
     held.set()
+    assert (await looking).pool.filesystem_id == "found"
+
+
+async def test_a_storage_that_is_yet_to_be_looked_at_is_looked_at_whatever_becomes_of_its_mount(
+    host: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, held = file_systems(host, monkeypatch)
+    held.set()
+    listing_held = host.hypervisor.hold("look_at_folder p")
+    looking = asyncio.create_task(host.looker.pool("p"))
+    await until(lambda: "look_at_folder p" in host.hypervisor.called)
+    health = host.registry.snapshot.pools["p"].pool.health
+    monkeypatch.setattr(host.pool_mounts, "health", lambda _: replace(health, status=HealthStatus.SUSPECT))
+    listing_held.set()
     assert (await looking).pool.filesystem_id == "found"
 
 

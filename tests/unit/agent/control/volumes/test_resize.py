@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from poolfleet_agent.control.mutation import Caller
+from poolfleet_agent.control.journal import Journal
+from poolfleet_agent.control.mutation import Caller, Work
 from poolfleet_agent.control.operations import Operations
+from poolfleet_agent.control.report import Report
 from poolfleet_agent.control.volumes.resize import ResizeVolume
 from poolfleet_agent.control.volumes.space import Promise, Promises
 from poolfleet_agent.model.domain_disk import DomainState
@@ -19,6 +21,7 @@ from poolfleet_agent.model.operation import Operation, OperationState
 from poolfleet_agent.model.resizing import NewSize
 from poolfleet_agent.model.volume import BackingStore
 from tests.unit.agent.fake_host import MIB, FakeHost, operations, until, use_case_host, used, volume_facts
+from tests.unit.agent.memory_operations import MemoryOperations
 
 CALLER = Caller(name="unix", rpc="ResizeVolume")
 PATH = "/pools/p/v"
@@ -168,3 +171,21 @@ async def test_one_capacity_asked_for_by_two_is_one_operation_and_two_deltas_are
     assert isinstance(first, Operation)
     assert isinstance(second, ModelError)
     assert second.reason is Reason.OPERATION_IN_PROGRESS
+
+
+async def test_its_bytes_are_promised_until_its_pool_was_looked_at(small: Any) -> None:
+    promises = Promises()
+    looked_at = small.hypervisor.hold("read_pool p")
+    looked_at.set()
+    work = await resize(small, 300, promises=promises).check()
+    assert isinstance(work, Work)
+    looked_at.clear()
+    small.hypervisor.called.clear()
+    performing = asyncio.ensure_future(
+        work.perform(Report(journal=Journal(store=MemoryOperations()), operation_id="o"))
+    )
+    await until(lambda: "read_pool p" in small.hypervisor.called)
+    assert promises.of("p").capacity_bytes == 200
+    looked_at.set()
+    await performing
+    assert promises.of("p").capacity_bytes == 0
