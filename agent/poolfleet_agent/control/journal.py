@@ -40,19 +40,16 @@ class Journal:
     _owing: set[str] = field(default_factory=set)
     _unstored: set[str] = field(default_factory=set)
     """Whose end could not be stored when it came."""
-    _request_ids: set[str] = field(default_factory=set)
-    """All that the store may know, and some that it does not: most ids are new, and it need not be asked."""
 
     async def load(self) -> list[Operation]:
         """Read the store; the answer is what had not ended."""
         self._operations = {operation.id: operation for operation in await self.store.load_all()}
         self._earlier = frozenset(self._operations)
-        self._request_ids = set(await self.store.request_ids())
         return [operation for operation in self._operations.values() if not operation.state.ended]
 
     async def begin(self, operation: Operation, request: RequestRecord | None) -> None:
         """Store a new operation, then show it."""
-        await self._save(operation, request)
+        await self.store.save(operation, request)
         self._show(operation)
         await self.store_late()
 
@@ -81,7 +78,7 @@ class Journal:
             operation = self.get(operation_id)
             changed = _changed(operation, change)
             try:
-                await self._save(changed, request)
+                await self.store.save(changed, request)
             except ModelError as error:
                 if request is not None or not changed.state.ended:
                     raise
@@ -94,15 +91,6 @@ class Journal:
             changed = _changed(self._operations.get(operation_id, operation), change)
             self._show(changed)
             return changed
-
-    async def _save(self, operation: Operation, request: RequestRecord | None) -> None:
-        if request is None:
-            await self.store.save(operation)
-            return
-        # Before: it may be stored although nobody hears of it. And after: it may have been forgotten meanwhile.
-        self._request_ids.add(request.request_id)
-        await self.store.save(operation, request)
-        self._request_ids.add(request.request_id)
 
     def tell(self, operation_id: str, change: Callable[[Operation], Operation]) -> None:
         """Show a change that nobody needs after a restart; it is stored with the next one that is."""
@@ -119,9 +107,7 @@ class Journal:
                 watcher.wake.set()
 
     async def find_request(self, caller: str, rpc: str, request_id: str) -> RequestRecord | None:
-        """Look a request id up: one that was answered, be it that the answer was lost."""
-        if request_id not in self._request_ids:
-            return None
+        """Look a request id up."""
         return await self.store.find_request(caller, rpc, request_id)
 
     def get(self, operation_id: str) -> Operation:
@@ -214,12 +200,10 @@ class Journal:
 
     async def forget_ended_before(self, ended_before_s: float) -> None:
         """Forget what ended earlier."""
-        forgotten = await self.store.remove_ended_before(ended_before_s)
-        for operation_id in forgotten.operations:
+        for operation_id in await self.store.remove_ended_before(ended_before_s):
             self._operations.pop(operation_id, None)
             self._owing.discard(operation_id)
             self._unstored.discard(operation_id)
-        self._request_ids.difference_update(forgotten.request_ids)
 
 
 def _changed(operation: Operation, change: Callable[[Operation], Operation]) -> Operation:

@@ -1,13 +1,12 @@
 """Looks: read a pool, a volume or all pools, and publish what was seen.
 
 A look at a pool alone is short, and those of one pool are serial; so are those at one volume, beside all others. A
-listing of its volumes may take long, and so may what is found out about its storage: they hold nobody up, and what was
-seen of single volumes meanwhile is newer, and stays. What is seen is as of when the look began: what changes while it
-runs may be missed.
+listing of its volumes may take long, and so may what is found out about its storage, which is told with the pool: they
+hold nobody up, and what was seen of single volumes meanwhile is newer, and stays. What is seen is as of when the look
+began: what changes while it runs may be missed.
 """
 
 import asyncio
-import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -46,6 +45,25 @@ LOOKS_AT_ONCE = 4
 log = structlog.get_logger(__name__)
 
 SeenT = TypeVar("SeenT", VolumeRecord, VolumeRecord | None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SeenTarget:
+    """What was found out about the storage of a pool that was known as this, with what was mounted for it then."""
+
+    facts: PoolFacts
+    mount_state: object
+    target: TargetFacts
+
+    def is_of(self, facts: PoolFacts, mount_state: object) -> bool:
+        """Whether it is what is to be told of that pool, being what is mounted for it now."""
+        was = self.facts
+        return (
+            facts.active
+            and facts.uuid == was.uuid
+            and same_place(facts.definition, was.definition)
+            and mount_state == self.mount_state
+        )
 
 
 @dataclass(kw_only=True)
@@ -177,11 +195,26 @@ class Looker:
 
     async def _look_at_pool_alone(self, name: str) -> PoolEntry:
         async with self.locks.of(name):
-            entry, _ = await self._look_at_facts(name, alone=True)
-            return entry
+            return await self._look_at_facts(name)
 
-    async def _look_at_facts(self, name: str, *, alone: bool) -> tuple[PoolEntry, bool]:
-        """The entry, and whether its storage is yet to be looked at, because the pool stays where it was."""
+    async def _look_at_target(self, entry: PoolEntry | None) -> _SeenTarget | None:
+        """Find out about the storage of a pool before that is looked at; None: there is none to be seen, it seems."""
+        if entry is None or not entry.pool.active:
+            return None
+        facts = entry.pool.facts
+        state = self._mount_state(facts)
+        target = await self.storages.look(facts, entry.pool)
+        return _SeenTarget(facts=facts, mount_state=state, target=target)
+
+    def _mount_state(self, facts: PoolFacts) -> object:
+        """What a pool's target lies on, and how that is: where the answer is another, the storage may be another."""
+        target, _ = self.pool_mounts.place(facts.definition)
+        health = self.pool_mounts.health(facts.definition)
+        return target, self.pool_mounts.watch.table().holding(target), health and (health.status, health.reason)
+
+    async def _look_at_facts(
+        self, name: str, seen_target: _SeenTarget | None = None, *, alone: bool = True
+    ) -> PoolEntry:
         previous = self.registry.snapshot.pools.get(name)
         as_of_s, looked_at_s = self.clock.now_s(), self.clock.monotonic_s()
         try:
@@ -193,60 +226,40 @@ class Looker:
             if health is None:
                 if self.chains.stuck(previous) is None:
                     raise
-                return previous, False
+                return previous
             # Its share does not answer: what was seen before is what there is to say, with its age.
             entry = kept_entry(previous, health, self.encoder)
             self.registry.put(entry)
-            return entry, False
+            return entry
         seen = seen_before(previous) if facts.active else NOTHING_SEEN
         before = previous.pool if previous else None
-        if not alone or before is None:
+        target = None
+        if before is None or not alone:
             await self.pool_mounts.learn(facts.definition)
             await self.pool_mounts.learn_owner(facts)
-        is_due = not alone and previous is not None and self._stays_where_it_was(facts, previous)
-        target = None
-        if before is None or not (alone or is_due):
-            target = await self.storages.look(facts, before)
-        entry = await self._publish(facts, seen, previous, target=target, as_of_s=as_of_s, looked_at_s=looked_at_s)
-        return entry, is_due
+            if seen_target is not None and seen_target.is_of(facts, self._mount_state(facts)):
+                target = seen_target.target
+            else:
+                target = await self.storages.look(facts, before)
+        return await self._publish(facts, seen, previous, target=target, as_of_s=as_of_s, looked_at_s=looked_at_s)
 
     async def _look_at_pool(self, name: str) -> PoolEntry:
+        seen_target = await self._look_at_target(self.registry.snapshot.pools.get(name))
         async with self.locks.of(name):
-            entry, storage_is_due = await self._look_at_facts(name, alone=False)
+            entry = await self._look_at_facts(name, seen_target, alone=False)
         if not entry.pool.active or entry.pool.quarantined:
             return entry
         seen_since = self._seen_since[name] = {}
         self._listings[name] += 1
         try:
             seen = await self._reader.volumes(entry)
-            target = await self.storages.look(entry.pool.facts, entry.pool) if storage_is_due else None
             async with self.locks.of(name):
-                return await self._publish_listing(entry, target, seen, seen_since)
+                return await self._publish_listing(entry, seen, seen_since)
         finally:
             del self._seen_since[name]
 
-    def _stays_where_it_was(self, facts: PoolFacts, before: PoolEntry) -> bool:
-        """Whether what is known of a pool's storage can be told until it is looked at, and is most likely right.
-
-        Not so of what was restored, or did not answer: another storage may be there by now.
-        """
-        was, health = before.pool, self.pool_mounts.health(facts.definition)
-        return (
-            before.looked_at_s > -math.inf
-            and facts.active
-            and was.active
-            and facts.uuid == was.facts.uuid
-            and same_place(was.definition, facts.definition)
-            and (was.health is None or was.health.status is HealthStatus.HEALTHY)
-            and (health is None or health.status is HealthStatus.HEALTHY)
-        )
-
     async def _publish_listing(
-        self,
-        before: PoolEntry,
-        target: TargetFacts | None,
-        seen: VolumesSeen,
-        seen_since: Mapping[str, VolumeRecord | None],
+        self, before: PoolEntry, seen: VolumesSeen, seen_since: Mapping[str, VolumeRecord | None]
     ) -> PoolEntry:
         entry: PoolEntry | None = before
         if self.registry.snapshot.loaded:
@@ -255,13 +268,11 @@ class Looker:
             raise pool_not_found(before.pool.name)
         if not entry.pool.active or entry.pool.facts.uuid != before.pool.facts.uuid:
             return entry
-        if not same_place(entry.pool.definition, before.pool.definition):
-            return entry
         if seen_since:
             volumes = {**seen.records, **seen_since}
             kept = {name: record for name, record in sorted(volumes.items()) if record is not None}
             seen = replace(seen, records=kept)
-        return await self._publish_volumes(entry, seen, target)
+        return await self._publish_volumes(entry, seen)
 
     async def _look_at_all(self, _: str) -> None:
         as_of_s = self.clock.now_s()
@@ -319,13 +330,9 @@ class Looker:
         seen = replace(seen_before(entry), records=volumes if known else dict(sorted(volumes.items())))
         await self._publish_volumes(entry, seen)
 
-    async def _publish_volumes(
-        self, entry: PoolEntry, seen: VolumesSeen, target: TargetFacts | None = None
-    ) -> PoolEntry:
+    async def _publish_volumes(self, entry: PoolEntry, seen: VolumesSeen) -> PoolEntry:
         as_of_s, looked_at_s = entry.pool.as_of_s, entry.looked_at_s
-        return await self._publish(
-            entry.pool.facts, seen, entry, target=target, as_of_s=as_of_s, looked_at_s=looked_at_s
-        )
+        return await self._publish(entry.pool.facts, seen, entry, target=None, as_of_s=as_of_s, looked_at_s=looked_at_s)
 
     async def _publish(
         self,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import structlog
 
 from poolfleet_agent.model.operation import Operation
-from poolfleet_agent.model.ports import Forgotten, RequestRecord
+from poolfleet_agent.model.ports import RequestRecord
 from poolfleet_agent.state.database import Database
 from poolfleet_agent.state.serial import OPERATION, UnreadableDocumentError
 
@@ -65,31 +65,14 @@ class SqliteOperations:
 
         return await self._database.run(work)
 
-    async def request_ids(self) -> Sequence[str]:
-        """All request ids that can be looked up."""
-        return await self._database.run(_request_ids)
+    async def remove_ended_before(self, ended_before_s: float) -> Sequence[str]:
+        """Forget what ended earlier, with its request ids; the answer is the ids."""
 
-    async def remove_ended_before(self, ended_before_s: float) -> Forgotten:
-        """Forget what ended earlier, with its request ids."""
-
-        def work(connection: sqlite3.Connection) -> Forgotten:
-            # Both by their indexes: there may be a hundred thousand, of which a few end now.
-            rows = connection.execute(
-                "SELECT DISTINCT request_id FROM request WHERE operation_id IN"
-                " (SELECT id FROM operation WHERE ended_at_s < ?)",
-                (ended_before_s,),
-            )
-            gone_ids = [request_id for (request_id,) in rows.fetchall()]
+        def work(connection: sqlite3.Connection) -> list[str]:
             rows = connection.execute("DELETE FROM operation WHERE ended_at_s < ? RETURNING id", (ended_before_s,))
-            gone = [operation_id for (operation_id,) in rows.fetchall()]
-            kept_ids = set(_request_ids(connection)) if gone_ids else set()
-            return Forgotten(operations=gone, request_ids=[one for one in gone_ids if one not in kept_ids])
+            return [operation_id for (operation_id,) in rows.fetchall()]
 
         return await self._database.run(work)
-
-
-def _request_ids(connection: sqlite3.Connection) -> list[str]:
-    return [request_id for (request_id,) in connection.execute("SELECT DISTINCT request_id FROM request")]
 
 
 def _read(operation_id: str, document: bytes) -> Operation | None:

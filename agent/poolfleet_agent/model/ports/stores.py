@@ -21,14 +21,6 @@ class RequestRecord:
     operation_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forgotten:
-    """What a store keeps no more: ids of operations, and the request ids that no operation has now."""
-
-    operations: Sequence[str]
-    request_ids: Sequence[str]
-
-
 class OperationStore(Protocol):
     """Keeps operations and request ids; a row is on disk when the call returns."""
 
@@ -44,12 +36,8 @@ class OperationStore(Protocol):
         """Look a request id up."""
         ...
 
-    async def request_ids(self) -> Sequence[str]:
-        """All request ids that can be looked up."""
-        ...
-
-    async def remove_ended_before(self, ended_before_s: float) -> Forgotten:
-        """Forget what ended earlier, with its request ids."""
+    async def remove_ended_before(self, ended_before_s: float) -> Sequence[str]:
+        """Forget what ended earlier, with its request ids; the answer is the ids."""
         ...
 
 

@@ -12,8 +12,6 @@ import pytest
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationKind, OperationState, Progress
-from poolfleet_agent.model.ports import RequestRecord
-from tests.unit.agent.fake_host import until
 from tests.unit.agent.memory_operations import MemoryOperations
 
 SOON_S = 30.0
@@ -186,46 +184,3 @@ async def test_ended_ones_are_forgotten_after_a_while_and_running_ones_never(jou
     await journal.change("o1", ended)
     await journal.forget_ended_before(100.0)
     assert [known.id for known in journal.newest_first()] == ["o2"]
-
-
-def request(number: int) -> RequestRecord:
-    return RequestRecord(
-        caller="unix", rpc="StopPool", request_id=f"r{number}", digest="body", operation_id=f"o{number}"
-    )
-
-
-async def find(journal: Journal, request_id: str, *, rpc: str = "StopPool") -> RequestRecord | None:
-    return await journal.find_request("unix", rpc, request_id)
-
-
-async def test_the_store_is_asked_only_for_request_ids_that_it_has(journal: Any) -> None:
-    await journal.begin(operation(2), request(2))
-    await journal.change("o1", lambda known: known, request(1))
-    again = Journal(store=journal.store)
-    await again.load()
-    for kept in (journal, again):
-        asked_before = journal.store.asked
-        assert await find(kept, "r2") == request(2)
-        assert await find(kept, "r1") == request(1)
-        assert await find(kept, "r2", rpc="CreateVolume") is None
-        assert await find(kept, "r3") is None
-        assert journal.store.asked == asked_before + 3
-
-
-async def test_a_request_that_was_stored_although_its_caller_left_is_found(journal: Any) -> None:
-    joining = asyncio.create_task(journal.change("o1", lambda known: known, request(1)))
-    await until(lambda: bool(journal.store.requests))
-    joining.cancel()
-    await asyncio.gather(joining, return_exceptions=True)
-    assert await find(journal, "r1") == request(1)
-
-
-async def test_the_request_ids_of_what_is_forgotten_are_forgotten_and_no_others(journal: Any) -> None:
-    for number in (2, 3):
-        await journal.begin(operation(number), request(number))
-    await journal.change("o2", ended)
-    await journal.forget_ended_before(100.0)
-    for request_id, is_asked_for in (("r3", True), ("r2", False)):
-        asked_before = journal.store.asked
-        await find(journal, request_id)
-        assert (journal.store.asked > asked_before) is is_asked_for

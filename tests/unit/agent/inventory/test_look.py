@@ -16,6 +16,7 @@ from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import HealthStatus, PoolFacts, PoolState
 from poolfleet_agent.model.ports import FileSystemFacts
+from poolfleet_agent.model.storage import share_filesystem_id
 from tests.unit.agent.fake_host import FakeHost, pool_facts, until, volume_facts
 
 SOON_S = 30.0
@@ -51,7 +52,7 @@ def file_systems(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> tuple[async
     async def file_system(path: str, **_: object) -> FileSystemFacts:
         looked_at.set()
         await held.wait()
-        return FileSystemFacts(id="found", capacity_bytes=1, available_bytes=1, read_only=False)
+        return FileSystemFacts(id=f"on {path}", capacity_bytes=1, available_bytes=1, read_only=False)
 
     monkeypatch.setattr(host.files, "file_system", file_system)
     return looked_at, held
@@ -74,13 +75,11 @@ async def test_what_is_found_out_of_a_storage_delays_no_look_at_its_pool_and_is_
     looked_at, held = file_systems(host, monkeypatch)
     looking = asyncio.create_task(host.looker.pool("p"))
     await looked_at.wait()
-    # Not before it: what was seen of a volume meanwhile would undo what the listing saw later.
-    assert "look_at_folder p" in host.hypervisor.called
     async with asyncio.timeout(SOON_S):
         assert (await host.looker.pool_facts("p")).pool.filesystem_id == ""
     held.set()
-    assert (await looking).pool.filesystem_id == "found"
-    assert host.registry.snapshot.pools["p"].pool.filesystem_id == "found"
+    assert (await looking).pool.filesystem_id == "on /pools/p"
+    assert host.registry.snapshot.pools["p"].pool.filesystem_id == "on /pools/p"
 
 
 async def test_what_is_found_out_of_a_storage_is_not_told_of_a_pool_that_lies_elsewhere_by_then(
@@ -90,13 +89,20 @@ async def test_what_is_found_out_of_a_storage_is_not_told_of_a_pool_that_lies_el
     looking = asyncio.create_task(host.looker.pool("p"))
     await looked_at.wait()
     was = host.hypervisor.pools["p"]
-    definition = replace(was.definition, target_path="/pools/elsewhere")
-    host.hypervisor.pools["p"] = replace(was, definition=definition)
-    async with asyncio.timeout(SOON_S):
-        await host.looker.pool_facts("p")
+    host.hypervisor.pools["p"] = replace(was, definition=replace(was.definition, target_path="/pools/elsewhere"))
     held.set()
-    await looking
-    assert host.registry.snapshot.pools["p"].pool.filesystem_id == ""
+    assert (await looking).pool.filesystem_id == "on /pools/elsewhere"
+
+
+async def test_a_share_that_is_mounted_while_its_storage_is_looked_at_is_what_is_told(
+    host: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at, held = file_systems(host, monkeypatch)
+    looking = asyncio.create_task(host.looker.pool("p"))
+    await looked_at.wait()
+    mount = host.watch.mount("/pools/p", "nfs1:/export")
+    held.set()
+    assert (await looking).pool.filesystem_id == share_filesystem_id(mount, host.looker.agent_id)
 
 
 def stopped(entry: PoolEntry) -> PoolEntry:
@@ -124,21 +130,7 @@ async def test_a_pool_that_may_lie_elsewhere_is_not_told_before_its_storage_is_f
     await looked_at.wait()
     assert host.registry.snapshot.pools["p"] is before
     held.set()
-    assert (await looking).pool.filesystem_id == "found"
-
-
-async def test_a_storage_that_is_yet_to_be_looked_at_is_looked_at_whatever_becomes_of_its_mount(
-    host: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, held = file_systems(host, monkeypatch)
-    held.set()
-    listing_held = host.hypervisor.hold("look_at_folder p")
-    looking = asyncio.create_task(host.looker.pool("p"))
-    await until(lambda: "look_at_folder p" in host.hypervisor.called)
-    health = host.registry.snapshot.pools["p"].pool.health
-    monkeypatch.setattr(host.pool_mounts, "health", lambda _: replace(health, status=HealthStatus.SUSPECT))
-    listing_held.set()
-    assert (await looking).pool.filesystem_id == "found"
+    assert (await looking).pool.filesystem_id == "on /pools/p"
 
 
 async def test_what_a_volume_became_during_a_listing_is_not_undone_by_it(host: Any) -> None:
