@@ -3,7 +3,7 @@
 A look at a pool alone is short, and those of one pool are serial; so are those at one volume, beside all others. A
 listing of its volumes may take long, and so may what is found out about its storage, which is told with the pool: they
 hold nobody up, and what was seen of single volumes meanwhile is newer, and stays. What is seen is as of when the look
-began: what changes while it runs may be missed.
+began, of a storage a little older: what changes while it runs may be missed.
 """
 
 import asyncio
@@ -57,13 +57,12 @@ class _SeenTarget:
 
     def is_of(self, facts: PoolFacts, mount_state: object) -> bool:
         """Whether it is what is to be told of that pool, being what is mounted for it now."""
-        was = self.facts
-        return (
-            facts.active
-            and facts.uuid == was.uuid
-            and same_place(facts.definition, was.definition)
-            and mount_state == self.mount_state
-        )
+        return facts.active and _is_same_pool(self.facts, facts) and mount_state == self.mount_state
+
+
+def _is_same_pool(was: PoolFacts, now: PoolFacts) -> bool:
+    """Whether what was found out about one's storage is so of the other's."""
+    return was.uuid == now.uuid and same_place(was.definition, now.definition)
 
 
 @dataclass(kw_only=True)
@@ -202,6 +201,10 @@ class Looker:
         if entry is None or not entry.pool.active:
             return None
         facts = entry.pool.facts
+        health = self.pool_mounts.health(facts.definition)
+        if health is not None and health.status is not HealthStatus.HEALTHY:
+            return None  # most likely nothing more is asked of it
+        await self.pool_mounts.learn(facts.definition)  # or a link could lead onto what nobody is to go to
         state = self._mount_state(facts)
         target = await self.storages.look(facts, entry.pool)
         return _SeenTarget(facts=facts, mount_state=state, target=target)
@@ -210,7 +213,8 @@ class Looker:
         """What a pool's target lies on, and how that is: where the answer is another, the storage may be another."""
         target, _ = self.pool_mounts.place(facts.definition)
         health = self.pool_mounts.health(facts.definition)
-        return target, self.pool_mounts.watch.table().holding(target), health and (health.status, health.reason)
+        mount = self.pool_mounts.watch.table().holding(target) if target else None
+        return target, mount, health and (health.status, health.reason)
 
     async def _look_at_facts(
         self, name: str, seen_target: _SeenTarget | None = None, *, alone: bool = True
@@ -344,9 +348,9 @@ class Looker:
         as_of_s: float,
         looked_at_s: float,
     ) -> PoolEntry:
-        """Publish what was seen of a pool; `target` None: what is known of it is what was."""
+        """Publish what was seen of a pool; `target` None: what is known of it is what was, of the same pool."""
         if target is None:
-            before = previous.pool if previous else None
+            before = previous.pool if previous and _is_same_pool(previous.pool.facts, facts) else None
             target = (
                 TargetFacts(filesystem_id=before.filesystem_id, storage=before.storage) if before else TargetFacts()
             )

@@ -105,6 +105,33 @@ async def test_a_share_that_is_mounted_while_its_storage_is_looked_at_is_what_is
     assert (await looking).pool.filesystem_id == share_filesystem_id(mount, host.looker.agent_id)
 
 
+async def test_a_look_at_another_pool_of_that_name_alone_tells_no_storage_of_the_one_before(
+    host: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, held = file_systems(host, monkeypatch)
+    held.set()
+    assert (await host.looker.pool("p")).pool.filesystem_id == "on /pools/p"
+    assert (await host.looker.pool_facts("p")).pool.filesystem_id == "on /pools/p"
+    host.hypervisor.pools["p"] = pool_facts("p", uuid="another", target="/pools/elsewhere")
+    assert (await host.looker.pool_facts("p")).pool.filesystem_id == ""
+
+
+async def test_a_share_that_does_not_answer_is_asked_for_nothing_before_its_pool_is(host: Any) -> None:
+    host.watch.mount("/pools/p", "nfs1:/export")
+    await host.looker.pool("p")
+    asked: list[str] = []
+
+    async def resolved(name: str) -> tuple[str, ...]:
+        asked.append(name)
+        return ()
+
+    host.watch.become("/pools/p", HealthStatus.UNRESPONSIVE)
+    host.pool_mounts.addresses = resolved
+    host.clock.time_s += 3600.0  # what names meant is to be asked again
+    assert (await host.looker.pool("p")).pool.quarantined
+    assert not asked
+
+
 def stopped(entry: PoolEntry) -> PoolEntry:
     state = PoolState.INACTIVE
     return replace(entry, pool=replace(entry.pool, facts=replace(entry.pool.facts, state=state)))
