@@ -31,7 +31,7 @@ from poolfleet_agent.inventory.pool_mounts import PoolMounts
 from poolfleet_agent.inventory.reading import NOTHING_SEEN, Reader, seen_before
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord, pool_not_found
-from poolfleet_agent.inventory.storages import Storages, same_place
+from poolfleet_agent.inventory.storages import Storages, is_same_pool
 from poolfleet_agent.inventory.turns import Turns
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import HealthStatus, PoolFacts
@@ -57,12 +57,7 @@ class _SeenTarget:
 
     def is_of(self, facts: PoolFacts, mount_state: object) -> bool:
         """Whether it is what is to be told of that pool, being what is mounted for it now."""
-        return facts.active and _is_same_pool(self.facts, facts) and mount_state == self.mount_state
-
-
-def _is_same_pool(was: PoolFacts, now: PoolFacts) -> bool:
-    """Whether what was found out about one's storage is so of the other's."""
-    return was.uuid == now.uuid and same_place(was.definition, now.definition)
+        return facts.active and is_same_pool(self.facts, facts) and mount_state == self.mount_state
 
 
 @dataclass(kw_only=True)
@@ -350,7 +345,7 @@ class Looker:
     ) -> PoolEntry:
         """Publish what was seen of a pool; `target` None: what is known of it is what was, of the same pool."""
         if target is None:
-            before = previous.pool if previous and _is_same_pool(previous.pool.facts, facts) else None
+            before = previous.pool if previous and is_same_pool(previous.pool.facts, facts) else None
             target = (
                 TargetFacts(filesystem_id=before.filesystem_id, storage=before.storage) if before else TargetFacts()
             )

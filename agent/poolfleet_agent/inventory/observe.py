@@ -14,7 +14,7 @@ from poolfleet_agent.inventory.own_stops import OwnStops
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.restore import store_snapshot
 from poolfleet_agent.inventory.snapshot import PoolEntry, Snapshot, VolumeRecord
-from poolfleet_agent.inventory.storages import same_place
+from poolfleet_agent.inventory.storages import is_same_pool
 from poolfleet_agent.inventory.turns import Turns
 from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.domain_disk import DomainDisks
@@ -91,7 +91,6 @@ class Observer:
     _saved_sequence: int = -1
     _saved_pools: dict[str, _Standing] = field(default_factory=dict)
     _save_due_s: float = 0.0
-
     _disks_seen: DisksSeen | None = None
 
     def __post_init__(self) -> None:
@@ -230,8 +229,7 @@ class Observer:
         known = there.volumes.get(record.facts.name) if there is not None else None
         if there is None or known is None or known.facts.path != record.facts.path:
             return None
-        is_same = there.pool.facts.uuid == pool.facts.uuid and same_place(there.pool.definition, pool.definition)
-        return seen if is_same and there.pool.active else None
+        return seen if there.pool.active and is_same_pool(there.pool.facts, pool.facts) else None
 
     async def _look_at_domains(self, _: str) -> DomainDisks:
         as_of_s, looked_at_s = self.clock.now_s(), self.clock.monotonic_s()

@@ -113,7 +113,7 @@ class Storages:
 
     async def _look(self, facts: PoolFacts, previous: Pool | None) -> TargetFacts:
         definition = facts.definition
-        before = previous.storage if previous is not None and same_place(previous.definition, definition) else None
+        before = previous.storage if previous is not None and _same_place(previous.definition, definition) else None
         target, mount = self.mounts.place(definition)
         health = self.mounts.health(definition)
         if (health is not None and health.reason in NOT_THE_SHARE) or self._waits_for_automount(target):
@@ -256,8 +256,12 @@ class Storages:
         return Fingerprint(root_inode=directory.inode, files=named)
 
 
-def same_place(one: PoolDefinition, other: PoolDefinition) -> bool:
-    """Whether two pools are made of the same, at the same target."""
+def is_same_pool(was: PoolFacts, now: PoolFacts) -> bool:
+    """Whether what was found out about one's storage is so of the other's."""
+    return was.uuid == now.uuid and _same_place(was.definition, now.definition)
+
+
+def _same_place(one: PoolDefinition, other: PoolDefinition) -> bool:
     return (one.source, one.target_path) == (other.source, other.target_path)
 
 

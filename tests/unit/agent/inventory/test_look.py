@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,16 +15,6 @@ from poolfleet_agent.model.pool import HealthStatus, PoolFacts, PoolState
 from tests.unit.agent.fake_host import FakeHost, pool_facts, until, volume_facts
 
 SOON_S = 30.0
-
-
-@pytest.fixture
-async def host() -> AsyncIterator[FakeHost]:
-    host = FakeHost()
-    host.hypervisor.add(pool_facts("p"), "a", "b")
-    await host.looker.all_pools()
-    host.hypervisor.called.clear()
-    yield host
-    await host.looker.close()
 
 
 LISTED = {"p": "look_at_folder p", "devices": "list_volumes devices"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -17,15 +17,6 @@ from poolfleet_agent.model.storage import share_filesystem_id
 from tests.unit.agent.fake_host import FakeHost, pool_facts
 
 SOON_S = 30.0
-
-
-@pytest.fixture
-async def host() -> AsyncIterator[FakeHost]:
-    host = FakeHost()
-    host.hypervisor.add(pool_facts("p"), "a", "b")
-    await host.looker.all_pools()
-    yield host
-    await host.looker.close()
 
 
 def file_systems(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
@@ -41,12 +32,21 @@ def file_systems(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> tuple[async
     return looked_at, held
 
 
+async def being_looked_at(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> tuple[asyncio.Task[PoolEntry], asyncio.Event]:
+    """A look that stands where the storage is found out about, until the event is set."""
+    looked_at, held = file_systems(host, monkeypatch)
+    looking = asyncio.create_task(host.looker.pool("p"))
+    async with asyncio.timeout(SOON_S):
+        await looked_at.wait()
+    return looking, held
+
+
 async def test_what_is_found_out_of_a_storage_delays_no_look_at_its_pool_and_is_told_then(
     host: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked_at, held = file_systems(host, monkeypatch)
-    looking = asyncio.create_task(host.looker.pool("p"))
-    await looked_at.wait()
+    looking, held = await being_looked_at(host, monkeypatch)
     async with asyncio.timeout(SOON_S):
         assert (await host.looker.pool_facts("p")).pool.filesystem_id == ""
     held.set()
@@ -57,9 +57,7 @@ async def test_what_is_found_out_of_a_storage_delays_no_look_at_its_pool_and_is_
 async def test_what_is_found_out_of_a_storage_is_not_told_of_a_pool_that_lies_elsewhere_by_then(
     host: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked_at, held = file_systems(host, monkeypatch)
-    looking = asyncio.create_task(host.looker.pool("p"))
-    await looked_at.wait()
+    looking, held = await being_looked_at(host, monkeypatch)
     was = host.hypervisor.pools["p"]
     host.hypervisor.pools["p"] = replace(was, definition=replace(was.definition, target_path="/pools/elsewhere"))
     held.set()
@@ -69,9 +67,7 @@ async def test_what_is_found_out_of_a_storage_is_not_told_of_a_pool_that_lies_el
 async def test_a_share_that_is_mounted_while_its_storage_is_looked_at_is_what_is_told(
     host: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked_at, held = file_systems(host, monkeypatch)
-    looking = asyncio.create_task(host.looker.pool("p"))
-    await looked_at.wait()
+    looking, held = await being_looked_at(host, monkeypatch)
     mount = host.watch.mount("/pools/p", "nfs1:/export")
     held.set()
     assert (await looking).pool.filesystem_id == share_filesystem_id(mount, host.looker.agent_id)
@@ -124,9 +120,7 @@ async def test_a_pool_that_may_lie_elsewhere_is_not_told_before_its_storage_is_f
 ) -> None:
     before = was(host.registry.snapshot.pools["p"])
     host.registry.put(before)
-    looked_at, held = file_systems(host, monkeypatch)
-    looking = asyncio.create_task(host.looker.pool("p"))
-    await looked_at.wait()
+    looking, held = await being_looked_at(host, monkeypatch)
     assert host.registry.snapshot.pools["p"] is before
     held.set()
     assert (await looking).pool.filesystem_id == "on /pools/p"

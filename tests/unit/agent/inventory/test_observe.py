@@ -247,13 +247,20 @@ async def test_the_first_look_waits_for_the_first_probes() -> None:
     await host.looker.close()
 
 
-async def test_events_that_come_faster_than_looks_end_are_looked_after_together(observed: Any) -> None:
-    hypervisor, clock = observed.host.hypervisor, observed.host.clock
+async def a_look_held(observed: Observed) -> asyncio.Event:
+    """A refresh was heard of, and the look that it led to, the first to be counted, stands until the event is set."""
+    hypervisor = observed.host.hypervisor
     await until(lambda: "look_at_folder p" in hypervisor.called)
     hypervisor.called.clear()
-    held = hypervisor.hold("look_at_folder p")
+    held: asyncio.Event = hypervisor.hold("look_at_folder p")
     observed.observer.hear(PoolEvent(kind=PoolEventKind.REFRESHED, pool="p"))
     await until(lambda: "look_at_folder p" in hypervisor.called)
+    return held
+
+
+async def test_events_that_come_faster_than_looks_end_are_looked_after_together(observed: Any) -> None:
+    hypervisor, clock = observed.host.hypervisor, observed.host.clock
+    held = await a_look_held(observed)
     # A look that took so long is rested from for a second, in which all events come, however busy the machine is.
     clock.time_s += 0.25
     held.set()
@@ -271,11 +278,7 @@ async def test_refreshes_wait_for_one_another_and_nothing_waits_for_them(
     hypervisor, clock = observed.host.hypervisor, observed.host.clock
     for name in ("REFRESHES_REST", "LONGEST_REFRESHES_REST_S"):
         monkeypatch.setattr(observe, name, 1e6)
-    await until(lambda: "look_at_folder p" in hypervisor.called)
-    hypervisor.called.clear()
-    held = hypervisor.hold("look_at_folder p")
-    observed.observer.hear(PoolEvent(kind=PoolEventKind.REFRESHED, pool="p"))
-    await until(lambda: "look_at_folder p" in hypervisor.called)
+    held = await a_look_held(observed)
     clock.time_s += 0.001
     held.set()
     hypervisor.volumes["p"]["b"] = volume_facts("p", "b")
