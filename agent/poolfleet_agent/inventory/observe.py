@@ -199,7 +199,7 @@ class Observer:
         if entry is None or entry.pool.active != started:
             return
         if started:
-            self.own_stops.runs_again(event.pool)
+            self.own_stops.runs_again(event.pool, looked_at_s=entry.looked_at_s)
         wanted = Desired.STARTED if started else Desired.STOPPED
         if (await self.intents.of(entry.pool.facts)).desired.desired is wanted:
             return  # our own start or stop, or one that only does what was meant already

@@ -2,6 +2,7 @@
 that of a person's pool-destroy. It may be told before our call has returned, or a little after.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ class OwnStops:
     clock: Clock
     _refreshing: Counter[str] = field(default_factory=Counter)
     _heard: set[str] = field(default_factory=set)
-    _owed_until_s: dict[str, float] = field(default_factory=dict)
+    _owed_since_s: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def refreshing(self, pool: str) -> Iterator[None]:
@@ -29,7 +30,7 @@ class OwnStops:
         with self._at_work(pool):
             yield
             # What an earlier one had stopped was started again.
-            self._owed_until_s.pop(pool, None)
+            self._owed_since_s.pop(pool, None)
 
     @contextmanager
     def stopping(self, pool: str) -> Iterator[None]:
@@ -45,11 +46,15 @@ class OwnStops:
         if self._refreshing[event.pool]:
             self._heard.add(event.pool)
             return True
-        return self.clock.monotonic_s() < self._owed_until_s.pop(event.pool, 0.0)
+        return self.clock.monotonic_s() < self._owed_since_s.pop(event.pool, -math.inf) + LATEST_S
 
-    def runs_again(self, pool: str) -> None:
-        """A pool was started: the next stop is its starter's. That an event tells so is not enough, it may be late."""
-        self._owed_until_s.pop(pool, None)
+    def runs_again(self, pool: str, *, looked_at_s: float) -> None:
+        """A pool was started, and a look that began then saw it run: the next stop is its starter's.
+
+        Neither its event, which may be late, nor a look from before the stop that is owed tells of a start since.
+        """
+        if self._owed_since_s.get(pool, math.inf) < looked_at_s:
+            del self._owed_since_s[pool]
 
     @contextmanager
     def _at_work(self, pool: str) -> Iterator[None]:
@@ -68,7 +73,7 @@ class OwnStops:
 
     def _owe(self, pool: str) -> None:
         if pool not in self._heard:
-            self._owed_until_s[pool] = self.clock.monotonic_s() + LATEST_S
+            self._owed_since_s[pool] = self.clock.monotonic_s()
 
 
 def _nothing_began(error: BaseException) -> bool:

@@ -160,6 +160,20 @@ async def test_what_a_failed_refresh_has_stopped_is_meant_to_run_also_where_the_
     assert observed.desired("p") is Desired.STARTED
 
 
+async def test_nor_does_a_look_from_before_the_refresh_tell_that_it_was_started_since(observed: Any) -> None:
+    hypervisor = observed.host.hypervisor
+    hypervisor.called.clear()
+    held = hypervisor.hold("look_at_folder p")
+    observed.observer.hear(PoolEvent(kind=PoolEventKind.STARTED, pool="p"))
+    await until(lambda: "look_at_folder p" in hypervisor.called)
+    with pytest.raises(ValueError, match="stale"), observed.host.own_stops.refreshing("p"):
+        raise ValueError("stale")
+    hypervisor.pools["p"] = replace(hypervisor.pools["p"], state=PoolState.INACTIVE)
+    held.set()
+    await until(lambda: not observed.observer.is_undecided("p"))
+    assert observed.host.own_stops.takes(PoolEvent(kind=PoolEventKind.STOPPED, pool="p"))
+
+
 async def test_after_a_reconnection_everything_is_looked_at(observed: Any) -> None:
     observed.host.hypervisor.add(pool_facts("q"))
     observed.observer.hear(ConnectionEvent(connected=True))

@@ -57,16 +57,14 @@ def test_where_libvirt_was_busy_and_began_no_refresh_the_next_stop_is_a_persons(
     assert not stops.takes(STOPPED)
 
 
-def test_an_event_of_a_start_may_be_of_one_before_the_refresh_and_what_runs_again_may_be_stopped_again(
-    stops: OwnStops,
-) -> None:
-    for runs_again in (False, True):
+def test_what_a_look_saw_run_since_may_be_stopped_by_others_again(stops: OwnStops, clock: FakeClock) -> None:
+    for began_after_s, is_ours in ((-1, True), (0, True), (1, False)):
         with pytest.raises(ValueError, match="stale"), stops.refreshing("p"):
             raise ValueError("stale")
+        # It may be of one before the refresh.
         assert not stops.takes(PoolEvent(kind=PoolEventKind.STARTED, pool="p"))
-        if runs_again:
-            stops.runs_again("p")
-        assert stops.takes(STOPPED) is not runs_again
+        stops.runs_again("p", looked_at_s=clock.monotonic_s() + began_after_s)
+        assert stops.takes(STOPPED) is is_ours
 
 
 def test_nor_is_one_owed_any_more_once_a_later_refresh_succeeds(stops: OwnStops) -> None:
