@@ -1,5 +1,6 @@
 """What each pool is meant to be: kept by UUID, decided at first sight, changed by everybody's starts and stops."""
 
+import math
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
@@ -21,6 +22,8 @@ class Intents:
     clock: Clock
     _known: dict[str, PoolIntent] = field(default_factory=dict)
     _before_boot: set[str] = field(default_factory=set)
+    _wished_at_s: dict[str, float] = field(default_factory=dict)
+    """When somebody wished it last, by a clock that nobody sets."""
 
     async def load(self, *, new_boot: bool) -> None:
         """Read the store. After a boot each pool is meant to be what its autostart says, when it is next seen."""
@@ -42,14 +45,21 @@ class Intents:
             log.warning("a pool's desired state cannot be stored", reason=error.reason, error=error.message)
         return intent
 
-    async def want(self, facts: PoolFacts, desired: Desired, why: str) -> bool:
-        """Remember that somebody wants a pool started or stopped; True: it was meant to be otherwise."""
+    async def want(self, facts: PoolFacts, desired: Desired, why: str, *, at_s: float | None = None) -> bool:
+        """Remember that somebody wants a pool started or stopped; True: it was meant to be otherwise.
+
+        `at_s`: when that was (monotonic), where it is told later. What was wished since stays.
+        """
         intent = await self.of(facts)
-        if intent.desired.desired is desired:
+        wished_at_s = self.clock.monotonic_s() if at_s is None else at_s
+        if wished_at_s < self._wished_at_s.get(facts.uuid, -math.inf):
             return False
-        state = DesiredState(desired=desired, since_s=self.clock.now_s(), why=why)
-        await self._keep(replace(intent, desired=state))
-        return True
+        is_new = intent.desired.desired is not desired
+        if is_new:
+            state = DesiredState(desired=desired, since_s=self.clock.now_s(), why=why)
+            await self._keep(replace(intent, desired=state))
+        self._wished_at_s[facts.uuid] = wished_at_s
+        return is_new
 
     async def supervise(self, facts: PoolFacts, *, supervised: bool) -> None:
         """Remember whether the agent may bring the pool to its desired state."""
@@ -65,6 +75,7 @@ class Intents:
         """Forget pools that are no more."""
         for gone in uuids & self._known.keys():
             del self._known[gone]
+            self._wished_at_s.pop(gone, None)
             await self.store.remove(gone)
 
     async def _keep(self, intent: PoolIntent) -> None:

@@ -87,7 +87,8 @@ class Observer:
     _pools: set[str] = field(default_factory=set)
     _everything: bool = True
     _domains: bool = True
-    _others: list[PoolEvent] = field(default_factory=list)
+    _others: list[tuple[PoolEvent, float]] = field(default_factory=list)
+    """What others did, it seems, and when (monotonic) that was heard."""
     _saved_sequence: int = -1
     _saved_pools: dict[str, _Standing] = field(default_factory=dict)
     _save_due_s: float = 0.0
@@ -109,7 +110,7 @@ class Observer:
                 self._pools.add(pool)
                 is_urgent = kind is not PoolEventKind.REFRESHED
                 if not self.own_stops.takes(event) and kind in {PoolEventKind.STARTED, PoolEventKind.STOPPED}:
-                    self._others.append(event)
+                    self._others.append((event, self.clock.monotonic_s()))
         self._wake_up(is_urgent=is_urgent)
 
     def _mounts_changed(self) -> None:
@@ -182,18 +183,21 @@ class Observer:
 
     def is_undecided(self, pool: str) -> bool:
         """Whether somebody started or stopped a pool, and it is not noted yet what it is meant to be by that."""
-        return any(event.pool == pool for event in self._others)
+        return any(event.pool == pool for event, _ in self._others)
 
     async def _note_others(self, count: int) -> None:
         """Those that were heard before this look; of what was heard since it may have seen nothing."""
         for _ in range(count):
             try:
-                await self._note(self._others[0])
+                await self._note(*self._others[0])
             finally:
                 del self._others[0]
 
-    async def _note(self, event: PoolEvent) -> None:
-        """What anybody started is meant to run; what anybody stopped is not, unless a server may have failed."""
+    async def _note(self, event: PoolEvent, heard_at_s: float) -> None:
+        """What anybody started is meant to run; what anybody stopped is not, unless a server may have failed.
+
+        What was wished of the agent since stays: its own start or stop may be under way.
+        """
         entry = self.registry.snapshot.pools.get(event.pool)
         started = event.kind is PoolEventKind.STARTED
         if entry is None or entry.pool.active != started:
@@ -207,7 +211,7 @@ class Observer:
             log.info("pool stopped as its server failed", pool=event.pool)
             return
         why = "started on the host" if started else "stopped on the host"
-        if await self.intents.want(entry.pool.facts, wanted, why):
+        if await self.intents.want(entry.pool.facts, wanted, why, at_s=heard_at_s):
             await self._look_at(event.pool, self.looker.pool_facts)
 
     async def _server_lives(self, entry: PoolEntry) -> bool:

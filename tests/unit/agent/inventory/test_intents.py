@@ -42,3 +42,14 @@ async def test_a_pool_is_seen_though_its_desired_state_cannot_be_stored() -> Non
     store.full = False
     await intents.of(facts)
     assert facts.uuid in store.kept
+
+
+async def test_a_wish_that_is_told_late_is_none_where_somebody_wished_since() -> None:
+    clock = FakeClock()
+    intents, facts = Intents(store=FakeIntentStore(), clock=clock), pool_facts("p")
+    heard_at_s = clock.time_s
+    clock.time_s += 1
+    assert not await intents.want(facts, Desired.STARTED, "StartPool")
+    assert not await intents.want(facts, Desired.STOPPED, "stopped on the host", at_s=heard_at_s)
+    assert (await intents.of(facts)).desired.desired is Desired.STARTED
+    assert await intents.want(facts, Desired.STOPPED, "stopped on the host", at_s=clock.time_s)

@@ -77,6 +77,21 @@ async def test_what_is_stopped_or_started_on_the_host_is_meant_to_be_and_shown_a
         await until(partial(is_desired, observed, desired))
 
 
+async def test_what_is_wished_of_the_agent_since_stays_while_it_is_not_done_yet(observed: Any) -> None:
+    host, hypervisor = observed.host, observed.host.hypervisor
+    for kind, state, wished in (
+        (PoolEventKind.STARTED, PoolState.RUNNING, Desired.STOPPED),
+        (PoolEventKind.STOPPED, PoolState.INACTIVE, Desired.STARTED),
+    ):
+        hypervisor.pools["p"] = replace(hypervisor.pools["p"], state=state)
+        observed.observer.hear(PoolEvent(kind=kind, pool="p"))
+        host.clock.time_s += 0.01
+        await host.intents.want(hypervisor.pools["p"], wished, "an operation")
+        await until(lambda: not observed.observer.is_undecided("p"))
+        await host.looker.pool_facts("p")
+        assert observed.desired("p") is wished
+
+
 async def test_a_stop_that_was_meant_is_nobody_s_failure_and_asks_no_server(observed: Any) -> None:
     hypervisor, asked = observed.host.hypervisor, []
 
