@@ -12,7 +12,7 @@ import structlog
 from poolfleet_agent.inventory.locks import Locks
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation
-from poolfleet_agent.model.ports import OperationStore, RequestRecord
+from poolfleet_agent.model.ports import OperationStore, RequestRecord, UndecidedError
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +40,8 @@ class Journal:
     _owing: set[str] = field(default_factory=set)
     _unstored: set[str] = field(default_factory=set)
     """Whose end could not be stored when it came."""
+    _unbegun: set[str] = field(default_factory=set)
+    """What was refused as it was not stored in time, and may be stored by now."""
 
     async def load(self) -> list[Operation]:
         """Read the store; the answer is what had not ended."""
@@ -48,13 +50,27 @@ class Journal:
         return [operation for operation in self._operations.values() if not operation.state.ended]
 
     async def begin(self, operation: Operation, request: RequestRecord | None) -> None:
-        """Store a new operation, then show it."""
-        await self.store.save(operation, request)
+        """Store a new operation, then show it. What cannot be stored was never begun, also where it is stored late."""
+        try:
+            await self.store.save(operation, request)
+        except UndecidedError:
+            self._unbegun.add(operation.id)
+            raise
         self._show(operation)
         await self.store_late()
 
     async def store_late(self) -> None:
-        """Store the ends that could not be stored when they came, as far as there is room by now."""
+        """Store the ends that could not be stored when they came, as far as there is room by now.
+
+        What was stored only after it was refused is taken back.
+        """
+        if unbegun := tuple(self._unbegun):
+            try:
+                await self.store.remove(unbegun)
+            except ModelError:
+                return
+            self._unbegun.difference_update(unbegun)
+            log.info("operations that were stored too late are none", operations=unbegun)
         for operation_id in tuple(self._unstored):
             # Or what is read here could be written over a change that is stored meanwhile.
             async with self._changing.of(operation_id):
@@ -108,7 +124,8 @@ class Journal:
 
     async def find_request(self, caller: str, rpc: str, request_id: str) -> RequestRecord | None:
         """Look a request id up."""
-        return await self.store.find_request(caller, rpc, request_id)
+        record = await self.store.find_request(caller, rpc, request_id)
+        return None if record is not None and record.operation_id in self._unbegun else record
 
     def get(self, operation_id: str) -> Operation:
         """Find one: OPERATION_NOT_FOUND."""

@@ -18,6 +18,7 @@ from typing import Self, TypeVar
 import structlog
 
 from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.ports import UndecidedError
 from poolfleet_agent.state.schema import bring_up_to_date
 
 _Answer = TypeVar("_Answer")
@@ -75,16 +76,19 @@ class Database:
     async def run(self, work: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
         """Give what `work` gives, once it is committed: TOO_BUSY, NO_SPACE, INTERNAL.
 
-        After TOO_BUSY because of the limit, and after a cancellation, the work may or may not be done later.
+        UndecidedError after the limit where the work had begun: it may or may not be done, before all that is asked
+        later. So too after a cancellation. What had not begun is not done then.
         """
         if self._waiting >= self._longest_queue:
             raise _too_busy(f"{self._waiting} writes of state are waiting already")
         self._waiting += 1
+        answer = self._thread.submit(self._transact, work)
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await asyncio.wrap_future(self._thread.submit(self._transact, work))
+                return await asyncio.wrap_future(answer)
         except TimeoutError as error:
-            raise _too_busy(f"the state directory did not answer within {self._timeout_s:g} s") from error
+            kind = ModelError if answer.cancel() else UndecidedError
+            raise _too_busy(f"the state directory did not answer within {self._timeout_s:g} s", kind) from error
         finally:
             self._waiting -= 1
 
@@ -213,5 +217,5 @@ def _translated(error: sqlite3.Error) -> ModelError:
     )
 
 
-def _too_busy(message: str) -> ModelError:
-    return ModelError(Reason.TOO_BUSY, message, retry_delay_s=1.0)
+def _too_busy(message: str, kind: type[ModelError] = ModelError) -> ModelError:
+    return kind(Reason.TOO_BUSY, message, retry_delay_s=1.0)

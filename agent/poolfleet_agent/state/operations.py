@@ -1,7 +1,7 @@
 """Operations and the request ids that they answer (model.ports.OperationStore)."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import structlog
 
@@ -64,6 +64,14 @@ class SqliteOperations:
             )
 
         return await self._database.run(work)
+
+    async def remove(self, operation_ids: Collection[str]) -> None:
+        """Forget operations, with their request ids; those that are not there too."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.executemany("DELETE FROM operation WHERE id = ?", [(one,) for one in operation_ids])
+
+        await self._database.run(work)
 
     async def remove_ended_before(self, ended_before_s: float) -> Sequence[str]:
         """Forget what ended earlier, with its request ids; the answer is the ids."""

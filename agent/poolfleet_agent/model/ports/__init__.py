@@ -38,6 +38,7 @@ from poolfleet_agent.model.ports.stores import (
     SnapshotStore,
     StoredPool,
     StoredSnapshot,
+    UndecidedError,
 )
 
 __all__ = [
@@ -90,4 +91,5 @@ __all__ = [
     "SnapshotStore",
     "StoredPool",
     "StoredSnapshot",
+    "UndecidedError",
 ]

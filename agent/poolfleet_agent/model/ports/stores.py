@@ -1,13 +1,18 @@
 """What outlives the process."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from poolfleet_agent.model.desired_state import DesiredState
+from poolfleet_agent.model.errors import ModelError
 from poolfleet_agent.model.operation import Operation
 from poolfleet_agent.model.pool import Pool
 from poolfleet_agent.model.volume import VolumeFacts
+
+
+class UndecidedError(ModelError):
+    """TOO_BUSY while it is at work on what it was asked for: that may still be done. What is asked next comes after."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +30,7 @@ class OperationStore(Protocol):
     """Keeps operations and request ids; a row is on disk when the call returns."""
 
     async def save(self, operation: Operation, request: RequestRecord | None = None) -> None:
-        """Insert or replace; with `request`, remember its id in the same transaction."""
+        """Insert or replace; with `request`, remember its id in the same transaction. UndecidedError."""
         ...
 
     async def load_all(self) -> Sequence[Operation]:
@@ -34,6 +39,10 @@ class OperationStore(Protocol):
 
     async def find_request(self, caller: str, rpc: str, request_id: str) -> RequestRecord | None:
         """Look a request id up."""
+        ...
+
+    async def remove(self, operation_ids: Collection[str]) -> None:
+        """Forget operations, with their request ids; those that are not there too."""
         ...
 
     async def remove_ended_before(self, ended_before_s: float) -> Sequence[str]:

@@ -12,6 +12,7 @@ import pytest
 from poolfleet_agent.control.journal import Journal
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation, OperationKind, OperationState, Progress
+from poolfleet_agent.model.ports import RequestRecord, UndecidedError
 from tests.unit.agent.memory_operations import MemoryOperations
 
 SOON_S = 30.0
@@ -39,6 +40,21 @@ async def test_an_operation_that_cannot_be_stored_is_never_shown(journal: Any) -
     with pytest.raises(ModelError) as unknown:
         journal.get("o2")
     assert unknown.value.reason is Reason.OPERATION_NOT_FOUND
+
+
+async def test_one_that_is_stored_after_it_was_refused_was_never_begun(journal: Any) -> None:
+    def asked(operation_id: str) -> RequestRecord:
+        return RequestRecord(caller="c", rpc="StopPool", request_id="r", digest="d", operation_id=operation_id)
+
+    journal.store.late = True
+    with pytest.raises(UndecidedError):
+        await journal.begin(operation(2), asked("o2"))
+    journal.store.late = False
+    assert "o2" in journal.store.kept
+    assert await journal.find_request("c", "StopPool", "r") is None
+    await journal.begin(operation(3), asked("o3"))
+    assert list(journal.store.kept) == ["o1", "o3"]
+    assert await journal.find_request("c", "StopPool", "r") == asked("o3")
 
 
 async def test_an_end_that_cannot_be_stored_is_told_to_those_who_wait(journal: Any) -> None:

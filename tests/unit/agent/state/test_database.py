@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.ports import UndecidedError
 from poolfleet_agent.state.database import FILE_NAME, Database
 
 
@@ -126,13 +127,21 @@ async def test_more_than_may_wait_is_refused_at_once(directory: Path) -> None:
     await database.close()
 
 
-async def test_a_wait_has_an_end(directory: Path) -> None:
-    database = await Database.open(directory, timeout_s=0.2)
+async def test_a_wait_has_an_end_and_what_had_not_begun_by_then_is_not_done(directory: Path) -> None:
+    database = await Database.open(directory, timeout_s=2.0)
     go = threading.Event()
-    with pytest.raises(ModelError) as caught:
-        await database.run(lambda _: go.wait(60))
-    assert caught.value.reason is Reason.TOO_BUSY
+
+    def write_late(connection: sqlite3.Connection) -> None:
+        assert go.wait(60)
+        connection.execute("INSERT INTO agent (agent_id, machine_id) VALUES ('late', '')")
+
+    begun, queued = await asyncio.gather(database.run(write_late), database.run(write_a), return_exceptions=True)
+    assert isinstance(begun, UndecidedError)
+    assert isinstance(queued, ModelError)
+    assert not isinstance(queued, UndecidedError)
+    assert begun.reason is queued.reason is Reason.TOO_BUSY
     go.set()
+    assert await database.run(rows) == ["late"]
     await database.close()
 
 

@@ -70,6 +70,20 @@ async def test_what_ended_before_is_forgotten_with_its_request_ids(database: Dat
     assert await store.find_request("uid:0", "CreateVolume", "s") is not None
 
 
+async def test_what_is_removed_goes_with_its_request_ids_but_for_one_that_another_has_by_now(
+    database: Database,
+) -> None:
+    store = SqliteOperations(database)
+    await store.save(RUNNING, REQUEST)
+    await store.save(RUNNING, replace(REQUEST, request_id="s"))
+    taken_over = replace(REQUEST, operation_id="2")
+    await store.save(replace(RUNNING, id="2"), taken_over)
+    await store.remove(["1", "never there"])
+    assert [operation.id for operation in await store.load_all()] == ["2"]
+    assert await store.find_request("uid:0", "CreateVolume", "r") == taken_over
+    assert await store.find_request("uid:0", "CreateVolume", "s") is None
+
+
 async def test_one_that_can_not_be_read_does_not_hide_the_others(database: Database) -> None:
     store = SqliteOperations(database)
     await store.save(RUNNING)
