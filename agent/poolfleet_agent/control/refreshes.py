@@ -12,7 +12,7 @@ from tenacity import retry, retry_if_exception, stop_after_delay, wait_exponenti
 from poolfleet_agent.control.grace import Say, ServerGrace
 from poolfleet_agent.control.lanes import Lanes
 from poolfleet_agent.control.quarantine import Quarantine
-from poolfleet_agent.inventory.own_stops import OwnStops
+from poolfleet_agent.inventory.own_changes import OwnChanges
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.inventory.turns import Turns
@@ -36,7 +36,7 @@ class Refreshing:
     hypervisor: Hypervisor
     quarantine: Quarantine
     grace: ServerGrace
-    own_stops: OwnStops
+    own_changes: OwnChanges
 
     async def refresh(self, entry: PoolEntry, say: Say) -> None:
         """Once libvirt may open the pool's files: SERVER_IN_GRACE, and what the quarantine or libvirt refuses."""
@@ -47,7 +47,7 @@ class Refreshing:
     async def refresh_proven(self, entry: PoolEntry) -> None:
         """The same at once, for who has just seen that libvirt may."""
         server = entry.pool.server or self.quarantine.mounts.server_below(entry.volumes.values())
-        with self.own_stops.refreshing(entry.pool.name):
+        with self.own_changes.refreshing(entry.pool.name):
             await self.hypervisor.refresh_pool(entry.pool.name, server=server)
 
 

@@ -104,7 +104,7 @@ class Supervisor:
             if not _is_wanted(pool):
                 if pool.active and (trouble := self._trouble.pop(pool.name, None)) and trouble.failures:
                     log.info("pool is as it is meant to be again", pool=pool.name, failures=trouble.failures)
-            elif pool.name not in self._working and not self.host.observer.is_undecided(pool.name):
+            elif pool.name not in self._working and not self.host.observer.wishes.is_undecided(pool.name):
                 self._look_after(pool, now_s)
 
     def _look_after(self, pool: Pool, now_s: float) -> None:
@@ -144,7 +144,8 @@ class Supervisor:
 
     async def _start(self, pool: str, trouble: _Trouble) -> None:
         try:
-            operation = await self.operations.submit(StartPool(host=self.host, pool=pool, retry=ONE_ATTEMPT), CALLER)
+            start = StartPool(host=self.host, pool=pool, retry=ONE_ATTEMPT, as_meant=True)
+            operation = await self.operations.submit(start, CALLER)
             operation = await self.operations.journal.wait(operation.id, self.host.rules.start_timeout_s)
             failure = operation.failure if operation.state in _FAILED else None
         except ModelError as error:

@@ -116,7 +116,7 @@ def watch_pools(connection: libvirt.virConnect, deliver: Deliver) -> Undo:
 
     def lifecycle(_connection: object, pool: libvirt.virStoragePool, event: int, _detail: int, _opaque: None) -> None:
         if (kind := _KINDS.get(event)) is not None:
-            deliver(PoolEvent(kind=kind, pool=pool.name()))
+            deliver(PoolEvent(kind=kind, pool=pool.name(), uuid=pool.UUIDString()))
 
     def refreshed(_connection: object, pool: libvirt.virStoragePool, _opaque: None) -> None:
         deliver(PoolEvent(kind=PoolEventKind.REFRESHED, pool=pool.name()))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from poolfleet_agent.inventory.locks import Locks
 from poolfleet_agent.model.desired_state import Desired, DesiredState, first_sight
 from poolfleet_agent.model.errors import ModelError
 from poolfleet_agent.model.pool import PoolFacts
@@ -24,6 +25,8 @@ class Intents:
     _before_boot: set[str] = field(default_factory=set)
     _wished_at_s: dict[str, float] = field(default_factory=dict)
     """When somebody wished it last, by a clock that nobody sets."""
+    _changing: Locks = field(default_factory=Locks)
+    """What is decided by what is known is stored before somebody else decides."""
 
     async def load(self, *, new_boot: bool) -> None:
         """Read the store. After a boot each pool is meant to be what its autostart says, when it is next seen."""
@@ -32,9 +35,16 @@ class Intents:
 
     async def of(self, facts: PoolFacts) -> PoolIntent:
         """What a pool is meant to be; decided now if it was never seen, or not since the boot."""
-        known = self._known.get(facts.uuid)
-        if known is not None and facts.uuid not in self._before_boot:
+        if (known := self._decided(facts)) is not None:
             return known
+        async with self._changing.of(facts.uuid):
+            return self._decided(facts) or await self._at_first_sight(facts)
+
+    def _decided(self, facts: PoolFacts) -> PoolIntent | None:
+        return self._known.get(facts.uuid) if facts.uuid not in self._before_boot else None
+
+    async def _at_first_sight(self, facts: PoolFacts) -> PoolIntent:
+        known = self._known.get(facts.uuid)
         desired = first_sight(active=facts.active, autostart=facts.autostart, now_s=self.clock.now_s())
         intent = PoolIntent(pool_uuid=facts.uuid, desired=desired, supervised=known.supervised if known else True)
         try:
@@ -50,22 +60,24 @@ class Intents:
 
         `at_s`: when that was (monotonic), where it is told later. What was wished since stays.
         """
-        intent = await self.of(facts)
         wished_at_s = self.clock.monotonic_s() if at_s is None else at_s
-        if wished_at_s < self._wished_at_s.get(facts.uuid, -math.inf):
-            return False
-        is_new = intent.desired.desired is not desired
-        if is_new:
-            state = DesiredState(desired=desired, since_s=self.clock.now_s(), why=why)
-            await self._keep(replace(intent, desired=state))
-        self._wished_at_s[facts.uuid] = wished_at_s
-        return is_new
+        async with self._changing.of(facts.uuid):
+            intent = self._decided(facts) or await self._at_first_sight(facts)
+            if wished_at_s < self._wished_at_s.get(facts.uuid, -math.inf):
+                return False
+            is_new = intent.desired.desired is not desired
+            if is_new:
+                state = DesiredState(desired=desired, since_s=self.clock.now_s(), why=why)
+                await self._keep(replace(intent, desired=state))
+            self._wished_at_s[facts.uuid] = wished_at_s
+            return is_new
 
     async def supervise(self, facts: PoolFacts, *, supervised: bool) -> None:
         """Remember whether the agent may bring the pool to its desired state."""
-        intent = await self.of(facts)
-        if intent.supervised != supervised:
-            await self._keep(replace(intent, supervised=supervised))
+        async with self._changing.of(facts.uuid):
+            intent = self._decided(facts) or await self._at_first_sight(facts)
+            if intent.supervised != supervised:
+                await self._keep(replace(intent, supervised=supervised))
 
     def known(self) -> set[str]:
         """UUIDs of the pools that something is kept of."""

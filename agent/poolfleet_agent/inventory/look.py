@@ -302,7 +302,8 @@ class Looker:
                 look.cancel()
         self.registry.looked_at_all(entries, unread, as_of_s)
         if not unread:
-            await self.intents.forget(known - {entry.pool.facts.uuid for entry in entries})
+            there = (*entries, *self.registry.snapshot.pools.values())  # or defined again since it was found gone
+            await self.intents.forget(known - {entry.pool.facts.uuid for entry in there})
 
     async def _look_at_volume(self, pool: str, name: str, read: Callable[[PoolEntry, str], Awaitable[SeenT]]) -> SeenT:
         """Read a volume beside other looks at its pool, then publish it, alone."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias
 
 import structlog
@@ -10,13 +11,13 @@ import structlog
 from poolfleet_agent.inventory.disks import resolve_disks
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.look import Looker
-from poolfleet_agent.inventory.own_stops import OwnStops
+from poolfleet_agent.inventory.own_changes import OwnChanges
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.restore import store_snapshot
 from poolfleet_agent.inventory.snapshot import PoolEntry, Snapshot, VolumeRecord
 from poolfleet_agent.inventory.storages import is_same_pool
 from poolfleet_agent.inventory.turns import Turns
-from poolfleet_agent.model.desired_state import Desired
+from poolfleet_agent.inventory.wishes import Wishes
 from poolfleet_agent.model.domain_disk import DomainDisks
 from poolfleet_agent.model.errors import ModelError
 from poolfleet_agent.model.pool import PoolDefinition, PoolState
@@ -78,7 +79,7 @@ class Observer:
     store: SnapshotStore
     clock: Clock
     staleness_s: float
-    own_stops: OwnStops
+    own_changes: OwnChanges
     server_answers: Callable[[PoolDefinition], Awaitable[bool]]
     """Whether the server of a network pool answers a probe."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -87,8 +88,6 @@ class Observer:
     _pools: set[str] = field(default_factory=set)
     _everything: bool = True
     _domains: bool = True
-    _others: list[tuple[PoolEvent, float]] = field(default_factory=list)
-    """What others did, it seems, and when (monotonic) that was heard."""
     _saved_sequence: int = -1
     _saved_pools: dict[str, _Standing] = field(default_factory=dict)
     _save_due_s: float = 0.0
@@ -96,6 +95,14 @@ class Observer:
 
     def __post_init__(self) -> None:
         """Nothing is looked at yet."""
+        self.wishes = Wishes(
+            registry=self.registry,
+            intents=self.intents,
+            clock=self.clock,
+            own_changes=self.own_changes,
+            server_answers=self.server_answers,
+            look=partial(self._look_at, look=self.looker.pool_facts),
+        )
         self._disks: Turns[DomainDisks] = Turns("look at domains", self._look_at_domains)
 
     def hear(self, event: HypervisorEvent) -> None:
@@ -108,9 +115,8 @@ class Observer:
                 self._domains = True
             case PoolEvent(kind=kind, pool=pool):
                 self._pools.add(pool)
+                self.wishes.hear(event)
                 is_urgent = kind is not PoolEventKind.REFRESHED
-                if not self.own_stops.takes(event) and kind in {PoolEventKind.STARTED, PoolEventKind.STOPPED}:
-                    self._others.append((event, self.clock.monotonic_s()))
         self._wake_up(is_urgent=is_urgent)
 
     def _mounts_changed(self) -> None:
@@ -141,7 +147,9 @@ class Observer:
             if self.hypervisor.facts().connected:
                 try:
                     full = self._everything
-                    await self._look_once()
+                    if again := await self._look_once():
+                        self._pools.update(again)
+                        delay_s = RETRY_S
                     if full:
                         next_full_s = self.clock.monotonic_s() + self.staleness_s
                 except ModelError as error:
@@ -158,9 +166,10 @@ class Observer:
                 rest_s = min(REFRESHES_REST * (ended_s - began_s), LONGEST_REFRESHES_REST_S)
                 await _within(ended_s + rest_s - self.clock.monotonic_s(), self._urgent)
 
-    async def _look_once(self) -> None:
+    async def _look_once(self) -> set[str]:
+        """Look at what there is to be looked at; the answer is the pools that have to be looked at again soon."""
         pools, self._pools = self._pools, set()
-        others = len(self._others)
+        wishes = len(self.wishes)
         everything, self._everything = self._everything, False
         domains, self._domains = self._domains, False
         # What the agent's own changes led to must not wait for a look that hangs with its share.
@@ -169,54 +178,18 @@ class Observer:
             await self.looker.all_pools()
         else:
             for pool in sorted(pools):
-                await self._look_at(pool, self.looker.pool)
-        await self._note_others(others)
+                await self._look_at(pool, look=self.looker.pool)
+        again = await self.wishes.note(wishes)
         if domains or everything:
             await self.look_at_domains()
         await self._save_in_turn()
+        return again
 
-    async def _look_at(self, pool: str, look: Callable[[str], Awaitable[PoolEntry]]) -> None:
+    async def _look_at(self, pool: str, *, look: Callable[[str], Awaitable[PoolEntry]]) -> None:
         try:
             await look(pool)
         except ModelError as error:
             log.info("look at pool failed", pool=pool, reason=error.reason, error=error.message)
-
-    def is_undecided(self, pool: str) -> bool:
-        """Whether somebody started or stopped a pool, and it is not noted yet what it is meant to be by that."""
-        return any(event.pool == pool for event, _ in self._others)
-
-    async def _note_others(self, count: int) -> None:
-        """Those that were heard before this look; of what was heard since it may have seen nothing."""
-        for _ in range(count):
-            try:
-                await self._note(*self._others[0])
-            finally:
-                del self._others[0]
-
-    async def _note(self, event: PoolEvent, heard_at_s: float) -> None:
-        """What anybody started is meant to run; what anybody stopped is not, unless a server may have failed.
-
-        What was wished of the agent since stays: its own start or stop may be under way.
-        """
-        entry = self.registry.snapshot.pools.get(event.pool)
-        started = event.kind is PoolEventKind.STARTED
-        if entry is None or entry.pool.active != started:
-            return
-        if started:
-            self.own_stops.runs_again(event.pool, looked_at_s=entry.looked_at_s)
-        wanted = Desired.STARTED if started else Desired.STOPPED
-        if (await self.intents.of(entry.pool.facts)).desired.desired is wanted:
-            return  # our own start or stop, or one that only does what was meant already
-        if not started and entry.pool.definition.server is not None and not await self._server_lives(entry):
-            log.info("pool stopped as its server failed", pool=event.pool)
-            return
-        why = "started on the host" if started else "stopped on the host"
-        if await self.intents.want(entry.pool.facts, wanted, why, at_s=heard_at_s):
-            await self._look_at(event.pool, self.looker.pool_facts)
-
-    async def _server_lives(self, entry: PoolEntry) -> bool:
-        """A failed refresh and a person's pool-destroy give the same event: ask the server before one is believed."""
-        return await self.server_answers(entry.pool.definition)
 
     async def look_at_domains(self) -> DomainDisks:
         """Read what the domains use and publish it."""

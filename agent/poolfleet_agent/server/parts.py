@@ -29,7 +29,7 @@ from poolfleet_agent.hypervisor import HypervisorSettings, Libvirt
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.look import Looker
 from poolfleet_agent.inventory.observe import Observer
-from poolfleet_agent.inventory.own_stops import OwnStops
+from poolfleet_agent.inventory.own_changes import OwnChanges
 from poolfleet_agent.inventory.pool_mounts import PoolMounts
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.restore import restore_snapshot
@@ -211,7 +211,7 @@ async def _host(
             ConfiguredStorage(id=entry.id, path=entry.path, source=entry.source) for entry in settings.storages
         ],
     )
-    own_stops = OwnStops(clock=clock)
+    own_changes = OwnChanges(clock=clock)
     observer = Observer(
         looker=looker,
         hypervisor=hypervisor,
@@ -221,13 +221,13 @@ async def _host(
         store=snapshots,
         clock=clock,
         staleness_s=settings.staleness_s,
-        own_stops=own_stops,
+        own_changes=own_changes,
         server_answers=server_answers,
     )
     quarantine = Quarantine(mounts=pool_mounts, registry=registry, chains=looker.chains)
     grace = ServerGrace(files=shares.files, mounts=pool_mounts)
     jobs = Jobs(children, most=settings.limits.max_jobs or most_at_once())
-    refreshing = Refreshing(hypervisor=hypervisor, quarantine=quarantine, grace=grace, own_stops=own_stops)
+    refreshing = Refreshing(hypervisor=hypervisor, quarantine=quarantine, grace=grace, own_changes=own_changes)
     return Host(
         hypervisor=hypervisor,
         files=shares.files,

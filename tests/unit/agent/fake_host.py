@@ -21,7 +21,7 @@ from poolfleet_agent.hypervisor.documents import LibvirtDocuments
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.inventory.look import Looker
 from poolfleet_agent.inventory.observe import Observer
-from poolfleet_agent.inventory.own_stops import OwnStops
+from poolfleet_agent.inventory.own_changes import OwnChanges
 from poolfleet_agent.inventory.pool_mounts import PoolMounts
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.model.domain_disk import DiskRole, DomainReading, DomainReference, DomainState
@@ -305,9 +305,9 @@ class FakeHost:
         self.quarantine = Quarantine(mounts=self.pool_mounts, registry=self.registry, chains=self.looker.chains)
         self.images = FakeImages(self.files)
         self.contents = FakeContents()
-        self.own_stops = OwnStops(clock=self.clock)
+        self.own_changes = OwnChanges(clock=self.clock)
         self.refreshing = Refreshing(
-            hypervisor=self.hypervisor, quarantine=self.quarantine, grace=self.grace, own_stops=self.own_stops
+            hypervisor=self.hypervisor, quarantine=self.quarantine, grace=self.grace, own_changes=self.own_changes
         )
         self.refreshes = Refreshes(self.refreshing, self.registry, Lanes())
         self.actors = Actors(

@@ -23,6 +23,7 @@ from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_table import MountEntry
 from poolfleet_agent.model.pool import MountOwner
 from poolfleet_agent.model.pool_source import NetfsSource
+from poolfleet_agent.model.ports import PoolEventKind
 
 FREE_WITHIN_S = 20.0
 """How long libvirt's calls may take to come back when their mount is gone, and its stop behind them."""
@@ -92,7 +93,8 @@ async def _no_other_is_silent(host: Host, entry: PoolEntry) -> None:
 async def _stop(host: Host, pool: str) -> None:
     """Nothing of the pool is mounted any more, and its server's places may be taken by others: it has its own."""
     try:
-        await host.hypervisor.stop_pool(pool, server=f"{pool} unmounted")
+        with host.observer.own_changes.changing(pool, PoolEventKind.STOPPED):
+            await host.hypervisor.stop_pool(pool, server=f"{pool} unmounted")
     except ModelError as error:
         # A refresh that failed has stopped it; one without a stored definition is gone with that.
         if error.reason not in {Reason.POOL_NOT_ACTIVE, Reason.POOL_NOT_FOUND}:

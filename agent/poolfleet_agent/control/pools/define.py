@@ -78,4 +78,5 @@ class DefinePool(Mutation):
         entry = await self.host.looker.pool(name)
         if self.transient:
             await self.host.intents.want(entry.pool.facts, Desired.STARTED, "DefinePool")
+            entry = await self.host.looker.pool_facts(name)
         return Outcome.of_pool(entry, changed=True)

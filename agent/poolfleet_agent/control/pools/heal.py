@@ -10,7 +10,7 @@ from poolfleet_agent.control.pools.attempt import unmount_soon
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import MountOwner, PoolHealth
-from poolfleet_agent.model.ports import MountRequest
+from poolfleet_agent.model.ports import MountRequest, PoolEventKind
 from poolfleet_agent.model.quarantine import NOT_THE_SHARE, Use, refusal
 
 
@@ -40,12 +40,12 @@ async def check_may_heal(host: Host, entry: PoolEntry, health: PoolHealth, reque
 async def remove_stale(host: Host, entry: PoolEntry, request: MountRequest) -> None:
     """Have libvirt stop a pool whose mount is stale, and undo what it leaves: RESOURCE_BUSY, POOL_UNRESPONSIVE."""
     # Nobody wished the pool to be stopped: it is meant to be started all the same.
-    with host.observer.own_stops.stopping(entry.pool.name):
-        try:
+    try:
+        with host.observer.own_changes.changing(entry.pool.name, PoolEventKind.STOPPED):
             await host.hypervisor.stop_pool(entry.pool.name, server=entry.pool.server)
-        except ModelError as error:
-            if error.reason is not Reason.POOL_NOT_ACTIVE:
-                raise
+    except ModelError as error:
+        if error.reason is not Reason.POOL_NOT_ACTIVE:
+            raise
     if (await host.mounts.table()).on(request.target) is not None:
         await unmount_soon(host.mounts, request.target)
     await host.book.gone(request.target)

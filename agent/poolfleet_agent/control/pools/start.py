@@ -18,19 +18,20 @@ from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_failure import RetryPolicy
 from poolfleet_agent.model.operation import OperationKind
-from poolfleet_agent.model.ports import MountRequest
+from poolfleet_agent.model.ports import MountRequest, PoolEventKind
 from poolfleet_agent.model.quarantine import Use
 
 
 @dataclass(frozen=True, kw_only=True)
 class StartPool(Mutation):
-    """Start one pool."""
+    """Start one pool; `as_meant`: nobody wishes it anew, and it ends where the pool is not meant to run any more."""
 
     kind: ClassVar = OperationKind.START_POOL
     host: Host = field(repr=False)
     pool: str
     etag: str = ""
     retry: RetryPolicy | None = None
+    as_meant: bool = False
 
     @property
     def target(self) -> tuple[str, str]:
@@ -64,7 +65,7 @@ class StartPool(Mutation):
 
     def _as_it_is(self, entry: PoolEntry) -> Outcome | Work:
         desired = entry.pool.desired
-        if desired is not None and desired.desired is Desired.STARTED:
+        if self.as_meant or (desired is not None and desired.desired is Desired.STARTED):
             return Outcome.of_pool(entry, changed=False)
 
         async def perform(report: Report) -> Outcome:
@@ -78,15 +79,28 @@ class StartPool(Mutation):
         request = mount_request(entry.pool.definition)
         return request if self.host.mounts.shares_host_namespace() else None
 
+    async def _require_meant(self, entry: PoolEntry, *, stopped_by_us: bool = False) -> None:
+        """Refuse to start what somebody stopped meanwhile: OPERATION_CANCELLED."""
+        is_undecided = not stopped_by_us and self.host.observer.wishes.is_undecided(self.pool)
+        intent = await self.host.intents.of(entry.pool.facts)
+        if is_undecided or intent.desired.desired is not Desired.STARTED:
+            message = f"pool {self.pool!r} was started or stopped by others meanwhile; this start goes by what is meant"
+            raise ModelError(Reason.OPERATION_CANCELLED, message, metadata={"pool": self.pool})
+
     async def _start(self, entry: PoolEntry, request: MountRequest | None, report: Report) -> Outcome:
-        await self.host.intents.want(entry.pool.facts, Desired.STARTED, "StartPool")
-        changed = True
+        if self.as_meant:
+            await self._require_meant(entry)
+        else:
+            await self.host.intents.want(entry.pool.facts, Desired.STARTED, "StartPool")
+        changed, stopped_by_us = True, False
 
         async def start() -> None:
             nonlocal changed
             # Attempts take their time: another mount may have died meanwhile, and libvirt must not be who finds out.
             await self.host.quarantine.check_start(entry.pool.definition)
             await self.host.actors.check_listable(entry.pool.definition)
+            if self.as_meant:
+                await self._require_meant(entry, stopped_by_us=stopped_by_us)
             changed = await self._have_started(entry)
 
         if request is None:
@@ -95,6 +109,7 @@ class StartPool(Mutation):
         else:
             if (lost := lost_share(self.host, entry)) is not None and lost.reason == Reason.STALE:
                 await remove_stale(self.host, entry, request)
+                stopped_by_us = True
 
             async def ready(say: Say) -> None:
                 await self.host.grace.passed(entry.pool.definition, say)
@@ -115,7 +130,8 @@ class StartPool(Mutation):
     async def _have_started(self, entry: PoolEntry) -> bool:
         """Have libvirt start it, or look anew at what is mounted below an active one; whether anything was done."""
         try:
-            await self.host.hypervisor.start_pool(self.pool, server=entry.pool.server)
+            with self.host.observer.own_changes.changing(self.pool, PoolEventKind.STARTED):
+                await self.host.hypervisor.start_pool(self.pool, server=entry.pool.server)
         except ModelError as error:
             if error.reason is not Reason.POOL_ACTIVE:
                 raise

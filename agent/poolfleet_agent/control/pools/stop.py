@@ -20,6 +20,7 @@ from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_table import MountEntry
 from poolfleet_agent.model.operation import OperationKind
 from poolfleet_agent.model.pool import MountOwner
+from poolfleet_agent.model.ports import PoolEventKind
 from poolfleet_agent.model.quarantine import Use
 
 
@@ -112,7 +113,8 @@ class StopPool(Mutation):
         await self.host.intents.want(entry.pool.facts, Desired.STOPPED, "StopPool")
         changed = True
         try:
-            await self.host.hypervisor.stop_pool(self.pool, server=entry.pool.server)
+            with self.host.observer.own_changes.changing(self.pool, PoolEventKind.STOPPED):
+                await self.host.hypervisor.stop_pool(self.pool, server=entry.pool.server)
         except ModelError as error:
             if error.reason is not Reason.POOL_NOT_ACTIVE:
                 raise

@@ -1,7 +1,7 @@
 """libvirt: its connection, events, XML, pools, volumes and domains."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -45,10 +45,11 @@ class PoolEventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolEvent:
-    """Something happened to a pool, by whomever."""
+    """Something happened to a pool, by whomever; `uuid`: as another may have its name by now."""
 
     kind: PoolEventKind
     pool: str
+    uuid: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

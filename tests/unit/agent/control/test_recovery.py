@@ -160,7 +160,8 @@ async def test_what_libvirt_has_yet_to_see_is_refreshed_and_a_stop_by_that_is_no
     fake.hypervisor.failing["refresh_pool p"] = ModelError(Reason.INTERNAL, "cannot open volume")
     cleaning = asyncio.create_task(restarted.clean())
     await until(lambda: "refresh_pool p" in fake.hypervisor.called)
-    await until(lambda: fake.own_stops.takes(PoolEvent(kind=PoolEventKind.STOPPED, pool="p")))
+    stopped = PoolEvent(kind=PoolEventKind.STOPPED, pool="p")
+    await until(lambda: fake.own_changes.explain(stopped, heard_at_s=fake.clock.monotonic_s()))
     del fake.hypervisor.failing["refresh_pool p"]
     await cleaning
     assert fake.hypervisor.volumes["p"] == {}

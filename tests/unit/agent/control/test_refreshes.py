@@ -86,8 +86,9 @@ async def test_a_stop_by_a_failed_refresh_is_not_taken_for_a_persons(fake: FakeH
     fake.hypervisor.failing["refresh_pool p"] = FAILED
     operation = await ask(use_case_host(fake))
     assert operation.failure.reason == FAILED.reason
-    assert fake.own_stops.takes(STOPPED)
-    assert not fake.own_stops.takes(STOPPED)
+    heard_at_s = fake.clock.monotonic_s()
+    assert fake.own_changes.explain(STOPPED, heard_at_s=heard_at_s)
+    assert not fake.own_changes.explain(STOPPED, heard_at_s=heard_at_s)
 
 
 @ALL

@@ -68,7 +68,7 @@ async def test_what_was_just_stopped_on_the_host_is_not_started_before_that_is_n
             state = fake.registry.snapshot.pools["stopped"].pool.desired
             return state is not None and state.desired is Desired.STOPPED
 
-        await until(lambda: noted() and not observer.is_undecided("stopped"))
+        await until(lambda: noted() and not observer.wishes.is_undecided("stopped"))
         assert set(starts.of) == {"fallen"}
     finally:
         for task in tasks:

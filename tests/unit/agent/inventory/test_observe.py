@@ -87,7 +87,7 @@ async def test_what_is_wished_of_the_agent_since_stays_while_it_is_not_done_yet(
         observed.observer.hear(PoolEvent(kind=kind, pool="p"))
         host.clock.time_s += 0.01
         await host.intents.want(hypervisor.pools["p"], wished, "an operation")
-        await until(lambda: not observed.observer.is_undecided("p"))
+        await until(lambda: not observed.observer.wishes.is_undecided("p"))
         await host.looker.pool_facts("p")
         assert observed.desired("p") is wished
 
@@ -99,7 +99,7 @@ async def test_a_stop_that_was_meant_is_nobody_s_failure_and_asks_no_server(obse
         asked.append(definition.name)
         return False
 
-    observed.observer.server_answers = server_answers
+    observed.observer.wishes.server_answers = server_answers
     hypervisor.pools = {name: as_share(facts) for name, facts in hypervisor.pools.items()}
     for wanted, expected in ((Desired.STARTED, ["p"]), (Desired.STOPPED, [])):
         asked.clear()
@@ -161,17 +161,17 @@ async def test_what_a_failed_refresh_has_stopped_is_meant_to_run_also_where_the_
     observed: Any,
 ) -> None:
     observed.host.hypervisor.add(pool_facts("q"))
-    with pytest.raises(ValueError, match="stale"), observed.host.own_stops.refreshing("p"):
+    with pytest.raises(ValueError, match="stale"), observed.host.own_changes.refreshing("p"):
         raise ValueError("stale")
     pools = observed.host.hypervisor.pools
     pools["p"] = replace(pools["p"], state=PoolState.INACTIVE)
     observed.observer.hear(PoolEvent(kind=PoolEventKind.STARTED, pool="p"))
-    await until(lambda: not observed.observer.is_undecided("p"))
+    await until(lambda: not observed.observer.wishes.is_undecided("p"))
     observed.observer.hear(PoolEvent(kind=PoolEventKind.STOPPED, pool="p"))
     # It is looked at after that.
     observed.observer.hear(PoolEvent(kind=PoolEventKind.DEFINED, pool="q"))
     registry = observed.host.registry
-    await until(lambda: "q" in registry.snapshot.pools and not observed.observer.is_undecided("p"))
+    await until(lambda: "q" in registry.snapshot.pools and not observed.observer.wishes.is_undecided("p"))
     assert observed.desired("p") is Desired.STARTED
 
 
@@ -181,12 +181,14 @@ async def test_nor_does_a_look_from_before_the_refresh_tell_that_it_was_started_
     held = hypervisor.hold("look_at_folder p")
     observed.observer.hear(PoolEvent(kind=PoolEventKind.STARTED, pool="p"))
     await until(lambda: "look_at_folder p" in hypervisor.called)
-    with pytest.raises(ValueError, match="stale"), observed.host.own_stops.refreshing("p"):
+    with pytest.raises(ValueError, match="stale"), observed.host.own_changes.refreshing("p"):
         raise ValueError("stale")
     hypervisor.pools["p"] = replace(hypervisor.pools["p"], state=PoolState.INACTIVE)
     held.set()
-    await until(lambda: not observed.observer.is_undecided("p"))
-    assert observed.host.own_stops.takes(PoolEvent(kind=PoolEventKind.STOPPED, pool="p"))
+    await until(lambda: not observed.observer.wishes.is_undecided("p"))
+    observed.observer.hear(PoolEvent(kind=PoolEventKind.STOPPED, pool="p"))
+    await until(lambda: not observed.observer.wishes.is_undecided("p"))
+    assert observed.desired("p") is Desired.STARTED
 
 
 async def test_after_a_reconnection_everything_is_looked_at(observed: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from poolfleet_agent.control.pools.start import StartPool
 from poolfleet_agent.control.pools.stop import StopPool
 from poolfleet_agent.control.pools.undefine import UndefinePool
 from poolfleet_agent.model.desired_state import Desired
+from poolfleet_agent.model.errors import ModelError
 from poolfleet_agent.model.pool import PoolDefinition
 from poolfleet_agent.model.pool_source import DirSource
+from poolfleet_agent.model.ports import PoolEvent, PoolEventKind
 from tests.unit.agent.fake_host import FakeHost, operations, pool_facts, use_case_host
 
 CALLER = Caller(name="unix", rpc="StartPool")
@@ -52,6 +55,25 @@ async def test_what_is_in_the_asked_state_already_is_only_meant_to_be_from_then_
     assert not (await running.submit(asked, CALLER)).changed
     assert await desired(fake, pool) == (after, after)
     assert isinstance(await asked.check(), Outcome)
+
+
+@pytest.mark.parametrize("noted", [True, False], ids=["noted", "only heard of"])
+async def test_a_start_by_what_is_meant_ends_where_somebody_stopped_the_pool_since(fake: Any, noted: bool) -> None:
+    facts = fake.registry.snapshot.pools["off"].pool.facts
+    await fake.intents.want(facts, Desired.STARTED, "before")
+    host = use_case_host(fake)
+    work = await StartPool(host=host, pool="off", as_meant=True).check()
+    assert isinstance(work, Work)
+    if noted:
+        await fake.intents.want(facts, Desired.STOPPED, "stopped on the host")
+    else:
+        host.observer.hear(PoolEvent(kind=PoolEventKind.STOPPED, pool="off"))
+    with pytest.raises(ModelError, match="stopped by others"):
+        await work.perform(SimpleNamespace(warn=None))  # type: ignore[arg-type]
+    assert "start_pool off" not in fake.hypervisor.called
+    # Somebody's own wish counts all the same.
+    assert (await operations().submit(StartPool(host=host, pool="off"), CALLER)).changed
+    assert await desired(fake, "off") == (Desired.STARTED, Desired.STARTED)
 
 
 async def test_a_pool_that_went_unnoticed_is_defined_anew_not_found_unchanged(fake: Any) -> None:
