@@ -36,6 +36,9 @@ from poolfleet_agent.model.ports import (
 RETRY_S = 1.0
 """How soon a look that failed is tried again while libvirt is connected."""
 
+LONGEST_AGAIN_S = 8.0
+"""The same for pools whose starts and stops cannot be judged yet: a second, then twice as long each time, up to this."""
+
 FIRST_PROBES_S = 5.0
 """How long the first look waits for the first probes of the host's network mounts."""
 
@@ -133,7 +136,7 @@ class Observer:
         """Look, for ever; ends by cancellation."""
         self.hypervisor.subscribe(self.hear)
         self.looker.pool_mounts.watch.subscribe(self._mounts_changed)
-        next_full_s = self.clock.monotonic_s()
+        next_full_s, again_s = self.clock.monotonic_s(), RETRY_S
         # What libvirt is asked about a share that nobody has asked yet may hang.
         await self.looker.pool_mounts.watch.wait_until_probed(FIRST_PROBES_S)
         while True:
@@ -147,9 +150,10 @@ class Observer:
             if self.hypervisor.facts().connected:
                 try:
                     full = self._everything
-                    if again := await self._look_once():
-                        self._pools.update(again)
-                        delay_s = RETRY_S
+                    again = await self._look_once()
+                    self._pools.update(again)
+                    delay_s = min(again_s, delay_s) if again else delay_s
+                    again_s = min(2 * again_s, LONGEST_AGAIN_S) if again else RETRY_S
                     if full:
                         next_full_s = self.clock.monotonic_s() + self.staleness_s
                 except ModelError as error:

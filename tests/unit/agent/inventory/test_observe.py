@@ -157,6 +157,23 @@ async def test_a_stop_that_is_heard_of_after_its_pool_was_looked_at_is_believed_
     await until(partial(is_desired, observed, Desired.STOPPED))
 
 
+async def test_a_stop_of_a_pool_that_cannot_be_looked_at_is_believed_once_it_can(
+    observed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observe, "RETRY_S", 0.01)
+    hypervisor = observed.host.hypervisor
+    hypervisor.pools["p"] = replace(hypervisor.pools["p"], state=PoolState.INACTIVE)
+    hypervisor.failing["read_pool p"] = ModelError(Reason.TOO_BUSY, "no libvirt call came free")
+    observed.host.clock.time_s += 1
+    hypervisor.called.clear()
+    observed.observer.hear(PoolEvent(kind=PoolEventKind.STOPPED, pool="p"))
+    await until(lambda: hypervisor.called.count("read_pool p") >= 2)
+    assert observed.observer.wishes.is_undecided("p")
+    assert observed.desired("p") is Desired.STARTED
+    del hypervisor.failing["read_pool p"]
+    await until(partial(is_desired, observed, Desired.STOPPED))
+
+
 async def test_what_a_failed_refresh_has_stopped_is_meant_to_run_also_where_the_start_before_it_is_told_late(
     observed: Any,
 ) -> None:
