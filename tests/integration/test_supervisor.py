@@ -70,17 +70,6 @@ def test_so_does_one_that_a_person_had_just_restarted(host: EmbeddedHost, agent:
     assert desired(agent, "p") is Desired.STARTED
 
 
-def test_what_is_stopped_beside_refreshes_of_the_agent_stays_stopped(
-    host: EmbeddedHost, agent: poolfleet.AgentClient
-) -> None:
-    agent.pools.ensure(PoolSpec.dir("p", target=str(host.pools_dir / "p")))
-    for _ in range(5):
-        agent.pools.refresh("p", wait=False)
-    virsh(host, "pool-destroy", "p")
-    wait_until(lambda: desired(agent, "p") is Desired.STOPPED, limit_s=LIMIT_S, what="the stop is taken for meant")
-    assert agent.pools.get("p", max_staleness_s=0).state is PoolState.INACTIVE
-
-
 def test_what_a_person_stops_on_the_host_stays_stopped(host: EmbeddedHost, agent: poolfleet.AgentClient) -> None:
     agent.pools.ensure(PoolSpec.dir("p", target=str(host.pools_dir / "p")))
     virsh(host, "pool-destroy", "p")

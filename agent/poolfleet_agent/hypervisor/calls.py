@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.errors import ModelError, NotAskedError, Reason
 
 T = TypeVar("T")
 
@@ -155,7 +155,7 @@ class Calls:
             call.server is not None and waiting_network >= self._limits.waiting_network
         ):
             self._refused += 1
-            raise ModelError(
+            raise NotAskedError(
                 Reason.TOO_BUSY,
                 f"{len(self._waiting)} calls wait for libvirt already",
                 metadata={"waiting": str(len(self._waiting))},
@@ -240,10 +240,10 @@ class Calls:
         metadata = {"timeout_s": f"{timeout_s:g}"}
         if not call.started:
             message = f"no libvirt call came free within {timeout_s:g} s"
-            return ModelError(Reason.TOO_BUSY, message, metadata=metadata, retry_delay_s=BUSY_RETRY_DELAY_S)
+            return NotAskedError(Reason.TOO_BUSY, message, metadata=metadata, retry_delay_s=BUSY_RETRY_DELAY_S)
         message = f"libvirt did not answer within {timeout_s:g} s"
         return ModelError(late, message, metadata=metadata, retry_delay_s=BUSY_RETRY_DELAY_S)
 
 
 def _stopping() -> ModelError:
-    return ModelError(Reason.AGENT_STOPPING, "the agent is stopping", retry_delay_s=BUSY_RETRY_DELAY_S)
+    return NotAskedError(Reason.AGENT_STOPPING, "the agent is stopping", retry_delay_s=BUSY_RETRY_DELAY_S)

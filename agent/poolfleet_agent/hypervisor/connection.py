@@ -22,7 +22,7 @@ import tenacity
 from poolfleet_agent.hypervisor.detached import detached
 from poolfleet_agent.hypervisor.events import Undo, watch_close
 from poolfleet_agent.hypervisor.handle import Handle, connect, dotted
-from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.errors import ModelError, NotAskedError, Reason
 
 LONGEST_BACKOFF_S = 2.0
 OPEN_LIMIT_S = 5.0
@@ -130,7 +130,7 @@ class Session:
 
     def away(self) -> ModelError:
         """The error of a call that has no connection."""
-        return ModelError(
+        return NotAskedError(
             Reason.LIBVIRT_UNAVAILABLE,
             f"libvirt is not connected: {self._last_error}",
             metadata={"uri": self.uri},

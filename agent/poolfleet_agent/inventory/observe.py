@@ -37,7 +37,7 @@ RETRY_S = 1.0
 """How soon a look that failed is tried again while libvirt is connected."""
 
 LONGEST_AGAIN_S = 8.0
-"""The same for pools whose starts and stops cannot be judged yet: a second, then twice as long each time, up to this."""
+"""The same for pools whose starts and stops cannot be judged yet: twice as long each time, up to this."""
 
 FIRST_PROBES_S = 5.0
 """How long the first look waits for the first probes of the host's network mounts."""
@@ -151,7 +151,8 @@ class Observer:
                 try:
                     full = self._everything
                     again = await self._look_once()
-                    self._pools.update(again)
+                    # A call that hangs would only be joined by another: such a pool waits for the next look at all.
+                    self._pools.update(pool for pool in again if not self.hypervisor.pool_hangs(pool))
                     delay_s = min(again_s, delay_s) if again else delay_s
                     again_s = min(2 * again_s, LONGEST_AGAIN_S) if again else RETRY_S
                     if full:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 import structlog
 
 from poolfleet_agent.inventory.intents import Intents
-from poolfleet_agent.inventory.own_changes import OwnChanges
+from poolfleet_agent.inventory.own_changes import LATE_S, Owed, OwnChanges
 from poolfleet_agent.inventory.registry import Registry
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.desired_state import Desired
+from poolfleet_agent.model.errors import ModelError
 from poolfleet_agent.model.pool import PoolDefinition
 from poolfleet_agent.model.ports import Clock, PoolEvent, PoolEventKind
 
@@ -20,11 +21,12 @@ log = structlog.get_logger(__name__)
 
 @dataclass(eq=False, slots=True)
 class _Heard:
-    """An event, and when that was (monotonic); `ours`: whether a call of ours explains it, once that was decided."""
+    """An event, and when that was (monotonic); `ours`: what of ours it comes from, once that `is_known`."""
 
     event: PoolEvent
     at_s: float
-    ours: bool | None = None
+    ours: Owed | None = None
+    is_known: bool = False
 
 
 @dataclass(kw_only=True)
@@ -57,7 +59,7 @@ class Wishes:
     async def note(self, count: int) -> set[str]:
         """Judge as many, which were heard before the look that has just ended: of what was heard since it saw nothing.
 
-        The answer is the pools that have to be looked at once more for that. What raises is judged again next time.
+        The answer is the pools that have to be looked at once more for that.
         """
         by_pool: dict[str, list[_Heard]] = {}
         for heard in self._heard[:count]:
@@ -65,30 +67,49 @@ class Wishes:
         wait = set()
         for pool, events in by_pool.items():
             entry = self.registry.snapshot.pools.get(pool)
-            if self._is_too_early(pool, entry, events[-1].at_s):
+            try:
+                if self._is_too_early(pool, entry, events[-1]) or not await self._judge(entry, events):
+                    wait.add(pool)
+                    continue
+            except ModelError as error:
+                log.warning("what is meant cannot be noted", pool=pool, reason=error.reason, error=error.message)
                 wait.add(pool)
                 continue
-            await self._judge(entry, events)
             self._heard = [heard for heard in self._heard if heard not in events]
         return wait
 
-    def _is_too_early(self, pool: str, entry: PoolEntry | None, heard_at_s: float) -> bool:
+    def _is_too_early(self, pool: str, entry: PoolEntry | None, last: _Heard) -> bool:
         """Whether a call of ours that may be the cause has not returned, or the pool could not be looked at since."""
-        if self.own_changes.may_explain(pool, heard_at_s=heard_at_s):
+        if self.own_changes.may_explain(pool, heard_at_s=last.at_s):
             return True
+        if entry is None:
+            return pool in self.registry.snapshot.never_read
         # One whose share does not answer is not looked at, and nobody can stop it.
-        return entry is not None and entry.looked_at_s < heard_at_s and not entry.pool.quarantined
+        return entry.looked_at_s < last.at_s and not entry.pool.quarantined
 
-    async def _judge(self, entry: PoolEntry | None, events: list[_Heard]) -> None:
-        """The last that is not ours is what is meant: what our calls did since, such as a failed refresh, is not."""
+    async def _judge(self, entry: PoolEntry | None, events: list[_Heard]) -> bool:
+        """False: something else has happened since, and is judged with it when that is heard.
+
+        The last that is not ours is what is meant: what our calls did since, such as a failed refresh, is not. But
+        what was wished of the agent later is, and has been noted.
+        """
+        if entry is None:
+            return True
+        if entry.pool.active != (events[-1].event.kind is PoolEventKind.STARTED):
+            is_lost = self.clock.monotonic_s() - events[-1].at_s > LATE_S
+            return is_lost or entry.pool.quarantined
+        others: list[_Heard] = []
         for heard in events:
-            if heard.ours is None:
+            if not heard.is_known:
                 heard.ours = self.own_changes.explain(heard.event, heard_at_s=heard.at_s)
-        if entry is None or entry.pool.active != (events[-1].event.kind is PoolEventKind.STARTED):
-            return  # something else has happened since, and is told of next
-        others = [heard for heard in events if not heard.ours and heard.event.uuid in {"", entry.pool.facts.uuid}]
+                heard.is_known = True
+            if heard.ours is None and heard.event.uuid in {"", entry.pool.facts.uuid}:
+                others.append(heard)
+            elif heard.ours is not None and heard.ours.wished:
+                others.clear()
         if others:
             await self._believe(entry, others[-1])
+        return True
 
     async def _believe(self, entry: PoolEntry, wish: _Heard) -> None:
         """Unless a server may have failed. What was wished of the agent since stays: it may be about to do it."""

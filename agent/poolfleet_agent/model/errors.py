@@ -165,6 +165,10 @@ class ModelError(Exception):
         return f"ModelError({self.reason}: {self.message})"
 
 
+class NotAskedError(ModelError):
+    """libvirt was never asked: nothing has begun."""
+
+
 def invalid_field(field: str, description: str, *, value: str | None = None) -> ModelError:
     """Refuse a field of a request: INVALID_FIELD with one violation; `value` is shown, shortened, where it is given."""
     metadata = {"field": field}

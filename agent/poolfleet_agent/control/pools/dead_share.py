@@ -93,7 +93,7 @@ async def _no_other_is_silent(host: Host, entry: PoolEntry) -> None:
 async def _stop(host: Host, pool: str) -> None:
     """Nothing of the pool is mounted any more, and its server's places may be taken by others: it has its own."""
     try:
-        with host.observer.own_changes.changing(pool, PoolEventKind.STOPPED):
+        with host.observer.own_changes.changing(pool, PoolEventKind.STOPPED, wished=True):
             await host.hypervisor.stop_pool(pool, server=f"{pool} unmounted")
     except ModelError as error:
         # A refresh that failed has stopped it; one without a stored definition is gone with that.

@@ -78,5 +78,10 @@ class DefinePool(Mutation):
         entry = await self.host.looker.pool(name)
         if self.transient:
             await self.host.intents.want(entry.pool.facts, Desired.STARTED, "DefinePool")
-            entry = await self.host.looker.pool_facts(name)
+            try:
+                entry = await self.host.looker.pool_facts(name)
+            except ModelError as error:
+                if error.reason is not Reason.POOL_NOT_FOUND:
+                    raise
+                # Somebody has stopped it already, and with that it is gone.
         return Outcome.of_pool(entry, changed=True)

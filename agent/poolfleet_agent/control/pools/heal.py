@@ -37,15 +37,21 @@ async def check_may_heal(host: Host, entry: PoolEntry, health: PoolHealth, reque
         await check_pool_not_in_use(host, entry)
 
 
-async def remove_stale(host: Host, entry: PoolEntry, request: MountRequest) -> None:
-    """Have libvirt stop a pool whose mount is stale, and undo what it leaves: RESOURCE_BUSY, POOL_UNRESPONSIVE."""
+async def remove_stale(host: Host, entry: PoolEntry, request: MountRequest) -> bool:
+    """Have libvirt stop a pool whose mount is stale, and undo what it leaves: RESOURCE_BUSY, POOL_UNRESPONSIVE.
+
+    False: somebody else has stopped it.
+    """
     # Nobody wished the pool to be stopped: it is meant to be started all the same.
+    is_ours = True
     try:
-        with host.observer.own_changes.changing(entry.pool.name, PoolEventKind.STOPPED):
+        with host.observer.own_changes.changing(entry.pool.name, PoolEventKind.STOPPED, wished=False):
             await host.hypervisor.stop_pool(entry.pool.name, server=entry.pool.server)
     except ModelError as error:
         if error.reason is not Reason.POOL_NOT_ACTIVE:
             raise
+        is_ours = False
     if (await host.mounts.table()).on(request.target) is not None:
         await unmount_soon(host.mounts, request.target)
     await host.book.gone(request.target)
+    return is_ours

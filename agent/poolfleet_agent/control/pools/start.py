@@ -108,8 +108,7 @@ class StartPool(Mutation):
             await start()
         else:
             if (lost := lost_share(self.host, entry)) is not None and lost.reason == Reason.STALE:
-                await remove_stale(self.host, entry, request)
-                stopped_by_us = True
+                stopped_by_us = await remove_stale(self.host, entry, request)
 
             async def ready(say: Say) -> None:
                 await self.host.grace.passed(entry.pool.definition, say)
@@ -130,7 +129,7 @@ class StartPool(Mutation):
     async def _have_started(self, entry: PoolEntry) -> bool:
         """Have libvirt start it, or look anew at what is mounted below an active one; whether anything was done."""
         try:
-            with self.host.observer.own_changes.changing(self.pool, PoolEventKind.STARTED):
+            with self.host.observer.own_changes.changing(self.pool, PoolEventKind.STARTED, wished=not self.as_meant):
                 await self.host.hypervisor.start_pool(self.pool, server=entry.pool.server)
         except ModelError as error:
             if error.reason is not Reason.POOL_ACTIVE:

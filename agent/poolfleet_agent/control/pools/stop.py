@@ -113,7 +113,7 @@ class StopPool(Mutation):
         await self.host.intents.want(entry.pool.facts, Desired.STOPPED, "StopPool")
         changed = True
         try:
-            with self.host.observer.own_changes.changing(self.pool, PoolEventKind.STOPPED):
+            with self.host.observer.own_changes.changing(self.pool, PoolEventKind.STOPPED, wished=True):
                 await self.host.hypervisor.stop_pool(self.pool, server=entry.pool.server)
         except ModelError as error:
             if error.reason is not Reason.POOL_NOT_ACTIVE:

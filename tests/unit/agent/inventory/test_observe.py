@@ -174,21 +174,36 @@ async def test_a_stop_of_a_pool_that_cannot_be_looked_at_is_believed_once_it_can
     await until(partial(is_desired, observed, Desired.STOPPED))
 
 
+async def test_a_call_that_hangs_is_not_joined_by_another_to_judge_a_stop(
+    observed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observe, "RETRY_S", 0.01)
+    hypervisor = observed.host.hypervisor
+    monkeypatch.setattr(hypervisor, "pool_hangs", lambda pool: pool == "p")
+    hypervisor.failing["read_pool p"] = ModelError(Reason.LIBVIRT_UNAVAILABLE, "libvirt did not answer")
+    observed.host.clock.time_s += 1
+    hypervisor.called.clear()
+    observed.observer.hear(PoolEvent(kind=PoolEventKind.STOPPED, pool="p"))
+    await until(lambda: "read_pool p" in hypervisor.called)
+    for _ in range(3):  # it goes on with others
+        looks = hypervisor.called.count("read_domains")
+        observed.observer.hear(DomainEvent(domain="d"))
+        await until(partial(more_looks, hypervisor.called, looks))
+    assert hypervisor.called.count("read_pool p") == 1
+    assert observed.observer.wishes.is_undecided("p")
+
+
 async def test_what_a_failed_refresh_has_stopped_is_meant_to_run_also_where_the_start_before_it_is_told_late(
     observed: Any,
 ) -> None:
-    observed.host.hypervisor.add(pool_facts("q"))
+    hypervisor = observed.host.hypervisor
     with pytest.raises(ValueError, match="stale"), observed.host.own_changes.refreshing("p"):
         raise ValueError("stale")
-    pools = observed.host.hypervisor.pools
-    pools["p"] = replace(pools["p"], state=PoolState.INACTIVE)
+    hypervisor.pools["p"] = replace(hypervisor.pools["p"], state=PoolState.INACTIVE)
     observed.observer.hear(PoolEvent(kind=PoolEventKind.STARTED, pool="p"))
-    await until(lambda: not observed.observer.wishes.is_undecided("p"))
+    await until(lambda: not observed.host.registry.snapshot.pools["p"].pool.active)
     observed.observer.hear(PoolEvent(kind=PoolEventKind.STOPPED, pool="p"))
-    # It is looked at after that.
-    observed.observer.hear(PoolEvent(kind=PoolEventKind.DEFINED, pool="q"))
-    registry = observed.host.registry
-    await until(lambda: "q" in registry.snapshot.pools and not observed.observer.wishes.is_undecided("p"))
+    await until(lambda: not observed.observer.wishes.is_undecided("p"))
     assert observed.desired("p") is Desired.STARTED
 
 

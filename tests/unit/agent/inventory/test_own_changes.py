@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 import pytest
 
 from poolfleet_agent.inventory.own_changes import LATE_S, LATEST_S, OwnChanges
-from poolfleet_agent.model.errors import ModelError, Reason
+from poolfleet_agent.model.errors import ModelError, NotAskedError, Reason
 from poolfleet_agent.model.ports import PoolEvent, PoolEventKind
 from tests.unit.agent.fake_host import FakeClock
 
@@ -33,7 +33,7 @@ def failed(call: AbstractContextManager[None], reason: Reason = Reason.PATH_NOT_
 def test_a_stop_of_ours_explains_one_event_of_its_kind_heard_since_it_began(own: OwnChanges, clock: FakeClock) -> None:
     before_s = clock.time_s
     clock.time_s += 1
-    with own.changing("p", PoolEventKind.STOPPED):
+    with own.changing("p", PoolEventKind.STOPPED, wished=True):
         clock.time_s += 1
         heard_at_s = clock.time_s
         clock.time_s += 1
@@ -51,7 +51,7 @@ def test_one_that_comes_long_after_is_anothers_and_libvirt_may_be_long_at_what_w
 ) -> None:
     for late_s, is_ours in ((limit_s, True), (limit_s + 1, False)):
         failed(own.refreshing("p"), reason)
-        assert own.explain(STOPPED, heard_at_s=clock.time_s + late_s) is is_ours
+        assert (own.explain(STOPPED, heard_at_s=clock.time_s + late_s) is not None) is is_ours
 
 
 def test_while_a_call_is_under_way_nobody_knows_whether_it_led_to_what_is_heard_since(
@@ -73,18 +73,20 @@ def test_a_refresh_explains_a_stop_only_where_it_fails(own: OwnChanges, clock: F
 
 
 @pytest.mark.parametrize(
-    ("reason", "message"),
+    "error",
     [
-        (Reason.RESOURCE_BUSY, "pool 'p' has asynchronous jobs running"),
-        (Reason.POOL_NOT_ACTIVE, "storage pool 'p' is not active"),
-        (Reason.TOO_BUSY, "no libvirt call came free"),
+        ModelError(Reason.RESOURCE_BUSY, "pool 'p' has asynchronous jobs running"),
+        ModelError(Reason.POOL_NOT_ACTIVE, "storage pool 'p' is not active"),
+        NotAskedError(Reason.TOO_BUSY, "no libvirt call came free"),
+        NotAskedError(Reason.LIBVIRT_UNAVAILABLE, "libvirt is not connected"),
     ],
+    ids=lambda error: error.reason.value,
 )
-def test_a_refresh_that_libvirt_never_began_explains_nothing(
-    own: OwnChanges, clock: FakeClock, reason: Reason, message: str
-) -> None:
-    failed(own.refreshing("p"), reason, message)
-    assert not own.explain(STOPPED, heard_at_s=clock.time_s)
+def test_what_libvirt_never_began_explains_nothing(own: OwnChanges, clock: FakeClock, error: ModelError) -> None:
+    for call in (own.refreshing("p"), own.changing("p", PoolEventKind.STOPPED, wished=True)):
+        with pytest.raises(ModelError), call:
+            raise error
+        assert not own.explain(STOPPED, heard_at_s=clock.time_s)
 
 
 def test_but_one_that_finds_a_file_busy_does(own: OwnChanges, clock: FakeClock) -> None:
@@ -95,9 +97,9 @@ def test_but_one_that_finds_a_file_busy_does(own: OwnChanges, clock: FakeClock) 
 def test_a_start_that_fails_explains_nothing_but_where_libvirt_may_be_at_it_still(
     own: OwnChanges, clock: FakeClock
 ) -> None:
-    failed(own.changing("p", PoolEventKind.STARTED))
+    failed(own.changing("p", PoolEventKind.STARTED, wished=True))
     assert not own.explain(STARTED, heard_at_s=clock.time_s)
-    failed(own.changing("p", PoolEventKind.STARTED), Reason.OPERATION_TIMED_OUT)
+    failed(own.changing("p", PoolEventKind.STARTED, wished=True), Reason.OPERATION_TIMED_OUT)
     assert own.explain(STARTED, heard_at_s=clock.time_s + LATE_S + 1)
 
 

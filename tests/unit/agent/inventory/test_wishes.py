@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from poolfleet_agent.inventory.own_changes import LATE_S
 from poolfleet_agent.inventory.wishes import Wishes
 from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -119,12 +120,46 @@ async def test_what_others_did_before_a_failed_refresh_is_meant_though_that_undi
 
 async def test_our_own_start_and_stop_are_no_wishes_whatever_is_wished_between(told: Told) -> None:
     facts = told.fake.hypervisor.pools["p"]
-    with told.fake.own_changes.changing("p", STARTED):
+    with told.fake.own_changes.changing("p", STARTED, wished=True):
         pass
     await told.fake.intents.want(facts, Desired.STOPPED, "StopPool")
     told.hear(STARTED)  # late: it is being stopped
     await told.noted()
     assert await told.desired() is Desired.STOPPED
+
+
+@pytest.mark.parametrize(("own", "others"), [(STOPPED, STARTED), (STARTED, STOPPED)])
+async def test_what_was_wished_of_the_agent_after_what_others_did_stays_though_that_is_heard_after_the_wish(
+    told: Told, own: PoolEventKind, others: PoolEventKind
+) -> None:
+    wanted = Desired(own.value)
+    await told.fake.intents.want(told.fake.hypervisor.pools["p"], wanted, "an operation")
+    told.fake.clock.time_s += 0.01
+    with told.fake.own_changes.changing("p", own, wished=True):
+        told.hear(others, own)
+    await told.noted()
+    assert await told.desired() is wanted
+
+
+async def test_what_others_started_is_meant_though_a_failed_refresh_undid_it_before_the_look(told: Told) -> None:
+    told.hear(STOPPED)
+    await told.noted()
+    told.hear(STARTED)
+    told.become(PoolState.INACTIVE)
+    told.fail_to_refresh()
+    assert await told.noted() == {"p"}
+    told.hear(STOPPED)
+    assert await told.noted() == set()
+    assert await told.desired() is Desired.STARTED
+
+
+async def test_what_contradicts_what_is_seen_is_nothing_where_no_more_is_heard(told: Told) -> None:
+    told.hear(STOPPED)
+    told.become(PoolState.RUNNING)
+    assert await told.noted() == {"p"}
+    told.fake.clock.time_s += LATE_S
+    assert await told.noted() == set()
+    assert await told.desired() is Desired.STARTED
 
 
 async def test_a_look_that_failed_says_nothing_of_what_was_heard_and_another_is_asked_for(told: Told) -> None:
@@ -141,8 +176,7 @@ async def test_a_wish_that_cannot_be_stored_is_noted_once_it_can(told: Told) -> 
     assert isinstance(store, FullStore)
     store.full = True
     told.hear(STOPPED)
-    with pytest.raises(ModelError):
-        await told.noted()
+    assert await told.noted() == {"p"}
     assert told.wishes.is_undecided("p")
     store.full = False
     await told.noted()
@@ -163,3 +197,13 @@ async def test_of_a_pool_that_is_gone_nothing_is_noted(told: Told) -> None:
         await told.fake.looker.pool("p")
     assert await told.wishes.note(1) == set()
     assert not told.wishes.is_undecided("p")
+
+
+async def test_of_one_that_could_never_be_read_it_is_noted_once_it_can(told: Told) -> None:
+    registry = told.fake.registry
+    registry.remove("p")
+    registry.looked_at_all([], {"p": ModelError(Reason.LIBVIRT_UNAVAILABLE, "away")}, 0.0)
+    told.hear(STOPPED)
+    assert await told.wishes.note(1) == {"p"}
+    await told.noted()
+    assert await told.desired() is Desired.STOPPED

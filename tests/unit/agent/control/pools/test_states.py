@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,7 @@ from poolfleet_agent.control.pools.stop import StopPool
 from poolfleet_agent.control.pools.undefine import UndefinePool
 from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.errors import ModelError
+from poolfleet_agent.model.operation import OperationState
 from poolfleet_agent.model.pool import PoolDefinition
 from poolfleet_agent.model.pool_source import DirSource
 from poolfleet_agent.model.ports import PoolEvent, PoolEventKind
@@ -74,6 +76,20 @@ async def test_a_start_by_what_is_meant_ends_where_somebody_stopped_the_pool_sin
     # Somebody's own wish counts all the same.
     assert (await operations().submit(StartPool(host=host, pool="off"), CALLER)).changed
     assert await desired(fake, "off") == (Desired.STARTED, Desired.STARTED)
+
+
+async def test_so_does_one_whose_pool_is_stopped_while_it_waits(fake: Any) -> None:
+    facts = fake.registry.snapshot.pools["off"].pool.facts
+    await fake.intents.want(facts, Desired.STARTED, "before")
+
+    async def passed(*_: object) -> None:
+        await fake.intents.want(facts, Desired.STOPPED, "stopped on the host")
+
+    grace: Any = SimpleNamespace(passed=passed)
+    host = replace(use_case_host(fake), grace=grace)
+    operation = await operations().submit(StartPool(host=host, pool="off", as_meant=True), CALLER)
+    assert operation.state is OperationState.CANCELLED
+    assert "start_pool off" not in fake.hypervisor.called
 
 
 async def test_a_pool_that_went_unnoticed_is_defined_anew_not_found_unchanged(fake: Any) -> None:
