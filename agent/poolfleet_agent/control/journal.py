@@ -14,6 +14,8 @@ from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.operation import Operation
 from poolfleet_agent.model.ports import OperationStore, RequestRecord, UndecidedError
 
+AT_END_S = 5.0
+
 log = structlog.get_logger(__name__)
 
 
@@ -82,6 +84,14 @@ class Journal:
                     return
                 self._unstored.discard(operation_id)
             log.info("end of operation is stored", operation=operation_id)
+
+    async def store_at_end(self) -> None:
+        """The same when the agent ends, which must not wait for a disk that hangs."""
+        try:
+            async with asyncio.timeout(AT_END_S):
+                await self.store_late()
+        except TimeoutError:
+            log.warning("ends of operations are not stored, or what came too late is not taken back")
 
     async def change(
         self, operation_id: str, change: Callable[[Operation], Operation], request: RequestRecord | None = None

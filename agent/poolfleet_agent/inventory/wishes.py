@@ -68,7 +68,8 @@ class Wishes:
         for pool, events in by_pool.items():
             entry = self.registry.snapshot.pools.get(pool)
             try:
-                if self._is_too_early(pool, entry, events[-1]) or not await self._judge(entry, events):
+                is_last = all(heard.event.pool != pool for heard in self._heard[count:])
+                if self._is_too_early(pool, entry, events[-1]) or not await self._judge(entry, events, is_last=is_last):
                     wait.add(pool)
                     continue
             except ModelError as error:
@@ -87,7 +88,7 @@ class Wishes:
         # One whose share does not answer is not looked at, and nobody can stop it.
         return entry.looked_at_s < last.at_s and not entry.pool.quarantined
 
-    async def _judge(self, entry: PoolEntry | None, events: list[_Heard]) -> bool:
+    async def _judge(self, entry: PoolEntry | None, events: list[_Heard], *, is_last: bool) -> bool:
         """False: something else has happened since, and is judged with it when that is heard.
 
         The last that is not ours is what is meant: what our calls did since, such as a failed refresh, is not. But
@@ -96,7 +97,7 @@ class Wishes:
         if entry is None:
             return True
         if entry.pool.active != (events[-1].event.kind is PoolEventKind.STARTED):
-            is_lost = self.clock.monotonic_s() - events[-1].at_s > LATE_S
+            is_lost = is_last and self.clock.monotonic_s() - events[-1].at_s > LATE_S
             return is_lost or entry.pool.quarantined
         others: list[_Heard] = []
         for heard in events:

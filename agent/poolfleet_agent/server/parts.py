@@ -101,7 +101,7 @@ async def open_parts(settings: Settings, background: Background) -> AsyncIterato
         # Who observes removes nothing, what an agent left that had more to say included.
         debris = [] if host.rules.observe_only else debris
         held = [(operation, recovery.claim(operation)) for operation in debris]
-        ends.push_async_callback(journal.store_late)
+        ends.push_async_callback(journal.store_at_end)
         ends.push_async_callback(host.observer.save_at_end)
         ends.push_async_callback(background.close)
         background.start("watch mounts", shares.watch.run())

@@ -19,6 +19,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_before_delay, 
 from poolfleet_agent.control.host import Host
 from poolfleet_agent.inventory.snapshot import PoolEntry
 from poolfleet_agent.model.compare import clean_path
+from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.mount_table import MountEntry
 from poolfleet_agent.model.pool import MountOwner
@@ -75,7 +76,7 @@ async def get_rid_of_share(
             await host.hypervisor.until_pool_calls_are_back(pool)
         await _no_other_is_silent(host, entry)
         async with _free_in_time(pool, mount):
-            await _stop(host, pool)
+            await _stop(host, entry)
     log.info("got rid of a dead share", pool=pool, target=mount.target)
 
 
@@ -90,10 +91,13 @@ async def _no_other_is_silent(host: Host, entry: PoolEntry) -> None:
     await retrying(host.quarantine.check_stop, entry.pool.definition)
 
 
-async def _stop(host: Host, pool: str) -> None:
+async def _stop(host: Host, entry: PoolEntry) -> None:
     """Nothing of the pool is mounted any more, and its server's places may be taken by others: it has its own."""
+    pool = entry.pool.name
     try:
         with host.observer.own_changes.changing(pool, PoolEventKind.STOPPED, wished=True):
+            # Once more: what was heard while the share was got rid of is older.
+            await host.intents.want(entry.pool.facts, Desired.STOPPED, "StopPool")
             await host.hypervisor.stop_pool(pool, server=f"{pool} unmounted")
     except ModelError as error:
         # A refresh that failed has stopped it; one without a stored definition is gone with that.

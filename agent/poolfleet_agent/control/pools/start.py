@@ -130,6 +130,9 @@ class StartPool(Mutation):
         """Have libvirt start it, or look anew at what is mounted below an active one; whether anything was done."""
         try:
             with self.host.observer.own_changes.changing(self.pool, PoolEventKind.STARTED, wished=not self.as_meant):
+                if not self.as_meant:
+                    # Once more: what others did since the mounting began, and what is heard of that late, is older.
+                    await self.host.intents.want(entry.pool.facts, Desired.STARTED, "StartPool")
                 await self.host.hypervisor.start_pool(self.pool, server=entry.pool.server)
         except ModelError as error:
             if error.reason is not Reason.POOL_ACTIVE:

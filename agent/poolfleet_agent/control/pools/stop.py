@@ -110,10 +110,10 @@ class StopPool(Mutation):
         return Work(perform=perform, timeout_s=self.host.rules.operation_timeout_s)
 
     async def _stop(self, entry: PoolEntry) -> Outcome:
-        await self.host.intents.want(entry.pool.facts, Desired.STOPPED, "StopPool")
         changed = True
         try:
             with self.host.observer.own_changes.changing(self.pool, PoolEventKind.STOPPED, wished=True):
+                await self.host.intents.want(entry.pool.facts, Desired.STOPPED, "StopPool")
                 await self.host.hypervisor.stop_pool(self.pool, server=entry.pool.server)
         except ModelError as error:
             if error.reason is not Reason.POOL_NOT_ACTIVE:

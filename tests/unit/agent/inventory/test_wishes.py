@@ -162,6 +162,19 @@ async def test_what_contradicts_what_is_seen_is_nothing_where_no_more_is_heard(t
     assert await told.desired() is Desired.STARTED
 
 
+async def test_a_round_that_takes_long_loses_nothing_whose_successor_is_heard_meanwhile(told: Told) -> None:
+    told.hear(STOPPED)
+    await told.noted()
+    told.hear(STARTED)
+    told.fail_to_refresh()
+    told.hear(STOPPED)
+    told.fake.clock.time_s += LATE_S
+    await told.fake.looker.pool("p")
+    assert await told.wishes.note(1) == {"p"}
+    assert await told.noted() == set()
+    assert await told.desired() is Desired.STARTED
+
+
 async def test_a_look_that_failed_says_nothing_of_what_was_heard_and_another_is_asked_for(told: Told) -> None:
     told.fake.clock.time_s += 1
     told.hear(STOPPED)

@@ -92,6 +92,25 @@ async def test_so_does_one_whose_pool_is_stopped_while_it_waits(fake: Any) -> No
     assert "start_pool off" not in fake.hypervisor.called
 
 
+async def test_what_is_heard_of_others_late_does_not_undo_a_start_that_waits(fake: Any) -> None:
+    host = use_case_host(fake)
+
+    async def passed(*_: object) -> None:
+        host.clock.time_s += 0.01  # type: ignore[attr-defined]
+        host.observer.hear(PoolEvent(kind=PoolEventKind.STOPPED, pool="off"))
+        await host.looker.pool("off")
+        await host.observer.wishes.note(1)
+        assert await desired(fake, "off") == (Desired.STOPPED, Desired.STOPPED)
+        host.clock.time_s += 0.01  # type: ignore[attr-defined]
+
+    grace: Any = SimpleNamespace(passed=passed)
+    await operations().submit(StartPool(host=replace(host, grace=grace), pool="off"), CALLER)
+    host.observer.hear(PoolEvent(kind=PoolEventKind.STARTED, pool="off"))
+    await host.looker.pool("off")
+    assert await host.observer.wishes.note(1) == set()
+    assert await desired(fake, "off") == (Desired.STARTED, Desired.STARTED)
+
+
 async def test_a_pool_that_went_unnoticed_is_defined_anew_not_found_unchanged(fake: Any) -> None:
     del fake.hypervisor.pools["off"]
     definition = PoolDefinition(name="off", type="dir", source=DirSource(), target_path="/pools/off")
