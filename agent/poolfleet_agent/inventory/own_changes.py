@@ -109,9 +109,7 @@ def _has_ended(error: BaseException) -> bool:
 
 
 def _nothing_began(error: BaseException) -> bool:
-    if not isinstance(error, ModelError):
-        return False
-    if isinstance(error, NotAskedError):
-        return True
+    if not isinstance(error, ModelError) or isinstance(error, NotAskedError):
+        return isinstance(error, NotAskedError)
     is_busy = error.reason is Reason.RESOURCE_BUSY and any(words in error.message for words in _AT_WORK_IN_POOL)
     return is_busy or error.reason in _NOTHING_BEGAN

@@ -67,16 +67,17 @@ class Wishes:
         wait = set()
         for pool, events in by_pool.items():
             entry = self.registry.snapshot.pools.get(pool)
+            is_last = all(heard.event.pool != pool for heard in self._heard[count:])
+            is_judged = False
             try:
-                is_last = all(heard.event.pool != pool for heard in self._heard[count:])
-                if self._is_too_early(pool, entry, events[-1]) or not await self._judge(entry, events, is_last=is_last):
-                    wait.add(pool)
-                    continue
+                if not self._is_too_early(pool, entry, events[-1]):
+                    is_judged = await self._judge(entry, events, is_last=is_last)
             except ModelError as error:
                 log.warning("what is meant cannot be noted", pool=pool, reason=error.reason, error=error.message)
+            if is_judged:
+                self._heard = [heard for heard in self._heard if heard not in events]
+            else:
                 wait.add(pool)
-                continue
-            self._heard = [heard for heard in self._heard if heard not in events]
         return wait
 
     def _is_too_early(self, pool: str, entry: PoolEntry | None, last: _Heard) -> bool:

@@ -261,13 +261,18 @@ class FakeHypervisor:
 
 
 class FakeIntentStore:
-    def __init__(self) -> None:
+    """One on a disk that may be full."""
+
+    def __init__(self, *, full: bool = False) -> None:
         self.kept: dict[str, PoolIntent] = {}
+        self.full = full
 
     async def load_all(self) -> Sequence[PoolIntent]:
         return list(self.kept.values())
 
     async def save(self, intent: PoolIntent) -> None:
+        if self.full:
+            raise ModelError(Reason.NO_SPACE, "full")
         self.kept[intent.pool_uuid] = intent
 
     async def remove(self, pool_uuid: str) -> None:

@@ -78,10 +78,6 @@ class DefinePool(Mutation):
         entry = await self.host.looker.pool(name)
         if self.transient:
             await self.host.intents.want(entry.pool.facts, Desired.STARTED, "DefinePool")
-            try:
-                entry = await self.host.looker.pool_facts(name)
-            except ModelError as error:
-                if error.reason is not Reason.POOL_NOT_FOUND:
-                    raise
-                # Somebody has stopped it already, and with that it is gone.
+            # Or as it was, where somebody has stopped it already, and with that it is gone.
+            entry = await self.host.fresh_pool_or_none(name) or entry
         return Outcome.of_pool(entry, changed=True)

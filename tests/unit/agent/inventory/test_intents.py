@@ -6,24 +6,12 @@ import pytest
 
 from poolfleet_agent.inventory.intents import Intents
 from poolfleet_agent.model.desired_state import Desired
-from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.ports import PoolIntent
+from poolfleet_agent.model.errors import ModelError
 from tests.unit.agent.fake_host import FakeClock, FakeIntentStore, pool_facts
 
 
-class FullStore(FakeIntentStore):
-    """One on a disk that may be full."""
-
-    full = True
-
-    async def save(self, intent: PoolIntent) -> None:
-        if self.full:
-            raise ModelError(Reason.NO_SPACE, "full")
-        await super().save(intent)
-
-
 async def test_what_could_not_be_stored_is_stored_when_it_is_wanted_again() -> None:
-    store = FullStore()
+    store = FakeIntentStore(full=True)
     intents, facts = Intents(store=store, clock=FakeClock()), pool_facts("p", active=False)
     store.full = False
     await intents.of(facts)
@@ -36,7 +24,7 @@ async def test_what_could_not_be_stored_is_stored_when_it_is_wanted_again() -> N
 
 
 async def test_a_pool_is_seen_though_its_desired_state_cannot_be_stored() -> None:
-    store = FullStore()
+    store = FakeIntentStore(full=True)
     intents, facts = Intents(store=store, clock=FakeClock()), pool_facts("p")
     assert (await intents.of(facts)).desired.desired is Desired.STARTED
     store.full = False

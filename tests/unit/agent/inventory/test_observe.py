@@ -157,16 +157,22 @@ async def test_a_stop_that_is_heard_of_after_its_pool_was_looked_at_is_believed_
     await until(partial(is_desired, observed, Desired.STOPPED))
 
 
+def hear_of_a_stop_that_no_look_sees(observed: Observed, error: ModelError) -> None:
+    """Libvirt tells of it, and refuses to be asked about the pool from then on; what is asked is counted from here."""
+    hypervisor = observed.host.hypervisor
+    hypervisor.failing["read_pool p"] = error
+    observed.host.clock.time_s += 1
+    hypervisor.called.clear()
+    observed.observer.hear(PoolEvent(kind=PoolEventKind.STOPPED, pool="p"))
+
+
 async def test_a_stop_of_a_pool_that_cannot_be_looked_at_is_believed_once_it_can(
     observed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(observe, "RETRY_S", 0.01)
     hypervisor = observed.host.hypervisor
     hypervisor.pools["p"] = replace(hypervisor.pools["p"], state=PoolState.INACTIVE)
-    hypervisor.failing["read_pool p"] = ModelError(Reason.TOO_BUSY, "no libvirt call came free")
-    observed.host.clock.time_s += 1
-    hypervisor.called.clear()
-    observed.observer.hear(PoolEvent(kind=PoolEventKind.STOPPED, pool="p"))
+    hear_of_a_stop_that_no_look_sees(observed, ModelError(Reason.TOO_BUSY, "no libvirt call came free"))
     await until(lambda: hypervisor.called.count("read_pool p") >= 2)
     assert observed.observer.wishes.is_undecided("p")
     assert observed.desired("p") is Desired.STARTED
@@ -180,10 +186,7 @@ async def test_a_call_that_hangs_is_not_joined_by_another_to_judge_a_stop(
     monkeypatch.setattr(observe, "RETRY_S", 0.01)
     hypervisor = observed.host.hypervisor
     monkeypatch.setattr(hypervisor, "pool_hangs", lambda pool: pool == "p")
-    hypervisor.failing["read_pool p"] = ModelError(Reason.LIBVIRT_UNAVAILABLE, "libvirt did not answer")
-    observed.host.clock.time_s += 1
-    hypervisor.called.clear()
-    observed.observer.hear(PoolEvent(kind=PoolEventKind.STOPPED, pool="p"))
+    hear_of_a_stop_that_no_look_sees(observed, ModelError(Reason.LIBVIRT_UNAVAILABLE, "libvirt did not answer"))
     await until(lambda: "read_pool p" in hypervisor.called)
     for _ in range(3):  # it goes on with others
         looks = hypervisor.called.count("read_domains")

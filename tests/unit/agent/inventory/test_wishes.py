@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
@@ -13,21 +14,10 @@ from poolfleet_agent.inventory.wishes import Wishes
 from poolfleet_agent.model.desired_state import Desired
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.pool import PoolState
-from poolfleet_agent.model.ports import PoolEvent, PoolEventKind, PoolIntent
-from tests.unit.agent.fake_host import FakeHost, FakeIntentStore, pool_facts
+from poolfleet_agent.model.ports import PoolEvent, PoolEventKind
+from tests.unit.agent.fake_host import FakeHost, observer_of, pool_facts
 
 STARTED, STOPPED = PoolEventKind.STARTED, PoolEventKind.STOPPED
-
-
-class FullStore(FakeIntentStore):
-    """One on a disk that may be full."""
-
-    full = False
-
-    async def save(self, intent: PoolIntent) -> None:
-        if self.full:
-            raise ModelError(Reason.NO_SPACE, "full")
-        await super().save(intent)
 
 
 @dataclass
@@ -64,17 +54,8 @@ class Told:
 async def told() -> AsyncIterator[Told]:
     fake = FakeHost()
     fake.hypervisor.add(pool_facts("p"))
-    fake.intents.store = FullStore()
     await fake.looker.all_pools()
-    wishes = Wishes(
-        registry=fake.registry,
-        intents=fake.intents,
-        clock=fake.clock,
-        own_changes=fake.own_changes,
-        server_answers=fake.server_answers,
-        look=fake.looker.pool_facts,
-    )
-    yield Told(fake, wishes)
+    yield Told(fake, observer_of(fake).wishes)
     await fake.looker.close()
 
 
@@ -185,8 +166,7 @@ async def test_a_look_that_failed_says_nothing_of_what_was_heard_and_another_is_
 
 
 async def test_a_wish_that_cannot_be_stored_is_noted_once_it_can(told: Told) -> None:
-    store = told.fake.intents.store
-    assert isinstance(store, FullStore)
+    store: Any = told.fake.intents.store
     store.full = True
     told.hear(STOPPED)
     assert await told.noted() == {"p"}
