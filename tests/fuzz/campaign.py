@@ -48,9 +48,10 @@ def documented() -> dict[str, frozenset[Outcome]]:
 
 @dataclass
 class Campaign:
-    """Asks, and remembers what came of it. `faults`: one example of each answer that is not documented.
+    """Asks, and remembers what came of it.
 
-    `internal`: what the agent called INTERNAL, which the tables have for what nobody foresaw, and a person is to mend.
+    `faults`: one example of each answer that is not documented, or is INTERNAL, which the tables have for what nobody
+    foresaw, and a person is to mend.
     """
 
     host: EmbeddedHost
@@ -59,7 +60,6 @@ class Campaign:
     asked: int = 0
     seen: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     faults: dict[tuple[str, str, str], str] = field(default_factory=dict)
-    internal: list[str] = field(default_factory=list)
     longest_s: tuple[float, str] = (0.0, "")
     _operations: deque[str] = field(default_factory=lambda: deque(maxlen=3))
     _tokens: deque[str] = field(default_factory=lambda: deque(maxlen=3))
@@ -132,9 +132,7 @@ class Campaign:
 
     def _note(self, question: Question, error: Refused, *, by_grpc: frozenset[str] = frozenset()) -> None:
         self.seen[question.path, error.code, error.reason] += 1
-        if error.reason == "INTERNAL":
-            self.internal.append(f"{error}\n{question}")
-        fits = (error.code, error.reason) in self.documented[question.path]
+        fits = (error.code, error.reason) in self.documented[question.path] and error.reason != "INTERNAL"
         if not fits and not (not error.reason and error.code in by_grpc):
             self.faults.setdefault((question.path, error.code, error.reason), f"{error}\n{question}")
 

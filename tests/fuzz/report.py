@@ -22,7 +22,6 @@ def written(campaign: Campaign, first: Held, last: Held, seconds: float) -> str:
         "rpcs": len({path for path, _, _ in campaign.seen}),
         "longest_call": {"seconds": round(slowest_s, 2), "rpc": slowest},
         "outcomes": dict(codes.most_common()),
-        "internal": campaign.internal,
         "held_after_warm_up": asdict(first),
         "held_at_the_end": asdict(last),
     }

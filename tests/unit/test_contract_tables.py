@@ -8,6 +8,7 @@ import pytest
 
 from poolfleet.v1 import errors_pb2
 from poolfleet_agent.model.errors import Reason
+from poolfleet_agent.model.system_errors import REASON_OF_ERRNO
 from scripts.contract_tables import ErrorRow, RpcErrors, error_tables
 from tests.raw_agent import METHODS, SERVICES
 
@@ -87,3 +88,16 @@ def test_every_reason_exists_and_goes_with_its_code(rpc: str) -> None:
 def test_no_row_of_an_rpc_repeats_another(rpc: str) -> None:
     rows = [(row.condition, row.reason) for row in TABLES[rpc].rows]
     assert len(rows) == len(set(rows))
+
+
+CHANGES_OF_STORAGE = [
+    f"{method.containing_service.full_name}/{method.name}"
+    for method in METHODS.values()
+    if method.containing_service.name in {"PoolService", "VolumeService"}
+    and "request_id" in method.input_type.fields_by_name
+]
+
+
+@pytest.mark.parametrize("rpc", CHANGES_OF_STORAGE)
+def test_whatever_the_system_says_of_storage_is_in_the_table_of_each_change_of_it(rpc: str) -> None:
+    assert set(REASON_OF_ERRNO.values()) <= {Reason(row.reason) for row in TABLES[rpc].rows}

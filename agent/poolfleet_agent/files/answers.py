@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from poolfleet_agent.files.channel import shown
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.ports import FileKind
+from poolfleet_agent.model.system_errors import REASON_OF_STORAGE_ERRNO
 
 KINDS = {
     stat.S_IFREG: FileKind.FILE,
@@ -16,15 +17,7 @@ KINDS = {
     stat.S_IFBLK: FileKind.BLOCK,
 }
 
-_REASONS = {
-    errno.ESTALE: Reason.STALE,
-    errno.EROFS: Reason.READ_ONLY,
-    errno.EXDEV: Reason.UNMOUNTED,
-    errno.EFBIG: Reason.TOO_LARGE,
-    errno.ENOSPC: Reason.FULL,
-    errno.EDQUOT: Reason.QUOTA_EXCEEDED,
-}
-
+_REASONS = {**REASON_OF_STORAGE_ERRNO, errno.EXDEV: Reason.UNMOUNTED}
 _MISSING = frozenset({errno.ENOENT, errno.ENOTDIR})
 
 

@@ -30,13 +30,17 @@ _UMOUNT = r"Child process \(\S*umount "
 _STORAGE_TOOL = r"Child process \(\S*/(?:pv|vg|lv|mkfs|parted|iscsiadm|dmsetup)|iscsiadm failed"
 _LVCREATE = r"Child process \(\S*/lvcreate .*"
 _QEMU_IMG = r"Child process \(\S*(?:qemu-img|scrub) .*"
+_ISCSI_DIRECT = (
+    r"Failed (?:to (?:connect|log ?in|logout|disconnect|init transport|discover session|send inquiry|unmarshall"
+    r"|reportluns|set (?:credential|target name|session type)|get capacity of lun|write to LUN)|testunitready)\b"
+)
 
 TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
     libvirt.VIR_ERR_INTERNAL_ERROR: _rules(
         # Of a pool that was defined while there was one.
         (r"missing backend for pool type \d+ \((?P<pool_type>[^)]+)\)", Reason.NOT_SUPPORTED_HERE),
         (r"missing backend for pool type|cannot execute binary|with status '127'", Reason.NOT_SUPPORTED_HERE),
-        (r"pool has no config file", Reason.POOL_TRANSIENT),
+        (r"pool has no config file|no config file for", Reason.POOL_TRANSIENT),
         (r"asynchronous jobs running", Reason.RESOURCE_BUSY),
         (r"client socket is closed|End of file while reading data|keepalive timeout", Reason.LIBVIRT_UNAVAILABLE),
         (_UMOUNT + r".*(?:busy)", Reason.RESOURCE_BUSY),
@@ -47,21 +51,31 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
         (_MOUNT + r".* (?P<path>/\S+) is not a block device", Reason.PATH_NOT_USABLE),
         (_MOUNT, Reason.MOUNT_FAILED),
         (_LVCREATE + r"(?:Logical volume name .* is invalid|[Nn]ames .* are reserved)", Reason.INVALID_FIELD, "name"),
+        (_LVCREATE + r"insufficient (?:free )?space", Reason.NO_SPACE),
         (_STORAGE_TOOL, Reason.WRONG_STATE),
-        (r"Failed to connect(?: to LUN )?:", Reason.POOL_UNRESPONSIVE),
         # It measures how fast it hashes a passphrase, and gives up where the clock did not move meanwhile.
         (_QEMU_IMG + r"Unable to get accurate CPU usage", Reason.RESOURCE_BUSY),
         (_QEMU_IMG + r"(?:Data from secret .* is not valid UTF-8|Invalid password)", Reason.SECRET_NOT_USABLE),
         (r"already defined for use with|cannot change private flag on existing secret", Reason.SECRET_EXISTS),
-        (_QEMU_IMG + r"No space left on device", Reason.FULL),
-        (_QEMU_IMG + r"[Qq]uota exceeded", Reason.QUOTA_EXCEEDED),
-        (_QEMU_IMG + r"Read-only file system", Reason.READ_ONLY),
-        (_QEMU_IMG + r"Stale file handle", Reason.STALE),
         (_QEMU_IMG + r"(?:too large|too big|Invalid image size)", Reason.TOO_LARGE),
         (_QEMU_IMG + r"Failed to get .*lock", Reason.VOLUME_IN_USE),
         (_QEMU_IMG + r"(?:Unknown file format|not support)", Reason.NOT_SUPPORTED_HERE),
         (_QEMU_IMG + r"(?:does not accept|Invalid |must be|should be)", Reason.INVALID_FIELD, "xml"),
-        (_QEMU_IMG + r"(?:Could not open|Permission denied|No such file|not in \S+ format)", Reason.PATH_NOT_USABLE),
+        (r"storage volume name '.*' already in use", Reason.VOLUME_EXISTS),
+        (r"' is a (?:FIFO|socket)|unexpected (?:type|storage mode) for|Cannot use volume path", Reason.PATH_NOT_USABLE),
+        (r"no large enough free extent", Reason.NO_SPACE),
+        (r"(?:extended|primary) partition|disk pool geometry|parent pool source|partition number", Reason.WRONG_STATE),
+        (_ISCSI_DIRECT + r".*Auth\w+ failure", Reason.SECRET_NOT_USABLE),
+        (_ISCSI_DIRECT, Reason.POOL_UNRESPONSIVE),
+        # Told when the pool starts: the definition is as it was, the host lacks it.
+        (r"find fc_host|Invalid adapter name|Direct-Access LUN|Failed to parse block name", Reason.PATH_NOT_USABLE),
+        (r"missing source (?:host|path|device)|iscsiadm session|iSCSI session|iscsi interface", Reason.WRONG_STATE),
+        (r"node mode for target|invalid netfs path|cannot remove config", Reason.WRONG_STATE),
+        (r"Only luks encryption|different backing store|secret data file is req", Reason.INVALID_FIELD, "xml"),
+        (r"encryption (?:description|secret type|format)$", Reason.INVALID_FIELD, "xml"),
+        (r"malformed uuid|secret usage type|usage specified, but", Reason.INVALID_FIELD, "xml"),
+        (r"(?:unknown|unsupported) (?:input)?.*(?:storage vol|pool) .*(?:type|number)", Reason.NOT_SUPPORTED_HERE),
+        (r"to a directory volume|without qemu-img|tool not found|mkfs is not", Reason.NOT_SUPPORTED_HERE),
         (r"(?:[Uu]nable|[Ff]ailed) to find|[Cc]annot find .* in (?:the )?path", Reason.NOT_SUPPORTED_HERE),
     ),
     libvirt.VIR_ERR_OPERATION_FAILED: _rules(
@@ -69,6 +83,7 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
         (r"source conflict with pool: '(?P<existing_pool>.*)'", Reason.SOURCE_IN_USE),
         (r"already active", Reason.POOL_EXISTS),
         (r"Not enough space left in storage pool", Reason.NO_SPACE),
+        (r"requires build|checking for disk label|no iSCSI interface|no storage pools were found", Reason.WRONG_STATE),
     ),
     libvirt.VIR_ERR_OPERATION_INVALID: _rules(
         (r"pool is already active as", Reason.POOL_EXISTS),
@@ -97,6 +112,10 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
         # Told when the pool starts: the definition is as it was, the adapter is not there.
         (r"[Ff]ailed to find scsi_host|for vHBA does not exist|cannot find parent using", Reason.PATH_NOT_USABLE),
     ),
+    libvirt.VIR_ERR_RPC: _rules(
+        # Its protocol has a most of every text.
+        (r"Unable to encode message payload", Reason.TOO_LARGE),
+    ),
     libvirt.VIR_ERR_SYSTEM_ERROR: _rules(
         (r"failed to connect to (?:the RADOS monitor|gluster://)", Reason.POOL_UNRESPONSIVE),
         (r"cannot execute binary|[Cc]annot find '.*' in path", Reason.NOT_SUPPORTED_HERE),
@@ -105,7 +124,16 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
     ),
 }
 
-_LACKS_A_PROGRAM = re.compile(r"cannot execute binary|status '?127|(?:[Cc]annot|[Ff]ailed to|[Uu]nable to) find")
+VAGUE_TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
+    libvirt.VIR_ERR_INTERNAL_ERROR: _rules(
+        (_QEMU_IMG + r"(?:Could not (?:open|create|read)|not in \S+ format)", Reason.PATH_NOT_USABLE),
+    ),
+}
+"""What counts where the text does not tell of an error of the system, which tells more."""
+
+_LACKS_A_PROGRAM = re.compile(
+    r"cannot execute binary|status '?127|(?:[Cc]annot|[Ff]ailed to|[Uu]nable to) find|without qemu-img|tool not found"
+)
 _PACKAGES = (
     (re.compile(r"/(?:pv|vg|lv)[a-z]+\b"), "lvm2"),
     (re.compile(r"\biscsiadm\b"), "open-iscsi"),
@@ -113,6 +141,7 @@ _PACKAGES = (
     (re.compile(r"\bdmsetup\b"), "dmsetup"),
     (re.compile(r"\bqemu-img\b"), "qemu-utils"),
     (re.compile(r"\bscrub\b"), "scrub"),
+    (re.compile(r"'gluster'"), "glusterfs-cli"),
 )
 
 

@@ -2,15 +2,16 @@
 
 import errno
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import libvirt
 
-from poolfleet_agent.hypervisor.error_texts import TEXT_RULES, package_lacking
+from poolfleet_agent.hypervisor.error_texts import TEXT_RULES, VAGUE_TEXT_RULES, TextRule, package_lacking
 from poolfleet_agent.model.backends import how_to_get, package_of
 from poolfleet_agent.model.errors import ModelError, Reason, Violation
 from poolfleet_agent.model.mount_texts import mount_failure
+from poolfleet_agent.model.system_errors import REASON_OF_ERRNO, errno_told
 
 BUSY_RETRY_DELAY_S = 1.0
 AWAY_RETRY_DELAY_S = 2.0
@@ -78,41 +79,11 @@ REASON_OF_CODE: Mapping[int, Reason] = {
 """What a code means where neither errno nor text tells more; a code that is not in it is INTERNAL."""
 
 _REASON_OF_ERRNO: Mapping[int, Reason] = {
-    errno.ENOSPC: Reason.FULL,
-    errno.ENOMEM: Reason.TOO_BUSY,
-    errno.EDQUOT: Reason.QUOTA_EXCEEDED,
-    errno.EROFS: Reason.READ_ONLY,
-    errno.ESTALE: Reason.STALE,
-    errno.EFBIG: Reason.TOO_LARGE,
+    **REASON_OF_ERRNO,
+    # Of what a definition asks for.
     errno.EINVAL: Reason.INVALID_FIELD,
-    errno.EBUSY: Reason.RESOURCE_BUSY,
-    errno.EAGAIN: Reason.RESOURCE_BUSY,
-    errno.ETXTBSY: Reason.RESOURCE_BUSY,
-    errno.ENOTEMPTY: Reason.WRONG_STATE,
-    errno.EOPNOTSUPP: Reason.NOT_SUPPORTED_HERE,
-    errno.ENOSYS: Reason.NOT_SUPPORTED_HERE,
-    errno.ECONNREFUSED: Reason.LIBVIRT_UNAVAILABLE,
-    errno.ECONNRESET: Reason.LIBVIRT_UNAVAILABLE,
-    errno.EPIPE: Reason.LIBVIRT_UNAVAILABLE,
-    errno.ENOTCONN: Reason.LIBVIRT_UNAVAILABLE,
-    errno.ETIMEDOUT: Reason.POOL_UNRESPONSIVE,
-    errno.EHOSTDOWN: Reason.POOL_UNRESPONSIVE,
-    errno.EHOSTUNREACH: Reason.POOL_UNRESPONSIVE,
-    **dict.fromkeys(
-        (
-            errno.ENOENT,
-            errno.EEXIST,
-            errno.ENOTDIR,
-            errno.EISDIR,
-            errno.EACCES,
-            errno.EPERM,
-            errno.EIO,
-            errno.ELOOP,
-            errno.ENXIO,
-            errno.ENODEV,
-        ),
-        Reason.PATH_NOT_USABLE,
-    ),
+    # Between libvirt's parts.
+    **dict.fromkeys((errno.ECONNRESET, errno.EPIPE), Reason.LIBVIRT_UNAVAILABLE),
 }
 
 _RETRY_DELAY_S: Mapping[Reason, float] = {
@@ -185,9 +156,18 @@ def _classify(code: int, error: libvirt.libvirtError, message: str) -> tuple[Rea
     """Reason, field at fault and metadata: what the text says, else the errno, else the code."""
     if error.get_error_domain() == libvirt.VIR_FROM_RPC and code != libvirt.VIR_ERR_RPC:
         return Reason.LIBVIRT_UNAVAILABLE, "", {}
-    for rule in TEXT_RULES.get(code, ()):
-        if found := rule.pattern.search(message):
-            return rule.reason, rule.field, found.groupdict()
+    if found := _found(TEXT_RULES.get(code, ()), message):
+        return found
     if code == libvirt.VIR_ERR_SYSTEM_ERROR:
         return _REASON_OF_ERRNO.get(error.get_int1() or 0, Reason.INTERNAL), "", {}
-    return REASON_OF_CODE.get(code, Reason.INTERNAL), "", {}
+    reason = REASON_OF_CODE.get(code, Reason.INTERNAL)
+    if reason is Reason.INTERNAL and (number := errno_told(message)):
+        return REASON_OF_ERRNO[number], "", {}
+    return _found(VAGUE_TEXT_RULES.get(code, ()), message) or (reason, "", {})
+
+
+def _found(rules: Sequence[TextRule], message: str) -> tuple[Reason, str, dict[str, str]] | None:
+    for rule in rules:
+        if found := rule.pattern.search(message):
+            return rule.reason, rule.field, found.groupdict()
+    return None

@@ -147,7 +147,7 @@ async def test_what_is_not_that_file_is_left_alone(contents: FileContents, tmp_p
         path.write_bytes(b"other")
     elif what == "a link":
         path.symlink_to(real)
-        reason = Reason.INTERNAL
+        reason = Reason.PATH_NOT_USABLE
     elif what == "a pipe":
         os.mkfifo(path)
     else:
