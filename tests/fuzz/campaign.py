@@ -18,12 +18,15 @@ from scripts.contract_tables import error_tables
 from scripts.embedded.host import EmbeddedHost
 from tests.fuzz.asking import ask
 from tests.fuzz.host import furnish
+from tests.fuzz.outside import Outsider
 from tests.fuzz.questions import Question
 from tests.fuzz.vocabulary import ETAG, OPERATION, TOKEN
 from tests.raw_agent import RawAgent, Refused, refused
 
 FURNISH_EVERY = 200
 """Messages, after which all is there again that the vocabulary knows."""
+OUTSIDE_EVERY = 7
+"""Messages, after which somebody else does something on the host."""
 MOST_AT_ONCE = 12
 
 Outcome = tuple[str, str]
@@ -65,6 +68,10 @@ class Campaign:
     _tokens: deque[str] = field(default_factory=lambda: deque(maxlen=3))
     _etags: dict[tuple[str, str], str] = field(default_factory=dict)
     _in_flight: set[asyncio.Task[None]] = field(default_factory=set)
+    _furnishing: bool = False
+
+    def __post_init__(self) -> None:
+        self._outsider = Outsider(self.host)
 
     async def ask_many(self, asked: st.SearchStrategy[Question], messages: int) -> None:
         """Ask so many, and wait for all answers."""
@@ -75,7 +82,10 @@ class Campaign:
 
     async def _ask_beside_others(self, question: Question) -> None:
         if self.asked % FURNISH_EVERY == 0:
+            self._furnishing = True
             self._begin(self._furnish())
+        elif self.asked % OUTSIDE_EVERY == 0 and not self._furnishing:
+            self._outsider.do_something()
         self.asked += 1
         self._begin(self._ask(question))
         while len(self._in_flight) >= MOST_AT_ONCE:
@@ -91,7 +101,9 @@ class Campaign:
 
     async def _furnish(self) -> None:
         self._etags.clear()
+        self._outsider.put_back()
         await furnish(self.host, self.agent)
+        self._furnishing = False
 
     async def _ask(self, question: Question) -> None:
         self._fill_in(question.request)

@@ -16,6 +16,7 @@ from poolfleet.v1.volume_service_pb2 import (
     DeleteVolumeRequest,
     GetVolumeRequest,
     ListVolumesRequest,
+    LookupVolumeRequest,
     ResizeVolumeRequest,
 )
 from scripts.embedded.host import EmbeddedHost
@@ -75,6 +76,21 @@ async def test_what_is_no_file_of_the_folder_is_no_volume(agent: RawAgent, here:
     os.mkfifo(here / "pipe", 0o000)
     refused = await agent.refusal(GetVolumeRequest(pool="p", volume=name))
     assert refused.reason == "VOLUME_NOT_FOUND"
+
+
+async def test_a_volume_of_libvirts_that_became_something_else_is_none_any_more(agent: RawAgent, here: Path) -> None:
+    (here / "own").unlink()
+    os.mkfifo(here / "own")
+    resized = ResizeVolumeRequest(pool="p", volume="own", capacity_bytes=2 * MIB)
+    assert (await agent.refusal(resized)).reason == "VOLUME_NOT_FOUND"
+    assert await listed(agent) == {}
+    for request in (
+        LookupVolumeRequest(path=str(here / "own")),
+        GetVolumeRequest(pool="p", volume="own", view=VIEW_FULL),
+        DeleteVolumeRequest(pool="p", volume="own"),
+    ):
+        assert (await agent.refusal(request)).reason == "VOLUME_NOT_FOUND"
+    assert (here / "own").exists()
 
 
 async def test_a_file_that_libvirt_has_not_seen_is_resized_and_deleted(agent: RawAgent, here: Path) -> None:

@@ -1,0 +1,84 @@
+"""What somebody does on the host that is fuzzed, behind the agent's back: files and folders become something else."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from scripts.embedded.host import EmbeddedHost
+from tests.fuzz.vocabulary import VOLUMES
+from tests.made_pools import folder
+
+_NAMES = sorted({name for name in VOLUMES if name.startswith(("v.", "new."))})
+_OF_FOLDERS = 0.05
+"""The share of things that are done to the whole folder."""
+
+
+class Outsider:
+    """Has the folder of the pool `active` in hand."""
+
+    def __init__(self, host: EmbeddedHost) -> None:
+        self._folder = folder(host, "active")
+        self._chance = random.Random()  # noqa: S311  no secret
+
+    def do_something(self) -> None:
+        """One thing, as chance has it."""
+        if self._chance.random() < _OF_FOLDERS:
+            self._become(self._folder, _FOLDER_BECOMES)
+        elif self._folder.is_dir():
+            self._become(self._folder / self._chance.choice(_NAMES), _FILE_BECOMES)
+
+    def put_back(self) -> None:
+        """The folder is one, and of volumes only files are left."""
+        if self._folder.is_symlink() or not self._folder.is_dir():
+            _remove(self._folder)
+            self._folder.mkdir()
+        for path in (self._folder / name for name in _NAMES):
+            if path.is_symlink() or not path.is_file():
+                _remove(path)
+
+    def _become(self, path: Path, what: tuple[Callable[[Path], None], ...]) -> None:
+        _remove(path)
+        self._chance.choice(what)(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)  # libvirt may make something in it meanwhile
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _nothing(_: Path) -> None:
+    return
+
+
+def _link_to_itself(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def _link_to_another(path: Path) -> None:
+    path.symlink_to(path.with_name(".hidden"))
+
+
+def _image_cut_short(path: Path) -> None:
+    path.write_bytes(b"QFI\xfb\0\0\0\3" + bytes(20))
+
+
+def _image_of_odd_numbers(path: Path) -> None:
+    path.write_bytes(b"QFI\xfb\0\0\0\3" + b"\xff" * 600)
+
+
+def _huge(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 1 << 40)
+
+
+_FILE_BECOMES: tuple[Callable[[Path], None], ...] = (
+    *(_nothing, Path.touch, _link_to_itself, _link_to_another),
+    *(os.mkfifo, Path.mkdir, _image_cut_short, _image_of_odd_numbers, _huge),
+)
+_FOLDER_BECOMES: tuple[Callable[[Path], None], ...] = (_nothing, Path.touch, Path.mkdir, _link_to_itself)
