@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from scripts.embedded.host import EmbeddedHost
@@ -22,7 +23,7 @@ class Outsider:
 
     def __init__(self, host: EmbeddedHost) -> None:
         self._folder = folder(host, "active")
-        self._chance = random.Random()  # noqa: S311  no secret
+        self._chance = random.Random()
 
     def do_something(self) -> None:
         """One thing, as chance has it."""
@@ -35,14 +36,15 @@ class Outsider:
         """The folder is one, and of volumes only files are left."""
         if self._folder.is_symlink() or not self._folder.is_dir():
             _remove(self._folder)
-            self._folder.mkdir()
+            self._folder.mkdir(exist_ok=True)
         for path in (self._folder / name for name in _NAMES):
             if path.is_symlink() or not path.is_file():
                 _remove(path)
 
     def _become(self, path: Path, what: tuple[Callable[[Path], None], ...]) -> None:
         _remove(path)
-        self._chance.choice(what)(path)
+        with suppress(FileExistsError):  # the agent or libvirt made one meanwhile
+            self._chance.choice(what)(path)
 
 
 def _remove(path: Path) -> None:
