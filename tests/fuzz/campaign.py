@@ -68,6 +68,7 @@ class Campaign:
     _tokens: deque[str] = field(default_factory=lambda: deque(maxlen=3))
     _etags: dict[tuple[str, str], str] = field(default_factory=dict)
     _in_flight: set[asyncio.Task[None]] = field(default_factory=set)
+    _furnish_at: int = 0
     _furnishing: bool = False
 
     def __post_init__(self) -> None:
@@ -81,11 +82,12 @@ class Campaign:
             await self._wait(asyncio.ALL_COMPLETED)
 
     async def _ask_beside_others(self, question: Question) -> None:
-        if self.asked % FURNISH_EVERY == 0:
-            self._furnishing = True
-            self._begin(self._furnish())
-        elif self.asked % OUTSIDE_EVERY == 0 and not self._furnishing:
-            self._outsider.do_something()
+        if not self._furnishing:
+            if self.asked >= self._furnish_at:
+                self._furnishing, self._furnish_at = True, self.asked + FURNISH_EVERY
+                self._begin(self._furnish())
+            elif self.asked % OUTSIDE_EVERY == 0:
+                self._outsider.do_something()
         self.asked += 1
         self._begin(self._ask(question))
         while len(self._in_flight) >= MOST_AT_ONCE:
@@ -101,9 +103,11 @@ class Campaign:
 
     async def _furnish(self) -> None:
         self._etags.clear()
-        self._outsider.put_back()
-        await furnish(self.host, self.agent)
-        self._furnishing = False
+        try:
+            self._outsider.put_back()
+            await furnish(self.host, self.agent)
+        finally:
+            self._furnishing = False
 
     async def _ask(self, question: Question) -> None:
         self._fill_in(question.request)

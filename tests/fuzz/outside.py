@@ -11,7 +11,7 @@ from pathlib import Path
 
 from scripts.embedded.host import EmbeddedHost
 from tests.fuzz.vocabulary import VOLUMES
-from tests.made_pools import folder
+from tests.made_pools import MIB, folder
 
 _NAMES = sorted({name for name in VOLUMES if name.startswith(("v.", "new."))})
 _OF_FOLDERS = 0.05
@@ -26,30 +26,29 @@ class Outsider:
         self._chance = random.Random()
 
     def do_something(self) -> None:
-        """One thing, as chance has it."""
-        if self._chance.random() < _OF_FOLDERS:
-            self._become(self._folder, _FOLDER_BECOMES)
-        elif self._folder.is_dir():
-            self._become(self._folder / self._chance.choice(_NAMES), _FILE_BECOMES)
+        """One thing, as chance has it; nothing where the agent or libvirt are at it themselves in that moment."""
+        with suppress(OSError):
+            if self._chance.random() < _OF_FOLDERS:
+                self._become(self._folder, _FOLDER_BECOMES)
+            else:
+                self._become(self._folder / self._chance.choice(_NAMES), _FILE_BECOMES)
 
     def put_back(self) -> None:
-        """The folder is one, and of volumes only files are left."""
+        """The folder is one, without those volumes of which it is not known what somebody made of them."""
         if self._folder.is_symlink() or not self._folder.is_dir():
             _remove(self._folder)
-            self._folder.mkdir(exist_ok=True)
-        for path in (self._folder / name for name in _NAMES):
-            if path.is_symlink() or not path.is_file():
-                _remove(path)
+            self._folder.mkdir()
+        for name in _NAMES:
+            _remove(self._folder / name)
 
     def _become(self, path: Path, what: tuple[Callable[[Path], None], ...]) -> None:
         _remove(path)
-        with suppress(FileExistsError):  # the agent or libvirt made one meanwhile
-            self._chance.choice(what)(path)
+        self._chance.choice(what)(path)
 
 
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)  # libvirt may make something in it meanwhile
+        shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
 
@@ -74,13 +73,13 @@ def _image_of_odd_numbers(path: Path) -> None:
     path.write_bytes(b"QFI\xfb\0\0\0\3" + b"\xff" * 600)
 
 
-def _huge(path: Path) -> None:
-    path.touch()
-    os.truncate(path, 1 << 40)
+def _larger(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(16 * MIB)
 
 
 _FILE_BECOMES: tuple[Callable[[Path], None], ...] = (
     *(_nothing, Path.touch, _link_to_itself, _link_to_another),
-    *(os.mkfifo, Path.mkdir, _image_cut_short, _image_of_odd_numbers, _huge),
+    *(os.mkfifo, Path.mkdir, _image_cut_short, _image_of_odd_numbers, _larger),
 )
 _FOLDER_BECOMES: tuple[Callable[[Path], None], ...] = (_nothing, Path.touch, Path.mkdir, _link_to_itself)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from poolfleet.v1 import errors_pb2
+from poolfleet_agent.hypervisor.errors import REASON_OF_ERRNO
 from poolfleet_agent.model.errors import Reason
-from poolfleet_agent.model.system_errors import REASON_OF_ERRNO
 from scripts.contract_tables import ErrorRow, RpcErrors, error_tables
 from tests.raw_agent import METHODS, SERVICES
 
@@ -90,14 +90,16 @@ def test_no_row_of_an_rpc_repeats_another(rpc: str) -> None:
     assert len(rows) == len(set(rows))
 
 
-CHANGES_OF_STORAGE = [
-    f"{method.containing_service.full_name}/{method.name}"
-    for method in METHODS.values()
-    if method.containing_service.name in {"PoolService", "VolumeService"}
-    and "request_id" in method.input_type.fields_by_name
+CHANGES = [
+    (service.name, f"{service.full_name}/{method.name}")
+    for service in SERVICES
+    for method in service.methods
+    if "request_id" in method.input_type.fields_by_name
 ]
+OF_SHARES = {Reason.STALE, Reason.POOL_UNRESPONSIVE}
 
 
-@pytest.mark.parametrize("rpc", CHANGES_OF_STORAGE)
-def test_whatever_the_system_says_of_storage_is_in_the_table_of_each_change_of_it(rpc: str) -> None:
-    assert set(REASON_OF_ERRNO.values()) <= {Reason(row.reason) for row in TABLES[rpc].rows}
+@pytest.mark.parametrize(("service", "rpc"), CHANGES)
+def test_whatever_the_system_says_to_libvirt_is_in_the_table_of_each_change(service: str, rpc: str) -> None:
+    told = set(REASON_OF_ERRNO.values()) - (OF_SHARES if service == "SecretService" else set())
+    assert told <= {Reason(row.reason) for row in TABLES[rpc].rows}

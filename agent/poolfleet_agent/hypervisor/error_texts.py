@@ -3,6 +3,7 @@
 The first pattern that is found counts. Texts of libvirt 9 and later, in English, as its daemons write them.
 """
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 import libvirt
 
 from poolfleet_agent.model.errors import Reason
+from poolfleet_agent.model.system_errors import REASON_OF_STORAGE_ERRNO
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +29,19 @@ def _rules(*rules: tuple[str, Reason] | tuple[str, Reason, str]) -> Sequence[Tex
 
 _MOUNT = r"Child process \(\S*mount -\S* "
 _UMOUNT = r"Child process \(\S*umount "
-_STORAGE_TOOL = r"Child process \(\S*/(?:pv|vg|lv|mkfs|parted|iscsiadm|dmsetup)|iscsiadm failed"
-_LVCREATE = r"Child process \(\S*/lvcreate .*"
-_QEMU_IMG = r"Child process \(\S*(?:qemu-img|scrub) .*"
-_ISCSI_DIRECT = (
-    r"Failed (?:to (?:connect|log ?in|logout|disconnect|init transport|discover session|send inquiry|unmarshall"
-    r"|reportluns|set (?:credential|target name|session type)|get capacity of lun|write to LUN)|testunitready)\b"
+_STORAGE_TOOL = (
+    r"Child process \(\S*/(?:pv|vg|lv|mkfs|parted|libvirt_parthelper|iscsiadm|dmsetup|zfs|zpool)|iscsiadm failed"
 )
+_STORAGE_TOOL_SAYS = rf"(?:{_STORAGE_TOOL}).*unexpected exit status \d+: .*"
+_LVCREATE = r"Child process \(\S*/lvcreate .*"
+_QEMU_IMG = r"Child process \(\S*(?:qemu-img|scrub) .*unexpected exit status \d+: .*"
+_ISCSI_DIRECT = (
+    r"[Ff]ailed (?:to (?:connect|log ?in|logout|disconnect|init transport|discover session|send inquiry|unmarshall"
+    r"|reportluns|get capacity of lun|write to LUN)|testunitready)\b"
+)
+
+NO_VOLUME = re.compile(r"' is a (?:FIFO|socket)|unexpected (?:type|storage mode) for")
+"""What libvirt says of a volume that it knows, and of which somebody made something that is no volume."""
 
 TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
     libvirt.VIR_ERR_INTERNAL_ERROR: _rules(
@@ -51,8 +59,12 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
         (_MOUNT + r".* (?P<path>/\S+) is not a block device", Reason.PATH_NOT_USABLE),
         (_MOUNT, Reason.MOUNT_FAILED),
         (_LVCREATE + r"(?:Logical volume name .* is invalid|[Nn]ames .* are reserved)", Reason.INVALID_FIELD, "name"),
-        (_LVCREATE + r"insufficient (?:free )?space", Reason.NO_SPACE),
+        (_STORAGE_TOOL_SAYS + r"(?:insufficient (?:free )?space|out of space)", Reason.NO_SPACE),
         (_STORAGE_TOOL, Reason.WRONG_STATE),
+        *(
+            (_QEMU_IMG + rf": {os.strerror(number)}(?!\w)", reason)
+            for number, reason in REASON_OF_STORAGE_ERRNO.items()
+        ),
         # It measures how fast it hashes a passphrase, and gives up where the clock did not move meanwhile.
         (_QEMU_IMG + r"Unable to get accurate CPU usage", Reason.RESOURCE_BUSY),
         (_QEMU_IMG + r"(?:Data from secret .* is not valid UTF-8|Invalid password)", Reason.SECRET_NOT_USABLE),
@@ -62,10 +74,15 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
         (_QEMU_IMG + r"(?:Unknown file format|not support)", Reason.NOT_SUPPORTED_HERE),
         (_QEMU_IMG + r"(?:does not accept|Invalid |must be|should be)", Reason.INVALID_FIELD, "xml"),
         (r"storage volume name '.*' already in use", Reason.VOLUME_EXISTS),
-        (r"' is a (?:FIFO|socket)|unexpected (?:type|storage mode) for|Cannot use volume path", Reason.PATH_NOT_USABLE),
+        (NO_VOLUME.pattern + r"|Cannot use volume path", Reason.PATH_NOT_USABLE),
         (r"no large enough free extent", Reason.NO_SPACE),
         (r"(?:extended|primary) partition|disk pool geometry|parent pool source|partition number", Reason.WRONG_STATE),
-        (_ISCSI_DIRECT + r".*Auth\w+ failure", Reason.SECRET_NOT_USABLE),
+        (r"[Ff]ailed to log ?in.*Authentication failure", Reason.SECRET_NOT_USABLE),
+        # Its numbers from 512 on say that the initiator is at fault.
+        (
+            r"[Ff]ailed to log ?in.*\(5\d\d\)|Failed to set |create iscsi context|Invalid volume name",
+            Reason.WRONG_STATE,
+        ),
         (_ISCSI_DIRECT, Reason.POOL_UNRESPONSIVE),
         # Told when the pool starts: the definition is as it was, the host lacks it.
         (r"find fc_host|Invalid adapter name|Direct-Access LUN|Failed to parse block name", Reason.PATH_NOT_USABLE),

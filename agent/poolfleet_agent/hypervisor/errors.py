@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import libvirt
 
-from poolfleet_agent.hypervisor.error_texts import TEXT_RULES, VAGUE_TEXT_RULES, TextRule, package_lacking
+from poolfleet_agent.hypervisor.error_texts import NO_VOLUME, TEXT_RULES, VAGUE_TEXT_RULES, TextRule, package_lacking
 from poolfleet_agent.model.backends import how_to_get, package_of
 from poolfleet_agent.model.errors import ModelError, Reason, Violation
 from poolfleet_agent.model.mount_texts import mount_failure
-from poolfleet_agent.model.system_errors import REASON_OF_ERRNO, errno_told
+from poolfleet_agent.model.system_errors import REASON_OF_STORAGE_ERRNO, REASON_OF_TOLD_ERRNO, errno_told
 
 BUSY_RETRY_DELAY_S = 1.0
 AWAY_RETRY_DELAY_S = 2.0
@@ -78,16 +78,42 @@ REASON_OF_CODE: Mapping[int, Reason] = {
 }
 """What a code means where neither errno nor text tells more; a code that is not in it is INTERNAL."""
 
-_REASON_OF_ERRNO: Mapping[int, Reason] = {
-    **REASON_OF_ERRNO,
-    # Of what a definition asks for.
+REASON_OF_ERRNO: Mapping[int, Reason] = {
+    **REASON_OF_STORAGE_ERRNO,
+    **dict.fromkeys((errno.ENOMEM, errno.EMFILE, errno.ENFILE), Reason.TOO_BUSY),
     errno.EINVAL: Reason.INVALID_FIELD,
-    # Between libvirt's parts.
+    **dict.fromkeys((errno.EBUSY, errno.EAGAIN, errno.ETXTBSY), Reason.RESOURCE_BUSY),
+    errno.ENOTEMPTY: Reason.WRONG_STATE,
+    **dict.fromkeys((errno.EOPNOTSUPP, errno.ENOSYS), Reason.NOT_SUPPORTED_HERE),
     **dict.fromkeys((errno.ECONNRESET, errno.EPIPE), Reason.LIBVIRT_UNAVAILABLE),
+    # The last is what a gluster mount says whose client died. libvirt's own connection has errors of another domain.
+    **dict.fromkeys(
+        (errno.ECONNREFUSED, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENOTCONN),
+        Reason.POOL_UNRESPONSIVE,
+    ),
+    **dict.fromkeys(
+        (
+            errno.ENOENT,
+            errno.EEXIST,
+            errno.ENOTDIR,
+            errno.EISDIR,
+            errno.EACCES,
+            errno.EPERM,
+            errno.EIO,
+            errno.EREMOTEIO,
+            errno.EUCLEAN,
+            errno.ELOOP,
+            errno.ENXIO,
+            errno.ENODEV,
+        ),
+        Reason.PATH_NOT_USABLE,
+    ),
 }
+"""What the number of a system error means; one that is not in it is INTERNAL."""
 
 _RETRY_DELAY_S: Mapping[Reason, float] = {
     Reason.RESOURCE_BUSY: BUSY_RETRY_DELAY_S,
+    Reason.TOO_BUSY: BUSY_RETRY_DELAY_S,
     Reason.LIBVIRT_UNAVAILABLE: AWAY_RETRY_DELAY_S,
     Reason.POOL_UNRESPONSIVE: AWAY_RETRY_DELAY_S,
 }
@@ -101,7 +127,7 @@ def translate(error: libvirt.libvirtError, subject: Subject, *, connected: bool)
     code = error.get_error_code() or 0
     message = " ".join((error.get_error_message() or str(error)).split())
     reason, field, found = _classify(code, error, message) if connected else (Reason.LIBVIRT_UNAVAILABLE, "", {})
-    if subject.volume and file_is_gone(error):
+    if subject.volume and (file_is_gone(error) or NO_VOLUME.search(message)):
         reason = Reason.VOLUME_NOT_FOUND
     elif subject.volume and subject.on_network and _is_denied(reason, error, message):
         # libvirt is root, whom nothing local is denied.
@@ -159,10 +185,10 @@ def _classify(code: int, error: libvirt.libvirtError, message: str) -> tuple[Rea
     if found := _found(TEXT_RULES.get(code, ()), message):
         return found
     if code == libvirt.VIR_ERR_SYSTEM_ERROR:
-        return _REASON_OF_ERRNO.get(error.get_int1() or 0, Reason.INTERNAL), "", {}
+        return REASON_OF_ERRNO.get(error.get_int1() or 0, Reason.INTERNAL), "", {}
     reason = REASON_OF_CODE.get(code, Reason.INTERNAL)
     if reason is Reason.INTERNAL and (number := errno_told(message)):
-        return REASON_OF_ERRNO[number], "", {}
+        return REASON_OF_TOLD_ERRNO[number], "", {}
     return _found(VAGUE_TEXT_RULES.get(code, ()), message) or (reason, "", {})
 
 

@@ -30,7 +30,7 @@ from poolfleet_agent.inventory.locks import Locks
 from poolfleet_agent.inventory.pool_mounts import PoolMounts
 from poolfleet_agent.inventory.reading import NOTHING_SEEN, Reader, seen_before
 from poolfleet_agent.inventory.registry import Registry
-from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord, pool_not_found, volume_not_found
+from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord, pool_not_found
 from poolfleet_agent.inventory.storages import Storages, is_same_pool
 from poolfleet_agent.inventory.turns import Turns
 from poolfleet_agent.model.errors import ModelError, Reason
@@ -138,8 +138,7 @@ class Looker:
             if not is_gone and not self._reader.folder(self.registry.snapshot.entry(pool)):
                 raise
             if (record := await self._look_at_volume(pool, name, self._reader.file)) is None:
-                # What libvirt cannot describe is no volume any more: somebody made something else of it.
-                raise volume_not_found(pool, name) from error
+                raise
             return record
 
     async def volume_in_libvirt(self, pool: str, name: str) -> VolumeRecord:

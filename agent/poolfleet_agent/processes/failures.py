@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 from poolfleet_agent.model.errors import ModelError, Reason
-from poolfleet_agent.model.system_errors import REASON_OF_ERRNO, errno_told
+from poolfleet_agent.model.system_errors import REASON_OF_STORAGE_ERRNO, REASON_OF_TOLD_ERRNO, errno_told
 from poolfleet_agent.processes.in_folder import NOT_THE_MOUNT
 from poolfleet_agent.processes.own_file import NOT_THE_FILE
 
@@ -29,11 +29,13 @@ _VAGUE = re.compile(r"Could not (?:open|create|read)|not in \S+ format")
 def failure(program: str, words: str, status: int, path: str) -> ModelError:
     """What a program that failed said, as a model error; `status` is negative for a signal."""
     said = words or f"{program} ended with status {status}"
-    for pattern, reason in _MEANINGS:
-        if pattern.search(words):
-            return ModelError(reason, said, metadata={"path": path})
-    if number := errno_told(words):
-        return ModelError(REASON_OF_ERRNO[number], said, metadata={"path": path, "errno": errno.errorcode[number]})
+    told = errno_told(words)
+    if told not in REASON_OF_STORAGE_ERRNO:  # which is the cause, whatever else is said
+        for pattern, reason in _MEANINGS:
+            if pattern.search(words):
+                return ModelError(reason, said, metadata={"path": path})
+    if told:
+        return ModelError(REASON_OF_TOLD_ERRNO[told], said, metadata={"path": path, "errno": errno.errorcode[told]})
     if _VAGUE.search(words):
         return ModelError(Reason.PATH_NOT_USABLE, said, metadata={"path": path})
     return ModelError(Reason.INTERNAL, said, metadata={"path": path, "status": str(status)})

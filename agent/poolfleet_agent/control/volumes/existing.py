@@ -7,7 +7,6 @@ from poolfleet_agent.control.mutation import Outcome
 from poolfleet_agent.control.pools.refresh import require_active
 from poolfleet_agent.control.volumes.place import file_on_share
 from poolfleet_agent.control.volumes.reserve import check_not_being_created
-from poolfleet_agent.inventory.folder_volumes import UNDESCRIBED
 from poolfleet_agent.inventory.snapshot import PoolEntry, VolumeRecord, volume_not_found
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.names import check_known_name
@@ -38,11 +37,9 @@ async def _seen_by_libvirt(host: Host, pool: str, volume: str) -> VolumeRecord:
     try:
         return await host.looker.volume_in_libvirt(pool, volume)
     except ModelError as error:
-        if error.reason not in UNDESCRIBED:
-            raise
-        await host.looker.volume(pool, volume)
         if error.reason is not Reason.VOLUME_NOT_FOUND:
             raise
+    await host.looker.volume(pool, volume)
     await host.refreshes.ask_once(pool)
     return await host.looker.volume_in_libvirt(pool, volume)
 

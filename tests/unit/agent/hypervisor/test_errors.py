@@ -128,9 +128,6 @@ def test_whatever_fails_on_a_broken_connection_says_that_libvirt_is_away() -> No
         (39, "too many remote storage_vols: 20000 > 16384", Reason.INTERNAL),
         (39, "Unable to encode message payload", Reason.TOO_LARGE),
         (1, "internal error: storage volume name 'v' already in use.", Reason.VOLUME_EXISTS),
-        (1, "internal error: Volume path '/p/v' is a FIFO", Reason.PATH_NOT_USABLE),
-        (1, "internal error: unexpected storage mode for '/p/v'", Reason.PATH_NOT_USABLE),
-        (1, "internal error: unexpected type for file '/p/v'", Reason.PATH_NOT_USABLE),
         (1, "internal error: Cannot use volume path '/p/..'", Reason.PATH_NOT_USABLE),
         (1, "internal error: no large enough free extent", Reason.NO_SPACE),
         (1, "internal error: extended partition already exists", Reason.WRONG_STATE),
@@ -147,7 +144,15 @@ def test_whatever_fails_on_a_broken_connection_says_that_libvirt_is_away() -> No
         (1, "internal error: Failed to get host number for iSCSI session with path '/sys/x'", Reason.WRONG_STATE),
         (1, "internal error: Failed to update 'a' of node mode for target 'iqn.2000-01.x:y'", Reason.WRONG_STATE),
         (1, "internal error: Failed to login: Failed to log in to target. Status: Authentication failure(513)", Reason.SECRET_NOT_USABLE),
+        (1, "internal error: Failed to login: Failed to log in to target. Status: Authorization failure(514)", Reason.WRONG_STATE),
+        (1, "internal error: Failed to login: Failed to log in to target. Status: Target not found(515)", Reason.WRONG_STATE),
+        (1, "internal error: Failed to login: Failed to log in to target. Status: Service unavailable(769)", Reason.POOL_UNRESPONSIVE),
+        (1, "internal error: Failed to set target name: too long", Reason.WRONG_STATE),
+        (1, "internal error: failed to write to LUN 1: no answer", Reason.POOL_UNRESPONSIVE),
         (1, "internal error: Failed testunitready: SENSE KEY:NOT_READY(2)", Reason.POOL_UNRESPONSIVE),
+        (1, "internal error: Child process (/usr/lib/libvirt/libvirt_parthelper /dev/sdb) unexpected exit status 2", Reason.WRONG_STATE),
+        (1, "internal error: Child process (/sbin/zfs create -V 1K tank/v) unexpected exit status 1: cannot create 'tank/v': out of space", Reason.NO_SPACE),
+        (1, "internal error: Child process (/sbin/zfs destroy tank/v) unexpected exit status 1: cannot destroy 'tank/v': dataset is busy", Reason.WRONG_STATE),
         (1, "internal error: Failed to discover session: no answer", Reason.POOL_UNRESPONSIVE),
         (1, "internal error: Failed to find fc_host for wwnn='20' and wwpn='10'", Reason.PATH_NOT_USABLE),
         (1, "internal error: Invalid adapter name 'x' for SCSI pool", Reason.PATH_NOT_USABLE),
@@ -201,6 +206,12 @@ def test_where_no_package_has_a_backend_that_is_said() -> None:
     assert "no package of Debian or Ubuntu has it" in error.message
 
 
+def test_the_words_of_a_command_are_no_words_of_its_failure() -> None:
+    command = "internal error: Child process (/usr/bin/qemu-img create -f qcow2 '/x/must be too big/v' 1K)"
+    error = model_error(1, f"{command} unexpected exit status 1: qemu-img: no reason known", domain=NONE)
+    assert error.reason is Reason.INTERNAL
+
+
 QEMU_IMG = (
     "internal error: Child process (/usr/bin/qemu-img create -f qcow2 /x/v 1K) unexpected exit status 1: qemu-img: "
 )
@@ -220,6 +231,10 @@ QEMU_IMG = (
         ("/x/v: Could not open '/x/base': Stale file handle", Reason.STALE),
         ("/x/v: Could not open '/x/base': Image is not in qcow2 format", Reason.PATH_NOT_USABLE),
         ("/x/v: Could not create '/x/v': Is a directory", Reason.PATH_NOT_USABLE),
+        ("/x/too big/v: No space left on device", Reason.FULL),
+        # It has ended: nothing goes on, and trying again does not help by itself.
+        ("/x/v: error while writing: Connection timed out", Reason.PATH_NOT_USABLE),
+        ("/x/v: Could not write: Device or resource busy", Reason.PATH_NOT_USABLE),
         ("/x/v: the moon is full", Reason.INTERNAL),
     ],
 )
@@ -335,3 +350,13 @@ def test_what_is_denied_to_root_is_denied_by_a_server(code: int, message: str, i
 def test_a_volume_whose_file_somebody_else_removed_is_not_found() -> None:
     message = "cannot stat file '/p/v': No such file or directory"
     assert model_error(libvirt.VIR_ERR_SYSTEM_ERROR, message, int1=errno.ENOENT).reason is Reason.VOLUME_NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    "told", ["Volume path '/p/v' is a FIFO", "unexpected storage mode for '/p/v'", "unexpected type for file '/p/v'"]
+)
+def test_a_volume_of_which_somebody_made_something_else_is_not_found(told: str) -> None:
+    error = raised(libvirt.VIR_ERR_INTERNAL_ERROR, f"internal error: {told}")
+    assert translate(error, Subject("p", "v"), connected=True).reason is Reason.VOLUME_NOT_FOUND
+    of_the_pool = translate(error, Subject("p"), connected=True)
+    assert (of_the_pool.reason, of_the_pool.metadata["path"]) == (Reason.PATH_NOT_USABLE, "/p/v")
