@@ -15,7 +15,7 @@ import signal
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from poolfleet_agent.cli import main
 from poolfleet_agent.inventory.history import History
@@ -34,9 +34,8 @@ class Counts:
     @classmethod
     def now(cls) -> Self:
         """Of this process."""
-        for held in gc.get_objects():
-            if isinstance(held, functools._lru_cache_wrapper):
-                held.cache_clear()
+        for cache in _bounded_caches():
+            cache.cache_clear()
         re.purge()
         gc.collect()
         return cls(sys.getallocatedblocks(), len(asyncio.all_tasks()))
@@ -56,6 +55,12 @@ class Counts:
         written = path.with_suffix(".writing")
         written.write_text(json.dumps(asdict(self)))
         written.rename(path)
+
+
+def _bounded_caches() -> list[functools._lru_cache_wrapper[Any]]:
+    # The garbage collector does not tell of what was there when the agent began to serve: it is frozen.
+    held = (value for module in list(sys.modules.values()) for value in list(vars(module).values()))
+    return [value for value in held if isinstance(value, functools._lru_cache_wrapper)]
 
 
 if __name__ == "__main__":
