@@ -3,7 +3,6 @@
 The first pattern that is found counts. Texts of libvirt 9 and later, in English, as its daemons write them.
 """
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 import libvirt
 
 from poolfleet_agent.model.errors import Reason
-from poolfleet_agent.model.system_errors import REASON_OF_STORAGE_ERRNO
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +32,13 @@ _STORAGE_TOOL = (
 )
 _STORAGE_TOOL_SAYS = rf"(?:{_STORAGE_TOOL}).*unexpected exit status \d+: .*"
 _LVCREATE = r"Child process \(\S*/lvcreate .*"
-_QEMU_IMG = r"Child process \(\S*(?:qemu-img|scrub) .*unexpected exit status \d+: .*"
 _ISCSI_DIRECT = (
     r"[Ff]ailed (?:to (?:connect|log ?in|logout|disconnect|init transport|discover session|send inquiry|unmarshall"
     r"|reportluns|get capacity of lun|write to LUN)|testunitready)\b"
 )
+
+WORDS_OF_IMAGE_TOOL = re.compile(r"Child process \(\S*(?:qemu-img|scrub) .*unexpected exit status (?!127\b)\d+: (.*)")
+"""What a program said that libvirt had work on an image; 127: there is no such program."""
 
 NO_VOLUME = re.compile(r"' is a (?:FIFO|socket)|unexpected (?:type|storage mode) for")
 """What libvirt says of a volume that it knows, and of which somebody made something that is no volume."""
@@ -61,18 +61,7 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
         (_LVCREATE + r"(?:Logical volume name .* is invalid|[Nn]ames .* are reserved)", Reason.INVALID_FIELD, "name"),
         (_STORAGE_TOOL_SAYS + r"(?:insufficient (?:free )?space|out of space)", Reason.NO_SPACE),
         (_STORAGE_TOOL, Reason.WRONG_STATE),
-        *(
-            (_QEMU_IMG + rf": {os.strerror(number)}(?!\w)", reason)
-            for number, reason in REASON_OF_STORAGE_ERRNO.items()
-        ),
-        # It measures how fast it hashes a passphrase, and gives up where the clock did not move meanwhile.
-        (_QEMU_IMG + r"Unable to get accurate CPU usage", Reason.RESOURCE_BUSY),
-        (_QEMU_IMG + r"(?:Data from secret .* is not valid UTF-8|Invalid password)", Reason.SECRET_NOT_USABLE),
         (r"already defined for use with|cannot change private flag on existing secret", Reason.SECRET_EXISTS),
-        (_QEMU_IMG + r"(?:too large|too big|Invalid image size)", Reason.TOO_LARGE),
-        (_QEMU_IMG + r"Failed to get .*lock", Reason.VOLUME_IN_USE),
-        (_QEMU_IMG + r"(?:Unknown file format|not support)", Reason.NOT_SUPPORTED_HERE),
-        (_QEMU_IMG + r"(?:does not accept|Invalid |must be|should be)", Reason.INVALID_FIELD, "xml"),
         (r"storage volume name '.*' already in use", Reason.VOLUME_EXISTS),
         (NO_VOLUME.pattern + r"|Cannot use volume path", Reason.PATH_NOT_USABLE),
         (r"no large enough free extent", Reason.NO_SPACE),
@@ -140,13 +129,6 @@ TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
         (r"File name too long", Reason.INVALID_FIELD, "name"),
     ),
 }
-
-VAGUE_TEXT_RULES: Mapping[int, Sequence[TextRule]] = {
-    libvirt.VIR_ERR_INTERNAL_ERROR: _rules(
-        (_QEMU_IMG + r"(?:Could not (?:open|create|read)|not in \S+ format)", Reason.PATH_NOT_USABLE),
-    ),
-}
-"""What counts where the text does not tell of an error of the system, which tells more."""
 
 _LACKS_A_PROGRAM = re.compile(
     r"cannot execute binary|status '?127|(?:[Cc]annot|[Ff]ailed to|[Uu]nable to) find|without qemu-img|tool not found"

@@ -2,14 +2,15 @@
 
 import errno
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import libvirt
 
-from poolfleet_agent.hypervisor.error_texts import NO_VOLUME, TEXT_RULES, VAGUE_TEXT_RULES, TextRule, package_lacking
+from poolfleet_agent.hypervisor.error_texts import NO_VOLUME, TEXT_RULES, WORDS_OF_IMAGE_TOOL, package_lacking
 from poolfleet_agent.model.backends import how_to_get, package_of
 from poolfleet_agent.model.errors import ModelError, Reason, Violation
+from poolfleet_agent.model.image_texts import image_failure
 from poolfleet_agent.model.mount_texts import mount_failure
 from poolfleet_agent.model.system_errors import REASON_OF_STORAGE_ERRNO, REASON_OF_TOLD_ERRNO, errno_told
 
@@ -182,18 +183,14 @@ def _classify(code: int, error: libvirt.libvirtError, message: str) -> tuple[Rea
     """Reason, field at fault and metadata: what the text says, else the errno, else the code."""
     if error.get_error_domain() == libvirt.VIR_FROM_RPC and code != libvirt.VIR_ERR_RPC:
         return Reason.LIBVIRT_UNAVAILABLE, "", {}
-    if found := _found(TEXT_RULES.get(code, ()), message):
-        return found
+    if ran := WORDS_OF_IMAGE_TOOL.search(message):
+        return image_failure(ran[1]) or Reason.INTERNAL, "", {}
+    for rule in TEXT_RULES.get(code, ()):
+        if found := rule.pattern.search(message):
+            return rule.reason, rule.field, found.groupdict()
     if code == libvirt.VIR_ERR_SYSTEM_ERROR:
         return REASON_OF_ERRNO.get(error.get_int1() or 0, Reason.INTERNAL), "", {}
     reason = REASON_OF_CODE.get(code, Reason.INTERNAL)
-    if reason is Reason.INTERNAL and (number := errno_told(message)):
-        return REASON_OF_TOLD_ERRNO[number], "", {}
-    return _found(VAGUE_TEXT_RULES.get(code, ()), message) or (reason, "", {})
-
-
-def _found(rules: Sequence[TextRule], message: str) -> tuple[Reason, str, dict[str, str]] | None:
-    for rule in rules:
-        if found := rule.pattern.search(message):
-            return rule.reason, rule.field, found.groupdict()
-    return None
+    if reason is Reason.INTERNAL:
+        reason = REASON_OF_TOLD_ERRNO.get(errno_told(message), reason)
+    return reason, "", {}

@@ -232,6 +232,7 @@ QEMU_IMG = (
         ("/x/v: Could not open '/x/base': Image is not in qcow2 format", Reason.PATH_NOT_USABLE),
         ("/x/v: Could not create '/x/v': Is a directory", Reason.PATH_NOT_USABLE),
         ("/x/too big/v: No space left on device", Reason.FULL),
+        ("Use the --shrink option to perform a shrink operation.", Reason.WOULD_SHRINK),
         # It has ended: nothing goes on, and trying again does not help by itself.
         ("/x/v: error while writing: Connection timed out", Reason.PATH_NOT_USABLE),
         ("/x/v: Could not write: Device or resource busy", Reason.PATH_NOT_USABLE),

@@ -1,0 +1,41 @@
+"""What qemu-img says when it fails, and what it means: one table, for our own and for libvirt's.
+
+Texts of qemu 5.2 and later, in the C locale.
+"""
+
+import re
+
+from poolfleet_agent.model.errors import Reason
+from poolfleet_agent.model.system_errors import REASON_OF_STORAGE_ERRNO, REASON_OF_TOLD_ERRNO, errno_told
+
+# The first that is found counts.
+_TEXTS = tuple(
+    (re.compile(pattern), reason)
+    for pattern, reason in (
+        # It measures how fast it hashes a passphrase, and gives up where the clock did not move meanwhile.
+        (r"Unable to get accurate CPU usage", Reason.RESOURCE_BUSY),
+        (r"Data from secret .* is not valid UTF-8|Invalid password", Reason.SECRET_NOT_USABLE),
+        (r"Failed to get .*lock", Reason.VOLUME_IN_USE),
+        # Of a file that somebody made larger than it is known to be.
+        (r"Use the --shrink option", Reason.WOULD_SHRINK),
+        (
+            r"too large|too big|Invalid image size|size must be .*less than|max supported is|max of \d+TB",
+            Reason.TOO_LARGE,
+        ),
+        (r"Unknown file format|Unknown driver|not support|Can(?:'t|not) resize", Reason.NOT_SUPPORTED_HERE),
+        (r"does not accept|Invalid (?!argument)|must be|should be|can only be used", Reason.INVALID_FIELD),
+    )
+)
+_VAGUE = re.compile(r"Could not|Failed to|Unable to|[Ii]mage (?:is |not |does not |corrupt)|not in \S+ format")
+"""A file that it cannot work with: what counts where the words do not tell of an error of the system, which tells more."""
+
+
+def image_failure(words: str) -> Reason | None:
+    """Why it failed by its own words; None: they are not known. What storage says of itself goes before all else."""
+    told = errno_told(words)
+    if told in REASON_OF_STORAGE_ERRNO:
+        return REASON_OF_STORAGE_ERRNO[told]
+    for pattern, reason in _TEXTS:
+        if pattern.search(words):
+            return reason
+    return REASON_OF_TOLD_ERRNO.get(told) or (Reason.PATH_NOT_USABLE if _VAGUE.search(words) else None)
