@@ -27,7 +27,7 @@ _TEXTS = tuple(
     )
 )
 _VAGUE = re.compile(r"Could not|Failed to|Unable to|[Ii]mage (?:is |not |does not |corrupt)|not in \S+ format")
-"""A file that it cannot work with: what counts where the words do not tell of an error of the system, which tells more."""
+"""A file that it cannot work with: what counts where the words tell of no error of the system, which says more."""
 
 
 def image_failure(words: str) -> Reason | None:
