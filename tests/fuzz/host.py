@@ -51,7 +51,8 @@ async def furnish(host: EmbeddedHost, agent: RawAgent) -> None:
         await start_dir_pool(host, agent, "active")
     target = folder(host, "active")
     target.mkdir(exist_ok=True)
-    (target / "folder").mkdir(exist_ok=True)
+    with suppress(FileExistsError):  # a volume of that name may be under way
+        (target / "folder").mkdir(exist_ok=True)
     (target / ".hidden").touch()
     for name in ("away.raw", "way_out"):
         if not (target / name).is_symlink():

@@ -34,10 +34,11 @@ class Outsider:
                 self._become(self._folder / self._chance.choice(_NAMES), _FILE_BECOMES)
 
     def put_back(self) -> None:
-        """The folder is one, without those volumes of which it is not known what somebody made of them."""
-        if self._folder.is_symlink() or not self._folder.is_dir():
-            _remove(self._folder)
-            self._folder.mkdir()
+        """Folders are folders, without those volumes of which it is not known what somebody made of them."""
+        for path in (self._folder, self._folder / "folder"):
+            if path.is_symlink() or not path.is_dir():
+                _remove(path)
+                path.mkdir()
         for name in _NAMES:
             _remove(self._folder / name)
 

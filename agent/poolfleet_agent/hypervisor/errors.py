@@ -106,6 +106,10 @@ REASON_OF_ERRNO: Mapping[int, Reason] = {
             errno.ELOOP,
             errno.ENXIO,
             errno.ENODEV,
+            # Of what is no file: it became a pipe, or a device of another kind.
+            errno.ESPIPE,
+            errno.ENOTBLK,
+            errno.ENOTTY,
         ),
         Reason.PATH_NOT_USABLE,
     ),

@@ -51,7 +51,7 @@ async def file_of_volume(host: Host, entry: PoolEntry, record: VolumeRecord) -> 
     """
     facts = record.facts
     found = await file_on_share(host, entry, facts.name)
-    if found is None:
+    if found is None or found.kind is FileKind.OTHER:
         if facts.type == "file" and posixpath.dirname(facts.path) == entry.pool.definition.target_path:
             raise volume_not_found(entry.pool.name, facts.name)
         return None

@@ -261,6 +261,7 @@ def test_by_what_qemu_img_says(said: str, reason: Reason) -> None:
         (errno.ENOTCONN, "cannot statvfs path '/x': Transport endpoint is not connected", Reason.POOL_UNRESPONSIVE),
         (errno.EMFILE, "cannot open path '/x': Too many open files", Reason.TOO_BUSY),
         (errno.EUCLEAN, "cannot read dir '/x': Structure needs cleaning", Reason.PATH_NOT_USABLE),
+        (errno.ESPIPE, "Failed to seek to the start in volume with path '/x': Illegal seek", Reason.PATH_NOT_USABLE),
         (errno.EXDEV, "something odd", Reason.INTERNAL),
     ],
 )
