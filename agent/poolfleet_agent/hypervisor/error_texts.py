@@ -37,8 +37,10 @@ _ISCSI_DIRECT = (
     r"|reportluns|get capacity of lun|write to LUN)|testunitready)\b"
 )
 
-WORDS_OF_IMAGE_TOOL = re.compile(r"Child process \(\S*(?:qemu-img|scrub) .*unexpected exit status (?!127\b)\d+: (.*)")
-"""What a program said that libvirt had work on an image; 127: there is no such program."""
+WORDS_OF_IMAGE_TOOL = re.compile(
+    r"Child process \(\S*(?:qemu-img|scrub) .*unexpected exit status (?!12[67]\b)\d+: (.*)"
+)
+"""What a program said that libvirt had work on an image; 126 or 127: there is none that it can run."""
 
 NO_VOLUME = re.compile(r"' is a (?:FIFO|socket)|unexpected (?:type|storage mode) for")
 """What libvirt says of a volume that it knows, and of which somebody made something that is no volume."""

@@ -15,7 +15,7 @@ _TEXTS = tuple(
         # It measures how fast it hashes a passphrase, and gives up where the clock did not move meanwhile.
         (r"Unable to get accurate CPU usage", Reason.RESOURCE_BUSY),
         (r"Data from secret .* is not valid UTF-8|Invalid password", Reason.SECRET_NOT_USABLE),
-        (r"Failed to get .*lock", Reason.VOLUME_IN_USE),
+        (r"Failed to (?:get .*lock|lock byte .*Resource temporarily)", Reason.VOLUME_IN_USE),
         # Of a file that somebody made larger than it is known to be.
         (r"Use the --shrink option", Reason.WOULD_SHRINK),
         (
@@ -23,19 +23,28 @@ _TEXTS = tuple(
             Reason.TOO_LARGE,
         ),
         (r"Unknown file format|Unknown driver|not support|Can(?:'t|not) resize", Reason.NOT_SUPPORTED_HERE),
-        (r"does not accept|Invalid (?!argument)|must be|should be|can only be used", Reason.INVALID_FIELD),
     )
 )
+_CANNOT_OPEN = re.compile(r"Could not open")
+_NOT_ACCEPTED = re.compile(r"does not accept|Invalid (?!argument)|must be|should be|can only be used")
 _VAGUE = re.compile(r"Could not|Failed to|Unable to|[Ii]mage (?:is |not |does not |corrupt)|not in \S+ format")
-"""A file that it cannot work with: what counts where the words tell of no error of the system, which says more."""
+_NAME = re.compile(r"(?<!\w)'[^']*'(?!\w)")
 
 
 def image_failure(words: str) -> Reason | None:
-    """Why it failed by its own words; None: they are not known. What storage says of itself goes before all else."""
+    """Why it failed by its own words, names in them left out; None: they are not known.
+
+    What storage says of itself goes before all else; INVALID_FIELD is of what it was told to do.
+    """
+    words = _NAME.sub("''", words)
     told = errno_told(words)
     if told in REASON_OF_STORAGE_ERRNO:
         return REASON_OF_STORAGE_ERRNO[told]
     for pattern, reason in _TEXTS:
         if pattern.search(words):
             return reason
-    return REASON_OF_TOLD_ERRNO.get(told) or (Reason.PATH_NOT_USABLE if _VAGUE.search(words) else None)
+    if told:
+        return REASON_OF_TOLD_ERRNO[told]
+    if not _CANNOT_OPEN.search(words) and _NOT_ACCEPTED.search(words):
+        return Reason.INVALID_FIELD
+    return Reason.PATH_NOT_USABLE if _VAGUE.search(words) else None

@@ -18,12 +18,14 @@ REASON_OF_STORAGE_ERRNO: Mapping[int, Reason] = {
 
 REASON_OF_TOLD_ERRNO: Mapping[int, Reason] = {
     **REASON_OF_STORAGE_ERRNO,
+    **dict.fromkeys((errno.ENOMEM, errno.EMFILE, errno.ENFILE), Reason.TOO_BUSY),
     **dict.fromkeys((errno.EOPNOTSUPP, errno.ENOSYS), Reason.NOT_SUPPORTED_HERE),
     **dict.fromkeys(
         (
             errno.EACCES,
             errno.EAGAIN,
             errno.EBUSY,
+            errno.ECONNREFUSED,
             errno.ECONNRESET,
             errno.EEXIST,
             errno.EHOSTDOWN,
@@ -31,10 +33,14 @@ REASON_OF_TOLD_ERRNO: Mapping[int, Reason] = {
             errno.EINVAL,
             errno.EIO,
             errno.EISDIR,
+            errno.EKEYEXPIRED,
             errno.ELOOP,
+            errno.ENETDOWN,
             errno.ENETUNREACH,
             errno.ENODEV,
             errno.ENOENT,
+            errno.ENOKEY,
+            errno.ENOLCK,
             errno.ENOTCONN,
             errno.ENOTDIR,
             errno.ENOTEMPTY,
@@ -42,6 +48,7 @@ REASON_OF_TOLD_ERRNO: Mapping[int, Reason] = {
             errno.EPERM,
             errno.EPIPE,
             errno.EREMOTEIO,
+            errno.ESPIPE,
             errno.ETIMEDOUT,
             errno.ETXTBSY,
             errno.EUCLEAN,
@@ -55,10 +62,16 @@ It is over then: none of these is a reason that says that something may still go
 """
 
 _NUMBER_OF_TEXT = {os.strerror(number): number for number in REASON_OF_TOLD_ERRNO}
-_TOLD = re.compile(rf"(?:: |\(|\] )({'|'.join(map(re.escape, _NUMBER_OF_TEXT))})(?!\w)")
+# The longer first: one begins with another.
+_TEXTS = "|".join(re.escape(text) for text in sorted(_NUMBER_OF_TEXT, key=len, reverse=True))
+_TOLD = re.compile(rf"(?:: |\(|\] | --? )({_TEXTS})(?!\w)")
 
 
 def errno_told(words: str) -> int:
-    """The number of the error that a program tells of last, in the C locale, as in `v: Not a directory`; 0: of none."""
-    told = _TOLD.findall(words)
-    return _NUMBER_OF_TEXT[told[-1]] if told else 0
+    """The number of the error that a program tells of in the C locale, as in `v: Not a directory`; 0: of none.
+
+    Of several what storage says of itself, from which the others follow; else the last.
+    """
+    told = [_NUMBER_OF_TEXT[text] for text in _TOLD.findall(words)]
+    of_storage = [number for number in told if number in REASON_OF_STORAGE_ERRNO]
+    return (of_storage or told or [0])[-1]

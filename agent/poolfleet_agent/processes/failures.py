@@ -17,11 +17,12 @@ def failure(program: str, words: str, status: int, path: str) -> ModelError:
         return ModelError(Reason.UNMOUNTED, said, metadata=metadata)
     if NOT_THE_FILE in words:
         return ModelError(Reason.RESOURCE_BUSY, said, metadata=metadata)
-    reason = image_failure(words)
+    is_own_fault = "Traceback (most recent call last)" in words and "[Errno " not in words
+    reason = None if is_own_fault else image_failure(words)
     if reason is None:
         return ModelError(Reason.INTERNAL, said, metadata=metadata | {"status": str(status)})
     if told := errno_told(words):
         metadata["errno"] = errno.errorcode[told]
     if reason is Reason.INVALID_FIELD:
-        reason = Reason.NOT_SUPPORTED_HERE  # what we say to it was checked before: this qemu-img does not know it
+        reason = Reason.PATH_NOT_USABLE  # what we tell it to do was checked before: it is what it found in a file
     return ModelError(reason, said, metadata=metadata)

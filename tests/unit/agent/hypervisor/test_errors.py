@@ -187,6 +187,7 @@ def test_by_code_and_text(code: int, message: str, reason: Reason) -> None:
         (38, "cannot execute binary /sbin/parted: No such file or directory", "parted"),
         (38, "Cannot find 'parted' in path: No such file or directory", "parted"),
         (1, "internal error: Unable to find qemu-img", "qemu-utils"),
+        (1, "internal error: Child process (/usr/bin/qemu-img create /p/v) unexpected exit status 126: libvirt: error : cannot execute binary /usr/bin/qemu-img: Permission denied", "qemu-utils"),
         (1, "internal error: creation of non-raw file images is not supported without qemu-img.", "qemu-utils"),
         (1, "internal error: 'gluster' command line tool not found", "glusterfs-cli"),
         (1, "internal error: missing backend for pool type 12 (zfs)", "libvirt-daemon-driver-storage-zfs"),
