@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -66,6 +66,12 @@ def _link_to_another(path: Path) -> None:
     path.symlink_to(path.with_name(".hidden"))
 
 
+def _socket(path: Path) -> None:
+    # No pipe: a qemu-img that libvirt has begun on the volume would wait in its opening, and libvirt for it, for ever.
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(path))
+
+
 def _image_cut_short(path: Path) -> None:
     path.write_bytes(b"QFI\xfb\0\0\0\3" + bytes(20))
 
@@ -81,6 +87,6 @@ def _larger(path: Path) -> None:
 
 _FILE_BECOMES: tuple[Callable[[Path], None], ...] = (
     *(_nothing, Path.touch, _link_to_itself, _link_to_another),
-    *(os.mkfifo, Path.mkdir, _image_cut_short, _image_of_odd_numbers, _larger),
+    *(_socket, Path.mkdir, _image_cut_short, _image_of_odd_numbers, _larger),
 )
 _FOLDER_BECOMES: tuple[Callable[[Path], None], ...] = (_nothing, Path.touch, Path.mkdir, _link_to_itself)
