@@ -16,6 +16,8 @@ _TEXTS = tuple(
         (r"Unable to get accurate CPU usage", Reason.RESOURCE_BUSY),
         (r"Data from secret .* is not valid UTF-8|Invalid password", Reason.SECRET_NOT_USABLE),
         (r"Failed to (?:get .*lock|lock byte .*Resource temporarily)", Reason.VOLUME_IN_USE),
+        # Of a source that somebody made larger while it was copied.
+        (r"output file is smaller than input file", Reason.ETAG_MISMATCH),
         # Of a file that somebody made larger than it is known to be.
         (r"Use the --shrink option", Reason.WOULD_SHRINK),
         (
@@ -28,13 +30,15 @@ _TEXTS = tuple(
 _CANNOT_OPEN = re.compile(r"Could not open")
 _NOT_ACCEPTED = re.compile(r"does not accept|Invalid (?!argument)|must be|should be|can only be used")
 _VAGUE = re.compile(r"Could not|Failed to|Unable to|[Ii]mage (?:is |not |does not |corrupt)|not in \S+ format")
+_SAYS_WHY = re.compile(r"qemu-img: \S")
 _NAME = re.compile(r"(?<!\w)'[^']*'(?!\w)")
 
 
 def image_failure(words: str) -> Reason | None:
-    """Why it failed by its own words, names in them left out; None: they are not known.
+    """Why it failed by its own words, names in them left out; None: it has not said why.
 
-    What storage says of itself goes before all else; INVALID_FIELD is of what it was told to do.
+    What storage says of itself goes before all else; INVALID_FIELD is of what it was told to do. Where it refuses in
+    words that are in no rule, they are for a person: WRONG_STATE.
     """
     words = _NAME.sub("''", words)
     told = errno_told(words)
@@ -47,4 +51,6 @@ def image_failure(words: str) -> Reason | None:
         return REASON_OF_TOLD_ERRNO[told]
     if not _CANNOT_OPEN.search(words) and _NOT_ACCEPTED.search(words):
         return Reason.INVALID_FIELD
-    return Reason.PATH_NOT_USABLE if _VAGUE.search(words) else None
+    if _VAGUE.search(words):
+        return Reason.PATH_NOT_USABLE
+    return Reason.WRONG_STATE if _SAYS_WHY.search(words) else None

@@ -209,7 +209,7 @@ def test_where_no_package_has_a_backend_that_is_said() -> None:
 
 def test_the_words_of_a_command_are_no_words_of_its_failure() -> None:
     command = "internal error: Child process (/usr/bin/qemu-img create -f qcow2 '/x/must be too big/v' 1K)"
-    error = model_error(1, f"{command} unexpected exit status 1: qemu-img: no reason known", domain=NONE)
+    error = model_error(1, f"{command} unexpected exit status 1: no reason known", domain=NONE)
     assert error.reason is Reason.INTERNAL
 
 
@@ -237,7 +237,7 @@ QEMU_IMG = (
         # It has ended: nothing goes on, and trying again does not help by itself.
         ("/x/v: error while writing: Connection timed out", Reason.PATH_NOT_USABLE),
         ("/x/v: Could not write: Device or resource busy", Reason.PATH_NOT_USABLE),
-        ("/x/v: the moon is full", Reason.INTERNAL),
+        ("/x/v: the moon is full", Reason.WRONG_STATE),
     ],
 )
 def test_by_what_qemu_img_says(said: str, reason: Reason) -> None:

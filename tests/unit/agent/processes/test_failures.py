@@ -57,7 +57,9 @@ from poolfleet_agent.processes.failures import failure
         ("qemu-img: Could not allocate memory: Cannot allocate memory", Reason.TOO_BUSY, "ENOMEM"),
         ("Traceback (most recent call last): TypeError: an integer must be given", Reason.INTERNAL, ""),
         ("qemu-img: Failed to update the image size", Reason.PATH_NOT_USABLE, ""),
-        ("qemu-img: something that nobody has seen", Reason.INTERNAL, ""),
+        ("qemu-img: output file is smaller than input file", Reason.ETAG_MISMATCH, ""),
+        ("qemu-img: something that nobody has seen", Reason.WRONG_STATE, ""),
+        ("something that nobody has seen", Reason.INTERNAL, ""),
         ("", Reason.INTERNAL, ""),
     ],
 )
