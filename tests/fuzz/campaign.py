@@ -69,7 +69,7 @@ class Campaign:
     _etags: dict[tuple[str, str], str] = field(default_factory=dict)
     _in_flight: set[asyncio.Task[None]] = field(default_factory=set)
     _furnish_at: int = 0
-    _furnishing: bool = False
+    _furnishing: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
         self._outsider = Outsider(self.host)
@@ -82,10 +82,10 @@ class Campaign:
             await self._wait(asyncio.ALL_COMPLETED)
 
     async def _ask_beside_others(self, question: Question) -> None:
-        if not self._furnishing:
+        if self._furnishing is None or self._furnishing.done():
             if self.asked >= self._furnish_at:
-                self._furnishing, self._furnish_at = True, self.asked + FURNISH_EVERY
-                self._begin(self._furnish())
+                self._furnish_at = self.asked + FURNISH_EVERY
+                self._furnishing = self._begin(self._furnish())
             elif self.asked % OUTSIDE_EVERY == 0:
                 self._outsider.do_something()
         self.asked += 1
@@ -93,8 +93,10 @@ class Campaign:
         while len(self._in_flight) >= MOST_AT_ONCE:
             await self._wait(asyncio.FIRST_COMPLETED)
 
-    def _begin(self, asking: Coroutine[Any, Any, None]) -> None:
-        self._in_flight.add(asyncio.create_task(asking))
+    def _begin(self, asking: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(asking)
+        self._in_flight.add(task)
+        return task
 
     async def _wait(self, until: str) -> None:
         done, self._in_flight = await asyncio.wait(self._in_flight, return_when=until)
@@ -103,11 +105,8 @@ class Campaign:
 
     async def _furnish(self) -> None:
         self._etags.clear()
-        try:
-            self._outsider.put_back()
-            await furnish(self.host, self.agent)
-        finally:
-            self._furnishing = False
+        self._outsider.put_back()
+        await furnish(self.host, self.agent)
 
     async def _ask(self, question: Question) -> None:
         self._fill_in(question.request)

@@ -12,7 +12,7 @@ from poolfleet_agent.model.backends import how_to_get, package_of
 from poolfleet_agent.model.errors import ModelError, Reason, Violation
 from poolfleet_agent.model.image_texts import image_failure
 from poolfleet_agent.model.mount_texts import mount_failure
-from poolfleet_agent.model.system_errors import REASON_OF_STORAGE_ERRNO, REASON_OF_TOLD_ERRNO, errno_told
+from poolfleet_agent.model.system_errors import REASON_OF_ANY_ERRNO, REASON_OF_TOLD_ERRNO, errno_told
 
 BUSY_RETRY_DELAY_S = 1.0
 AWAY_RETRY_DELAY_S = 2.0
@@ -80,39 +80,18 @@ REASON_OF_CODE: Mapping[int, Reason] = {
 """What a code means where neither errno nor text tells more; a code that is not in it is INTERNAL."""
 
 REASON_OF_ERRNO: Mapping[int, Reason] = {
-    **REASON_OF_STORAGE_ERRNO,
-    **dict.fromkeys((errno.ENOMEM, errno.EMFILE, errno.ENFILE), Reason.TOO_BUSY),
+    **REASON_OF_ANY_ERRNO,
     errno.EINVAL: Reason.INVALID_FIELD,
     **dict.fromkeys((errno.EBUSY, errno.EAGAIN, errno.ETXTBSY), Reason.RESOURCE_BUSY),
     errno.ENOTEMPTY: Reason.WRONG_STATE,
-    **dict.fromkeys((errno.EOPNOTSUPP, errno.ENOSYS), Reason.NOT_SUPPORTED_HERE),
     **dict.fromkeys((errno.ECONNRESET, errno.EPIPE), Reason.LIBVIRT_UNAVAILABLE),
     # The last is what a gluster mount says whose client died. libvirt's own connection has errors of another domain.
     **dict.fromkeys(
         (errno.ECONNREFUSED, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENOTCONN),
         Reason.POOL_UNRESPONSIVE,
     ),
-    **dict.fromkeys(
-        (
-            errno.ENOENT,
-            errno.EEXIST,
-            errno.ENOTDIR,
-            errno.EISDIR,
-            errno.EACCES,
-            errno.EPERM,
-            errno.EIO,
-            errno.EREMOTEIO,
-            errno.EUCLEAN,
-            errno.ELOOP,
-            errno.ENXIO,
-            errno.ENODEV,
-            # Of what is no file: it became a pipe, or a device of another kind.
-            errno.ESPIPE,
-            errno.ENOTBLK,
-            errno.ENOTTY,
-        ),
-        Reason.PATH_NOT_USABLE,
-    ),
+    # A device of another kind.
+    **dict.fromkeys((errno.ENOTBLK, errno.ENOTTY), Reason.PATH_NOT_USABLE),
 }
 """What the number of a system error means; one that is not in it is INTERNAL."""
 
@@ -188,7 +167,7 @@ def _classify(code: int, error: libvirt.libvirtError, message: str) -> tuple[Rea
     if error.get_error_domain() == libvirt.VIR_FROM_RPC and code != libvirt.VIR_ERR_RPC:
         return Reason.LIBVIRT_UNAVAILABLE, "", {}
     if ran := WORDS_OF_IMAGE_TOOL.search(message):
-        return image_failure(ran[1]) or Reason.INTERNAL, "", {}
+        return image_failure(ran[1])[0] or Reason.INTERNAL, "", {}
     for rule in TEXT_RULES.get(code, ()):
         if found := rule.pattern.search(message):
             return rule.reason, rule.field, found.groupdict()

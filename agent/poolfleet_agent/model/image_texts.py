@@ -34,14 +34,18 @@ _SAYS_WHY = re.compile(r"qemu-img: \S")
 _NAME = re.compile(r"(?<!\w)'[^']*'(?!\w)")
 
 
-def image_failure(words: str) -> Reason | None:
-    """Why it failed by its own words, names in them left out; None: it has not said why.
+def image_failure(words: str) -> tuple[Reason | None, int]:
+    """Why it failed by its own words, names in them left out, and the number of the system's error in them.
 
-    What storage says of itself goes before all else; INVALID_FIELD is of what it was told to do. Where it refuses in
-    words that are in no rule, they are for a person: WRONG_STATE.
+    None: it has not said why; 0: it tells of none. What storage says of itself goes before all else. INVALID_FIELD is
+    of what it was told to do. Where it refuses in words that are in no rule, they are for a person: WRONG_STATE.
     """
     words = _NAME.sub("''", words)
     told = errno_told(words)
+    return _reason(words, told), told
+
+
+def _reason(words: str, told: int) -> Reason | None:
     if told in REASON_OF_STORAGE_ERRNO:
         return REASON_OF_STORAGE_ERRNO[told]
     for pattern, reason in _TEXTS:

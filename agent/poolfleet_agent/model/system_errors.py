@@ -16,42 +16,53 @@ REASON_OF_STORAGE_ERRNO: Mapping[int, Reason] = {
 }
 """What storage says of itself, whoever asks it and for whatever."""
 
-REASON_OF_TOLD_ERRNO: Mapping[int, Reason] = {
+REASON_OF_ANY_ERRNO: Mapping[int, Reason] = {
     **REASON_OF_STORAGE_ERRNO,
     **dict.fromkeys((errno.ENOMEM, errno.EMFILE, errno.ENFILE), Reason.TOO_BUSY),
     **dict.fromkeys((errno.EOPNOTSUPP, errno.ENOSYS), Reason.NOT_SUPPORTED_HERE),
     **dict.fromkeys(
         (
+            errno.ENOENT,
+            errno.EEXIST,
+            errno.ENOTDIR,
+            errno.EISDIR,
             errno.EACCES,
+            errno.EPERM,
+            errno.EIO,
+            errno.EREMOTEIO,
+            errno.EUCLEAN,
+            errno.ELOOP,
+            errno.ENXIO,
+            errno.ENODEV,
+            # Of a file that became a pipe.
+            errno.ESPIPE,
+        ),
+        Reason.PATH_NOT_USABLE,
+    ),
+}
+"""What is the same whether a call or a program that has ended tells it."""
+
+REASON_OF_TOLD_ERRNO: Mapping[int, Reason] = {
+    **REASON_OF_ANY_ERRNO,
+    **dict.fromkeys(
+        (
             errno.EAGAIN,
             errno.EBUSY,
             errno.ECONNREFUSED,
             errno.ECONNRESET,
-            errno.EEXIST,
             errno.EHOSTDOWN,
             errno.EHOSTUNREACH,
             errno.EINVAL,
-            errno.EIO,
-            errno.EISDIR,
             errno.EKEYEXPIRED,
-            errno.ELOOP,
             errno.ENETDOWN,
             errno.ENETUNREACH,
-            errno.ENODEV,
-            errno.ENOENT,
             errno.ENOKEY,
             errno.ENOLCK,
             errno.ENOTCONN,
-            errno.ENOTDIR,
             errno.ENOTEMPTY,
-            errno.ENXIO,
-            errno.EPERM,
             errno.EPIPE,
-            errno.EREMOTEIO,
-            errno.ESPIPE,
             errno.ETIMEDOUT,
             errno.ETXTBSY,
-            errno.EUCLEAN,
         ),
         Reason.PATH_NOT_USABLE,
     ),

@@ -4,7 +4,6 @@ import errno
 
 from poolfleet_agent.model.errors import ModelError, Reason
 from poolfleet_agent.model.image_texts import image_failure
-from poolfleet_agent.model.system_errors import errno_told
 from poolfleet_agent.processes.in_folder import NOT_THE_MOUNT
 from poolfleet_agent.processes.own_file import NOT_THE_FILE
 
@@ -18,10 +17,10 @@ def failure(program: str, words: str, status: int, path: str) -> ModelError:
     if NOT_THE_FILE in words:
         return ModelError(Reason.RESOURCE_BUSY, said, metadata=metadata)
     is_own_fault = "Traceback (most recent call last)" in words and "[Errno " not in words
-    reason = None if is_own_fault else image_failure(words)
-    if reason is None:
+    reason, told = image_failure(words)
+    if reason is None or is_own_fault:
         return ModelError(Reason.INTERNAL, said, metadata=metadata | {"status": str(status)})
-    if told := errno_told(words):
+    if told:
         metadata["errno"] = errno.errorcode[told]
     if reason is Reason.INVALID_FIELD:
         reason = Reason.PATH_NOT_USABLE  # what we tell it to do was checked before: it is what it found in a file

@@ -24,6 +24,7 @@ class FakeFiles:
         self.links: dict[str, str] = {}
         self.dead: set[str] = set()
         self.kept: dict[str, bytes] = {}
+        self.pipes: set[str] = set()
         self.dates: dict[str, float] = {}
         self.clock_now_s = 1000.0
         self.makes_as = 0
@@ -54,8 +55,9 @@ class FakeFiles:
             )  # fmt: skip
         if path not in self.kept:
             return None
+        kind = FileKind.OTHER if path in self.pipes else FileKind.FILE
         return FileFacts(
-            kind=FileKind.FILE, device=1, inode=hash(path), size_bytes=len(self.kept[path]), allocated_bytes=0,
+            kind=kind, device=1, inode=hash(path), size_bytes=len(self.kept[path]), allocated_bytes=0,
             mode=0o644, uid=0, gid=0, modified_at_s=self.dates.get(path, 1000.0),
         )  # fmt: skip
 

@@ -49,6 +49,11 @@ from poolfleet_agent.processes.failures import failure
         ("qemu-img: Could not open './v': Invalid footer", Reason.PATH_NOT_USABLE, ""),
         ("qemu-img: Invalid granularity, image may be corrupt", Reason.PATH_NOT_USABLE, ""),
         ("qemu-img: Could not open '/p/Invalid disk': Permission denied", Reason.PATH_NOT_USABLE, "EACCES"),
+        (
+            "qemu-img: Could not open '/p/v: Permission denied': Image is not in qcow2 format",
+            Reason.PATH_NOT_USABLE,
+            "",
+        ),
         ("qemu-img: Could not open '/p/does not support': Permission denied", Reason.PATH_NOT_USABLE, "EACCES"),
         ("qemu-img: ./v: Failed to lock byte 100: Resource temporarily unavailable", Reason.VOLUME_IN_USE, "EAGAIN"),
         ("delpart: failed to remove partition: No such device or address", Reason.PATH_NOT_USABLE, "ENXIO"),

@@ -67,6 +67,12 @@ async def test_zeros_are_the_agent_s_and_the_rest_is_libvirt_s(full: FakeHost) -
     assert len(full.contents.wiped) == 1
 
 
+async def test_what_became_a_pipe_meanwhile_is_not_given_to_libvirt(full: FakeHost) -> None:
+    full.files.pipes.add(PATH)
+    assert await refusal(full) is Reason.VOLUME_NOT_FOUND
+    assert by_libvirt(full) == []
+
+
 async def test_where_root_is_nobody_the_share_s_user_wipes_and_only_with_zeros(full: FakeHost) -> None:
     squash(full)
     assert (await wiped(full)).changed
